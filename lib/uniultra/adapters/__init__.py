@@ -1,0 +1,1 @@
+"""Adapters: small trainable parts put beside frozen layers, one kind a file."""

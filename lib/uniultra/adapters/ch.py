@@ -1,0 +1,121 @@
+"""CH-Adapter: UniUltra's context-edge hybrid adapter for Hiera trunks (arXiv 2511.15771, figure 2).
+
+Beside every block's MLP stands an adapter that reads the same normalised tokens and an edge map
+shared by the whole trunk:
+
+    y = x + MLP(z) + scale * (context(z) + edge(e)),    z = LN2(x)
+
+*Context* is a bottleneck MLP D -> D/4 -> D. *Edge* applies four fixed 3x3 Sobel kernels to an
+r-channel map computed once per image from the patch embedding and max-pooled 2x2 at each stage end,
+then a 1x1 convolution to D. Both ends start at zero, so an adapted trunk starts exactly at its base.
+
+The module follows the figure. The released code transposes and reshapes the edge map, detaches it
+so that its convolution never trains, and repeats one kernel response over all channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SOBEL = (
+    ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1)),
+    ((1, 2, 1), (0, 0, 0), (-1, -2, -1)),
+    ((0, 1, 2), (-1, 0, 1), (-2, -1, 0)),
+    ((2, 1, 0), (1, 0, -1), (0, -1, -2)),
+)
+
+
+@dataclass(frozen=True)
+class CHAdapterConfig:
+    """Settings of the CH-Adapter.
+
+    Attributes:
+        reduction: bottleneck factor of the context branch.
+        edge_channels: r, channels of the shared edge map.
+        edge: `magnitude` takes the root of the summed squared responses (r channels, as released);
+            `concat` keeps the four responses apart (4r channels, as drawn).
+        scale: weight of the adapter beside the MLP.
+    """
+
+    reduction: int = 4
+    edge_channels: int = 4
+    edge: Literal["magnitude", "concat"] = "magnitude"
+    scale: float = 0.5
+
+
+class CHAdapter(nn.Module):
+    """One block's adapter: tokens `(B,H,W,D)` and edge map `(B,r,H,W)` to a correction `(B,H,W,D)`."""
+
+    sobel: Tensor
+
+    def __init__(self, width: int, config: CHAdapterConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.down = nn.Linear(width, width // config.reduction)
+        self.up = nn.Linear(width // config.reduction, width)
+        responses = config.edge_channels * (4 if config.edge == "concat" else 1)
+        self.edge = nn.Conv2d(responses, width, kernel_size=1)
+        kernels = torch.tensor(SOBEL, dtype=torch.float32)[:, None].repeat(config.edge_channels, 1, 1, 1)
+        # Constants, so neither parameters nor part of a checkpoint; channel c owns kernels 4c..4c+3.
+        self.register_buffer("sobel", kernels, persistent=False)
+        for last in (self.up, self.edge):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, tokens: Tensor, edge_map: Tensor) -> Tensor:
+        context = self.up(F.gelu(self.down(tokens)))
+        sobel = self.sobel.to(edge_map.dtype)
+        responses = F.conv2d(edge_map, sobel, padding=1, groups=self.config.edge_channels)
+        if self.config.edge == "magnitude":
+            # The epsilon keeps the root's gradient finite where the map is flat.
+            responses = responses.unflatten(1, (-1, 4)).square().sum(2).add(1e-6).sqrt()
+        return context + self.edge(responses).permute(0, 2, 3, 1)
+
+
+class CHAdapters(nn.Module):
+    """All CH-Adapters of one Hiera trunk with their shared edge convolution.
+
+    The trunk's own modules and checkpoint keys stay as they are: hooks on the first block and on
+    every block's MLP do the insertion. The edge pyramid of the forward in progress is kept on this
+    module, so one trunk runs one forward at a time (the predictor's device lock sees to it).
+    """
+
+    def __init__(self, trunk: nn.Module, config: CHAdapterConfig) -> None:
+        super().__init__()
+        self.config = config
+        blocks = trunk.blocks
+        self.edge_stem = nn.Conv2d(blocks[0].dim, config.edge_channels, kernel_size=3, padding=1)
+        self.layers = nn.ModuleList(CHAdapter(block.dim_out, config) for block in blocks)
+        self._stage_of = [sum(i > end for end in trunk.stage_ends) for i in range(len(blocks))]
+        self._pyramid: list[Tensor] = []
+        blocks[0].register_forward_pre_hook(self._start)
+        for i, block in enumerate(blocks):
+            block.mlp.register_forward_hook(partial(self._add, i))
+
+    def _start(self, _block: nn.Module, inputs: tuple[Tensor]) -> None:
+        edge = F.gelu(self.edge_stem(inputs[0].permute(0, 3, 1, 2)))
+        self._pyramid = [edge]
+        for _ in range(max(self._stage_of)):
+            self._pyramid.append(F.max_pool2d(self._pyramid[-1], 2))
+
+    def _add(self, index: int, _mlp: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        correction = self.layers[index](inputs[0], self._pyramid[self._stage_of[index]])
+        if index == len(self.layers) - 1:
+            self._pyramid = []
+        return output + self.config.scale * correction
+
+
+def inject(trunk: nn.Module, config: CHAdapterConfig | None = None) -> CHAdapters:
+    """Put CH-Adapters into a Hiera `trunk` (in place) as `trunk.ch_adapters` and return them.
+
+    The adapted trunk's output equals the base trunk's until the adapters are trained.
+    """
+    adapters = CHAdapters(trunk, config or CHAdapterConfig())
+    trunk.ch_adapters = adapters
+    return adapters

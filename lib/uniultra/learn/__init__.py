@@ -1,0 +1,1 @@
+"""Training: synthetic ultrasound, data, the loop and its recipes."""

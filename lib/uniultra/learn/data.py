@@ -1,0 +1,132 @@
+"""Training pictures with their targets, from a manifest of data sets and from the scene generator."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from uniultra.errors import ImageError
+from uniultra.learn.pseudo import pseudo_objects
+from uniultra.learn.synthetic import scene
+from uniultra.prompts.simulate import components
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a data manifest: a picture, its mask, its set and its split."""
+
+    dataset: str
+    id: str
+    split: str
+    image: Path
+    mask: Path
+
+
+def manifest(folder: Path, datasets: Sequence[str], splits: Sequence[str]) -> list[Row]:
+    """The rows of `folder/manifest.csv` of the named sets and splits, in file order.
+
+    Raises:
+        ImageError: there is no manifest, or it has no such rows.
+    """
+    path = folder / "manifest.csv"
+    if not path.is_file():
+        raise ImageError("Expected a manifest.csv in the data folder; there is none. Check --data.")
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [
+            Row(r["dataset"], r["id"], r["split"], folder / r["image"], folder / r["mask"])
+            for r in csv.DictReader(stream)
+            if r["dataset"] in datasets and r["split"] in splits
+        ]
+    if not rows:
+        raise ImageError(f"The manifest has no rows of {', '.join(datasets)} in split {', '.join(splits)}.")
+    return rows
+
+
+def load_pair(row: Row) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Picture `(H,W)` uint8 and mask `(H,W)` bool of a row, at stored resolution."""
+    with Image.open(row.image) as picture, Image.open(row.mask) as mask:
+        return np.asarray(picture.convert("L")), np.asarray(mask.convert("1"))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture `(S,S)` uint8 with packed targets.
+
+    Attributes:
+        targets: `(N,S*S/8)` uint8, `np.packbits` of N masks.
+        clickable: the same, for the part of each where a lone click means it (maybe nothing).
+        labelled: how many of the first targets are labels (the rest are pseudo-objects).
+        dataset: name of the set, `synthetic` for scenes.
+    """
+
+    picture: NDArray[np.uint8]
+    targets: NDArray[np.uint8]
+    clickable: NDArray[np.uint8]
+    labelled: int
+    dataset: str
+
+    def masks(self, index: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Targets and their clickable parts, each `(len(index),S,S)` bool."""
+        shape = (len(index), *self.picture.shape)
+        return (
+            np.unpackbits(self.targets[index], axis=1).reshape(shape).astype(bool),
+            np.unpackbits(self.clickable[index], axis=1).reshape(shape).astype(bool),
+        )
+
+
+def _pack(masks: NDArray[np.bool_], size: int) -> NDArray[np.uint8]:
+    return np.packbits(masks.reshape(len(masks), size * size), axis=1)
+
+
+def real_sample(row: Row, size: int, seed: int) -> Sample:
+    """A labelled picture squashed to `size`: every component a target, then pseudo-objects.
+
+    A pseudo-object that shares more than 30 % of its pixels with a label is never asked for by a
+    lone click: there the label is what a person means.
+    """
+    rng = np.random.default_rng([seed, *row.id.encode()])
+    with Image.open(row.image) as opened, Image.open(row.mask) as mask:
+        picture = np.asarray(opened.convert("L").resize((size, size), Image.Resampling.BILINEAR))
+        labels = np.asarray(mask.convert("1").resize((size, size), Image.Resampling.NEAREST))
+    real = components(labels, 12)
+    pseudo = pseudo_objects(picture, rng)
+    free = pseudo & ~labels
+    alone = (pseudo & labels).sum((1, 2)) <= 0.3 * pseudo.sum((1, 2))
+    free &= alone[:, None, None]
+    empty = np.zeros((0, size, size), bool)
+    truth = np.stack(real) if real else empty
+    return Sample(
+        picture,
+        _pack(np.concatenate([truth, pseudo]), size),
+        _pack(np.concatenate([truth, free]), size),
+        len(real),
+        row.dataset,
+    )
+
+
+def synthetic_sample(size: int, seed: int) -> Sample:
+    """A generated scene; the same seed draws the same scene."""
+    drawn = scene(np.random.default_rng(seed), size)
+    return Sample(
+        drawn.picture, _pack(drawn.targets, size), _pack(drawn.clickable, size), len(drawn.targets), "synthetic"
+    )
+
+
+def pool(rows: Sequence[Row], scenes: int, size: int, seed: int, workers: int = 2) -> list[Sample]:
+    """Prepare every row and `scenes` generated pictures, in parallel."""
+    with ProcessPoolExecutor(workers) as processes:
+        real = processes.map(partial(real_sample, size=size, seed=seed), rows, chunksize=8)
+        drawn = processes.map(
+            partial(synthetic_sample, size), range(seed * 1_000_003, seed * 1_000_003 + scenes), chunksize=16
+        )
+        jobs: Iterator[Sample] = (sample for part in (real, drawn) for sample in part)
+        return list(tqdm(jobs, total=len(rows) + scenes, desc="preparing pictures"))

@@ -1,0 +1,85 @@
+"""Simulated annotators: the prompts a person would give for a known mask.
+
+`center_click` and `corrective_click` follow RITM's protocol (arXiv 2102.06583): the pixel farthest
+from the border of the object, or of the largest error region. The others draw at random, for training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from skimage.draw import line
+
+from uniultra.prompts.types import Box, Mask, Point, Scribble
+
+
+def largest_component(mask: Mask) -> Mask:
+    """The largest 8-connected component of a mask; an empty mask stays empty."""
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    if count <= 1:
+        return mask.astype(bool)
+    return np.asarray(labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]))
+
+
+def components(mask: Mask, smallest: int = 1) -> list[Mask]:
+    """The 8-connected components of at least `smallest` pixels, largest first."""
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    return [labels == 1 + n for n in np.argsort(-sizes, kind="stable") if sizes[n] >= smallest]
+
+
+def center_click(mask: Mask, positive: bool = True) -> Point:
+    """A click on the pixel of a non-empty `mask` that is farthest from its border."""
+    rows, columns = ndimage.find_objects(mask.astype(np.uint8))[0]
+    distance = ndimage.distance_transform_edt(np.pad(mask[rows, columns], 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(np.argmax(distance), distance.shape)
+    return Point(float(x + columns.start), float(y + rows.start), positive)
+
+
+def corrective_click(predicted: Mask, truth: Mask) -> Point | None:
+    """The next click: in the middle of the largest missed or surplus region; None when all is right."""
+    missed, surplus = truth & ~predicted, predicted & ~truth
+    candidates = [center_click(error) for error in (missed, surplus) if error.any()]
+    if not candidates:
+        return None
+    depth = [
+        ndimage.distance_transform_edt(np.pad(e, 1)).max() if e.any() else -1.0 for e in (missed, surplus)
+    ]
+    if depth[0] >= depth[1]:
+        return center_click(missed, True)
+    return center_click(surplus, False)
+
+
+def random_click(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:
+    """A click on a pixel of a non-empty mask, preferring its inside."""
+    inner = ndimage.binary_erosion(mask, iterations=int(rng.integers(0, 4)))
+    rows, columns = np.nonzero(inner if inner.any() else mask)
+    n = rng.integers(len(rows))
+    return Point(float(columns[n]), float(rows[n]), positive)
+
+
+def tight_box(mask: Mask) -> Box:
+    """The box around a non-empty mask, its corner pixels included."""
+    rows, columns = np.nonzero(mask)
+    return Box(columns.min(), rows.min(), columns.max(), rows.max())
+
+
+def noisy_box(mask: Mask, rng: np.random.Generator, share: float = 0.1) -> Box:
+    """`tight_box` with every side moved by up to `share` of the box's size, kept on the picture."""
+    box = tight_box(mask)
+    width, height = box.x1 - box.x0 + 1, box.y1 - box.y0 + 1
+    dx0, dx1, dy0, dy1 = rng.uniform(-share, share, 4)
+    x = np.clip([box.x0 + dx0 * width, box.x1 + dx1 * width], 0, mask.shape[1] - 1)
+    y = np.clip([box.y0 + dy0 * height, box.y1 + dy1 * height], 0, mask.shape[0] - 1)
+    return Box(float(x[0]), float(y[0]), float(x[1]), float(y[1]))
+
+
+def random_scribble(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Scribble:
+    """A broken line of two to four strokes between pixels of a non-empty mask, kept inside it."""
+    rows, columns = np.nonzero(mask)
+    chosen = rng.integers(len(rows), size=rng.integers(2, 5))
+    pixels = np.zeros(mask.shape, bool)
+    for a, b in zip(chosen[:-1], chosen[1:], strict=True):
+        pixels[line(rows[a], columns[a], rows[b], columns[b])] = True
+    pixels[rows[chosen[0]], columns[chosen[0]]] = True
+    return Scribble(ndimage.binary_dilation(pixels, iterations=int(rng.integers(1, 3))) & mask, positive)

@@ -1,0 +1,1 @@
+"""The studies folder: which images there are, which labels they have, kept through crashes."""

@@ -1,0 +1,97 @@
+"""Names of images and tags of labels: what is allowed, and which id a file gets."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable
+from pathlib import PurePosixPath
+
+from uniultra.errors import RequestError
+
+MAX_LENGTH = 200
+_DOUBLE = (".nii.gz", ".seg.nrrd", ".seq.nrrd", ".igs.mha")
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """(stem, extension) of a file name; `.nii.gz` and its like are one extension."""
+    for double in _DOUBLE:
+        if name.lower().endswith(double) and len(name) > len(double):
+            return name[: -len(double)], name[-len(double) :]
+    path = PurePosixPath(name)
+    # a DICOM UID without an ending is full of dots: digits are no extension
+    if path.suffix[1:].isdigit():
+        return name, ""
+    return path.stem, path.suffix
+
+
+def check_id(image_id: object) -> str:
+    """The id as it came, when a new image may have it.
+
+    Raises:
+        RequestError: not a plain name of 1 to 200 characters.
+    """
+    if (
+        not isinstance(image_id, str)
+        or not 0 < len(image_id) <= MAX_LENGTH
+        or _FORBIDDEN.search(image_id)
+        or _DEVICES.match(image_id)
+        or image_id[0] in ". "
+        or image_id[-1] in ". "
+        or unicodedata.normalize("NFC", image_id) != image_id
+    ):
+        raise RequestError(
+            f"An image id is a plain name of 1 to {MAX_LENGTH} characters without slashes, control "
+            "characters or a leading dot; got something else. Choose another name."
+        )
+    return image_id
+
+
+def check_tag(tag: object) -> str:
+    """The tag of a label as it came.
+
+    Raises:
+        RequestError: not letters, digits, `_`, `-`, `.`, `@`, or too long.
+    """
+    if not isinstance(tag, str) or not _TAG.fullmatch(tag) or tag.endswith(".") or _DEVICES.match(tag):
+        raise RequestError(
+            "A label tag is 1 to 64 letters, digits, '_', '-', '.' or '@', starting with a letter or digit; "
+            "got something else. The usual ones are final and original."
+        )
+    return str(tag.value) if hasattr(tag, "value") else tag
+
+
+def new_ids(paths: Iterable[PurePosixPath], taken: Collection[str]) -> dict[PurePosixPath, str]:
+    """Ids for new files, given relative to the studies folder, beside the ids `taken` before.
+
+    The stem with its folders joined by `__` where that is unique; on a collision the newcomers get
+    their extension too. Ids differ by more than case, so that they make file names anywhere.
+    """
+    paths = sorted(paths)
+    used = {name.casefold() for name in taken}
+    short = {path: _joined(path, with_extension=False) for path in paths}
+    wanted = Counter(name.casefold() for name in short.values())
+    found: dict[PurePosixPath, str] = {}
+    for path in paths:
+        name = short[path]
+        if wanted[name.casefold()] > 1 or name.casefold() in used:
+            name = _joined(path, with_extension=True)
+        unique, n = name, 2
+        while unique.casefold() in used:
+            unique, n = f"{name}__{n}", n + 1
+        used.add(unique.casefold())
+        found[path] = unique
+    return found
+
+
+def _joined(path: PurePosixPath, *, with_extension: bool) -> str:
+    last = path.name if with_extension else split_name(path.name)[0]
+    name = "__".join((*path.parts[:-1], last))
+    name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", name)).strip(". ") or "image"
+    # the end of a long path tells its files apart, the beginning seldom does
+    name = name[-MAX_LENGTH:].lstrip(". ")
+    return f"_{name}" if _DEVICES.match(name) else name
