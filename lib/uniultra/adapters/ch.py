@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -65,8 +65,8 @@ class CHAdapter(nn.Module):
         # Constants, so neither parameters nor part of a checkpoint; channel c owns kernels 4c..4c+3.
         self.register_buffer("sobel", kernels, persistent=False)
         for last in (self.up, self.edge):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tensor, edge_map: Tensor) -> Tensor:
         context = self.up(F.gelu(self.down(tokens)))
@@ -89,10 +89,11 @@ class CHAdapters(nn.Module):
     def __init__(self, trunk: nn.Module, config: CHAdapterConfig) -> None:
         super().__init__()
         self.config = config
-        blocks = trunk.blocks
+        blocks: Any = trunk.blocks
+        stage_ends: Any = trunk.stage_ends
         self.edge_stem = nn.Conv2d(blocks[0].dim, config.edge_channels, kernel_size=3, padding=1)
         self.layers = nn.ModuleList(CHAdapter(block.dim_out, config) for block in blocks)
-        self._stage_of = [sum(i > end for end in trunk.stage_ends) for i in range(len(blocks))]
+        self._stage_of = [sum(i > end for end in stage_ends) for i in range(len(blocks))]
         self._pyramid: list[Tensor] = []
         blocks[0].register_forward_pre_hook(self._start)
         for i, block in enumerate(blocks):

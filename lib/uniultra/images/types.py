@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -22,7 +22,7 @@ Picture = NDArray[np.uint8]  # (H,W) or (H,W,3)
 Frames = NDArray[np.uint8]  # (T,H,W) or (T,H,W,3)
 
 
-class AxisKind(str, Enum):
+class AxisKind(StrEnum):
     """What the first axis of the frames means."""
 
     STILL = "still"
@@ -70,10 +70,12 @@ class Geometry:
 
 
 class FrameSource(Protocol):
-    """The part of an image that prediction needs: a stable key and the picture of a plane."""
+    """The part of an image that prediction needs: a stable key, and the size and picture of a plane."""
 
     @property
     def content_hash(self) -> str: ...
+
+    def plane_shape(self, axis: PlaneAxis) -> tuple[int, int]: ...
 
     def picture(self, plane: Plane) -> Picture: ...
 

@@ -117,7 +117,11 @@ def synthetic_sample(size: int, seed: int) -> Sample:
     """A generated scene; the same seed draws the same scene."""
     drawn = scene(np.random.default_rng(seed), size)
     return Sample(
-        drawn.picture, _pack(drawn.targets, size), _pack(drawn.clickable, size), len(drawn.targets), "synthetic"
+        drawn.picture,
+        _pack(drawn.targets, size),
+        _pack(drawn.clickable, size),
+        len(drawn.targets),
+        "synthetic",
     )
 
 

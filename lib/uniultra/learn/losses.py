@@ -8,8 +8,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-
-
 def mask_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean over N targets of Dice + cross-entropy + |predicted IoU - IoU|.
 

@@ -64,7 +64,9 @@ def correction(prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random
         region = missed if positive else surplus
         pick = center_click if rng.random() < 0.5 else random_click
         points += (
-            (center_click(region, positive),) if pick is center_click else (random_click(region, rng, positive),)
+            (center_click(region, positive),)
+            if pick is center_click
+            else (random_click(region, rng, positive),)
         )
     keep = rng.random() < 0.75 and predicted.any()
     return replace(prompts, points=points, mask=MaskPrompt(predicted) if keep else prompts.mask)

@@ -169,7 +169,9 @@ def _sector(rng: np.random.Generator, rows: Field, columns: Field) -> NDArray[np
     x, y = columns - rng.uniform(0.4, 0.6), rows - apex
     radius, angle = np.hypot(x, y), np.arctan2(x, y)
     return np.asarray(
-        (np.abs(angle) < rng.uniform(0.5, 0.9)) & (radius > -apex) & (radius < 1 - apex + rng.uniform(-0.1, 0.1))
+        (np.abs(angle) < rng.uniform(0.5, 0.9))
+        & (radius > -apex)
+        & (radius < 1 - apex + rng.uniform(-0.1, 0.1))
     )
 
 

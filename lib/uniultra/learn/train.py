@@ -23,6 +23,7 @@ from uniultra.learn import augment
 from uniultra.learn.data import Sample, manifest, pool
 from uniultra.learn.losses import mask_loss
 from uniultra.learn.prompting import correction, first_prompt
+from uniultra.models import weights
 from uniultra.models.registry import build, entry
 from uniultra.models.sam2_image import Sam2Image
 from uniultra.prompts.coordinates import Fit
@@ -107,8 +108,8 @@ class Trainer:
                 self.by_set.setdefault(sample.dataset, []).append(n)
         self._resume()
 
-    def run(self) -> nn.Module:
-        """Train to the last step and return the averaged model."""
+    def run(self) -> Path:
+        """Train to the last step, write the averaged model as fp16 safetensors and return the file."""
         recorded: list[float] = []
         with tqdm(total=self.recipe.steps, initial=self.step, desc=self.recipe.model) as bar:
             while self.step < self.recipe.steps:
@@ -121,7 +122,9 @@ class Trainer:
                     recorded = []
                 if self.step % 250 == 0 or self.step == self.recipe.steps:
                     self._checkpoint()
-        return self.averaged
+        result = self.output / f"{self.recipe.model}.safetensors"
+        weights.save(result, self.averaged, {"recipe": json.dumps(asdict(self.recipe))})
+        return result
 
     def _train_step(self) -> float:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would have drawn.
@@ -137,11 +140,11 @@ class Trainer:
         embedding = self.model.encode((pictures.to(self.device) - self.mean) / self.std)
         embedding = embedding.repeat(torch.tensor(used, device=self.device) // self.recipe.targets)
         prompts = [first_prompt(masks[n], clicks[n], rng) for n in used]
-        weights = weight[used].to(self.device)
+        shares = weight[used].to(self.device)
         total = torch.zeros((), device=self.device)
         for turn in range(2):
             logits, iou = self._decode(embedding, prompts)
-            total = total + mask_loss(logits, iou, truth[used], weights)
+            total = total + mask_loss(logits, iou, truth[used], shares)
             if turn == 0:
                 answer = F.interpolate(logits.detach().float(), (self.size, self.size), mode="bilinear")
                 found = (answer[:, 0] > 0).cpu().numpy()

@@ -33,6 +33,7 @@ class ModelEntry:
         prompts: the prompt kinds it takes.
         dense_prompts: `drawn` when prompts are also drawn into the dense path (our weights),
             `logits` when it takes previous logits only (official SAM2 weights).
+        trains: fragments of the parameter names that the method trains; `""` means all.
         licence: of the weights.
         source: where the weights come from.
         sha256: of the weights file, None when the user supplies it.
@@ -50,6 +51,7 @@ class ModelEntry:
     std: tuple[float, float, float] = IMAGENET_STD
     prompts: tuple[str, ...] = ("point", "box", "scribble", "lasso", "mask")
     dense_prompts: Literal["drawn", "logits"] = "drawn"
+    trains: tuple[str, ...] = ("",)
     sha256: str | None = None
 
     @property
@@ -102,7 +104,7 @@ def entry(name: str) -> ModelEntry:
 def build(name: str, image_size: int | None = None) -> Sam2Image:
     """The network called `name`, freshly initialised, for inputs of `image_size` (default: its own)."""
     found = entry(name)
-    return found.builder(image_size or found.image_size)
+    return found.builder(found.image_size if image_size is None else image_size)
 
 
 def _load() -> None:

@@ -19,7 +19,7 @@ def build_uniultra(
 ) -> Sam2Image:
     """SAM2's image path on Hiera `size` (mini, t, s, b, l) with CH-Adapters in its trunk."""
     model = Sam2Image(HIERA[size], image_size, map_channels)
-    ch.inject(model.image_encoder.trunk, config)
+    ch.inject(model.image_encoder.get_submodule("trunk"), config)
     return model
 
 
@@ -46,5 +46,6 @@ for _size, _label in (("t", "Tiny"), ("s", "Small"), ("b", "Base+"), ("l", "Larg
             licence="Apache-2.0 (SAM2.1)",
             source="SAM2.1 weights supplied by the user",
             dense_prompts="logits",
+            trains=(".ch_adapters.", "sam_prompt_encoder.", "sam_mask_decoder."),
         )
     )

@@ -57,6 +57,7 @@ def save(path: Path, model: nn.Module, metadata: dict[str, str], dtype: torch.dt
     os.close(handle)
     try:
         save_file(tensors, temporary, metadata=metadata)
+        Path(temporary).chmod(0o644)  # mkstemp makes it private
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
@@ -124,7 +125,7 @@ def load(name: str) -> tuple[nn.Module, str]:
     digest = file_sha256(path)
     if found.sha256 and path.parent == shipped_folder() and digest != found.sha256:
         raise ModelError(
-            f"The shipped weights of {name!r} are damaged (SHA-256 differs). Restore the file from the release."
+            f"The shipped weights of {name!r} are damaged (their SHA-256 differs). Restore the released file."
         )
     model = build(name)
     load_into(model, read(path))

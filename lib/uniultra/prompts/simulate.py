@@ -6,6 +6,8 @@ from the border of the object, or of the largest error region. The others draw a
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import ndimage
 from skimage.draw import line
@@ -38,16 +40,11 @@ def center_click(mask: Mask, positive: bool = True) -> Point:
 
 def corrective_click(predicted: Mask, truth: Mask) -> Point | None:
     """The next click: in the middle of the largest missed or surplus region; None when all is right."""
-    missed, surplus = truth & ~predicted, predicted & ~truth
-    candidates = [center_click(error) for error in (missed, surplus) if error.any()]
-    if not candidates:
+    errors = [(truth & ~predicted, True), (predicted & ~truth, False)]
+    depths = [ndimage.distance_transform_edt(np.pad(error, 1)).max() for error, _ in errors]
+    if not any(depths):
         return None
-    depth = [
-        ndimage.distance_transform_edt(np.pad(e, 1)).max() if e.any() else -1.0 for e in (missed, surplus)
-    ]
-    if depth[0] >= depth[1]:
-        return center_click(missed, True)
-    return center_click(surplus, False)
+    return center_click(*errors[int(np.argmax(depths))])
 
 
 def random_click(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:
@@ -79,7 +76,7 @@ def random_scribble(mask: Mask, rng: np.random.Generator, positive: bool = True)
     rows, columns = np.nonzero(mask)
     chosen = rng.integers(len(rows), size=rng.integers(2, 5))
     pixels = np.zeros(mask.shape, bool)
-    for a, b in zip(chosen[:-1], chosen[1:], strict=True):
+    for a, b in pairwise(chosen):
         pixels[line(rows[a], columns[a], rows[b], columns[b])] = True
     pixels[rows[chosen[0]], columns[chosen[0]]] = True
     return Scribble(ndimage.binary_dilation(pixels, iterations=int(rng.integers(1, 3))) & mask, positive)

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
+from enum import Enum
 from pathlib import PurePosixPath
 
 from uniultra.errors import RequestError
@@ -57,12 +58,17 @@ def check_tag(tag: object) -> str:
     Raises:
         RequestError: not letters, digits, `_`, `-`, `.`, `@`, or too long.
     """
-    if not isinstance(tag, str) or not _TAG.fullmatch(tag) or tag.endswith(".") or _DEVICES.match(tag):
+    if not isinstance(tag, str) or not is_tag(tag):
         raise RequestError(
             "A label tag is 1 to 64 letters, digits, '_', '-', '.' or '@', starting with a letter or digit; "
             "got something else. The usual ones are final and original."
         )
-    return str(tag.value) if hasattr(tag, "value") else tag
+    return str(tag.value) if isinstance(tag, Enum) else tag
+
+
+def is_tag(name: str) -> bool:
+    """Whether a label may have this tag."""
+    return bool(_TAG.fullmatch(name)) and not name.endswith(".") and not _DEVICES.match(name)
 
 
 def new_ids(paths: Iterable[PurePosixPath], taken: Collection[str]) -> dict[PurePosixPath, str]:

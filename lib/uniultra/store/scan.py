@@ -14,7 +14,7 @@ _SETTLED_NS = 2_000_000_000
 
 
 class Scanner:
-    """Lists the images below `root`.
+    """Lists the images below `root`, and sees when they or the labels change.
 
     `labels` folders, dot files and dot folders, DICOMDIR, segmentations and links that leave the
     folder are not images. `is_image` is asked once per file and version of it.
@@ -41,11 +41,15 @@ class Scanner:
 
     def files(self) -> list[PurePosixPath]:
         """Relative paths of all images, sorted."""
+        labels = self._root / LABELS
         self._folders = {}
+        for folder in (labels, *(labels.iterdir() if labels.is_dir() else ())):
+            if folder.is_dir():
+                self._folders[folder] = (folder.stat().st_mtime_ns, time.time_ns())
         found: list[PurePosixPath] = []
         verdicts: dict[Path, tuple[tuple[int, int], bool]] = {}
-        for folder, folders, files in os.walk(self._root):
-            here = Path(folder)
+        for name_here, folders, files in os.walk(self._root):
+            here = Path(name_here)
             self._folders[here] = (here.stat().st_mtime_ns, time.time_ns())
             folders[:] = [f for f in folders if not f.startswith(".") and f != LABELS]
             for name in files:

@@ -100,11 +100,11 @@ def pack_runs(pixels: np.ndarray) -> Optional[Dict[str, Any]]:
     return {"bbox": bbox, "runs": runs}
 
 
-def unpack_runs(bbox: Any, runs: Any, shape: Shape) -> np.ndarray:
-    """The (rows, columns) bool array that `pack_runs` described.
+def check_runs(bbox: Any, runs: Any, shape: Shape) -> Tuple[int, int, int, int]:
+    """The bbox of a scribble as four integers.
 
     Raises:
-        PackedMaskError: the bbox leaves the picture, or the runs do not fit in it.
+        PackedMaskError: the bbox leaves a picture of `shape` = (rows, columns), or the runs do not fit in it.
     """
     x0, y0, x1, y1 = check_bbox(bbox, shape)
     height, width = y1 - y0 + 1, x1 - x0 + 1
@@ -112,6 +112,17 @@ def unpack_runs(bbox: Any, runs: Any, shape: Shape) -> np.ndarray:
         raise PackedMaskError("Runs must be whole numbers from 0 up; got something else.")
     if sum(runs) > height * width:
         raise PackedMaskError(f"Runs must fit in their bbox of {width} x {height} pixels; they are longer.")
+    return x0, y0, x1, y1
+
+
+def unpack_runs(bbox: Any, runs: Any, shape: Shape) -> np.ndarray:
+    """The (rows, columns) bool array that `pack_runs` described.
+
+    Raises:
+        PackedMaskError: see `check_runs`.
+    """
+    x0, y0, x1, y1 = check_runs(bbox, runs, shape)
+    height, width = y1 - y0 + 1, x1 - x0 + 1
     flat = np.zeros(height * width, bool)
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     flat[: values.size] = values

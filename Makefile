@@ -1,0 +1,40 @@
+# `make demo` runs the main job, `make test` passes the tests; each sets up its own .venv first.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+STAMP := .venv/.ready
+CONSTRAINTS := $(CURDIR)/constraints.txt
+
+.PHONY: demo test slow lint setup system
+
+setup: $(STAMP)
+
+# sam2 is a source package: its isolated build must see the same torch and must not build its CUDA part.
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g. make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	SAM2_BUILD_CUDA=0 PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) \
+		$(BIN)/python -m pip install --disable-pip-version-check -q -e '.[test]'
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/uniultra demo --port $(PORT)
+
+# Slicer's offscreen views need OpenGL; without it those tests skip and say so.
+system:
+	@if ldconfig -p | grep -q libEGL.so.1 && ldconfig -p | grep -q 'libGL.so.1'; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libegl1 libgl1 >/dev/null \
+		|| echo "OpenGL could not be installed; the rendering tests will skip"; \
+	else echo "For the rendering tests run: sudo apt-get install libegl1 libgl1"; fi
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(STAMP) system lint
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow

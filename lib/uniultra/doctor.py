@@ -1,0 +1,92 @@
+"""What `uniultra doctor` looks at: versions, devices, weights, and how to mend what is wrong."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from uniultra import __version__
+from uniultra.errors import ModelError
+from uniultra.models import registry, weights
+
+# The versions a package must lie between, [floor, cap); setup.cfg says why.
+BOUNDS = {
+    "torch": ("2.10", None),
+    "torchvision": ("0.25", None),
+    "sam2": ("1.1", "2"),
+    "monai": ("1.6", None),
+    "monailabel": ("0.8.5", "0.9"),
+    "numpy": ("1.26", "2"),
+    "pydicom": ("2.4.5", "3"),
+    "pynetdicom": ("2.1", "3"),
+    "itk": ("5.4", None),
+    "av": ("12", None),
+    "safetensors": ("0.4", None),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; `remedy` is empty when all is well."""
+
+    subject: str
+    state: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything a working installation needs."""
+    yield Finding("uniultra", __version__)
+    yield Finding("python", platform.python_version())
+    yield from _packages()
+    yield from _devices()
+    yield from _models()
+
+
+def _packages() -> Iterator[Finding]:
+    from packaging.version import Version
+
+    for name, (floor, cap) in BOUNDS.items():
+        wanted = f"'{name}>={floor}{f',<{cap}' if cap else ''}'"
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "missing", f"pip install {wanted}")
+            continue
+        version = Version(Version(found).public)
+        fits = version >= Version(floor) and (cap is None or version < Version(cap))
+        yield Finding(name, found, "" if fits else f"pip install {wanted}")
+
+
+def _devices() -> Iterator[Finding]:
+    try:
+        import torch
+        import torchvision  # noqa: F401  (a mismatched pair fails here)
+    except (ImportError, RuntimeError):
+        yield Finding("torch", "cannot be imported", "install the pair named in constraints.txt")
+        return
+    yield Finding("processor", f"{torch.get_num_threads()} threads")
+    if not torch.cuda.is_available():
+        yield Finding("GPU", "none; the processor is used")
+    for n in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(n)
+        yield Finding(f"cuda:{n}", f"{torch.cuda.get_device_name(n)}, {free >> 20} of {total >> 20} MiB free")
+
+
+def _models() -> Iterator[Finding]:
+    ready = 0
+    for name in registry.names():
+        if not registry.entry(name).available:
+            yield Finding(name, "no weights on this machine")
+            continue
+        try:
+            _, digest = weights.load(name)
+        except ModelError as error:
+            yield Finding(name, "unusable", str(error))
+            continue
+        ready += 1
+        yield Finding(name, f"ready, SHA-256 {digest[:12]}…")
+    if not ready:
+        yield Finding("models", "none is ready", "restore apps/uniultra/model from the release")

@@ -1,0 +1,31 @@
+"""Any ultrasound file becomes one `UltrasoundImage`; a mask goes back with the file's own header."""
+
+from uniultra.images.reader import is_ultrasound_file, read_image
+from uniultra.images.types import (
+    AxisKind,
+    Frames,
+    FrameSource,
+    Geometry,
+    Picture,
+    Plane,
+    PlaneAxis,
+    Region,
+    UltrasoundImage,
+)
+from uniultra.images.writer import MASK_ENDINGS, write_mask
+
+__all__ = [
+    "MASK_ENDINGS",
+    "AxisKind",
+    "FrameSource",
+    "Frames",
+    "Geometry",
+    "Picture",
+    "Plane",
+    "PlaneAxis",
+    "Region",
+    "UltrasoundImage",
+    "is_ultrasound_file",
+    "read_image",
+    "write_mask",
+]

@@ -1,0 +1,149 @@
+"""What every reader needs of a file: its ending, hash and bytes, and how large it may claim to be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Protocol
+
+from uniultra.errors import ImageError
+
+DICOM_ENDINGS = frozenset({".dcm", ".dicom"})
+PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+ITK_ENDINGS = frozenset({".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd"})
+VIDEO_ENDINGS = frozenset({".mp4", ".m4v", ".avi", ".mov", ".mkv"})
+ENDINGS = DICOM_ENDINGS | PICTURE_ENDINGS | ITK_ENDINGS | VIDEO_ENDINGS
+
+MAX_FRAME_SAMPLES = 2**27
+"""Largest frame, rows x columns x channels: no scanner comes near, a forged header may."""
+MAX_IMAGE_BYTES = 2**33
+"""Largest image once decoded, in bytes: what `UltrasoundImage.frames` may hold in memory."""
+
+# What the decoders raise on bytes that are not what their headers say. Their own texts may quote
+# the file, so they are never passed on.
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+def file_ending(path: Path) -> str:
+    """The lower-case ending that decides the format; `.nii.gz` counts as one."""
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
+
+
+def has_dicom_magic(path: Path) -> bool:
+    """Whether the file carries DICM after the 128-byte preamble; False when it cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            return handle.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def content_hash(paths: Iterable[Path]) -> str:
+    """Hex SHA-256 over the bytes of the files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as handle:
+            while block := handle.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def check_size(frames: int, rows: int, columns: int, channels: int, bytes_per_sample: int = 1) -> None:
+    """Refuse an image whose declared size is impossible to hold, before anything is allocated.
+
+    Raises:
+        ImageError: a dimension below 1, a frame above `MAX_FRAME_SAMPLES` or an image above
+            `MAX_IMAGE_BYTES`.
+    """
+    if min(frames, rows, columns, channels) < 1:
+        raise ImageError(
+            f"Expected at least one frame, row and column; the file declares {frames} x {rows} x {columns}. "
+            "Export it again."
+        )
+    if rows * columns * channels > MAX_FRAME_SAMPLES:
+        raise ImageError(
+            f"Expected frames of at most {MAX_FRAME_SAMPLES} samples; the file declares {rows} x {columns} "
+            f"pixels of {channels}. Crop or downsample it."
+        )
+    if frames * rows * columns * channels * bytes_per_sample > MAX_IMAGE_BYTES:
+        raise ImageError(
+            f"Expected at most {MAX_IMAGE_BYTES} bytes once decoded; the file declares {frames} frames of "
+            f"{rows} x {columns} pixels. Split it into shorter clips."
+        )
+
+
+class ByteSource(Protocol):
+    """Bytes that can be read from any place, from several threads."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, offset: int, count: int) -> bytes: ...
+
+
+class FileBytes:
+    """A file that is opened for each read, so that no handle outlives it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = path.stat().st_size
+
+    def read(self, offset: int, count: int) -> bytes:
+        """`count` bytes from `offset`.
+
+        Raises:
+            ImageError: the file ends before that, or has gone.
+        """
+        try:
+            with self.path.open("rb") as handle:
+                handle.seek(offset)
+                return read_exactly(handle, count, self.size - offset)
+        except OSError:
+            raise ImageError("The file can no longer be read. Put it back and try again.") from None
+
+
+class MemoryBytes:
+    """The same over bytes that had to be inflated as a whole."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+
+    def read(self, offset: int, count: int) -> bytes:
+        if offset + count > self.size:
+            raise truncated()
+        return self.data[offset : offset + count]
+
+
+def read_exactly(handle: IO[bytes], count: int, left: int) -> bytes:
+    """`count` bytes of which `left` can be there: a forged length allocates nothing."""
+    data = handle.read(count) if count <= left else b""
+    if len(data) != count:
+        raise truncated()
+    return data
+
+
+def truncated() -> ImageError:
+    """The error for a file that ends too early."""
+    return ImageError("Expected a complete file; it ends before its header says. Copy or export it again.")
+
+
+def damaged(kind: str) -> ImageError:
+    """The error for a file of `kind` that its decoders refuse."""
+    return ImageError(f"Expected a readable {kind} file; it is damaged or incomplete. Export it again.")

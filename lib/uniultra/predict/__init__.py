@@ -1,0 +1,5 @@
+"""Prediction: a picture is encoded once, every later prompt on it is answered from the cached embedding."""
+
+from uniultra.predict.predictor import Prediction, Predictor
+
+__all__ = ["Prediction", "Predictor"]

@@ -1,0 +1,65 @@
+"""One persistent worker thread and one lock per device.
+
+Kernel plans and allocator pools are kept per thread, so all work on a device runs on one thread that
+lives as long as the process. The lock lets other work (a training step) take the device in turn.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import torch
+
+from uniultra.errors import ModelError
+
+Result = TypeVar("Result")
+_creating = threading.Lock()
+
+
+class DeviceWorker:
+    """Runs functions on one device, one after the other, in the order they came."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"uniultra-{device}")
+
+    def submit(self, work: Callable[[], Result]) -> Future[Result]:
+        """Queue `work`; it runs under the device lock without recording gradients."""
+        return self._thread.submit(self._run, work)
+
+    def _run(self, work: Callable[[], Result]) -> Result:
+        with self.lock, torch.inference_mode():
+            return work()
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`; `auto` takes the first GPU, else the processor.
+
+    Raises:
+        ModelError: no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError("Unknown device; expected auto, cpu or cuda[:N].") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"This machine has {torch.cuda.device_count()} CUDA devices; choose auto or cpu.")
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
+
+
+def worker(device: torch.device) -> DeviceWorker:
+    """The worker of a device, one per process."""
+    with _creating:
+        return _worker(device)
+
+
+@cache
+def _worker(device: torch.device) -> DeviceWorker:
+    return DeviceWorker(device)

@@ -1,0 +1,188 @@
+"""Masks for prompts on the planes of images, from one model on one device."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uniultra.errors import PromptError
+from uniultra.images.types import FrameSource, Picture, Plane
+from uniultra.models import weights
+from uniultra.models.registry import entry
+from uniultra.models.sam2_image import Embedding, Sam2Image
+from uniultra.predict.cache import EmbeddingCache, Key
+from uniultra.predict.device import choose_device, worker
+from uniultra.prompts.coordinates import Fit
+from uniultra.prompts.raster import Encoded, batch, encode
+from uniultra.prompts.types import PromptSet
+
+MASK_LOGIT = 10.0  # how sure a network that takes previous logits is told to be of a given mask
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answer to one prompt set.
+
+    Attributes:
+        mask: `(H,W)` bool, pixels of the plane's picture.
+        score: predicted IoU, 0..1.
+        model: name in the registry.
+        adapter: id of the adapter bundle that answered, None for the shipped weights.
+        timings: seconds of `queue`, `read`, `encode`, `decode`, `total`; `cached` is 1 when the
+            embedding was there already, else 0.
+    """
+
+    mask: NDArray[np.bool_]
+    score: float
+    model: str
+    adapter: str | None
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    network: Sam2Image
+    digest: str
+
+
+class Predictor:
+    """Answers prompts on any number of images for any number of users at once.
+
+    Nothing is loaded before the first use. Calls may come from any thread: pictures are read on the
+    caller's thread, the network runs on the device's one worker thread, and what a call needs is on
+    its own stack, so that no answer ever meets another's image.
+
+    Args:
+        model: name in the registry.
+        device: `auto`, `cpu` or `cuda[:N]`.
+        cache_bytes: bound of the embedding cache.
+
+    Raises:
+        ModelError: unknown model or device.
+    """
+
+    def __init__(
+        self, model: str = "uniultra_mini", *, device: str = "auto", cache_bytes: int = 512 << 20
+    ) -> None:
+        self.entry = entry(model)
+        self.device = choose_device(device)
+        self.cache = EmbeddingCache(cache_bytes)
+        self._loading = threading.Lock()
+        self._loaded: _Loaded | None = None
+
+    def predict(self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]) -> list[Prediction]:
+        """One mask per prompt set, all on the same plane.
+
+        Raises:
+            PromptError: no prompt set, an empty one, or one that lies outside the picture.
+            ImageError: the image has no such plane or cannot be decoded.
+            ModelError: the weights are missing or damaged.
+        """
+        start = time.perf_counter()
+        shape = source.plane_shape(plane.axis)
+        for prompt in prompts:
+            prompt.check(shape)
+        if not prompts:
+            raise PromptError("Expected at least one object with a prompt; got none.")
+        loaded = self._load()
+        key = self._key(source, plane, loaded)
+        fit = Fit(*shape, self.entry.image_size, self.entry.fit)
+        encoded = [encode(p, fit) for p in prompts]
+        timings = {"cached": float(key in self.cache)}
+        picture = None if timings["cached"] else source.picture(plane)
+        timings["read"] = time.perf_counter() - start
+        queued = time.perf_counter()
+
+        def work() -> tuple[NDArray[np.bool_], list[float]]:
+            began = time.perf_counter()
+            embedding = self._embedding(key, loaded, source, plane, picture)
+            encoded_at = time.perf_counter()
+            logits, iou = self._decode(loaded.network, embedding, encoded)
+            masks = (fit.picture(logits) > 0).cpu().numpy()
+            timings.update(
+                queue=began - queued,
+                encode=encoded_at - began,
+                decode=time.perf_counter() - encoded_at,
+            )
+            return masks, iou.tolist()
+
+        masks, scores = worker(self.device).submit(work).result()
+        timings["total"] = time.perf_counter() - start
+        return [
+            Prediction(mask, score, self.entry.name, None, timings)
+            for mask, score in zip(masks, scores, strict=True)
+        ]
+
+    def prefetch(self, source: FrameSource, plane: Plane) -> bool:
+        """Encode a plane before it is asked for; False when it is cached already."""
+        loaded = self._load()
+        key = self._key(source, plane, loaded)
+        if key in self.cache:
+            return False
+        picture = source.picture(plane)
+        worker(self.device).submit(lambda: self._embedding(key, loaded, source, plane, picture)).result()
+        return True
+
+    def warm_up(self) -> None:
+        """Load the weights and run the network once, so that the first prompt is as quick as the second."""
+        loaded = self._load()
+        size = self.entry.image_size
+
+        def work() -> None:
+            blank = torch.zeros(1, 3, size, size, device=self.device)
+            drawn = torch.zeros(1, loaded.network.map_channels, size // 4, size // 4, device=self.device)
+            point = torch.full((1, 1, 2), size / 2, device=self.device)
+            loaded.network.decode(
+                loaded.network.encode(blank), point, torch.ones(1, 1, device=self.device), drawn, False
+            )
+
+        worker(self.device).submit(work).result()
+
+    def _load(self) -> _Loaded:
+        with self._loading:
+            if self._loaded is None:
+                network, digest = weights.load(self.entry.name)
+                self._loaded = _Loaded(network.to(self.device), digest)  # type: ignore[arg-type]
+            return self._loaded
+
+    def _embedding(
+        self, key: Key, loaded: _Loaded, source: FrameSource, plane: Plane, picture: Picture | None
+    ) -> Embedding:
+        """The cached embedding of a plane, encoded now if need be; runs on the device's thread."""
+        found = self.cache.get(key)
+        if found is None:
+            # It may have been dropped between the look-up and now; then the plane is read here.
+            square = self._square(source.picture(plane) if picture is None else picture)
+            found = loaded.network.encode(square[None].to(self.device))
+            self.cache.put(key, found)
+        return found
+
+    def _square(self, picture: Picture) -> Tensor:
+        """The network's input `(3,S,S)` of a grey or RGB picture."""
+        pixels = torch.from_numpy(np.ascontiguousarray(picture)).float() / 255
+        colour = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
+        fit = Fit(picture.shape[0], picture.shape[1], self.entry.image_size, self.entry.fit)
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.entry.mean, self.entry.std))
+        return (fit.square(colour) - mean) / std
+
+    def _decode(
+        self, network: Sam2Image, embedding: Embedding, encoded: list[Encoded]
+    ) -> tuple[Tensor, Tensor]:
+        """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture."""
+        coords, labels, drawn = batch(encoded, self.device)
+        dense: Tensor | None = drawn
+        if self.entry.dense_prompts == "logits":
+            dense = MASK_LOGIT * drawn[:, :1] if drawn[:, 0].any() else None
+        many = embedding.repeat(torch.zeros(len(encoded), dtype=torch.long, device=self.device))
+        logits, iou = network.decode(many, coords, labels, dense, multimask=False)
+        return logits[:, 0].float(), iou[:, 0].float().clamp(0, 1)
+
+    def _key(self, source: FrameSource, plane: Plane, loaded: _Loaded) -> Key:
+        return Key(source.content_hash, plane, self.entry.name, loaded.digest)

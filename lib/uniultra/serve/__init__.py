@@ -1,0 +1,1 @@
+"""The server: MONAI Label tasks and routes over predict and store, and the wire format."""

@@ -1,0 +1,139 @@
+"""The parts of the MONAI Label app; `apps/uniultra/main.py` joins them to its base class."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from monailabel.config import settings as monailabel_settings
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+
+from uniultra.errors import ModelError
+from uniultra.predict import Predictor
+from uniultra.serve import logs
+from uniultra.serve.files import OpenImages
+from uniultra.serve.infer import PromptInferTask
+from uniultra.serve.sampling import RandomSample
+from uniultra.serve.sessions import CheckedSessions
+from uniultra.serve.settings import ServerSettings, SettingsError
+from uniultra.store.datastore import StudiesDatastore
+from uniultra.store.errors import NotFoundError
+from uniultra.store.ids import check_tag
+
+logger = logging.getLogger(__name__)
+
+
+class UniUltraParts:
+    """What UniUltra puts in the place of MONAI Label's hooks.
+
+    A mixin, not a subclass of `MONAILabelApp`: MONAI Label starts the first direct subclass it finds.
+    Building one is cheap; MONAI Label does it again in every background process.
+    """
+
+    studies: str
+    _infers: dict[str, PromptInferTask]
+    _datastore: StudiesDatastore
+    _sessions: CheckedSessions
+
+    def prepare(self, conf: dict[str, str]) -> ServerSettings:
+        """Read the settings and put the front on a running server; before the base class's constructor.
+
+        Raises:
+            SettingsError, ModelError: a setting that cannot be used.
+        """
+        logs.install()
+        self.settings = ServerSettings.parse(conf)
+        self.images = OpenImages(self.settings.image_cache_mb << 20)
+        server = sys.modules.get("monailabel.app")  # absent in MONAI Label's background processes
+        if server is not None:
+            from uniultra.serve import front
+
+            limit = self.settings.max_upload_mb << 20
+            front.install(server.app, max_upload_bytes=limit, allow_reload=self.settings.allow_reload)
+        return self.settings
+
+    # MONAI Label's hooks
+
+    def init_datastore(self) -> Datastore:
+        if "://" in self.studies:
+            raise SettingsError("Expected a studies folder of this machine; got an address. Give a folder.")
+        return StudiesDatastore(Path(self.studies))
+
+    def init_infers(self) -> dict[str, PromptInferTask]:
+        share = (self.settings.embed_cache_mb << 20) // len(self.settings.models)
+        return {
+            name: PromptInferTask(
+                name,
+                Predictor(name, device=self.settings.device, cache_bytes=share),
+                self.images,
+                self.settings.labels,
+            )
+            for name in self.settings.models
+        }
+
+    def init_strategies(self) -> dict[str, RandomSample]:
+        return {"random": RandomSample()}
+
+    def _load_sessions(self, load: bool = False) -> CheckedSessions:
+        return CheckedSessions(
+            monailabel_settings.MONAI_LABEL_SESSION_PATH, monailabel_settings.MONAI_LABEL_SESSION_EXPIRY
+        )
+
+    def on_init_complete(self) -> None:
+        super().on_init_complete()  # type: ignore[misc]
+        if self.settings.preload:
+            threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    # inference
+
+    def task(self, model: object) -> PromptInferTask:
+        """The task of a model.
+
+        Raises:
+            NotFoundError: no such model; the text lists those there are.
+        """
+        found = self._infers.get(model) if isinstance(model, str) else None
+        if found is None:
+            names = ", ".join(self._infers)
+            raise NotFoundError(f"There is no model of that name on this server. There are: {names}.")
+        return found
+
+    def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Segment an image of the store: `request["image"]` is an id, never a path.
+
+        Raises:
+            NotFoundError: no such image or model.
+            PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
+        """
+        store = datastore or self._datastore
+        image_id = request.get("image")
+        tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
+        result = self.infer_file(request, Path(store.get_image_uri(image_id)))
+        file = result["file"]
+        if file and request.get("save_label"):
+            info = {"model": request["model"], "params": result["params"]}
+            result["label"] = store.save_label(image_id, file, tag, info)
+        return result
+
+    def infer_file(self, request: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Segment a file that the server itself found: of the store, a session or an upload.
+
+        Raises:
+            NotFoundError: no such model.
+            PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
+        """
+        task = self.task(request.get("model"))
+        tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
+        file, answer = task({**request, "image": str(path), "description": task.description})
+        return {"label": file, "tag": tag, "file": file, "params": answer}
+
+    def _warm_up(self) -> None:
+        for name, task in self._infers.items():
+            try:
+                task.warm_up()
+                logger.info("%s is warm", name)
+            except ModelError as error:
+                logger.warning("%s cannot be used: %s", name, error)

@@ -1,0 +1,82 @@
+"""Opened images, kept while people click on them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from uniultra.errors import ImageError
+from uniultra.images import read_image
+from uniultra.images.types import AxisKind, UltrasoundImage
+from uniultra.store.errors import NotFoundError
+
+_Key = tuple[Path, int, int, AxisKind | None]
+
+
+class OpenImages:
+    """The images opened last, bounded by the bytes their frames may take.
+
+    An image opens once for all who ask at the same time, and again when its file has changed.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._images: OrderedDict[_Key, UltrasoundImage] = OrderedDict()
+        self._opening: dict[_Key, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def open(self, path: Path, axis_kind: AxisKind | None = None) -> UltrasoundImage:
+        """The image in a file.
+
+        Raises:
+            NotFoundError: the file is gone.
+            ImageError: it cannot be read as ultrasound.
+        """
+        try:
+            stat = path.stat()
+        except OSError:
+            raise NotFoundError("The image's file is gone. Ask /datastore/?output=all again.") from None
+        key = (path, stat.st_mtime_ns, stat.st_size, axis_kind)
+        with self._lock:
+            turn = self._opening.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._images:
+                    self._images.move_to_end(key)
+                    return self._images[key]
+            try:
+                image = read_image(path, axis_kind=axis_kind)
+            finally:
+                with self._lock:
+                    self._opening.pop(key, None)
+            self._keep(key, image)
+            return image
+
+    def _keep(self, key: _Key, image: UltrasoundImage) -> None:
+        with self._lock:
+            self._images[key] = image
+            total = sum(map(_bytes, self._images.values()))
+            while total > self._max_bytes and len(self._images) > 1:
+                total -= _bytes(self._images.popitem(last=False)[1])
+
+
+def _bytes(image: UltrasoundImage) -> int:
+    t, h, w = image.shape
+    return t * h * w * image.channels
+
+
+def only_image(folder: Path) -> Path:
+    """The one readable image of an uploaded folder (a header and its data file make one).
+
+    Raises:
+        ImageError: none, or several.
+    """
+    from uniultra.images import is_ultrasound_file
+
+    found = [file for file in sorted(folder.iterdir()) if file.is_file() and is_ultrasound_file(file)]
+    if len(found) != 1:
+        raise ImageError(
+            f"Expected one image in the upload; found {len(found)}. Upload one image for each session."
+        )
+    return found[0]

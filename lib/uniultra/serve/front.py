@@ -1,0 +1,102 @@
+"""Puts our routes and limits in front of MONAI Label's, whoever started the server."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter, FastAPI, HTTPException
+from fastapi.routing import APIRoute
+from monailabel.config import settings
+from monailabel.endpoints import (
+    activelearning,
+    batch_infer,
+    datastore,
+    infer,
+    info,
+    login,
+    logs,
+    model,
+    ohif,
+    scoring,
+    session,
+    train,
+    wsi_infer,
+)
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.cors import CORSMiddleware
+
+from uniultra.serve.access import AccessLog
+from uniultra.serve.guards import guard_for
+from uniultra.serve.lanes import Lane
+from uniultra.serve.routes import ROUTES
+
+logger = logging.getLogger(__name__)
+_STOCK = (
+    *(info, model, infer, wsi_infer, batch_infer, train, activelearning),
+    *(scoring, datastore, logs, ohif, session),
+)
+_MARK = "uniultra_front"
+
+
+def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool) -> None:
+    """Put the front on MONAI Label's application; a second call does nothing.
+
+    The application has begun to run when an app is built, so its routes are reordered in place and
+    its middleware is built again at the next request.
+    """
+    if getattr(app.state, _MARK, False):
+        return
+    setattr(app.state, _MARK, True)
+    before = len(app.router.routes)
+    app.include_router(_router(allow_reload), prefix=settings.MONAI_LABEL_API_STR)
+    ours = app.router.routes[before:]
+    del app.router.routes[before:]
+    app.router.routes[:0] = ours
+    app.middleware_stack = None
+    origins = [str(origin).rstrip("/") for origin in settings.MONAI_LABEL_CORS_ORIGINS]
+    app.user_middleware[:] = [m for m in app.user_middleware if m.cls is not CORSMiddleware]
+    if origins:  # no page of another origin may read answers unless a person names it
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=max_upload_bytes)
+    app.add_middleware(AccessLog)
+
+
+def _router(allow_reload: bool) -> APIRouter:
+    router = APIRouter()
+    quick, clicks, work = Lane("info", 2), Lane("infer", 16), Lane("work", 8)
+    for method, path, endpoint in ROUTES:
+        lane = clicks if path.startswith("/infer/") else work
+        router.add_api_route(
+            path, lane.endpoint(endpoint), methods=[method], tags=[path.split("/")[1]], response_model=None
+        )
+    taken = {(method, path) for method, path, _ in ROUTES}
+    stock = [*_STOCK, login] if settings.MONAI_LABEL_AUTH_ENABLE else _STOCK
+    for module in stock:
+        for route in module.router.routes:
+            if not isinstance(route, APIRoute) or {(m, route.path) for m in route.methods} <= taken:
+                continue
+            endpoint = route.endpoint
+            lane = quick if module is info else work
+            router.add_api_route(
+                route.path,
+                lane.endpoint(endpoint, guard_for(module.__name__, endpoint.__name__)),
+                methods=list(route.methods),
+                include_in_schema=False,  # MONAI Label's own route documents it
+                response_model=None,
+            )
+    router.add_api_route("/proxy/{path:path}", _no_proxy, methods=["GET", "POST"], include_in_schema=False)
+    if not allow_reload:
+        router.add_api_route("/reload", _no_reload, methods=["POST"], include_in_schema=False)
+    return router
+
+
+def _no_proxy(path: str) -> None:
+    raise HTTPException(404, "There is no DICOMweb server behind this one. Ask /datastore/ for its images.")
+
+
+def _no_reload() -> None:
+    raise HTTPException(
+        403,
+        "Anyone could reload the app here, so it is off. Restart the server, or start it with "
+        "--conf allow_reload true.",
+    )

@@ -1,0 +1,100 @@
+"""Checks before MONAI Label's own endpoints run, on values as they are after `params` is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from monailabel.interfaces.utils.app import app_instance
+
+from uniultra.errors import RequestError
+from uniultra.serve.lanes import Guard
+from uniultra.serve.uploads import json_object
+from uniultra.store.errors import NotFoundError, ProtectedError
+from uniultra.store.ids import check_tag
+
+
+def check_form(values: dict[str, Any]) -> None:
+    """Form fields that hold JSON hold an object."""
+    for key in ("params", "info"):
+        if isinstance(values.get(key), str):
+            json_object(values[key])
+
+
+def check_strategy(values: dict[str, Any]) -> None:
+    """The strategy exists, after `params` had its say; its labels and tag are plain."""
+    merged = {"strategy": values["strategy"], **(values.get("params") or {})}
+    _known(merged["strategy"], app_instance().info()["strategies"], "strategy")
+    if merged.get("label_tag") is not None:
+        check_tag(merged["label_tag"])
+
+
+def check_trainer(values: dict[str, Any]) -> None:
+    """The trainer exists, after `params` had its say."""
+    merged = {"model": values["model"], **(values.get("params") or {})}
+    _known(merged["model"], app_instance().info()["trainers"], "trainer")
+    _no_code(merged)
+
+
+def check_scoring(values: dict[str, Any]) -> None:
+    """The scoring method exists, after `params` had its say."""
+    merged = {"method": values["method"], **(values.get("params") or {})}
+    _known(merged["method"], app_instance().info()["scoring"], "scoring method")
+    _no_code(merged)
+
+
+def check_batch(values: dict[str, Any]) -> None:
+    """The model exists and segments without anybody's prompt."""
+    merged = {"model": values["model"], **(values.get("params") or {})}
+    if app_instance().task(merged["model"]).needs_prompts:
+        raise RequestError(
+            "This model answers prompts, so there is nothing to run it on alone. Click on an image."
+        )
+    _no_code(merged)
+
+
+def refused(status: type[RequestError], text: str) -> Guard:
+    """A guard that lets nothing through."""
+
+    def guard(values: dict[str, Any]) -> None:
+        raise status(text)
+
+    return guard
+
+
+# by the name of MONAI Label's endpoint
+GUARDS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "api_sample": check_strategy,
+    "train.api_run_model": check_trainer,
+    "scoring.api_run_method": check_scoring,
+    "batch_infer.api_run": check_batch,
+    "api_update_model": refused(
+        ProtectedError, "Weights are published by training, not uploaded. Nothing was changed."
+    ),
+    "api_delete_model": refused(ProtectedError, "Weights are not deleted over HTTP. Nothing was changed."),
+    "api_run_wsi_inference": refused(
+        NotFoundError, "Whole-slide images are not served here. Use /infer/{model}."
+    ),
+    "api_run_wsi_v2_inference": refused(
+        NotFoundError, "Whole-slide images are not served here. Use /infer/{model}."
+    ),
+    "api_get_ohif": refused(NotFoundError, "No OHIF viewer is served here. Use 3D Slicer."),
+}
+
+
+def guard_for(module: str, name: str) -> Guard:
+    """The check for one of MONAI Label's endpoints."""
+    short = module.rpartition(".")[2]
+    return GUARDS.get(f"{short}.{name}") or GUARDS.get(name) or check_form
+
+
+def _known(name: object, known: dict[str, Any], what: str) -> None:
+    if not isinstance(name, str) or name not in known:
+        names = ", ".join(known) or "none"
+        raise NotFoundError(f"There is no {what} of that name. There are: {names}.")
+
+
+def _no_code(merged: dict[str, Any]) -> None:
+    # MONAI Label puts bundle_path on the search path of a new Python process
+    if "bundle_path" in merged or "model_filename" in merged:
+        raise RequestError("Expected options of the task; got a file or folder of the server. Leave it out.")

@@ -1,0 +1,83 @@
+"""What `--conf KEY VALUE` may say, as values of the right kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from uniultra.errors import UniUltraError
+from uniultra.models import registry
+
+DEFAULT_MODEL = "uniultra_mini"
+
+
+class SettingsError(UniUltraError):
+    """A setting of the server that cannot be used; seen by whoever starts it."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The app's settings.
+
+    Attributes:
+        models: names in the registry, or all that have weights here.
+        labels: names of structures that clients offer first.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        embed_cache_mb: memory for embeddings, shared by the models.
+        image_cache_mb: memory for the frames of opened images.
+        max_upload_mb: the largest request body.
+        preload: load the weights at the start, in the background.
+        allow_reload: let `POST /reload` build the app again.
+    """
+
+    models: tuple[str, ...] = (DEFAULT_MODEL,)
+    labels: tuple[str, ...] = ("structure",)
+    device: str = "auto"
+    embed_cache_mb: int = 512
+    image_cache_mb: int = 1024
+    max_upload_mb: int = 2048
+    preload: bool = True
+    allow_reload: bool = False
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, str]) -> ServerSettings:
+        """Read MONAI Label's `conf`; keys that are not ours are for MONAI Label.
+
+        Raises:
+            SettingsError: a value of the wrong kind.
+            ModelError: an unknown model; the text lists the known ones.
+        """
+        plain = cls()
+        models = _words(conf.get("models", ""))
+        if models == ("all",):
+            models = tuple(name for name in registry.names() if registry.entry(name).available)
+        for name in models:
+            registry.entry(name)
+        return cls(
+            models=models or plain.models,
+            labels=_words(conf.get("labels", "")) or plain.labels,
+            device=conf.get("device", plain.device),
+            embed_cache_mb=_megabytes(conf, "embed_cache_mb", plain.embed_cache_mb),
+            image_cache_mb=_megabytes(conf, "image_cache_mb", plain.image_cache_mb),
+            max_upload_mb=_megabytes(conf, "max_upload_mb", plain.max_upload_mb),
+            preload=_switch(conf, "preload", plain.preload),
+            allow_reload=_switch(conf, "allow_reload", plain.allow_reload),
+        )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _megabytes(conf: Mapping[str, str], key: str, default: int) -> int:
+    text = str(conf.get(key, default))
+    if not text.isdecimal() or not 1 <= int(text) <= 1 << 24:
+        raise SettingsError(f"Expected {key} as a whole number of megabytes, 1 or more; change --conf {key}.")
+    return int(text)
+
+
+def _switch(conf: Mapping[str, str], key: str, default: bool) -> bool:
+    text = str(conf.get(key, default)).lower()
+    if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise SettingsError(f"Expected {key} to be true or false; change --conf {key}.")
+    return text in ("true", "1", "yes", "on")

@@ -1,0 +1,165 @@
+"""Masks into the segments of a segmentation node and back, one slice or block at a time.
+
+Arrays are (K,J,I) over the voxels of the image, pictures (rows, columns) of a plane.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from .bridge import image_size, matrix_of
+from .errors import SceneError
+from .planes import Plane
+
+
+def new_segmentation(scene: Any, volume: Any, name: str) -> Any:
+    """A segmentation node with the geometry of a volume, under the same transform, with a display node."""
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    return node
+
+
+def write_plane(segmentation: Any, segment: str, volume: Any, plane: Plane, mask: np.ndarray) -> None:
+    """Make `mask` (rows, columns) all that `segment` holds on one plane; other planes and segments stay.
+
+    Raises:
+        OutsideImage: the image has no such plane.
+        SceneError: see `write_block`; or the mask is not of the plane's shape.
+    """
+    size = image_size(volume)
+    plane.check(size)
+    if np.shape(mask) != plane.shape(size):
+        raise SceneError(
+            f"The mask must have {plane.shape(size)} pixels (rows, columns); got {np.shape(mask)}. "
+            "Ask again for this image."
+        )
+    block = np.expand_dims(np.asarray(mask, bool), 2 - plane.normal)
+    write_block(segmentation, segment, volume, plane.extent(size), block)
+
+
+def write_block(
+    segmentation: Any,
+    segment: str,
+    volume: Any,
+    extent: Sequence[int],
+    mask: np.ndarray,
+    where: Optional[np.ndarray] = None,
+) -> None:
+    """Make `mask` all that `segment` holds within a block of voxels; the rest of it stays as it is.
+
+    Segments may overlap: no other segment is ever changed.
+
+    Args:
+        extent: (i0,i1,j0,j1,k0,k1) of the block, inclusive.
+        mask: (K,J,I) bool over the block.
+        where: (K,J,I) bool, the voxels of the block to replace; all of them by default.
+
+    Raises:
+        SceneError: the segment does not exist, or its voxels do not lie on those of the volume.
+    """
+    check_fit(segmentation, segment, volume)
+    where = np.ones(mask.shape, bool) if where is None else where
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    # MODE_REPLACE would clear the segment outside the extent too. Erasing and then adding does not.
+    steps = ((~where, logic.MODE_MERGE_MIN), (mask & where, logic.MODE_MERGE_MAX))
+    # Between the two the views would flash the erased plane.
+    was_modifying = segmentation.StartModify()
+    try:
+        for labels, mode in steps:
+            done = logic.SetBinaryLabelmapToSegment(
+                _oriented(labels, volume, extent), segmentation, segment, mode, list(extent), False, []
+            )
+            if not done:
+                raise SceneError("The mask could not be written. Check that the segment still exists.")
+    finally:
+        segmentation.EndModify(was_modifying)
+
+
+def read_plane(segmentation: Any, segment: str, volume: Any, plane: Plane) -> np.ndarray:
+    """What `segment` holds on one plane of a volume: (rows, columns) bool.
+
+    Raises:
+        OutsideImage: the image has no such plane.
+        SceneError: see `write_block`.
+    """
+    size = image_size(volume)
+    plane.check(size)
+    return np.squeeze(read_block(segmentation, segment, volume, plane.extent(size)), axis=2 - plane.normal)
+
+
+def read_block(segmentation: Any, segment: str, volume: Any, extent: Sequence[int]) -> np.ndarray:
+    """What `segment` holds in a block (i0,i1,j0,j1,k0,k1, inclusive): (K,J,I) bool.
+
+    Raises:
+        SceneError: see `write_block`.
+    """
+    labelmap = check_fit(segmentation, segment, volume)
+    i0, i1, j0, j1, k0, k1 = extent
+    block = np.zeros((k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1), bool)
+    if labelmap is None:
+        return block
+    shift = _shift(labelmap, volume)
+    held = np.array(labelmap.GetExtent()).reshape(3, 2) + shift[:, None]
+    low = np.maximum(held[:, 0], [i0, j0, k0])
+    high = np.minimum(held[:, 1], [i1, j1, k1])
+    if (low > high).any():
+        return block
+    dimensions = labelmap.GetDimensions()
+    labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(dimensions[::-1])
+    value = segmentation.GetSegmentation().GetSegment(segment).GetLabelValue()
+    source = tuple(slice(low[n] - held[n, 0], high[n] - held[n, 0] + 1) for n in (2, 1, 0))
+    target = tuple(slice(low[n] - extent[2 * n], high[n] - extent[2 * n] + 1) for n in (2, 1, 0))
+    block[target] = labels[source] == value
+    return block
+
+
+def check_fit(segmentation: Any, segment: str, volume: Any) -> Any:
+    """The labelmap that holds `segment`, None while it is empty.
+
+    Raises:
+        SceneError: the segment does not exist, or its voxels do not lie on those of the volume.
+    """
+    held = segmentation.GetSegmentation().GetSegment(segment) if segmentation is not None else None
+    if held is None:
+        raise SceneError("The segment no longer exists. Choose or add a segment, then try again.")
+    if segmentation.GetParentTransformNode() is not volume.GetParentTransformNode():
+        raise SceneError(
+            "The segmentation and its image are under different transforms. Put both under the same one."
+        )
+    labelmap = held.GetRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName())
+    if labelmap is None or labelmap.IsEmpty():
+        return None
+    _shift(labelmap, volume)
+    return labelmap
+
+
+def _shift(labelmap: Any, volume: Any) -> np.ndarray:
+    """Voxels from the labelmap's ijk to the volume's."""
+    to_volume = np.linalg.inv(matrix_of(volume.GetIJKToRASMatrix)) @ matrix_of(labelmap.GetImageToWorldMatrix)
+    shift = np.round(to_volume[:3, 3])
+    expected = np.eye(4)
+    expected[:3, 3] = shift
+    if not np.allclose(to_volume, expected, atol=1e-3):
+        raise SceneError(
+            "The segment's voxels do not lie on those of the image. Set the image as the segmentation's "
+            "source geometry, or use a new segmentation."
+        )
+    return shift.astype(int)
+
+
+def _oriented(labels: np.ndarray, volume: Any, extent: Sequence[int]) -> Any:
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(*extent)
+    flat = np.ascontiguousarray(labels, np.uint8).ravel()
+    image.GetPointData().SetScalars(numpy_to_vtk(flat, deep=1, array_type=vtk.VTK_UNSIGNED_CHAR))
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    return image

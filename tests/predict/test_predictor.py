@@ -1,0 +1,145 @@
+"""A predictor answers from its cache, and never with another's mask."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from uniultra.errors import ModelError, PromptError
+from uniultra.images.types import Plane
+from uniultra.predict import Predictor
+from uniultra.predict.device import choose_device, worker
+from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
+
+
+@dataclass
+class Source:
+    """A stack of random pictures that counts how often it is read."""
+
+    name: str
+    seed: int = 0
+    shape: tuple = (2, 120, 160)
+    reads: list = field(default_factory=list)
+
+    @property
+    def content_hash(self):
+        return self.name
+
+    def plane_shape(self, axis):
+        return self.shape[1:3]
+
+    def picture(self, plane):
+        self.reads.append(plane)
+        rng = np.random.default_rng([self.seed, plane.index])
+        coarse = rng.integers(0, 255, (6, 8, *self.shape[3:]), dtype=np.uint8)
+        return np.kron(coarse, np.ones((20, 20, *(1,) * len(self.shape[3:])), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor("uniultra_mini", device="cpu")
+
+
+CLICK = PromptSet(points=(Point(40, 60),))
+
+
+def test_the_second_prompt_reads_nothing(predictor):
+    source = Source("second")
+    [first] = predictor.predict(source, Plane("k", 0), [CLICK])
+    [again] = predictor.predict(source, Plane("k", 0), [CLICK])
+    assert len(source.reads) == 1
+    assert (first.timings["cached"], again.timings["cached"]) == (0, 1)
+    assert np.array_equal(first.mask, again.mask) and first.score == again.score
+    assert set(again.timings) == {"cached", "read", "queue", "encode", "decode", "total"}
+    assert again.mask.shape == (120, 160) and again.mask.dtype == bool and 0 <= again.score <= 1
+
+
+def test_prefetch_makes_the_first_prompt_a_later_one(predictor):
+    source = Source("prefetch")
+    assert predictor.prefetch(source, Plane("k", 1)) is True
+    assert predictor.prefetch(source, Plane("k", 1)) is False
+    [answer] = predictor.predict(source, Plane("k", 1), [CLICK])
+    assert answer.timings["cached"] == 1
+
+
+def test_several_objects_in_one_call_equal_one_call_each(predictor):
+    grid = np.zeros((120, 160), bool)
+    grid[20:60, 30:90] = True
+    sets = [
+        CLICK,
+        PromptSet(box=Box(100, 80, 20, 30)),
+        PromptSet(scribbles=(Scribble(grid),), points=(Point(5, 5, False), Point(80, 50))),
+        PromptSet(lasso=Lasso(((10, 10), (90, 15), (60, 100)))),
+        PromptSet(mask=MaskPrompt(grid), points=(Point(99, 99, False),)),
+    ]
+    source = Source("several")
+    together = predictor.predict(source, Plane("k", 0), sets)
+    for prompts, answer in zip(sets, together, strict=True):
+        [alone] = predictor.predict(source, Plane("k", 0), [prompts])
+        # Padding changes the order of sums, so a few border pixels may differ.
+        assert (alone.mask != answer.mask).mean() < 0.002
+        assert alone.score == pytest.approx(answer.score, abs=1e-3)
+
+
+def test_colour_pictures_are_seen_in_colour(predictor):
+    source = Source("colour", shape=(1, 120, 160, 3))
+    [answer] = predictor.predict(source, Plane("k", 0), [CLICK])
+    assert answer.mask.shape == (120, 160)
+
+
+def test_many_users_never_get_each_others_masks():
+    """A cache of two embeddings, eight images, eight threads: every answer equals the lone one."""
+    predictor = Predictor("uniultra_mini", device="cpu", cache_bytes=3 << 20)
+    sources = [Source(f"user-{n}", seed=n) for n in range(8)]
+    prompts = [PromptSet(points=(Point(10 + 15 * n, 20 + 10 * n),)) for n in range(8)]
+
+    def ask(n):
+        return predictor.predict(sources[n], Plane("k", n % 2), [prompts[n]])[0].mask
+
+    alone = [ask(n) for n in range(8)]
+    assert len({m.tobytes() for m in alone}) > 1
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(8), 4))
+    with ThreadPoolExecutor(8) as users:
+        for n, mask in zip(order, users.map(ask, order), strict=True):
+            assert np.array_equal(mask, alone[n])
+    assert predictor.cache.bytes <= 3 << 20
+
+
+def test_work_runs_on_one_thread_that_stays():
+    names = {worker(torch.device("cpu")).submit(lambda: __import__("threading").get_ident()).result() for _ in range(5)}
+    assert len(names) == 1
+
+
+def test_a_failing_call_leaves_the_worker_alive(predictor):
+    class Broken(Source):
+        def picture(self, plane):
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        predictor.predict(Broken("broken"), Plane("k", 0), [CLICK])
+    assert predictor.predict(Source("after"), Plane("k", 0), [CLICK])
+
+
+def test_bad_prompts_are_refused_before_anything_is_read(predictor):
+    source = Source("bad")
+    for prompts in ([], [PromptSet()], [PromptSet(points=(Point(500, 5),))]):
+        with pytest.raises(PromptError):
+            predictor.predict(source, Plane("k", 0), prompts)
+    assert not source.reads
+
+
+def test_constructing_is_cheap_and_warm_up_loads():
+    fresh = Predictor("uniultra_mini", device="cpu")
+    assert fresh._loaded is None
+    fresh.warm_up()
+    assert fresh._loaded is not None
+
+
+def test_unknown_devices_are_refused():
+    with pytest.raises(ModelError, match="auto, cpu"):
+        choose_device("quantum")
+    if not torch.cuda.is_available():
+        with pytest.raises(ModelError, match="0 CUDA devices"):
+            choose_device("cuda")

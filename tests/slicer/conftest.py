@@ -1,0 +1,52 @@
+"""Fixtures of the Slicer room: the extension's code on the path, and Slicer's libraries with a scene."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+for folder in (HERE, HERE.parents[1] / "slicer_extension" / "UniUltra"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+@pytest.fixture(scope="session")
+def application() -> Any:
+    """Slicer's libraries with one scene."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+    from slicer_harness import SlicerApplication
+
+    return SlicerApplication()
+
+
+@pytest.fixture
+def scene(application: Any) -> Iterator[Any]:
+    """An empty scene; the test fails if VTK or Slicer reported an error during it."""
+    application.scene.Clear(0)
+    application.fill()
+    application.errors.clear()
+    yield application.scene
+    assert application.errors == []
+
+
+@pytest.fixture
+def slice_view(application: Any, scene: Any) -> Iterator[Any]:
+    """Makes a slice view of a size, rendered off the screen."""
+    from slicer_harness import SliceView, missing_gl
+
+    if missing_gl():
+        pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
+    views: list[SliceView] = []
+
+    def make(size: tuple[int, int] = (320, 240)) -> SliceView:
+        views.append(SliceView(application, size))
+        return views[-1]
+
+    yield make
+    for view in views:
+        view.close()
