@@ -35,7 +35,9 @@ def test_both_roi_orders_with_corners_in_any_order(roi, axis, box):
     assert box_from_roi(roi, axis) == box
 
 
-@pytest.mark.parametrize("roi", [[1, 2, 3], [1, 2, 3, "4"], "abcd", [1, 2, 3, True], [1, 2, 3, float("nan")], 5])
+@pytest.mark.parametrize(
+    "roi", [[1, 2, 3], [1, 2, 3, "4"], "abcd", [1, 2, 3, True], [1, 2, 3, float("nan")], 5]
+)
 def test_malformed_numbers_are_refused(roi):
     with pytest.raises(PromptError):
         box_from_roi(roi)

@@ -175,7 +175,26 @@ class Predictor:
     def _decode(
         self, network: Sam2Image, embedding: Embedding, encoded: list[Encoded]
     ) -> tuple[Tensor, Tensor]:
-        """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture."""
+        """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture.
+
+        SAM's decoder attends to padding tokens too. Sets of one length go together, so that no
+        answer depends on what else was asked in the same call.
+        """
+        lengths = [len(e.labels) for e in encoded]
+        logits, iou = [], []
+        order: list[int] = []
+        for length in sorted(set(lengths)):
+            members = [n for n, found in enumerate(lengths) if found == length]
+            answer = self._decode_alike(network, embedding, [encoded[n] for n in members])
+            logits.append(answer[0])
+            iou.append(answer[1])
+            order += members
+        back = torch.tensor(order, device=self.device).argsort()
+        return torch.cat(logits)[back], torch.cat(iou)[back]
+
+    def _decode_alike(
+        self, network: Sam2Image, embedding: Embedding, encoded: list[Encoded]
+    ) -> tuple[Tensor, Tensor]:
         coords, labels, drawn = batch(encoded, self.device)
         dense: Tensor | None = drawn
         if self.entry.dense_prompts == "logits":

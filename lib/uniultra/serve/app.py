@@ -36,7 +36,6 @@ class UniUltraParts:
     studies: str
     _infers: dict[str, PromptInferTask]
     _datastore: StudiesDatastore
-    _sessions: CheckedSessions
 
     def prepare(self, conf: dict[str, str]) -> ServerSettings:
         """Read the settings and put the front on a running server; before the base class's constructor.
@@ -77,7 +76,9 @@ class UniUltraParts:
     def init_strategies(self) -> dict[str, RandomSample]:
         return {"random": RandomSample()}
 
-    def _load_sessions(self, load: bool = False) -> CheckedSessions:
+    def _load_sessions(self, load: bool = False) -> CheckedSessions | None:
+        if not load:
+            return None
         return CheckedSessions(
             monailabel_settings.MONAI_LABEL_SESSION_PATH, monailabel_settings.MONAI_LABEL_SESSION_EXPIRY
         )
@@ -109,7 +110,7 @@ class UniUltraParts:
             PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
         """
         store = datastore or self._datastore
-        image_id = request.get("image")
+        image_id: Any = request.get("image")
         tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
         result = self.infer_file(request, Path(store.get_image_uri(image_id)))
         file = result["file"]

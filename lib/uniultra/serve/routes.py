@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, File, Form, UploadFile
+from fastapi import Depends, File, Form, HTTPException, UploadFile
 from fastapi.background import BackgroundTasks
 from fastapi.responses import FileResponse
 from monailabel.config import settings
@@ -22,6 +22,7 @@ from monailabel.utils.sessions import SessionInfo
 from uniultra.errors import RequestError
 from uniultra.serve.files import only_image
 from uniultra.serve.lanes import Endpoint
+from uniultra.serve.sessions import CheckedSessions
 from uniultra.serve.uploads import json_object, plain_name, received
 from uniultra.store.errors import NotFoundError
 from uniultra.store.ids import split_name
@@ -61,7 +62,7 @@ def infer(
     if output == "image" and request.get("result") == "packed":
         raise RequestError("A packed answer is JSON. Ask for output=json, or leave result out.")
     if session_id:
-        result = app.infer_file(request, app.sessions().file(session_id))
+        result = app.infer_file(request, Path(_sessions().live(session_id).image))
     elif file is not None and "image" not in sent:
         with received(file) as path:
             result = app.infer_file(request, path)
@@ -92,25 +93,25 @@ def create_session(
                 shutil.move(path, folder / own)
         app.images.open(only_image(folder))  # what cannot be read is refused now, not at the first click
         source = folder if len(files) > 1 else next(folder.iterdir())
-        session_id, info = app.sessions().add_session(str(source), max(0, expiry), False, str(uuid.uuid4()))
+        session_id, info = _sessions().add_session(str(source), max(0, expiry), False, str(uuid.uuid4()))
     return {"session_id": session_id, "session_info": _public(info)}
 
 
 def get_session(session_id: str, user: AsUser, update_ts: bool = False, image: bool = False) -> Any:
     """What is known about a session, or its image."""
-    sessions = app_instance().sessions()
-    path = sessions.file(session_id)
-    if image:
-        path = only_image(path) if path.is_dir() else path
-        return FileResponse(path, media_type=get_mime_type(str(path)), filename=path.name)
-    return _public(sessions.get_session(session_id, update_ts=update_ts))
+    sessions = _sessions()
+    info = sessions.live(session_id, update_ts=update_ts)
+    if not image:
+        return _public(info)
+    path = Path(info.image)
+    path = only_image(path) if path.is_dir() else path
+    return FileResponse(path, media_type=get_mime_type(str(path)), filename=path.name)
 
 
 def remove_session(session_id: str, user: AsUser) -> dict[str, Any]:
     """Forget an upload."""
-    sessions = app_instance().sessions()
-    sessions.file(session_id)
-    info = _public(sessions.get_session(session_id, update_ts=False))
+    sessions = _sessions()
+    info = _public(sessions.live(session_id))
     sessions.remove_session(session_id)
     return info
 
@@ -158,6 +159,13 @@ def download_dataset(
     path = app_instance().datastore().get_dataset_archive(limit_cases)
     background_tasks.add_task(remove_file, path)
     return FileResponse(path, media_type="application/zip", filename="dataset.zip")
+
+
+def _sessions() -> CheckedSessions:
+    sessions: CheckedSessions | None = app_instance().sessions()
+    if sessions is None:
+        raise HTTPException(406, "Sessions are off. Start the server with MONAI_LABEL_SESSIONS=true.")
+    return sessions
 
 
 def _public(info: SessionInfo) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import time
 import uuid
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from uniultra.store.errors import NotFoundError
 
 class CheckedSessions(Sessions):
     """MONAI Label's sessions, for ids that are UUIDs and files that lie in their own session's folder."""
+
+    def __bool__(self) -> bool:
+        return True  # MONAI Label never cleans sessions that it takes for an empty dict
 
     def get_session(
         self, session_id: str, update_ts: bool = True, fetch_cache: bool = True
@@ -34,38 +37,33 @@ class CheckedSessions(Sessions):
 
     def remove_expired(self) -> int:
         """Delete what has expired, and session folders that a crash left without their description."""
-        root = Path(self.store_path)
-        for folder in root.iterdir() if root.is_dir() else ():
+        root, count = Path(self.store_path), 0
+        for folder in list(root.iterdir()) if root.is_dir() else ():
             if not folder.is_dir() or not _is_uuid(folder.name):
                 continue
-            # a folder this young may be one that is being written
-            young = folder.stat().st_mtime > _now() - 60
-            if not young and self.get_session(folder.name, update_ts=False) is None:
-                shutil.rmtree(folder, ignore_errors=True)
-        expired = [key for key, info in self._all() if info.last_access_ts + info.expiry < _now()]
-        for key in expired:
-            self.remove_session(key)
-        return len(expired)
+            info = self.get_session(folder.name, update_ts=False)
+            # one that is being written has no description yet, or half of one
+            abandoned = info is None and folder.exists() and folder.stat().st_mtime < time.time() - self.expiry
+            if abandoned or (info and _expired(info)):
+                self.remove_session(folder.name)
+                count += 1
+        return count
 
-    def file(self, session_id: str) -> Path:
-        """The upload of a session: a file, or a folder when several came.
+    def live(self, session_id: str, *, update_ts: bool = True) -> SessionInfo:
+        """A session; its `image` is a file, or a folder when several came.
 
         Raises:
             NotFoundError: no such session, or it has expired.
         """
-        found = self.get_session(session_id)
-        if found is None:
+        found = self.get_session(session_id, update_ts=False)
+        if found is None or _expired(found):
             raise NotFoundError(
                 "Expected the id of a live session; this one has expired or never was. "
                 "Upload the image again with PUT /session/."
             )
-        return Path(found.image)
-
-    def _all(self) -> list[tuple[str, SessionInfo]]:
-        root = Path(self.store_path)
-        names = [f.name for f in root.iterdir() if f.is_dir()] if root.is_dir() else []
-        found = [(name, self.get_session(name, update_ts=False)) for name in names]
-        return [(name, info) for name, info in found if info is not None]
+        if update_ts:
+            self.get_session(session_id)
+        return found
 
 
 def _is_uuid(session_id: object) -> bool:
@@ -75,7 +73,5 @@ def _is_uuid(session_id: object) -> bool:
         return False
 
 
-def _now() -> float:
-    import time
-
-    return time.time()
+def _expired(info: SessionInfo) -> bool:
+    return info.last_access_ts + info.expiry < time.time()

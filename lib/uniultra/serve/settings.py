@@ -22,7 +22,7 @@ class ServerSettings:
     Attributes:
         models: names in the registry, or all that have weights here.
         labels: names of structures that clients offer first.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
         embed_cache_mb: memory for embeddings, shared by the models.
         image_cache_mb: memory for the frames of opened images.
         max_upload_mb: the largest request body.

@@ -26,6 +26,7 @@ MAX_RUNS = 200_000
 MAX_SCRIBBLES = 64
 MAX_OBJECTS = 64
 _MAX_BASE64 = 16 << 20
+_LIMITS = (MAX_POINTS, MAX_CORNERS, MAX_RUNS, MAX_SCRIBBLES, MAX_OBJECTS, _MAX_BASE64)
 
 # stock clients send null where they have nothing
 _empty_list = BeforeValidator(lambda value: [] if value is None else value)
@@ -105,9 +106,9 @@ def parse(params: dict[str, Any]) -> WireParams:
     try:
         return WireParams.model_validate(params)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         text = f"{'.'.join(map(str, first['loc']))}: {first['msg']} (checked before anything was run)."
-        kind = TooLargeError if first["type"] in ("too_long", "string_too_long") else PromptError
+        kind = TooLargeError if first.get("ctx", {}).get("max_length") in _LIMITS else PromptError
         raise kind(text) from None
 
 

@@ -47,11 +47,16 @@ def voxels(volume: Any) -> np.ndarray:
     return vtk_to_numpy(scalars).reshape((k, j, i) if channels == 1 else (k, j, i, channels))
 
 
+def array_of(matrix: Any) -> np.ndarray:
+    """A VTK matrix as a 4x4 array."""
+    return np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(4)])
+
+
 def matrix_of(fill: Any) -> np.ndarray:
     """The 4x4 array that a node's `Get...Matrix` method writes."""
     matrix = vtk.vtkMatrix4x4()
     fill(matrix)
-    return _array(matrix)
+    return array_of(matrix)
 
 
 def world_to_ijk(volume: Any, world: Any) -> np.ndarray:
@@ -142,7 +147,7 @@ def shown_plane(slice_node: Any, volume: Any) -> Optional[Plane]:
     parent = volume.GetParentTransformNode()
     if parent is not None and not parent.IsTransformToWorldLinear():
         return None
-    to_ras = _array(slice_node.GetSliceToRAS())
+    to_ras = array_of(slice_node.GetSliceToRAS())
     origin = to_ras[:3, 3]
     middle, right, up = world_to_ijk(volume, [origin, origin + to_ras[:3, 0], origin + to_ras[:3, 1]])
     normal = np.abs(np.cross(right - middle, up - middle))
@@ -171,7 +176,3 @@ def _between(source: Any, target: Any, points: np.ndarray) -> np.ndarray:
 
 def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def _array(matrix: Any) -> np.ndarray:
-    return np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(4)])

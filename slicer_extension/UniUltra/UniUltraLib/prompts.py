@@ -264,7 +264,10 @@ class PromptBook:
             PromptsError: `text` is something else; what was kept stays.
         """
         try:
-            kept = [(str(entry["image"]), PromptSet.from_dict(entry)) for entry in json.loads(text)]
+            entries = json.loads(text)
+            if not isinstance(entries, list):
+                raise TypeError
+            kept = [(str(entry["image"]), PromptSet.from_dict(entry)) for entry in entries]
         except PromptsError:
             raise
         except (KeyError, TypeError, ValueError):

@@ -67,8 +67,9 @@ def write_block(
     check_fit(segmentation, segment, volume)
     where = np.ones(mask.shape, bool) if where is None else where
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    # MODE_REPLACE would clear the segment outside the extent too. Erasing and then adding does not.
-    steps = ((~where, logic.MODE_MERGE_MIN), (mask & where, logic.MODE_MERGE_MAX))
+    # MODE_REPLACE would clear the segment outside the extent too: erase, then add. MODE_MERGE_MAX would
+    # add the value 1, which in a layer shared by several segments is the first one's, not this one's.
+    steps = ((~where, logic.MODE_MERGE_MIN), (mask & where, logic.MODE_MERGE_MASK))
     # Between the two the views would flash the erased plane.
     was_modifying = segmentation.StartModify()
     try:

@@ -1,0 +1,49 @@
+"""Reading frames: bounds, damage, and arrays that are decoded once and kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from uniultra.errors import ImageError
+from uniultra.images.files import DAMAGE, damaged
+from uniultra.images.types import Picture
+
+ReadFrame = Callable[[int], Picture]
+
+
+def checked_reader(read: ReadFrame, frames: int, kind: str) -> ReadFrame:
+    """`read` that refuses a frame the image lacks and turns decoder failures into `ImageError`."""
+
+    def read_frame(t: int) -> Picture:
+        if not 0 <= t < frames:
+            raise ImageError(
+                f"Frame {t} does not exist: the image has frames 0 to {frames - 1}. Send an index in that range."
+            )
+        try:
+            return read(t)
+        except DAMAGE:
+            raise damaged(kind) from None
+
+    return read_frame
+
+
+class Kept:
+    """Something decoded at the first need and kept, once even when several threads ask."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load, self._lock = load, threading.Lock()
+        self._value: Any = None
+
+    def __call__(self) -> Any:
+        if self._value is None:
+            with self._lock:
+                if self._value is None:
+                    self._value = self._load()
+        return self._value
+
+
+RawReader = Callable[[int], NDArray[Any]]

@@ -1,0 +1,68 @@
+"""A mask goes out with the header of the file it was drawn on."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uniultra.errors import ImageError
+from uniultra.images.files import DAMAGE
+from uniultra.images.itk import sitk
+from uniultra.images.types import UltrasoundImage
+
+MASK_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
+
+
+def write_mask(mask: NDArray[Any], image: UltrasoundImage, path: str | os.PathLike[str]) -> None:
+    """Write `mask` as compressed uint8 with the image's geometry; the file appears whole or not at all.
+
+    Args:
+        mask: `(H,W)` for an image of one frame, else `(T,H,W)`; bool or uint8 (label indices).
+        image: the image the mask belongs to.
+        path: ends in .nrrd, .nii.gz, .nii or .mha; its folder exists. A file there is replaced.
+
+    Raises:
+        ImageError: another ending, shape or number type, or a folder that cannot be written.
+    """
+    path = Path(path)
+    ending = next((e for e in MASK_ENDINGS if path.name.lower().endswith(e)), None)
+    if ending is None:
+        raise ImageError(
+            f"A mask is written as {', '.join(MASK_ENDINGS)}; got another ending. Choose one of them."
+        )
+    volume = _as_volume(mask, image)
+    picture = sitk().GetImageFromArray(volume)
+    picture.SetSpacing(image.geometry.spacing)
+    picture.SetOrigin(image.geometry.origin)
+    # The ending decides ITK's format, so it stays the ending of the temporary name.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp{ending}")
+    try:
+        picture.SetDirection(image.geometry.direction)
+        sitk().WriteImage(picture, str(temporary), useCompression=True)
+        os.replace(temporary, path)
+    except DAMAGE:
+        raise ImageError(
+            "The mask could not be written: the folder is missing, full or read-only, or the format cannot hold "
+            "the image's orientation. Check the folder, or choose .nrrd."
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _as_volume(mask: NDArray[Any], image: UltrasoundImage) -> NDArray[np.uint8]:
+    mask = np.asarray(mask)
+    if mask.dtype not in (np.bool_, np.uint8):
+        raise ImageError(f"A mask is bool or uint8; got {mask.dtype}. Convert it.")
+    volume = mask[np.newaxis] if mask.ndim == 2 else mask
+    if volume.shape != image.shape:
+        wanted = image.shape[1:] if image.shape[0] == 1 else image.shape
+        raise ImageError(
+            f"Expected a mask of {' x '.join(map(str, wanted))}; got {' x '.join(map(str, mask.shape))}. "
+            "Send one mask pixel per image pixel, frames first."
+        )
+    return np.ascontiguousarray(volume).astype(np.uint8)

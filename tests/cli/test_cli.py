@@ -1,0 +1,85 @@
+"""The commands a person types, run as they would."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uniultra import cli
+from uniultra.learn.synthetic import scene
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "lesion.png"
+    Image.fromarray(scene(np.random.default_rng(1), 192).picture).save(path)
+    return path
+
+
+def test_segment_writes_a_mask_in_the_images_geometry_and_an_overlay(picture, tmp_path, capsys):
+    mask, overlay = tmp_path / "mask.nrrd", tmp_path / "overlay.png"
+    code = cli.main(
+        ["segment", str(picture), "--point", "90,80", "--negative", "5,5", "--box", "120,110,40,50"]
+        + ["-o", str(mask), "--overlay", str(overlay), "--device", "cpu"]
+    )
+    assert code == 0
+    import SimpleITK as sitk
+
+    written = sitk.ReadImage(str(mask))
+    assert written.GetSize() == (192, 192, 1) and written.GetPixelID() == sitk.sitkUInt8
+    pixels = sitk.GetArrayFromImage(written)
+    assert set(np.unique(pixels)) <= {0, 1}
+    assert f"{pixels.sum()} pixels" in capsys.readouterr().out
+    with Image.open(overlay) as shown:
+        assert shown.size == (192, 192) and np.asarray(shown)[5, 5].tolist() == [240, 70, 70]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--point", "500,80"], "192 x 192"),
+        (["--frame", "3", "--point", "9,9"], "0 to 0"),
+        ([], "at least one"),
+        (["--point", "9,9", "--model", "other"], "uniultra_mini"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(picture, tmp_path, capsys, arguments, text):
+    code = cli.main(["segment", str(picture), "-o", str(tmp_path / "m.nrrd"), "--device", "cpu", *arguments])
+    said = capsys.readouterr().err
+    assert code == 2 and text in said and len(said.splitlines()) == 1
+    assert not (tmp_path / "m.nrrd").exists()
+
+
+@pytest.mark.parametrize("value", ["1", "1,2,3,4", "a,b"])
+def test_malformed_points_are_a_usage_error(picture, tmp_path, value):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["segment", str(picture), "-o", str(tmp_path / "m.nrrd"), "--point", value])
+    assert stopped.value.code == 2
+
+
+def test_models_lists_flat_objects(capsys):
+    assert cli.main(["models", "--json"]) == 0
+    listed = {m["name"]: m for m in json.loads(capsys.readouterr().out)}
+    mini = listed["uniultra_mini"]
+    assert mini["parameters_encoder"] == 857_608 and mini["parameters_adapter"] == 37_352
+    assert mini["available"] and len(mini["sha256"]) == 64 and "box" in mini["prompts"]
+    assert {m["system"] for m in listed.values()} <= {"uniultra", "samus", "autosamus", "lgmedseg"}
+    assert not any(isinstance(v, dict) for m in listed.values() for v in m.values())
+    assert cli.main(["models"]) == 0
+    assert "0.86 M" in capsys.readouterr().out
+
+
+def test_doctor_finds_nothing_wrong_here_and_says_what_is(capsys, monkeypatch):
+    assert cli.main(["doctor"]) == 0
+    assert "!!" not in capsys.readouterr().out
+    monkeypatch.setitem(__import__("uniultra.doctor").doctor.BOUNDS, "numpy", ("99", None))
+    assert cli.main(["doctor"]) == 1
+    assert "pip install 'numpy>=99'" in capsys.readouterr().out
+
+
+def test_doctor_names_unusable_weights(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
+    (tmp_path / "uniultra_mini.safetensors").write_bytes(b"junk")
+    assert cli.main(["doctor"]) == 1
+    assert "unusable" in capsys.readouterr().out

@@ -1,0 +1,112 @@
+"""A studies folder of tiny generated images, and the real application over it with a predictor that waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import itk
+import numpy as np
+import pytest
+from PIL import Image
+
+from uniultra.images.types import FrameSource, Plane
+from uniultra.predict import Prediction
+from uniultra.prompts import PromptSet
+
+WIDTH, HEIGHT = 80, 60
+
+
+def make_studies(root: Path) -> Path:
+    """Grey and colour stills, one of them nested, a cine and a volume with a geometry of its own."""
+    rng = np.random.default_rng(7)
+    (root / "ward 3").mkdir(parents=True)
+    grey = rng.integers(0, 255, (HEIGHT, WIDTH), np.uint8)
+    Image.fromarray(grey).save(root / "grey.png")
+    Image.fromarray(rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)).save(root / "ward 3" / "colour.png")
+    volume = itk.image_from_array(rng.integers(0, 255, (5, HEIGHT, WIDTH), np.uint8))
+    volume.SetSpacing((0.5, 0.6, 2.0))
+    volume.SetOrigin((1.0, -2.0, 3.0))
+    turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    volume.SetDirection(itk.matrix_from_array(turn))
+    itk.imwrite(volume, str(root / "volume.nii.gz"))
+    cine = itk.image_from_array(rng.integers(0, 255, (4, HEIGHT, WIDTH), np.uint8))
+    itk.imwrite(cine, str(root / "cine.seq.nrrd"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_studies() -> Callable[[Path], Path]:
+    """Makes such a folder."""
+    return make_studies
+
+
+class WaitingPredictor:
+    """Stands in for the network: masks a disk around the first click, when `gate` is open."""
+
+    gate = threading.Event()
+    waiting = threading.Semaphore(0)
+    failure: BaseException | None = None
+    warmed = threading.Event()
+
+    def __init__(self, model: str, **_: Any) -> None:
+        self._model = model
+
+    def predict(self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]) -> list[Prediction]:
+        self.waiting.release()
+        assert self.gate.wait(60)
+        if self.failure is not None:
+            raise self.failure
+        rows, columns = source.plane_shape(plane.axis)
+        y, x = np.ogrid[:rows, :columns]
+        found = []
+        for one in prompts:
+            centre = one.points[0]
+            mask = (x - centre.x) ** 2 + (y - centre.y) ** 2 <= 25
+            found.append(Prediction(mask, 0.5, self._model, None, {"total": 0.1, "cached": 0.0}))
+        return found
+
+    def warm_up(self) -> None:
+        self.warmed.set()
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterator[Any]:
+    """A client of the real application, in this process."""
+    from fastapi.testclient import TestClient
+    from monailabel.config import settings
+
+    folder = tmp_path_factory.mktemp("served")
+    patch = pytest.MonkeyPatch()
+    patch.setattr("uniultra.serve.app.Predictor", WaitingPredictor)
+    patch.setattr("uniultra.serve.infer.PromptInferTask.is_valid", lambda self: True)
+    patch.setenv("HOME", str(folder))
+    for key, value in {
+        "MONAI_LABEL_APP_DIR": str(project_root / "apps" / "uniultra"),
+        "MONAI_LABEL_STUDIES": str(make_studies(folder / "studies")),
+        "MONAI_LABEL_APP_CONF": {"models": "uniultra_mini", "max_upload_mb": "1", "labels": "head,femur"},
+        "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
+    }.items():
+        patch.setattr(settings, key, value)
+    from monailabel.app import app
+
+    from uniultra.serve import logs
+
+    level = logging.getLogger().level
+    WaitingPredictor.gate.set()
+    with TestClient(app, raise_server_exceptions=False) as running:
+        yield running
+    logs.uninstall()
+    logging.getLogger().setLevel(level)
+    patch.undo()
+
+
+@pytest.fixture
+def predictor() -> Iterator[type[WaitingPredictor]]:
+    """The predictor of `client`: its gate is open and nothing fails, before and after each test."""
+    yield WaitingPredictor
+    WaitingPredictor.failure = None
+    WaitingPredictor.gate.set()

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uniultra.errors import ModelError
+from uniultra.serve.packing import unpack_mask
+
+URL = "/infer/uniultra_mini"
+
+
+def click(client: Any, image: str = "grey", x: int = 40, y: int = 30, k: int = 0, **params: Any) -> Any:
+    body = {"foreground": [[x, y, k]], "result": "packed", **params}
+    return client.post(URL, params={"image": image}, data={"params": json.dumps(body)})
+
+
+def test_info_is_answered_while_more_people_click_than_there_are_threads(client: Any, predictor: Any) -> None:
+    while predictor.waiting.acquire(blocking=False):
+        pass
+    predictor.gate.clear()
+    with ThreadPoolExecutor(24) as people:
+        clicks = [people.submit(click, client, "grey", 10 + n) for n in range(24)]
+        for _ in range(16):  # every thread for clicks is taken now, and eight wait for one
+            assert predictor.waiting.acquire(timeout=30)
+        for path in ("/info/", "/datastore/?output=all", "/datastore/image?image=grey", "/logs/gpu", "/"):
+            client.get(path)
+        assert client.get("/info/").json()["models"]["uniultra_mini"]["dimension"] == 2
+        assert client.post("/activelearning/random", json={}).status_code == 200
+        assert client.put("/session/", files={"files": ("a.png", _png())}).status_code == 200
+        assert not any(c.done() for c in clicks)
+        predictor.gate.set()
+        for n, answer in enumerate(c.result(30) for c in clicks):
+            assert answer.json()["bbox"] == [5 + n, 25, 15 + n, 35]  # each got the mask of its own click
+
+
+def _png() -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("L", (8, 6), 9).save(file, "png")
+    return file.getvalue()
+
+
+def test_every_route_of_monai_label_has_one_of_ours_in_front(client: Any) -> None:
+    from fastapi.routing import APIRoute
+
+    from uniultra.serve.front import _router
+
+    ours = {(m, r.path) for r in _router(False).routes for m in r.methods}
+    names = "info model infer wsi_infer batch_infer train activelearning scoring datastore logs ohif session"
+    stock = set()
+    for name in names.split():
+        routes = import_module(f"monailabel.endpoints.{name}").router.routes
+        stock |= {(m, r.path) for r in routes if isinstance(r, APIRoute) for m in r.methods}
+    assert len(stock) > 40
+    assert stock - ours == set()
+
+
+def test_our_routes_come_first_once(client: Any) -> None:
+    from monailabel.app import app
+
+    from uniultra.serve import front
+
+    before = list(app.router.routes)
+    front.install(app, max_upload_bytes=1, allow_reload=True)
+    assert app.router.routes == before
+    # MONAI Label knows no packed answer
+    assert click(client).json()["plane"] == {"axis": "k", "index": 0}
+
+
+def test_a_packed_answer(client: Any) -> None:
+    answer = click(client, "volume", 20, 30, 3)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["frame"] == 3 and body["model"] == "uniultra_mini" and body["adapter"] is None
+    assert unpack_mask(body["bbox"], body["mask"], (60, 80))[30, 20]
+    assert len(answer.content) < 5_000
+
+
+def test_several_objects_in_one_answer(client: Any) -> None:
+    objects = [{"foreground": [[20, 20, 1]]}, {"foreground": [[60, 40, 1]]}]
+    body = {"objects": objects, "result": "packed"}
+    answer = client.post(URL, params={"image": "volume"}, data={"params": json.dumps(body)}).json()
+    assert [o["bbox"] for o in answer["objects"]] == [[15, 15, 25, 25], [55, 35, 65, 45]]
+    body.pop("result")
+    refused = client.post(URL, params={"image": "volume"}, data={"params": json.dumps(body)})
+    assert refused.status_code == 422 and "packed" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("output", "kind"), [("json", "application/json"), ("image", "application/octet-stream")]
+)
+def test_the_kinds_of_answers_of_stock(client: Any, output: str, kind: str) -> None:
+    answer = client.post(
+        URL,
+        params={"image": "grey", "output": output},
+        data={"params": '{"foreground": [[40, 30, 0]], "label": "head"}'},
+    )
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
+    if output == "json":
+        body = answer.json()
+        assert body["label_names"] == {"head": 1} and body["score"] == 0.5 and "total" in body["latencies"]
+    else:
+        assert answer.content.startswith(b"NRRD")
+
+
+def test_an_image_may_come_with_the_request(client: Any) -> None:
+    answer = client.post(
+        URL,
+        files={"file": ("/home/someone/a.png", _png())},
+        data={"params": '{"foreground": [[3, 3]], "result": "packed"}'},
+    )
+    assert answer.status_code == 200 and answer.json()["bbox"] == [0, 0, 7, 5]
+
+
+def test_a_result_can_be_saved_as_a_label(client: Any) -> None:
+    params = {"foreground": [[40, 30, 0]], "save_label": True, "label_tag": "auto"}
+    answer = client.post(URL, params={"image": "grey", "output": "json"}, data={"params": json.dumps(params)})
+    assert answer.status_code == 200, answer.text
+    label = client.get("/datastore/label", params={"label": "grey", "tag": "auto"})
+    assert label.content.startswith(b"NRRD")
+    info = client.get("/datastore/label/info", params={"label": "grey", "tag": "auto"}).json()
+    assert info["model"] == "uniultra_mini"
+    assert client.delete("/datastore/label", params={"id": "grey", "tag": "auto"}).status_code == 200
+    assert client.head("/datastore/label", params={"image": "grey", "tag": "auto"}).status_code == 404
+
+
+@pytest.mark.parametrize("with_length", [True, False])
+def test_a_body_beyond_the_limit_is_refused(client: Any, with_length: bool) -> None:
+    data = b"x" * ((1 << 20) + 1)
+    content = data if with_length else (data[n : n + 65536] for n in range(0, len(data), 65536))
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    assert client.put("/datastore/image?image=big", content=content, headers=headers).status_code == 413
+
+
+def test_other_origins_are_not_let_in(client: Any) -> None:
+    answer = client.get("/info/", headers={"origin": "http://evil.example"})
+    assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+def test_reload_is_off(client: Any) -> None:
+    answer = client.post("/reload")
+    assert answer.status_code == 403 and "allow_reload" in answer.json()["detail"]
+
+
+def test_a_failure_is_that_clicks_alone_and_says_nothing(client: Any, predictor: Any, caplog: Any) -> None:
+    predictor.failure = RuntimeError("CUDA out of memory for jane-doe")
+    with caplog.at_level(logging.DEBUG):
+        answer = click(client)
+    assert answer.status_code == 500
+    assert "jane" not in answer.text + caplog.text
+    predictor.failure = None
+    assert click(client).status_code == 200
+
+
+def test_weights_that_are_missing_are_the_servers_fault(client: Any, predictor: Any) -> None:
+    predictor.failure = ModelError("The weights are missing; run uniultra doctor.")
+    answer = click(client)
+    assert answer.status_code == 503 and "doctor" in answer.json()["detail"]
+
+
+def test_the_weights_are_loaded_before_anyone_asks(client: Any, predictor: Any) -> None:
+    assert predictor.warmed.wait(10)
+
+
+def test_requests_are_logged_by_their_route(client: Any, caplog: Any) -> None:
+    with caplog.at_level(logging.INFO, "uniultra.serve.access"):
+        click(client, "grey", secret="jane-doe")
+        client.get("/session/jane-doe?update_ts=true&of=jane-doe")
+        client.get("/jane-doe/nowhere")
+    assert "POST /infer/{model} 200" in caplog.text
+    assert "GET /session/{session_id} 404" in caplog.text
+    assert "(no route) 404" in caplog.text
+    assert "jane" not in "".join(r.getMessage() for r in caplog.records if r.name.startswith("uniultra"))
+
+
+def test_the_next_sample_survives_the_last_image_within_one_second(client: Any) -> None:
+    for _ in range(8):
+        answer = client.post("/activelearning/random", json={"client_id": "anna"})
+        assert answer.status_code == 200 and answer.json()["weight"] >= 1
+        assert Path(answer.json()["path"]).is_file()  # stock clients on this machine open it
+
+
+def test_checksums_of_downloads(client: Any) -> None:
+    import hashlib
+
+    data = client.get("/datastore/image", params={"image": "grey"}).content
+    digest = hashlib.sha256(data).hexdigest()
+    for good in (f"SHA256:{digest}", digest, f"MD5:{hashlib.md5(data).hexdigest()}"):
+        answer = client.head("/datastore/image", params={"image": "grey", "check_sum": good})
+        assert answer.status_code == 200
+    for bad, status in ((f"SHA256:{digest[::-1]}", 404), ("CRC:00", 422), ("é", 404)):
+        answer = client.head("/datastore/image", params={"image": "grey", "check_sum": bad})
+        assert answer.status_code == status
+
+
+REFUSED = [
+    ("POST", "/activelearning/nonsense", {}, 404),
+    ("POST", "/activelearning/random", {"strategy": "nonsense"}, 404),
+    ("POST", "/activelearning/random", {"label_tag": "../x"}, 422),
+    ("POST", "/train/uniultra_mini", {}, 404),
+    ("POST", "/train/x", {"model": "y", "bundle_path": "/tmp"}, 404),
+    ("POST", "/scoring/dice", {}, 404),
+    ("POST", "/batch/infer/uniultra_mini", {}, 422),
+    ("POST", "/batch/infer/uniultra_mini", {"model": "nonsense"}, 404),
+    ("POST", "/batch/infer/nonsense", {"images": ["/etc/hostname"]}, 404),
+    ("POST", "/infer/wsi/uniultra_mini?image=/etc/hostname", {}, 404),
+    ("POST", "/infer/wsi_v2/uniultra_mini?image=/etc/hostname", {}, 404),
+    ("GET", "/proxy/dicom/wado/studies", None, 404),
+    ("GET", "/ohif/%2e%2e", None, 404),
+    ("GET", "/model/uniultra_mini", None, 404),
+    ("GET", "/model/nonsense", None, 404),
+    ("DELETE", "/model/uniultra_mini", None, 403),
+    ("GET", "/datastore/dataset", None, 404),
+    ("GET", "/datastore/label?label=grey&tag=../../x", None, 422),
+    ("GET", "/datastore/image?image=/etc/hostname", None, 404),
+    ("GET", "/datastore/image/info?image=../grey", None, 404),
+    ("DELETE", "/datastore/image?id=grey", None, 403),
+    ("DELETE", "/datastore/?id=grey", None, 403),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), REFUSED)
+def test_what_is_refused_says_why(client: Any, method: str, path: str, body: Any, status: int) -> None:
+    answer = client.request(method, path, json=body)
+    assert answer.status_code == status, answer.text
+    assert len(answer.json()["detail"]) > 20
+
+
+def test_weights_are_not_uploaded(client: Any) -> None:
+    answer = client.put("/model/uniultra_mini", files={"file": ("a.pt", b"pickle")})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("info", ["[]", "text", '{"a": NaN}', "[" * 100_000])
+def test_information_must_be_an_object(client: Any, info: str) -> None:
+    answer = client.put("/datastore/image/info", params={"image": "grey"}, data={"info": info})
+    assert answer.status_code == 422, answer.text

@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uniultra.errors import ImageError, RequestError
+from uniultra.store import datastore as module
+from uniultra.store.datastore import StudiesDatastore
+from uniultra.store.errors import NotFoundError, ProtectedError
+
+Maker = Callable[..., Path]
+
+
+@pytest.fixture
+def store(studies: Path, monkeypatch: pytest.MonkeyPatch) -> StudiesDatastore:
+    monkeypatch.setattr(module, "_FRESH_S", 0.0)
+    return StudiesDatastore(studies)
+
+
+@pytest.fixture
+def label(tmp_path: Path) -> Path:
+    path = tmp_path / "label.png"
+    Image.fromarray(np.eye(6, 8, dtype=np.uint8)).save(path)
+    return path
+
+
+def test_images_of_all_folders_are_listed_by_id(store: StudiesDatastore, studies: Path) -> None:
+    assert store.list_images() == ["deep__er__two", "one"]
+    assert store.get_image_uri("deep__er__two") == str(studies / "deep" / "er" / "two.png")
+    assert store.status() == {"total": 2, "completed": 0, "label_tags": {}}
+
+
+def test_constructing_reads_and_writes_nothing(tmp_path: Path) -> None:
+    StudiesDatastore(tmp_path / "absent")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_image_is_not_a_sample(
+    store: StudiesDatastore, studies: Path, tmp_path: Path, make_picture: Maker
+) -> None:
+    outside = make_picture(tmp_path / "outside" / "secret.png")
+    for name in ("labels/final/x.png", "deep/labels/y.png", ".dot/z.png", ".hidden.png", "s.seg.nrrd"):
+        make_picture(studies / name) if name.endswith("png") else (studies / name).write_text("no image")
+    (studies / "notes.txt").write_text("no image")
+    (studies / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    (studies / "link.png").symlink_to(outside)
+    (studies / "folder").symlink_to(outside.parent, target_is_directory=True)
+    (studies / "dangling.png").symlink_to(tmp_path / "nothing.png")
+    assert store.list_images() == ["deep__er__two", "one"]
+
+
+def test_dicom_is_known_by_its_magic(store: StudiesDatastore, studies: Path) -> None:
+    (studies / "1.2.840.99").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 8)
+    (studies / "readme").write_text("plain text, long enough to hold a preamble " * 9)
+    assert "1.2.840.99" in store.list_images()
+    assert "readme" not in store.list_images()
+
+
+def test_files_that_come_and_go_are_seen(store: StudiesDatastore, studies: Path, make_picture: Maker) -> None:
+    store.list_images()
+    make_picture(studies / "three.png")
+    make_picture(studies / "deep" / "er" / "four.png")
+    assert {"three", "deep__er__four"} <= set(store.list_images())
+    (studies / "three.png").unlink()
+    assert "three" not in store.list_images()
+    with pytest.raises(NotFoundError, match="gone"):
+        store.get_image_uri("three")
+
+
+def test_an_id_once_given_stays(studies: Path, store: StudiesDatastore, make_picture: Maker) -> None:
+    store.list_images()
+    Image.new("L", (4, 4)).save(studies / "one.bmp")
+    assert {"one", "one.bmp"} <= set(store.list_images())
+    again = StudiesDatastore(studies)
+    assert again.get_image_uri("one").endswith("one.png")
+    (studies / "one.png").unlink()
+    assert "one" not in StudiesDatastore(studies).list_images()
+    make_picture(studies / "one.png")
+    assert StudiesDatastore(studies).get_image_uri("one").endswith("one.png")
+
+
+@pytest.mark.parametrize("bad", ["/etc/hostname", "../one", "one.png", "", ".", "deep/er/two", None, 5, {}])
+def test_only_an_id_finds_an_image(store: StudiesDatastore, bad: object) -> None:
+    with pytest.raises(NotFoundError):
+        store.get_image_uri(bad)  # type: ignore[arg-type]
+
+
+def test_a_file_swapped_for_a_link_is_not_handed_out(
+    store: StudiesDatastore, studies: Path, tmp_path: Path, make_picture: Maker
+) -> None:
+    store.list_images()
+    (studies / "one.png").unlink()
+    (studies / "one.png").symlink_to(make_picture(tmp_path / "outside.png"))
+    with pytest.raises(NotFoundError):
+        store.get_image_uri("one")
+
+
+def test_a_label_is_kept_where_monai_label_keeps_it(
+    store: StudiesDatastore, studies: Path, label: Path
+) -> None:
+    assert store.save_label("one", str(label), "final", {"client_id": "anna"}) == "one"
+    assert (studies / "labels" / "final" / "one.png").read_bytes() == label.read_bytes()
+    again = StudiesDatastore(studies)
+    assert again.get_label_info("one", "final")["client_id"] == "anna"
+    assert again.datalist() == [
+        {"image": str(studies / "one.png"), "label": str(studies / "labels" / "final" / "one.png")}
+    ]
+    assert again.get_labeled_images() == ["one"]
+    assert again.get_unlabeled_images() == ["deep__er__two"]
+    assert again.status() == {"total": 2, "completed": 1, "label_tags": {"final": 1}}
+    assert again.get_labels_by_image_id("one") == {"final": "one"}
+
+
+def test_a_newer_label_of_another_format_takes_the_place_of_the_old(
+    store: StudiesDatastore, studies: Path, label: Path, tmp_path: Path
+) -> None:
+    store.save_label("one", str(label), "final", {})
+    bmp = tmp_path / "label.bmp"
+    Image.new("L", (8, 6)).save(bmp)
+    store.save_label("one", str(bmp), "final", {})
+    assert [p.name for p in (studies / "labels" / "final").iterdir()] == ["one.bmp"]
+
+
+@pytest.mark.parametrize("name", ["label.bin", "label.jpg", "label.py", "label", "label.nrrd.exe"])
+def test_a_label_of_another_format_is_refused(store: StudiesDatastore, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(RequestError, match="A label is one of"):
+        store.save_label("one", str(tmp_path / name), "final", {})
+
+
+@pytest.mark.parametrize("name", ["bad.nrrd", "bad.nii.gz", "bad.png", "bad.mha"])
+def test_a_label_that_cannot_be_decoded_is_refused_and_the_old_one_stays(
+    store: StudiesDatastore, studies: Path, label: Path, tmp_path: Path, name: str
+) -> None:
+    store.save_label("one", str(label), "final", {})
+    (tmp_path / name).write_bytes(b"NRRD0004\nnonsense")
+    with pytest.raises(RequestError, match="decoded") as refusal:
+        store.save_label("one", str(tmp_path / name), "final", {})
+    assert str(tmp_path) not in str(refusal.value)
+    assert [p.name for p in (studies / "labels" / "final").iterdir()] == ["one.png"]
+
+
+def test_a_header_that_asks_for_terabytes_is_refused_unread(store: StudiesDatastore, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.nrrd"
+    bomb.write_text("NRRD0004\ntype: uchar\ndimension: 3\nsizes: 30000 30000 3000\nencoding: raw\n\n")
+    with pytest.raises(RequestError, match="GiB"):
+        store.save_label("one", str(bomb), "final", {})
+
+
+@pytest.mark.parametrize("tag", ["../../evil", "/tmp", "..", "a/b", "", "a\0b"])
+def test_a_tag_never_leaves_the_labels_folder(
+    store: StudiesDatastore, studies: Path, label: Path, tag: str
+) -> None:
+    before = sorted(p for p in studies.parent.rglob("*") if ".uniultra" not in p.parts)
+    for call in (
+        lambda: store.save_label("one", str(label), tag, {}),
+        lambda: store.get_label_uri("one", tag),
+        lambda: store.remove_label("one", tag),
+    ):
+        with pytest.raises(RequestError):
+            call()
+    assert sorted(p for p in studies.parent.rglob("*") if ".uniultra" not in p.parts) == before
+
+
+def test_originals_are_never_deleted(store: StudiesDatastore, studies: Path) -> None:
+    with pytest.raises(ProtectedError, match="original"):
+        store.remove_image("one")
+    assert (studies / "one.png").is_file()
+
+
+def test_an_added_image_can_be_deleted_with_its_labels(
+    store: StudiesDatastore, studies: Path, tmp_path: Path, label: Path, make_picture: Maker
+) -> None:
+    source = make_picture(tmp_path / "upload.png")
+    assert store.add_image("new", str(source), {"probe": "C5-1"}) == "new"
+    assert store.get_image_info("new")["probe"] == "C5-1"
+    store.save_label("new", str(label), "final", {})
+    again = StudiesDatastore(studies)
+    again.remove_image("new")
+    assert not (studies / "new.png").exists()
+    assert not (studies / "labels" / "final" / "new.png").exists()
+    assert "new" not in again.list_images()
+
+
+def test_an_added_image_never_takes_a_place(
+    store: StudiesDatastore, tmp_path: Path, make_picture: Maker
+) -> None:
+    source = make_picture(tmp_path / "upload.png", 3)
+    for taken in ("one", "ONE", "deep__er__two"):
+        with pytest.raises(ProtectedError, match="Choose another"):
+            store.add_image(taken, str(source), {})
+
+
+@pytest.mark.parametrize("bad", ["../x", "a/b", "/tmp/x", "..", "x\0"])
+def test_an_added_image_stays_in_the_folder(
+    store: StudiesDatastore, tmp_path: Path, make_picture: Maker, bad: str
+) -> None:
+    with pytest.raises(RequestError, match="plain name"):
+        store.add_image(bad, str(make_picture(tmp_path / "upload.png")), {})
+
+
+def test_an_added_file_must_be_ultrasound_that_can_be_read(store: StudiesDatastore, tmp_path: Path) -> None:
+    script, broken = tmp_path / "a.py", tmp_path / "b.png"
+    script.write_text("print()")
+    broken.write_bytes(b"\x89PNG nonsense")
+    with pytest.raises(RequestError, match="Expected an image"):
+        store.add_image("a", str(script), {})
+    with pytest.raises(ImageError):
+        store.add_image("b", str(broken), {})
+
+
+def test_information_lasts(store: StudiesDatastore, studies: Path, label: Path) -> None:
+    store.update_image_info("one", {"strategy": {"random": {"ts": 1}}})
+    store.save_label("one", str(label), "final", {})
+    store.update_label_info("one", "final", {"reviewed": True})
+    again = StudiesDatastore(studies)
+    assert again.get_image_info("one")["strategy"] == {"random": {"ts": 1}}
+    assert again.get_label_info("one", "final")["reviewed"] is True
+
+
+@pytest.mark.parametrize("bad", [[1], "text", {"a": "x" * 70_000}, {"a": float("nan")}, {"a": object()}])
+def test_information_that_is_no_small_json_object_is_refused(store: StudiesDatastore, bad: object) -> None:
+    with pytest.raises(RequestError, match="JSON object"):
+        store.update_image_info("one", bad)  # type: ignore[arg-type]
+
+
+def test_the_listing_has_the_shape_of_monai_labels_own(store: StudiesDatastore, label: Path) -> None:
+    store.save_label("one", str(label), "final", {})
+    body = json.loads(json.dumps(store.json()))
+    assert set(body) == {"name", "description", "images_dir", "labels_dir", "objects"}
+    assert body["objects"]["one"]["image"]["ext"] == ".png"
+    assert body["objects"]["one"]["labels"]["final"]["ext"] == ".png"
+
+
+def test_a_damaged_index_is_put_aside_and_labels_are_found_again(
+    store: StudiesDatastore, studies: Path, label: Path
+) -> None:
+    store.save_label("one", str(label), "final", {})
+    index = studies / ".uniultra" / "index.json"
+    for damage in (b"", b"{", index.read_bytes()[:-20], b'{"version": 1, "images": []}'):
+        index.write_bytes(damage)
+        again = StudiesDatastore(studies)
+        assert again.list_images() == ["deep__er__two", "one"]
+        assert again.get_labeled_images() == ["one"]
+    assert len(list(index.parent.glob("index.damaged-*"))) == 4
+
+
+def test_a_write_that_fails_leaves_the_old_label(
+    store: StudiesDatastore, studies: Path, label: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save_label("one", str(label), "final", {})
+    before = label.read_bytes()
+    Image.new("L", (8, 6), 1).save(label)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("uniultra.store.durable.os.fsync", full)
+    with pytest.raises(OSError, match="space"):
+        store.save_label("one", str(label), "final", {})
+    monkeypatch.undo()
+    folder = studies / "labels" / "final"
+    assert [p.name for p in folder.iterdir()] == ["one.png"]
+    assert (folder / "one.png").read_bytes() == before
+
+
+def test_two_processes_do_not_lose_each_others_labels(studies: Path, label: Path) -> None:
+    # two stores share nothing but the folder, as two processes do
+    stores = [StudiesDatastore(studies), StudiesDatastore(studies)]
+    errors: list[BaseException] = []
+
+    def save(store: StudiesDatastore, who: int) -> None:
+        try:
+            for n in range(8):
+                store.save_label("one", str(label), f"w{who}-{n}", {"n": n})
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=save, args=(s, w)) for w, s in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(StudiesDatastore(studies).get_labels_by_image_id("one")) == 16
+
+
+def test_the_archive_holds_images_and_labels(store: StudiesDatastore, label: Path) -> None:
+    with pytest.raises(NotFoundError, match="final label"):
+        store.get_dataset_archive(None)
+    store.save_label("one", str(label), "final", {})
+    path = Path(store.get_dataset_archive(-3))
+    with zipfile.ZipFile(path) as archive:
+        assert set(archive.namelist()) == {"image/one.png", "label/one.png", "metadata.json"}
+    path.unlink()
+
+
+def test_a_folder_at_rest_is_not_walked_again(
+    store: StudiesDatastore, studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uniultra.store.scan._SETTLED_NS", 0)
+    store.list_images()
+    time.sleep(0.02)
+    store.list_images()  # the first look wrote the index, beside the images
+    walks: list[Path] = []
+    monkeypatch.setattr("uniultra.store.scan.os.walk", lambda root: walks.append(root) or iter(()))
+    for _ in range(5):
+        store.list_images()
+        store.status()
+    assert walks == []

@@ -1,0 +1,112 @@
+"""Write the numbers of `training/results` and `training/benchmark/results` into the README and the cards.
+
+    .venv/bin/python training/tables.py
+
+Each table stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+TITLES = {
+    "hc18_fetal_head": "HC18 fetal head",
+    "busi_breast": "BUSI breast lesion",
+    "dltrack_aponeurosis": "muscle aponeurosis",
+    "liver_mass": "liver mass (organ never trained on)",
+    "carotid_lumen": "carotid lumen (organ never trained on)",
+}
+OBEDIENCE = {
+    "two_clicks_iou": "one click in the object, one elsewhere: IoU of the two masks, median",
+    "two_structures_iou": "two structures of a generated scene: IoU of the two masks, median",
+    "holds_click": "masks that contain their click",
+    "excludes_negative": "masks that exclude a corrective negative click",
+    "box_minus_shuffled": "box Dice minus Dice with the boxes shuffled",
+}
+
+
+def accuracy(result: dict[str, Any]) -> str:
+    """Dice per test set."""
+    lines = ["| test set | pictures | 1 click | box | ellipse in the box |", "|---|---|---|---|---|"]
+    for name, s in result["sets"].items():
+        empty = f" (+{s['n_empty']} empty)" if s["n_empty"] else ""
+        lines.append(
+            f"| {TITLES.get(name, name)} | {s['n']}{empty} | {s['dice_click']:.3f} | {s['dice_box']:.3f} "
+            f"| {s['dice_ellipse_in_box']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def obedience(result: dict[str, Any]) -> str:
+    """Whether the prompt decides the answer."""
+    lines = ["| test | reached | wanted |", "|---|---|---|"]
+    for name, text in OBEDIENCE.items():
+        sign = "<" if name.endswith("iou") else "≥"
+        lines.append(f"| {text} | {result['obedience'][name]:.3f} | {sign} {result['limits'][name]:g} |")
+    return "\n".join(lines)
+
+
+def latency(result: dict[str, Any]) -> str:
+    """Clicks over HTTP."""
+    same, default = result["a_same_network_t_1024"], result["b_mini_against_stock_default"]
+    alone, info = result["b_mini_alone"], result["c_info_while_three_click"]
+    rows = [
+        (
+            "same network, Hiera-T at 1024: a later click on a frame",
+            f"{same['our_later']['p50_s'] * 1000:.0f} ms",
+            f"{same['stock_later']['p50_s'] * 1000:.0f} ms",
+            f"{same['later_click_ratio']:g}x",
+        ),
+        (
+            "out of the box: first click on a frame",
+            f"{alone['first']['p50_s'] * 1000:.0f} ms (p95 {alone['first']['p95_s'] * 1000:.0f})",
+            f"{default['stock_first']['p50_s']:.1f} s",
+            f"{default['first_click_ratio']:g}x",
+        ),
+        (
+            "out of the box: a later click",
+            f"{alone['later']['p50_s'] * 1000:.0f} ms (p95 {alone['later']['p95_s'] * 1000:.0f})",
+            f"{default['stock_later']['p50_s']:.1f} s",
+            f"{default['later_click_ratio']:g}x",
+        ),
+        (
+            "`/info/` while three users click, p99",
+            f"{info['ours_mini']['info']['p99_s'] * 1000:.0f} ms",
+            f"{info['stock_t']['info']['p99_s']:.1f} s",
+            "",
+        ),
+        (
+            "largest answer to a click",
+            f"{alone['answer_bytes_max'] / 1000:.1f} kB",
+            f"{default['stock_answer_bytes_max'] / 1000:.0f} kB",
+            "",
+        ),
+    ]
+    lines = ["| p50 unless said | UniUltra | MONAI Label's SAM2 | ratio |", "|---|---|---|---|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def fill(path: Path, tables: dict[str, str]) -> None:
+    """Replace the marked blocks of a Markdown file."""
+    text = path.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        block = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+        text = block.sub(lambda _, n=name, t=table: f"<!-- {n} -->\n{t}\n<!-- /{n} -->", text)
+    path.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Fill the README and the card."""
+    mini = json.loads((ROOT / "training/results/uniultra_mini.json").read_text())
+    speed = json.loads((ROOT / "training/benchmark/results/latency.json").read_text())
+    tables = {"accuracy": accuracy(mini), "obedience": obedience(mini), "latency": latency(speed)}
+    for path in (ROOT / "README.md", ROOT / "apps/uniultra/model/uniultra_mini.md"):
+        fill(path, tables)
+
+
+if __name__ == "__main__":
+    main()
