@@ -190,7 +190,7 @@ def _serve(options: argparse.Namespace) -> None:
         host=options.host,
         port=options.port,
         models=(options.model,),
-        device=options.device,
+        conf={"device": options.device},
     )
 
 

@@ -140,9 +140,15 @@ def test_a_body_beyond_the_limit_is_refused(client: Any, with_length: bool) -> N
     assert client.put("/datastore/image?image=big", content=content, headers=headers).status_code == 413
 
 
-def test_other_origins_are_not_let_in(client: Any) -> None:
-    answer = client.get("/info/", headers={"origin": "http://evil.example"})
-    assert not any(name.startswith("access-control") for name in answer.headers)
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://testserver.evil.example", "x"])
+def test_pages_of_other_origins_are_not_let_in(client: Any, origin: str) -> None:
+    for answer in (
+        client.get("/info/", headers={"origin": origin}),
+        client.post("/infer/uniultra_mini?image=grey", data={"params": "{}"}, headers={"origin": origin}),
+    ):
+        assert answer.status_code == 403 and "MONAI_LABEL_CORS_ORIGINS" in answer.json()["detail"]
+        assert not any(name.startswith("access-control") for name in answer.headers)
+    assert client.get("/info/", headers={"origin": "http://testserver"}).status_code == 200
 
 
 def test_reload_is_off(client: Any) -> None:
@@ -207,6 +213,8 @@ REFUSED = [
     ("POST", "/activelearning/random", {"label_tag": "../x"}, 422),
     ("POST", "/train/uniultra_mini", {}, 404),
     ("POST", "/train/x", {"model": "y", "bundle_path": "/tmp"}, 404),
+    ("POST", "/train/", {"some_model": {"bundle_path": "/tmp"}}, 422),
+    ("POST", "/scoring/", {"model_filename": "x"}, 422),
     ("POST", "/scoring/dice", {}, 404),
     ("POST", "/batch/infer/uniultra_mini", {}, 422),
     ("POST", "/batch/infer/uniultra_mini", {"model": "nonsense"}, 404),

@@ -1,4 +1,4 @@
-"""The client against a server on loopback that answers as told: every good answer and every kind of failure."""
+"""The client against a server on loopback that answers as told: good answers and every kind of failure."""
 
 from __future__ import annotations
 
@@ -83,8 +83,9 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, status: int, body: Any, **headers: str) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        for name, value in {"Content-Length": str(len(data)), **named}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 
@@ -124,6 +125,22 @@ def test_an_answer_is_a_mask_of_the_asked_plane(server: Scripted, client: Client
     assert asked.query == {"image": SECRET, "output": "json"}
     sent = parse_qs(asked.body.decode())["params"][0]
     assert json.loads(sent) == {**PROMPTS, "result": "packed"}
+
+
+def test_an_answer_in_pieces(server: Scripted, client: Client) -> None:
+    def in_pieces(handler: Handler) -> None:
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        data = json.dumps(good()).encode()
+        for start in range(0, len(data), 50):
+            piece = data[start : start + 50]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    server.reply = in_pieces
+    np.testing.assert_array_equal(ask(client).mask, mask())
 
 
 def test_an_empty_mask_is_an_answer(server: Scripted, client: Client) -> None:

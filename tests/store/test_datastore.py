@@ -148,6 +148,37 @@ def test_a_label_that_cannot_be_decoded_is_refused_and_the_old_one_stays(
     assert [p.name for p in (studies / "labels" / "final").iterdir()] == ["one.png"]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "NRRD0004\ntype: uchar\ndimension: 2\nsizes: 8 6\nencoding: raw\ndata file: {0}\n\n",
+        "NRRD0004\ntype: uchar\ndimension: 2\nsizes: 8 6\nencoding: raw\ndatafile: {0}\n\n",
+        "ObjectType = Image\nNDims = 2\nDimSize = 8 6\nElementType = MET_UCHAR\nElementDataFile = {0}\n",
+    ],
+)
+def test_a_label_cannot_borrow_a_file_of_the_server(
+    store: StudiesDatastore, tmp_path: Path, header: str
+) -> None:
+    secret = tmp_path / "secret.raw"
+    secret.write_bytes(bytes(48))
+    path = tmp_path / ("label.mha" if "NDims" in header else "label.nrrd")
+    path.write_text(header.format(secret))
+    with pytest.raises(RequestError, match="decoded"):
+        store.save_label("one", str(path), "final", {})
+
+
+@pytest.mark.parametrize("ext", [".nrrd", ".nii.gz", ".nii", ".mha", ".tif", ".seg.nrrd"])
+def test_labels_of_every_usual_format_are_taken(store: StudiesDatastore, tmp_path: Path, ext: str) -> None:
+    import itk
+
+    path = tmp_path / f"label{ext}"
+    for compressed in (False, True):
+        voxels = np.random.default_rng(1).integers(0, 2, (6, 8), np.uint8)
+        itk.imwrite(itk.image_from_array(voxels), str(path), compressed)
+        store.save_label("one", str(path), "final", {})
+        assert store.get_label("one", "final").read() == path.read_bytes()
+
+
 def test_a_header_that_asks_for_terabytes_is_refused_unread(store: StudiesDatastore, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.nrrd"
     bomb.write_text("NRRD0004\ntype: uchar\ndimension: 3\nsizes: 30000 30000 3000\nencoding: raw\n\n")
@@ -301,6 +332,25 @@ def test_the_archive_holds_images_and_labels(store: StudiesDatastore, label: Pat
     with zipfile.ZipFile(path) as archive:
         assert set(archive.namelist()) == {"image/one.png", "label/one.png", "metadata.json"}
     path.unlink()
+
+
+def test_counts_are_given_while_the_folder_is_busy(store: StudiesDatastore) -> None:
+    assert store.status()["total"] == 2
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store._lock:
+            held.set()
+            free.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    try:
+        assert store.status()["total"] == 2
+    finally:
+        free.set()
+        holder.join()
 
 
 def test_a_folder_at_rest_is_not_walked_again(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,14 +20,13 @@ from tqdm import tqdm
 from uniultra.errors import ModelError
 from uniultra.learn import augment
 from uniultra.learn.data import Sample, manifest, pool
-from uniultra.learn.losses import mask_loss
+from uniultra.learn.losses import click_loss, mask_loss
 from uniultra.learn.prompting import correction, first_prompt
 from uniultra.models import weights
 from uniultra.models.registry import build, entry
 from uniultra.models.sam2_image import Sam2Image
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import batch, encode
-from uniultra.prompts.types import PromptSet
 
 log = logging.getLogger(__name__)
 SMALLEST = 16  # pixels a target must keep after augmentation
@@ -46,6 +44,7 @@ class Recipe:
         datasets: share of each labelled set among the real pictures.
         scenes: how many scenes are generated.
         pseudo_weight: weight of a pseudo-object's loss beside a label's 1.
+        click_weight: of the cross-entropy right at the clicks.
         rate, warmup, decay: AdamW's learning rate, its warm-up steps and weight decay.
         average: decay of the exponential moving average that is kept as the result.
         seed: of everything random.
@@ -60,6 +59,7 @@ class Recipe:
     synthetic: float = 0.34
     scenes: int = 3000
     pseudo_weight: float = 0.5
+    click_weight: float = 0.3
     rate: float = 6e-4
     warmup: int = 200
     decay: float = 0.01
@@ -128,7 +128,8 @@ class Trainer:
 
     def _train_step(self) -> float:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would have drawn.
-        rng = np.random.default_rng([self.recipe.seed, self.step])
+        recipe, fit = self.recipe, Fit(self.size, self.size, self.size)
+        rng = np.random.default_rng([recipe.seed, self.step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         pictures, targets, clickable, weight = self._draw(rng, generator)
         truth = F.interpolate(targets, scale_factor=0.5, mode="area").flatten(0, 1)[:, None].to(self.device)
@@ -138,13 +139,15 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         embedding = self.model.encode((pictures.to(self.device) - self.mean) / self.std)
-        embedding = embedding.repeat(torch.tensor(used, device=self.device) // self.recipe.targets)
+        embedding = embedding.repeat(torch.tensor(used, device=self.device) // recipe.targets)
         prompts = [first_prompt(masks[n], clicks[n], rng) for n in used]
         shares = weight[used].to(self.device)
         total = torch.zeros((), device=self.device)
         for turn in range(2):
-            logits, iou = self._decode(embedding, prompts)
+            coords, labels, drawn = batch([encode(p, fit) for p in prompts], self.device)
+            logits, iou = self.model.decode(embedding, coords, labels, drawn, multimask=False)
             total = total + mask_loss(logits, iou, truth[used], shares)
+            total = total + recipe.click_weight * click_loss(logits, coords, labels, self.size, shares)
             if turn == 0:
                 answer = F.interpolate(logits.detach().float(), (self.size, self.size), mode="bilinear")
                 found = (answer[:, 0] > 0).cpu().numpy()
@@ -158,11 +161,6 @@ class Trainer:
         self.optimizer.step()
         self._average()
         return float(total.detach()) / 2
-
-    def _decode(self, embedding: Any, prompts: Sequence[PromptSet]) -> tuple[Tensor, Tensor]:
-        fit = Fit(self.size, self.size, self.size)
-        coords, labels, drawn = batch([encode(p, fit) for p in prompts], self.device)
-        return self.model.decode(embedding, coords, labels, drawn, multimask=False)
 
     def _draw(
         self, rng: np.random.Generator, generator: torch.Generator

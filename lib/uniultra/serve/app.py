@@ -132,6 +132,7 @@ class UniUltraParts:
         return {"label": file, "tag": tag, "file": file, "params": answer}
 
     def _warm_up(self) -> None:
+        self._datastore.status()  # the first look through a large folder takes its time
         for name, task in self._infers.items():
             try:
                 task.warm_up()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 from monailabel.config import settings
@@ -28,9 +26,9 @@ from starlette.middleware.cors import CORSMiddleware
 from uniultra.serve.access import AccessLog
 from uniultra.serve.guards import guard_for
 from uniultra.serve.lanes import Lane
+from uniultra.serve.origins import OriginCheck
 from uniultra.serve.routes import ROUTES
 
-logger = logging.getLogger(__name__)
 _STOCK = (
     *(info, model, infer, wsi_infer, batch_infer, train, activelearning),
     *(scoring, datastore, logs, ohif, session),
@@ -57,6 +55,7 @@ def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool) -> None:
     app.user_middleware[:] = [m for m in app.user_middleware if m.cls is not CORSMiddleware]
     if origins:  # no page of another origin may read answers unless a person names it
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(OriginCheck, allowed=origins)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=max_upload_bytes)
     app.add_middleware(AccessLog)
 

@@ -53,6 +53,13 @@ def check_batch(values: dict[str, Any]) -> None:
     _no_code(merged)
 
 
+def check_all(values: dict[str, Any]) -> None:
+    """Options for several tasks at once, one object each."""
+    params = values.get("params") or {}
+    for options in (params, *(v for v in params.values() if isinstance(v, dict))):
+        _no_code(options)
+
+
 def refused(status: type[RequestError], text: str) -> Guard:
     """A guard that lets nothing through."""
 
@@ -65,6 +72,8 @@ def refused(status: type[RequestError], text: str) -> Guard:
 # by the name of MONAI Label's endpoint
 GUARDS: dict[str, Callable[[dict[str, Any]], None]] = {
     "api_sample": check_strategy,
+    "train.api_run": check_all,
+    "scoring.api_run": check_all,
     "train.api_run_model": check_trainer,
     "scoring.api_run_method": check_scoring,
     "batch_infer.api_run": check_batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,9 @@ def run_server(
     from monailabel.main import Main
 
     os.environ.setdefault("PYTHONPATH", "")
-    main = Main()
+    main = Main(loglevel=logging.WARNING)
+    for name in ("monailabel", "timeloop"):  # cleaned of its values, their chatter says nothing
+        logging.getLogger(name).setLevel(logging.WARNING)
     arguments = ["start_server", "--app", str(app), "--studies", str(studies), "--host", host]
     arguments += ["--port", str(port)]
     for key, value in settings.items():

@@ -43,7 +43,9 @@ class CheckedSessions(Sessions):
                 continue
             info = self.get_session(folder.name, update_ts=False)
             # one that is being written has no description yet, or half of one
-            abandoned = info is None and folder.exists() and folder.stat().st_mtime < time.time() - self.expiry
+            abandoned = (
+                info is None and folder.exists() and folder.stat().st_mtime < time.time() - self.expiry
+            )
             if abandoned or (info and _expired(info)):
                 self.remove_session(folder.name)
                 count += 1

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _FINAL = DefaultLabelTag.FINAL.value
 _MAX_INFO_BYTES = 64 << 10
 _FRESH_S = 1.0
+_PATIENCE_S = 0.03
 
 
 class StudiesDatastore(Datastore):
@@ -44,6 +45,7 @@ class StudiesDatastore(Datastore):
         self._lock = threading.RLock()
         self._present: dict[str, PurePosixPath] = {}
         self._looked = -_FRESH_S
+        self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
 
     def name(self) -> str:
         return self._index.records.name
@@ -66,18 +68,23 @@ class StudiesDatastore(Datastore):
         with self._lock:
             self._index.reload()
             paths, labels = self._scanner.files(), found_on_disk(self._root)
-            known = {r.path for r in self._index.records.images.values()}
-            ids = new_ids([p for p in paths if str(p) not in known], self._index.records.images)
-            if ids or any(_extensions(r) != labels.get(i, {}) for i, r in self._images()):
-                self._adopt(ids, labels)
-            by_path = {record.path: image_id for image_id, record in self._images()}
-            self._present = {by_path[str(p)]: p for p in paths}
+            by_path = self._by_path()
+            new = any(str(path) not in by_path for path in paths)
+            images = self._index.records.images
+            if new or any(_extensions(r) != labels.get(i, {}) for i, r in images.items()):
+                self._adopt(paths, labels)
+                by_path = self._by_path()
+            self._present = {by_path[str(path)]: path for path in paths}
             self._looked = time.monotonic()
 
-    def _adopt(self, ids: dict[PurePosixPath, str], labels: dict[str, dict[str, str]]) -> None:
+    def _by_path(self) -> dict[str, str]:
+        return {record.path: image_id for image_id, record in self._index.records.images.items()}
+
+    def _adopt(self, paths: list[PurePosixPath], labels: dict[str, dict[str, str]]) -> None:
         def apply(images: dict[str, ImageRecord]) -> None:
-            for path, image_id in ids.items():
-                images.setdefault(image_id, _new_record(path))
+            known = self._by_path()
+            for path, image_id in new_ids([p for p in paths if str(p) not in known], images).items():
+                images[image_id] = _new_record(path)
             for image_id, record in images.items():
                 old, found = record.labels, labels.get(image_id, {})
                 record.labels = {
@@ -91,9 +98,6 @@ class StudiesDatastore(Datastore):
         except OSError:
             logger.warning("The studies folder cannot be written: ids last until the server stops.")
             apply(self._index.records.images)
-
-    def _images(self) -> list[tuple[str, ImageRecord]]:
-        return list(self._index.records.images.items())
 
     def _look(self) -> None:
         if time.monotonic() - self._looked >= _FRESH_S and self._scanner.changed():
@@ -122,19 +126,23 @@ class StudiesDatastore(Datastore):
             raise NotFoundError("This image has no label with that tag. Save one, or ask for another tag.")
         return label, path
 
+    def _listed(self) -> dict[str, ImageRecord]:
+        """The images there are, by id; caller holds the lock."""
+        self._look()
+        images = self._index.records.images  # another process may have taken one out
+        return {image_id: images[image_id] for image_id in sorted(self._present) if image_id in images}
+
     def _labelled(self, tag: str) -> dict[str, Path]:
         """Label files of that tag by image; caller holds the lock."""
-        self._look()
         return {
             image_id: label_path(self._root, image_id, tag, record.labels[tag].ext)
-            for image_id, record in sorted(self._images())
-            if image_id in self._present and tag in record.labels
+            for image_id, record in self._listed().items()
+            if tag in record.labels
         }
 
     def list_images(self) -> list[str]:
         with self._lock:
-            self._look()
-            return sorted(self._present)
+            return list(self._listed())
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         with self._lock:
@@ -145,7 +153,7 @@ class StudiesDatastore(Datastore):
     ) -> list[str]:
         with self._lock:
             done = self._labelled(check_tag(label_tag or _FINAL))
-            return [image_id for image_id in sorted(self._present) if image_id not in done]
+            return [image_id for image_id in self._listed() if image_id not in done]
 
     def datalist(self) -> list[dict[str, Any]]:
         """`{"image", "label"}` paths of every image with a final label."""
@@ -156,26 +164,28 @@ class StudiesDatastore(Datastore):
             ]
 
     def status(self) -> dict[str, Any]:
-        with self._lock:
-            self._look()
-            images = self._index.records.images
-            tags = Counter(tag for image_id in self._present for tag in images[image_id].labels)
-            return {"total": len(self._present), "completed": tags[_FINAL], "label_tags": dict(tags)}
+        # whoever waits for /info/ gets the last count while a large folder is being looked through
+        if self._lock.acquire(timeout=_PATIENCE_S):
+            try:
+                images = self._listed()
+                tags = Counter(tag for record in images.values() for tag in record.labels)
+                self._counts = {"total": len(images), "completed": tags[_FINAL], "label_tags": tags}
+            finally:
+                self._lock.release()
+        return {**self._counts, "label_tags": dict(self._counts["label_tags"])}
 
     def json(self) -> dict[str, Any]:
         """The whole store in the shape of MONAI Label's own."""
         with self._lock:
-            self._look()
-            images = self._index.records.images
             objects = {
                 image_id: {
-                    "image": {"ext": split_name(path.name)[1], "info": dict(images[image_id].info)},
+                    "image": {"ext": split_name(record.path)[1], "info": dict(record.info)},
                     "labels": {
                         tag: {"ext": label.ext, "info": dict(label.info)}
-                        for tag, label in images[image_id].labels.items()
+                        for tag, label in record.labels.items()
                     },
                 }
-                for image_id, path in sorted(self._present.items())
+                for image_id, record in self._listed().items()
             }
             return {
                 "name": self.name(),
@@ -201,7 +211,9 @@ class StudiesDatastore(Datastore):
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         with self._lock:
-            return dict(self._record(image_id).info)
+            # strategies ask this for every image in turn: no look at the disk for those that are listed
+            known = self._index.records.images if image_id in self._present else {}
+            return dict((known.get(image_id) or self._record(image_id)).info)
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         _check_info(info)
@@ -224,19 +236,21 @@ class StudiesDatastore(Datastore):
         if not is_ultrasound_file(source):
             raise RequestError("Expected an image, a video or a DICOM file; got something else.")
         read_image(source)
-        name = f"{image_id}{split_name(source.name)[1].lower() or '.dcm'}"
-        with self._lock:
-            self.refresh()
-            names = {i.casefold() for i in self._index.records.images}
-            if image_id.casefold() in names or (self._root / name).exists():
-                raise ProtectedError("An image of that id is there already. Choose another id.")
-            durable.copy(source, self._root / name)
-            with self._index.editing() as records:
-                record = _new_record(PurePosixPath(name))
-                record.added = True
-                record.info.update(image_info)
-                records.images[image_id] = record
-            self._present[image_id] = PurePosixPath(name)
+        target = self._root / f"{image_id}{split_name(source.name)[1].lower() or '.dcm'}"
+        with durable.staged(self._root) as temporary:
+            durable.copy(source, temporary)
+            with self._lock:
+                self.refresh()
+                names = {i.casefold() for i in self._index.records.images}
+                if image_id.casefold() in names or target.exists():
+                    raise ProtectedError("An image of that id is there already. Choose another id.")
+                with self._index.editing() as records:
+                    durable.move(temporary, target)
+                    record = _new_record(PurePosixPath(target.name))
+                    record.added = True
+                    record.info.update(image_info)
+                    records.images[image_id] = record
+                self._present[image_id] = PurePosixPath(target.name)
         return image_id
 
     def remove_image(self, image_id: str) -> None:
@@ -308,14 +322,16 @@ class StudiesDatastore(Datastore):
         ext = label_extension(source.name)
         check_decodable(source)
         target = label_path(self._root, image_id, tag, ext)
-        with self._lock:
-            before = self._record(image_id).labels.get(tag)
-            durable.copy(source, target)
-            with self._index.editing() as records:
-                info = {**label_info, **_stamp(target.name)}
-                records.images[image_id].labels[tag] = LabelRecord(ext, info)
-            if before and before.ext != ext:
-                durable.remove(label_path(self._root, image_id, tag, before.ext))
+        with durable.staged(target.parent) as temporary:
+            durable.copy(source, temporary)
+            with self._lock:
+                before = self._record(image_id).labels.get(tag)
+                with self._index.editing() as records:
+                    durable.move(temporary, target)
+                    info = {**label_info, **_stamp(target.name)}
+                    records.images[image_id].labels[tag] = LabelRecord(ext, info)
+                if before and before.ext != ext:
+                    durable.remove(label_path(self._root, image_id, tag, before.ext))
         return image_id
 
     def remove_label(self, label_id: str, label_tag: str) -> None:

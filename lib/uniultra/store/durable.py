@@ -1,4 +1,4 @@
-"""Writes that a crash leaves whole: a temporary file beside the target, fsync, replace."""
+"""Writes that a crash leaves whole: a temporary file beside the target, fsync, rename."""
 
 from __future__ import annotations
 
@@ -8,42 +8,55 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A binary file that becomes `target` when the block ends well, and vanishes when it does not.
+def staged(folder: Path) -> Iterator[Path]:
+    """A path in `folder` to write to, deleted at the end if nobody moved it away.
 
-    The temporary file starts with a dot, so no listing takes it for an image or a label.
+    Its name starts with a dot, so no listing takes it for an image or a label.
 
     Raises:
-        OSError: the folder cannot be written or the disk is full; `target` is as it was.
+        OSError: the folder cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{secrets.token_hex(8)}.part"
-    # not tempfile, whose files nobody else on a shared studies folder could read
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{secrets.token_hex(8)}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(target: Path, data: bytes) -> None:
+    """Make `data` the content of a file, or leave it as it was.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    with staged(target.parent) as temporary:
+        with temporary.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
+        move(temporary, target)
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a file to `target`, whole or not at all.
+def copy(source: Path, temporary: Path) -> None:
+    """Copy a file to a staged path, through to the disk.
 
     Raises:
-        OSError: `source` cannot be read or `target` cannot be written.
+        OSError: `source` cannot be read, or the disk is full.
     """
-    with source.open("rb") as original, replacing(target) as file:
+    with source.open("rb") as original, temporary.open("xb") as file:
         shutil.copyfileobj(original, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def move(temporary: Path, target: Path) -> None:
+    """Put a staged file in its place in the same folder, for good."""
+    temporary.replace(target)
+    _sync_folder(target.parent)
 
 
 def remove(target: Path) -> None:

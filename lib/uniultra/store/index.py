@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from uniultra.store.durable import replacing
+from uniultra.store.durable import write
 
 logger = logging.getLogger(__name__)
 _VERSION = 1
@@ -93,8 +93,7 @@ class Index:
 
     def _write(self) -> None:
         body = {"version": _VERSION, **asdict(self.records)}
-        with replacing(self._file) as file:
-            file.write(json.dumps(body, indent=1).encode())
+        write(self._file, json.dumps(body, indent=1).encode())
         stat = self._file.stat()
         self._seen = (stat.st_mtime_ns, stat.st_size)
 

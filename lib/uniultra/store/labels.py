@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from uniultra.errors import RequestError
@@ -11,6 +12,11 @@ from uniultra.store.scan import LABELS
 # lossless, and decodable by ITK
 EXTENSIONS = (".nrrd", ".seg.nrrd", ".nii.gz", ".nii", ".mha", ".png", ".bmp", ".tif", ".tiff")
 _MAX_BYTES = 4 << 30
+# NRRD and MetaImage headers may name another file that holds the voxels: any file of the server
+_NRRD_HEADER = re.compile(rb".*?\r?\n\r?\n", re.DOTALL)
+_NRRD_DATA_FILE = re.compile(rb"^data ?file\s*:", re.IGNORECASE | re.MULTILINE)
+_META_DATA_FILE = re.compile(rb"^\s*ElementDataFile\s*=\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_MAX_HEADER = 1 << 20
 
 
 def label_path(studies: Path, image_id: str, tag: str, ext: str) -> Path:
@@ -36,7 +42,8 @@ def check_decodable(path: Path) -> None:
     """Refuse a label file that cannot be read back whole.
 
     Raises:
-        RequestError: ITK cannot read it, or its header asks for more than 4 GiB.
+        RequestError: ITK cannot read it, its voxels lie in another file, or its header asks for more
+            than 4 GiB.
     """
     import itk
 
@@ -44,6 +51,8 @@ def check_decodable(path: Path) -> None:
         "Expected a label map that can be decoded; this file is damaged or of another format. "
         "Export it again as .nrrd."
     )
+    if _voxels_elsewhere(path):
+        raise refusal
     reader = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
     if reader is None:
         raise refusal
@@ -55,6 +64,18 @@ def check_decodable(path: Path) -> None:
         itk.imread(str(path))
     except (RuntimeError, KeyError):  # ITK's text holds the path; KeyError: a pixel type without a wrapper
         raise refusal from None
+
+
+def _voxels_elsewhere(path: Path) -> bool:
+    if path.suffix not in (".nrrd", ".mha"):
+        return False
+    with path.open("rb") as file:
+        start = file.read(_MAX_HEADER)
+    if path.suffix == ".nrrd":
+        header = _NRRD_HEADER.match(start)
+        return header is None or _NRRD_DATA_FILE.search(header[0]) is not None
+    named = _META_DATA_FILE.search(start)
+    return named is None or named[1] != b"LOCAL"
 
 
 def found_on_disk(studies: Path) -> dict[str, dict[str, str]]:

@@ -71,7 +71,8 @@ class Scanner:
         return path if real.is_file() and real.is_relative_to(self._root.resolve()) else None
 
     def _image(self, path: Path, verdicts: dict[Path, tuple[tuple[int, int], bool]]) -> bool:
-        if self.inside(PurePosixPath(path.relative_to(self._root).as_posix())) is None:
+        # the walk follows no link to a folder, so that only a link to a file can lead out
+        if path.is_symlink() and self.inside(PurePosixPath(path.relative_to(self._root))) is None:
             return False
         try:
             stat = path.stat()

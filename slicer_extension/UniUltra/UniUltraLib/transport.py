@@ -11,6 +11,7 @@ from typing import Any, Iterator, Optional, Tuple
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from .errors import Refused, ServerFailed, ServerTimeout, ServerUnreachable, UnexpectedAnswer
 
@@ -134,26 +135,29 @@ class Transport(requests.auth.AuthBase):
         return response
 
     def _chunks(self, response: requests.Response, limit: int, deadline: Optional[float]) -> Iterator[bytes]:
+        # requests' own iter_content() waits until a chunk is full, however slowly it fills. Read undecoded,
+        # as `identity` was asked for, no answer can grow beyond what is counted here.
+        read = getattr(response.raw, "read1", response.raw.read)
         received = 0
-        try:
-            for chunk in response.iter_content(CHUNK):
-                received += len(chunk)
-                if received > limit:
-                    raise UnexpectedAnswer(
-                        self.address,
-                        f"the answer is larger than {limit} bytes, the most expected.",
-                        _NOT_OURS,
-                    )
-                if deadline is not None and time.monotonic() > deadline:
-                    raise self._too_slow(connecting=False)
-                yield chunk
-        except requests.exceptions.RequestException as error:
-            # requests reports a read that timed out in mid-body as a ConnectionError.
-            if "timed out" in str(error):
+        while True:
+            try:
+                chunk = read(CHUNK)
+            except urllib3.exceptions.ReadTimeoutError:
                 raise self._too_slow(connecting=False) from None
-            raise ServerUnreachable(
-                self.address, "the connection broke off in mid-answer.", "Check the server, then try again."
-            ) from None
+            except (urllib3.exceptions.HTTPError, OSError):
+                raise ServerUnreachable(
+                    self.address,
+                    "the connection broke off in mid-answer.",
+                    "Check the server, then try again.",
+                ) from None
+            if not chunk:
+                return
+            received += len(chunk)
+            if received > limit:
+                raise UnexpectedAnswer(self.address, f"the answer is larger than {limit} bytes.", _NOT_OURS)
+            if deadline is not None and time.monotonic() > deadline:
+                raise self._too_slow(connecting=False)
+            yield chunk
 
     def _refuse(self, response: requests.Response) -> None:
         status = response.status_code

@@ -1,0 +1,374 @@
+"""From a click in Slicer's scene to a mask in a segment, through the real server, on real ultrasound.
+
+Set UNIULTRA_PICTURES to a folder to have the rendered slice view saved there for the README.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+
+vtk = pytest.importorskip("vtk")
+
+import slice_pictures as pictures  # noqa: E402
+from server_process import ROOT, running_server  # noqa: E402
+from slicer_harness import volume_node, vtk_matrix  # noqa: E402
+from UniUltraLib import bridge, cine, export, oblique, segments  # noqa: E402
+from UniUltraLib.client import Answer, Client  # noqa: E402
+from UniUltraLib.errors import Refused  # noqa: E402
+from UniUltraLib.planes import Plane  # noqa: E402
+from UniUltraLib.prompts import PromptBook, PromptSet  # noqa: E402
+
+MODEL = "uniultra_mini"
+CINE = "examples_ybr_color"
+PHANTOM = "SpinePhantomFreehandReconstructed"
+GENERATED = "generated"
+OBLIQUE = np.array([[-0.4, 0.02, 0, 30], [-0.02, -0.4, 0.05, 20], [0, 0.02, 0.6, -9], [0, 0, 0, 1]])
+CENTRE, RADII = np.array([52, 40, 25]), np.array([18, 14, 11])
+
+
+def speckle_with_cyst() -> np.ndarray:
+    """A volume (K,J,I) of speckle with a dark ellipsoid."""
+    rng = np.random.default_rng(7)
+    k, j, i = np.indices((48, 80, 96))
+    inside = sum(((a - c) / r) ** 2 for a, c, r in zip((i, j, k), CENTRE, RADII, strict=True)) <= 1
+    return np.clip(rng.rayleigh(np.where(inside, 8, 60)), 0, 255).astype(np.uint8)
+
+
+def real_cine(folder: Path) -> Path:
+    """The 30-frame echo cine of the pydicom wheel."""
+    shared = ROOT.parent / "shared" / "dicom" / f"{CINE}.dcm"
+    if shared.is_file():
+        return shared
+    from uniultra.demo import fetch_sample_dicom
+
+    try:
+        fetch_sample_dicom(folder)
+    except Exception as error:
+        pytest.skip(f"the echo cine is neither in ../shared nor to be had from the registry ({error})")
+    return next(folder.rglob(f"{CINE}.dcm"))
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory, application: Any) -> Path:
+    folder = tmp_path_factory.mktemp("studies")
+    shutil.copyfile(real_cine(tmp_path_factory.mktemp("sample")), folder / f"{CINE}.dcm")
+    (folder / f"{GENERATED}.nrrd").write_bytes(export.nrrd_bytes(speckle_with_cyst(), OBLIQUE))
+    phantom = ROOT.parent / "shared" / "phantom" / f"{PHANTOM}.mha"
+    if phantom.is_file():
+        shutil.copyfile(phantom, folder / phantom.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_server(studies, tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Client]:
+    made = Client(address)
+    yield made
+    made.close()
+
+
+def load(application: Any, studies: Path, image_id: str) -> Any:
+    found = [file for file in studies.iterdir() if file.stem == image_id]
+    if not found:
+        pytest.skip("the phantom volumes (../shared/phantom) are not on this machine")
+    return application.load(found[0])
+
+
+def load_cine(application: Any, scene: Any, studies: Path) -> Any:
+    """The cine as the desktop's DICOM reader leaves it: a browser over one-slice colour volumes."""
+    stack = application.load(studies / f"{CINE}.dcm")
+    frames = bridge.voxels(stack).copy()
+    scene.RemoveNode(stack)
+    assert frames.shape == (30, 240, 320, 3)
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "echo")
+    for n, frame in enumerate(frames):
+        node = volume_node(frame[None], np.diag([-0.5, -0.5, 1.0, 1.0]), "echo frame")
+        sequence.SetDataNodeAtValue(node, str(n))
+        scene.RemoveNode(node)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    return browser
+
+
+def show_frame(browser: Any, frame: int) -> Any:
+    browser.SetSelectedItemNumber(frame)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    return browser.GetProxyNode(browser.GetMasterSequenceNode())
+
+
+def as_other_clients_see_it(
+    application: Any, address: str, image_id: str, prompts: PromptSet, tmp_path: Path
+) -> np.ndarray:
+    """The file that a stock client gets for the same prompts, read by Slicer: (K,J,I) bool."""
+    answer = requests.post(
+        f"{address}/infer/{MODEL}",
+        params={"image": image_id, "output": "image"},
+        data={"params": json.dumps(prompts.to_params())},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "mask.nrrd").write_bytes(answer.content)
+    return bridge.voxels(application.load(tmp_path / "mask.nrrd", "stock")).astype(bool)
+
+
+def whole(segmentation: Any, segment: str, volume: Any) -> np.ndarray:
+    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment, volume).astype(bool)
+
+
+def along(array: np.ndarray, plane: Plane) -> np.ndarray:
+    return np.moveaxis(array, 2 - plane.normal, 0)[plane.index]
+
+
+def ask(client: Client, prompts: PromptSet, **image: Any) -> Answer:
+    answer = client.infer(MODEL, prompts.to_params(), prompts.shape, **image)
+    assert answer.model == MODEL and answer.plane == prompts.plane and answer.timings
+    return answer
+
+
+def test_the_server_offers_the_model_and_the_images(client: Client, studies: Path) -> None:
+    assert client.info()["models"][MODEL]["type"] == "deepgrow"
+    assert set(client.image_ids()) == {
+        file.stem for file in studies.iterdir() if file.suffix in (".dcm", ".nrrd", ".mha")
+    }
+
+
+def test_a_click_on_a_cine_frame_masks_that_frame_only(
+    scene: Any, application: Any, client: Client, address: str, studies: Path, tmp_path: Path
+) -> None:
+    browser = load_cine(application, scene, studies)
+    masks = cine.add_masks(scene, browser, "heart")
+    ventricle, kept = (cine.add_segment(browser, masks, name) for name in ("ventricle", "kept"))
+    diagonal = np.eye(240, 320, dtype=bool)
+    for frame in range(30):
+        cine.write_frame(browser, masks, frame, kept, diagonal)
+    shown = show_frame(browser, 12)
+    clicks = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "positive")
+    clicks.AddControlPoint(bridge.ijk_to_world(shown, [(178, 90, 0)])[0])
+
+    prompts = PromptSet(cine.cine_size(browser), Plane("k", cine.current_frame(browser)))
+    for point in cine.points_on_frame(clicks, browser):
+        prompts = prompts.with_point(point.key, point.ijk)
+    assert [point.ijk for point in prompts.points] == [(178, 90, 12)]
+    answer = ask(client, prompts, image_id=CINE)
+    assert answer.mask.any() and answer.frame == 12
+    cine.write_frame(browser, masks, answer.frame, ventricle, answer.mask)
+
+    stock = as_other_clients_see_it(application, address, CINE, prompts, tmp_path)
+    for frame in range(30):
+        held = cine.read_frame(browser, masks, frame, ventricle)
+        np.testing.assert_array_equal(held, stock[frame])
+        assert held.any() == (frame == 12)
+        np.testing.assert_array_equal(
+            cine.read_frame(browser, masks, frame, kept), np.eye(240, 320, dtype=bool)
+        )
+
+
+@pytest.mark.parametrize("image_id", [PHANTOM, GENERATED])
+@pytest.mark.parametrize("axis", ["k", "j", "i"])
+@pytest.mark.parametrize("moved", [False, True], ids=["in place", "under a transform"])
+def test_a_click_on_a_volume_masks_that_slice_only(
+    scene: Any, application: Any, client: Client, address: str, studies: Path, tmp_path: Path,
+    image_id: str, axis: str, moved: bool,
+) -> None:  # fmt: skip
+    volume = load(application, studies, image_id)
+    if moved:
+        transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        transform.SetMatrixTransformToParent(
+            vtk_matrix([[0, -1, 0, 40], [1, 0, 0, -9], [0, 0, 1, 7], [0, 0, 0, 1]])
+        )
+        volume.SetAndObserveTransformNodeID(transform.GetID())
+    segmentation = segments.new_segmentation(scene, volume, "answer")
+    target, kept = (segmentation.GetSegmentation().AddEmptySegment(name) for name in ("target", "kept"))
+    size = bridge.image_size(volume)
+    everything = (0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1)
+    before = np.random.default_rng(0).random(size[::-1]) < 0.02
+    for segment in (target, kept):
+        segments.write_block(segmentation, segment, volume, everything, before)
+
+    voxel = (52, 40, 25)
+    clicks = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "positive")
+    clicks.AddControlPoint(bridge.ijk_to_world(volume, [voxel])[0])
+    (point,) = bridge.points_on(clicks, volume)
+    assert point.ijk == voxel
+    prompts = PromptSet(size, Plane(axis, voxel[Plane(axis, 0).normal])).with_point(point.key, point.ijk)
+    answer = ask(client, prompts, image_id=image_id)
+    assert answer.mask.any()
+    segments.write_plane(segmentation, target, volume, answer.plane, answer.mask)
+
+    stock = as_other_clients_see_it(application, address, image_id, prompts, tmp_path)
+    expected = before.copy()
+    along(expected, prompts.plane)[:] = along(stock, prompts.plane)
+    np.testing.assert_array_equal(whole(segmentation, target, volume), expected)
+    np.testing.assert_array_equal(whole(segmentation, kept, volume), before)
+    along(stock, prompts.plane)[:] = False
+    assert not stock.any()
+
+
+def test_every_kind_of_prompt_is_understood_and_refines(client: Client) -> None:
+    plane = Plane("k", int(CENTRE[2]))
+    empty = PromptSet((96, 80, 48), plane)
+    rows, columns = np.indices(empty.shape)
+    truth = ((columns - CENTRE[0]) / RADII[0]) ** 2 + ((rows - CENTRE[1]) / RADII[1]) ** 2 <= 1
+    inside, outside = (52, 40, 25), (10, 70, 25)
+    stroke = np.zeros(empty.shape, bool)
+    stroke[40, 44:60] = True
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    outline = np.c_[CENTRE[0] + 17 * np.cos(turn), CENTRE[1] + 13 * np.sin(turn)]
+    beside = np.roll(stroke, 30, axis=0)
+    sets = {
+        "click": empty.with_point("a", inside),
+        "two clicks": empty.with_point("a", inside).with_point("b", outside, positive=False),
+        "box": empty.with_box((34, 26, 70, 54)),
+        "scribbles": empty.with_scribble("s", stroke).with_scribble("t", beside, positive=False),
+        "lasso": empty.with_lasso(outline.tolist()),
+        "previous mask": empty.with_previous(truth).with_point("a", inside),
+    }
+    answers = {name: ask(client, prompts, image_id=GENERATED) for name, prompts in sets.items()}
+    masks = {name: answer.mask.tobytes() for name, answer in answers.items()}
+    assert len(set(masks.values())) == len(sets), "each prompt must change the answer"
+    overlap = {
+        name: 2 * (answer.mask & truth).sum() / (answer.mask.sum() + truth.sum())
+        for name, answer in answers.items()
+    }
+    assert min(overlap[name] for name in ("box", "lasso", "previous mask")) > 0.7, overlap
+
+
+def test_an_own_volume_is_uploaded_and_answered_like_the_campaigns(
+    scene: Any, client: Client, address: str
+) -> None:
+    volume = volume_node(speckle_with_cyst(), OBLIQUE, "DOE^JANE")
+    session = client.upload(export.volume_bytes(volume))
+    prompts = PromptSet(bridge.image_size(volume), Plane("j", 40)).with_point("a", (52, 40, 25))
+    own, of_campaign = ask(client, prompts, session_id=session), ask(client, prompts, image_id=GENERATED)
+    np.testing.assert_array_equal(own.mask, of_campaign.mask)
+    assert set(client.image_ids()).isdisjoint({session, "DOE^JANE"})
+    assert requests.delete(f"{address}/session/{session}", timeout=10).status_code == 200
+    np.testing.assert_array_equal(ask(client, prompts, session_id=session).mask, own.mask)
+
+
+def test_an_oblique_view_is_answered_as_a_still(scene: Any, client: Client) -> None:
+    volume = volume_node(speckle_with_cyst(), OBLIQUE)
+    centre = bridge.ijk_to_world(volume, [CENTRE])[0]
+    view = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+    view.SetSliceToRASByNTP(0.3, -0.4, 0.86, 0.94, 0, -0.33, *centre, 0)
+    assert bridge.shown_plane(view, volume) is None
+    still = oblique.reslice_view(view, volume)
+    session = client.upload(export.nrrd_bytes(still.picture[None], np.eye(4)))
+    rows, columns = still.inside.shape
+    prompts = PromptSet((columns, rows, 1), Plane("k", 0)).with_point("a", (*still.xy_of(centre), 0))
+    answer = ask(client, prompts, session_id=session)
+    segmentation = segments.new_segmentation(scene, volume, "answer")
+    segment = segmentation.GetSegmentation().AddEmptySegment("cyst")
+    oblique.write_view(segmentation, segment, volume, still, answer.mask)
+    held, asked = oblique.read_view(segmentation, segment, volume, still), answer.mask & still.inside
+    assert asked.any()
+    assert 2 * (held & asked).sum() / (held.sum() + asked.sum()) > 0.9
+
+
+def test_what_the_server_refuses_is_told_in_its_words(client: Client) -> None:
+    prompts = PromptSet((96, 80, 999), Plane("k", 500)).with_point("a", (52, 40, 500))
+    with pytest.raises(Refused, match="0 to 47"):
+        ask(client, prompts, image_id=GENERATED)
+    for image in ({"image_id": "no-such-image"}, {"session_id": "no-such-session"}):
+        with pytest.raises(Refused) as caught:
+            ask(client, PromptSet((9, 9, 1), Plane("k", 0)).with_point("a", (1, 1, 0)), **image)
+        assert caught.value.status in (404, 422) and caught.value.detail
+    with pytest.raises(Refused, match="404"):
+        client.infer("no-such-model", prompts.to_params(), (80, 96), image_id=GENERATED)
+
+
+def test_the_next_image_comes_and_is_downloaded(client: Client, studies: Path, tmp_path: Path) -> None:
+    strategy = next(iter(client.info()["strategies"]))
+    sample = client.next_sample(strategy)
+    assert sample is not None and sample["id"] in client.image_ids()
+    file = client.download_image(GENERATED, tmp_path / "image")
+    assert file.suffix == ".nrrd"
+    assert file.read_bytes() == (studies / f"{GENERATED}.nrrd").read_bytes()
+
+
+def test_prompts_and_mask_survive_saving_the_scene(scene: Any, application: Any, tmp_path: Path) -> None:
+    volume = volume_node(speckle_with_cyst(), OBLIQUE)
+    segmentation = segments.new_segmentation(scene, volume, "answer")
+    segment = segmentation.GetSegmentation().AddEmptySegment("cyst")
+    plane = Plane("k", 25)
+    mask = np.random.default_rng(0).random((80, 96)) < 0.5
+    segments.write_plane(segmentation, segment, volume, plane, mask)
+    prompts = PromptSet((96, 80, 48), plane).with_point("a|1", (52, 40, 25)).with_scribble("s", mask)
+    book = PromptBook()
+    book.put("image", segment, prompts)
+    segmentation.GetSegmentation().GetSegment(segment).SetTag("UniUltra.Prompts", book.to_tag(segment))
+
+    store = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    store.SetFileName(str(tmp_path / "answer.seg.nrrd"))
+    assert store.WriteData(segmentation)
+    again = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "again")
+    assert store.ReadData(again)
+    text = vtk.mutable("")
+    assert again.GetSegmentation().GetSegment(segment).GetTag("UniUltra.Prompts", text)
+    read = PromptBook()
+    read.from_tag(segment, str(text))
+    assert read.get("image", plane, segment, (96, 80, 48)) == prompts
+    np.testing.assert_array_equal(segments.read_plane(again, segment, volume, plane), mask)
+
+
+def test_the_rendered_view_shows_image_mask_and_clicks(
+    scene: Any, application: Any, client: Client, studies: Path, tmp_path: Path, slice_view: Any
+) -> None:
+    browser = load_cine(application, scene, studies)
+    masks = cine.add_masks(scene, browser, "heart")
+    segment = cine.add_segment(browser, masks, "left ventricle", pictures.AMBER)
+    frame = 15
+    shown = show_frame(browser, frame)
+    view = slice_view((960, 720))
+    view.show(shown)
+    centre = bridge.ijk_to_world(shown, [(170, 108, 0)])[0]
+    pictures.zoom_to(view, centre, 100)
+    plain = view.picture()
+
+    prompts = PromptSet(cine.cine_size(browser), Plane("k", frame)).with_box((158, 54, 206, 126))
+    for positive, colour, voxels in (
+        (True, pictures.GREEN, [(180, 78, 0), (184, 108, 0)]),
+        (False, pictures.RED, [(149, 96, 0), (214, 108, 0)]),
+    ):
+        places = bridge.ijk_to_world(shown, voxels)
+        node = pictures.add_clicks(scene, "clicks", places, colour)
+        for point in cine.points_on_frame(node, browser):
+            prompts = prompts.with_point(f"{point.key} {positive}", point.ijk, positive)
+    clicked = view.picture()
+    answer = ask(client, prompts, image_id=CINE)
+    pictures.style_segment(browser.GetProxyNode(masks))
+    cine.write_frame(browser, masks, frame, segment, answer.mask)
+    final = view.picture()
+
+    assert plain.max() > 120 and plain.std() > 10, "the frame is drawn"
+    assert 50 < (plain != clicked).any(axis=-1).sum() < 20_000, (
+        "the clicks are drawn, and little else changes"
+    )
+    changed = (clicked != final).any(axis=-1)
+    # Where the mask lies in the view, by the view's own geometry.
+    to_view = np.linalg.inv(bridge.array_of(view.node.GetXYToRAS()))
+    rows, columns = np.nonzero(answer.mask)
+    world = bridge.ijk_to_world(shown, np.c_[columns, rows, np.zeros(len(rows))])
+    at = (to_view @ np.c_[world, np.ones(len(world))].T)[:2].round().astype(int)
+    visible = (at[0] >= 0) & (at[0] < 960) & (at[1] >= 0) & (at[1] < 720)
+    assert changed[719 - at[1][visible], at[0][visible]].mean() > 0.9, "the overlay lies on the mask"
+    target = Path(os.environ.get("UNIULTRA_PICTURES", tmp_path))
+    pictures.save(final, target / "slicer_spine.png")
+    show_frame(browser, 3)
+    assert not cine.read_frame(browser, masks, 3, segment).any()
