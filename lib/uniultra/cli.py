@@ -195,7 +195,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from uniultra.demo import run_demo
+    from uniultra.serve.demo import run_demo
 
     run_demo(options.folder, options.host, options.port, options.model, options.device)
 

@@ -431,3 +431,19 @@ def test_our_own_command_starts_the_same_server(tmp_path: Path, tiny_studies: An
     finally:
         running.process.terminate()
         running.process.wait(30)
+
+
+def test_real_dicom_is_listed_by_its_magic_and_clicked(server: Running, shared_dir: Path) -> None:
+    dicom = shared_dir / "dicom"
+    shutil.copy(dicom / "DIRW0007.dcm", server.studies / "IM0007")  # a cine, without an ending
+    shutil.copy(dicom / "examples_palette.dcm", server.studies / "ward 3" / "palette.dcm")
+    shutil.copy(dicom / "dcm4che_will-jxl.dcm", server.studies / "jxl.dcm")
+    last = server.infer("IM0007", {"foreground": [[288, 228, 64]], "result": "packed"})
+    assert last.status_code == 200 and last.json()["frame"] == 64, last.text
+    beyond = server.infer("IM0007", {"foreground": [[288, 228, 65]], "result": "packed"})
+    assert beyond.status_code == 422 and "0 to 64" in beyond.json()["detail"]
+    assert server.infer("ward 3__palette", {"foreground": [[90, 90]]}).status_code == 200
+    nobody = server.infer("jxl", {"foreground": [[9, 9]]})
+    assert nobody.status_code == 422 and "JPEG XL" in nobody.json()["detail"]
+    sample = requests.get(f"{server.url}/datastore/image?image=IM0007", timeout=10)
+    assert sample.content == (dicom / "DIRW0007.dcm").read_bytes()

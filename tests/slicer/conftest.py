@@ -15,6 +15,25 @@ for folder in (HERE, HERE.parents[1] / "slicer_extension" / "UniUltra"):
         sys.path.insert(0, str(folder))
 
 
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """A server that answers as the test tells it to."""
+    from scripted_server import scripted_server
+
+    with scripted_server() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Any) -> Iterator[Any]:
+    """A client of `server` with short time-outs."""
+    from UniUltraLib.client import Client
+
+    made = Client(server.address, timeout=(1.0, 0.5))
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def application() -> Any:
     """Slicer's libraries with one scene."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-GREEN, RED, AMBER = (0.2, 1.0, 0.3), (1.0, 0.25, 0.2), (1.0, 0.72, 0.1)
+GREEN, RED = (0.2, 1.0, 0.3), (1.0, 0.25, 0.2)
+AMBER, BLUE = (1.0, 0.72, 0.1), (0.4, 0.75, 1.0)
 
 
 def add_clicks(scene: Any, name: str, places: list[Any], colour: tuple[float, float, float]) -> Any:
@@ -22,9 +23,25 @@ def add_clicks(scene: Any, name: str, places: list[Any], colour: tuple[float, fl
     display.SetSelectedColor(*colour)
     display.SetColor(*colour)
     display.SetGlyphTypeFromString("Circle2D")
-    display.SetGlyphScale(2.6)
+    display.SetGlyphScale(3.4)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
+    return node
+
+
+def add_box(scene: Any, low: Any, high: Any, colour: tuple[float, float, float]) -> Any:
+    """A ROI between two opposite world corners, as deep as Slicer makes one drawn in a slice view."""
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    node.CreateDefaultDisplayNodes()
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    node.SetSize(*(high - low)[:2], 36)
+    node.SetCenter(*(low + high) / 2)
+    display = node.GetDisplayNode()
+    display.SetSelectedColor(*colour)
+    display.SetFillOpacity(0)
+    display.SetHandlesInteractive(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetGlyphScale(0.01)
     return node
 
 

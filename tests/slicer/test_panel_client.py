@@ -1,117 +1,23 @@
-"""The client against a server on loopback that answers as told: good answers and every kind of failure."""
+"""The client when all goes well: answers, campaign, downloads, sessions, keys."""
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
-import socket
-import threading
-import time
-import traceback
-import zlib
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+from scripted_server import PROMPTS, SECRET, SHAPE, Handler, Scripted, ask, good, mask
 from UniUltraLib.client import Client
 from UniUltraLib.errors import (
     Refused,
-    ServerError,
-    ServerFailed,
-    ServerTimeout,
     ServerUnreachable,
     UnexpectedAnswer,
 )
-from UniUltraLib.packed import pack_mask
 from UniUltraLib.planes import Plane
-from UniUltraLib.prompts import PromptSet
-
-SHAPE = (20, 30)
-PROMPTS = PromptSet((30, 20, 10), Plane("k", 4)).with_point("p", (3, 6, 4)).to_params()
-SECRET = "patient-7"
-
-
-def mask() -> np.ndarray:
-    picture = np.zeros(SHAPE, bool)
-    picture[5:9, 2:20] = True
-    picture[6, 7] = False
-    return picture
-
-
-def good(**changes: Any) -> dict[str, Any]:
-    return {
-        **(pack_mask(mask()) or {}),
-        "frame": 4,
-        "plane": {"axis": "k", "index": 4},
-        "score": 0.87,
-        "model": "uniultra_mini",
-        "adapter": None,
-        "timings": {"decode": 0.01},
-        **changes,
-    }
-
-
-class Scripted(ThreadingHTTPServer):
-    """Answers each request with what `reply` gives for it, and keeps what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.reply: Callable[[Handler], None] = lambda handler: handler.send(200, good())
-        self.asked: list[Handler] = []
-        self.address = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Scripted
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        self.route, self.query = url.path, {k: v[0] for k, v in parse_qs(url.query).items()}
-        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append(self)
-        self.server.reply(self)
-
-    do_POST = do_PUT = do_GET
-
-    def send(self, status: int, body: Any, **headers: str) -> None:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        for name, value in {"Content-Length": str(len(data)), **named}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with Scripted() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def client(server: Scripted) -> Iterator[Client]:
-    made = Client(server.address, timeout=(1.0, 0.5))
-    yield made
-    made.close()
-
-
-def ask(client: Client) -> Any:
-    return client.infer("uniultra_mini", PROMPTS, SHAPE, image_id=SECRET)
 
 
 def test_an_answer_is_a_mask_of_the_asked_plane(server: Scripted, client: Client) -> None:
@@ -247,157 +153,6 @@ def test_a_server_that_never_finds_its_session_is_asked_twice_only(server: Scrip
     with pytest.raises(Refused):
         client.infer("uniultra_mini", PROMPTS, SHAPE, session_id=session)
     assert [h.command for h in server.asked] == ["PUT", "POST", "PUT", "POST"]
-
-
-def check(error: ServerError, address: str, *words: str) -> None:
-    """The text names the address, the cause and the next step, and no image id, nor does a traceback."""
-    text = str(error)
-    assert text.startswith(address) and error.cause in text and error.next_step in text
-    assert all(word in text for word in words), text
-    assert SECRET not in "".join(traceback.format_exception(error))
-
-
-def test_nobody_listens() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(ServerUnreachable) as caught:
-            ask(Client(address))
-    check(caught.value, address, "refused", "uniultra serve")
-
-
-def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: Any, **__: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    monkeypatch.setenv("NO_PROXY", "*")
-    with pytest.raises(ServerUnreachable) as caught:
-        ask(Client("no-such-host.invalid:8000"))
-    check(caught.value, "http://no-such-host.invalid:8000", "does not know the name")
-
-
-def test_https_to_a_server_without_it(server: Scripted) -> None:
-    address = server.address.replace("http", "https")
-    with pytest.raises(ServerUnreachable) as caught:
-        ask(Client(address))
-    check(caught.value, address, "https", "CA")
-
-
-def test_no_answer_in_time(server: Scripted, client: Client) -> None:
-    server.reply = lambda handler: time.sleep(0.8)
-    with pytest.raises(ServerTimeout) as caught:
-        ask(client)
-    check(caught.value, server.address, "0.5 s", "try again")
-
-
-def trickle(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    for _ in range(15):
-        time.sleep(0.1)
-        try:
-            handler.wfile.write(b" ")
-        except OSError:
-            return
-
-
-def stall(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b"{")
-    time.sleep(0.8)
-
-
-@pytest.mark.parametrize("reply", [trickle, stall])
-def test_an_answer_that_never_ends(
-    server: Scripted, client: Client, reply: Callable[[Handler], None]
-) -> None:
-    server.reply = reply
-    started = time.monotonic()
-    with pytest.raises(ServerTimeout) as caught:
-        ask(client)
-    assert time.monotonic() - started < 1.5
-    check(caught.value, server.address, "0.5 s")
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "words"),
-    [
-        (
-            404,
-            {"detail": "Expected a known image; see /datastore/."},
-            Refused,
-            ["404", "Expected a known image"],
-        ),
-        (422, {"detail": [{"loc": ["a"], "msg": "Too long", "input": SECRET}]}, Refused, ["422", "Too long"]),
-        (401, {"detail": "No key"}, Refused, ["401", "No key", "access key"]),
-        (403, b"", Refused, ["403", "access key"]),
-        (429, {"detail": "x" * 9000}, Refused, ["429"]),
-        (500, b"Internal Server Error", ServerFailed, ["500", "log"]),
-        (503, {"detail": "Out of GPU memory"}, ServerFailed, ["503", "Out of GPU memory"]),
-        (302, b"", UnexpectedAnswer, ["302", "redirects"]),
-    ],
-)
-def test_a_refusal_says_what_the_server_said(
-    server: Scripted, client: Client, status: int, body: Any, kind: type[ServerError], words: list[str]
-) -> None:
-    server.reply = lambda handler: handler.send(status, body, Location="http://127.0.0.1:9/")
-    with pytest.raises(kind) as caught:
-        ask(client)
-    check(caught.value, server.address, *words)
-    assert type(caught.value) is kind and len(str(caught.value)) < 800
-    if kind is not UnexpectedAnswer:
-        assert caught.value.status == status  # type: ignore[attr-defined]
-    assert len(server.asked) == 1
-
-
-BOMB = base64.b64encode(zlib.compress(b"\xff" * 10**8)).decode()
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        (b"<html>", ["not JSON"]),
-        (b"", ["not JSON"]),
-        (b"[]", ["bbox"]),
-        ({"mask": ""}, ["bbox"]),
-        (good(mask=BOMB), ["mask cannot be used"]),
-        (good(mask=7), ["mask cannot be used"]),
-        (good(bbox=[0, 0, 10**9, 10**9]), ["30 x 20 pixels"]),
-        (good(bbox={"x0": 1}), ["four whole numbers"]),
-        (good(plane={"axis": "k", "index": 5}), ["another plane"]),
-        (good(plane={"axis": "?", "index": 4}), ["mask cannot be used"]),
-        (good(plane=3), ["mask cannot be used"]),
-        (b" " * 2_000_001 + b"{}", ["2000000 bytes"]),
-    ],
-)
-def test_an_answer_that_makes_no_sense(server: Scripted, body: Any, words: list[str]) -> None:
-    server.reply = lambda handler: handler.send(200, body)
-    with pytest.raises(UnexpectedAnswer) as caught:
-        ask(Client(server.address, max_json=2_000_000))
-    check(caught.value, server.address, *words)
-
-
-def test_odd_extras_of_an_answer_do_no_harm(server: Scripted, client: Client) -> None:
-    server.reply = lambda handler: handler.send(200, good(score="high", frame="4", timings=[1], adapter=3))
-    answer = ask(client)
-    assert (answer.score, answer.frame, answer.timings, answer.adapter) == (None, None, {}, "3")
-
-
-def test_other_services_are_no_server(server: Scripted, client: Client) -> None:
-    server.reply = lambda handler: handler.send(200, {"hello": "world"})
-    for call in (client.info, client.image_ids, lambda: client.next_sample("x"), lambda: client.upload(b"x")):
-        with pytest.raises(UnexpectedAnswer, match="has no"):
-            call()
-    server.reply = lambda handler: handler.send(200, {"objects": []})
-    with pytest.raises(UnexpectedAnswer, match="list of images"):
-        client.image_ids()
-    server.reply = lambda handler: handler.send(200, {"session_id": None})
-    with pytest.raises(UnexpectedAnswer, match="session id"):
-        client.upload(b"x")
 
 
 def test_the_key_goes_to_this_machine_or_over_https_only(

@@ -91,8 +91,8 @@ def _grey_reader(dataset: Any, layout: Layout, read_raw: RawReader, encapsulated
     if layout.bits_stored == 8 and not layout.signed and _mapping(dataset, layout) is None:
 
         def as_is(t: int) -> Picture:
-            picture = np.ascontiguousarray(values(t)).astype(np.uint8)
-            return 255 - picture if inverted else picture
+            picture = values(t).astype(np.uint8)
+            return np.invert(picture) if inverted else picture
 
         return as_is
 
@@ -100,7 +100,7 @@ def _grey_reader(dataset: Any, layout: Layout, read_raw: RawReader, encapsulated
 
     def windowed(t: int) -> Picture:
         picture = to_grey()(values(t))
-        return 255 - picture if inverted else picture
+        return np.invert(picture) if inverted else picture
 
     return windowed
 

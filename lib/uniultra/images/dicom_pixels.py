@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uniultra.errors import ImageError
 from uniultra.images.dicom_codec import decode
 from uniultra.images.dicom_file import DicomFile, fragments
-from uniultra.images.files import check_size, truncated
+from uniultra.images.files import check_frame, truncated
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def read_layout(dataset: Any) -> Layout:
         signed=int(dataset.get("PixelRepresentation", 0) or 0) == 1,
         planar=samples == 3 and int(dataset.get("PlanarConfiguration", 0) or 0) == 1,
     )
-    check_size(layout.frames, layout.rows, layout.columns, samples, allocated // 8)
+    check_frame(layout.frames, layout.rows, layout.columns, samples)
     return layout
 
 

@@ -37,8 +37,8 @@ def suggested_axis_kind(dataset: Any, frames: int) -> AxisKind:
         planes = _plane_positions(dataset)
         if planes and planes < frames:
             raise ImageError(
-                f"Expected one volume; the file holds {frames} slices at {planes} positions, so several volumes "
-                "over time. Export one time point."
+                f"Expected one volume; the file holds {frames} slices at {planes} positions, so several "
+                "volumes over time. Export one time point."
             )
         return AxisKind.VOLUME
     timed = any(numbers(dataset, k) for k in ("FrameTime", "FrameTimeVector", "CineRate"))

@@ -18,7 +18,7 @@ ENDINGS = DICOM_ENDINGS | PICTURE_ENDINGS | ITK_ENDINGS | VIDEO_ENDINGS
 MAX_FRAME_SAMPLES = 2**27
 """Largest frame, rows x columns x channels: no scanner comes near, a forged header may."""
 MAX_IMAGE_BYTES = 2**33
-"""Largest image once decoded, in bytes: what `UltrasoundImage.frames` may hold in memory."""
+"""Largest image, in bytes, of the formats whose frames can only be decoded all together."""
 
 # What the decoders raise on bytes that are not what their headers say. Their own texts may quote
 # the file, so they are never passed on.
@@ -64,12 +64,11 @@ def content_hash(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def check_size(frames: int, rows: int, columns: int, channels: int, bytes_per_sample: int = 1) -> None:
-    """Refuse an image whose declared size is impossible to hold, before anything is allocated.
+def check_frame(frames: int, rows: int, columns: int, channels: int) -> None:
+    """Refuse frames of a declared size that is impossible to hold, before anything is allocated.
 
     Raises:
-        ImageError: a dimension below 1, a frame above `MAX_FRAME_SAMPLES` or an image above
-            `MAX_IMAGE_BYTES`.
+        ImageError: a dimension below 1 or a frame above `MAX_FRAME_SAMPLES`.
     """
     if min(frames, rows, columns, channels) < 1:
         raise ImageError(
@@ -81,10 +80,17 @@ def check_size(frames: int, rows: int, columns: int, channels: int, bytes_per_sa
             f"Expected frames of at most {MAX_FRAME_SAMPLES} samples; the file declares {rows} x {columns} "
             f"pixels of {channels}. Crop or downsample it."
         )
-    if frames * rows * columns * channels * bytes_per_sample > MAX_IMAGE_BYTES:
+
+
+def check_whole(needed: int) -> None:
+    """Refuse pixels of `needed` bytes that can only be decoded all together.
+
+    Raises:
+        ImageError: above `MAX_IMAGE_BYTES`.
+    """
+    if needed > MAX_IMAGE_BYTES:
         raise ImageError(
-            f"Expected at most {MAX_IMAGE_BYTES} bytes once decoded; the file declares {frames} frames of "
-            f"{rows} x {columns} pixels. Split it into shorter clips."
+            f"Expected at most {MAX_IMAGE_BYTES} bytes once decoded; the file declares {needed}. Split it."
         )
 
 

@@ -21,7 +21,7 @@ def checked_reader(read: ReadFrame, frames: int, kind: str) -> ReadFrame:
     def read_frame(t: int) -> Picture:
         if not 0 <= t < frames:
             raise ImageError(
-                f"Frame {t} does not exist: the image has frames 0 to {frames - 1}. Send an index in that range."
+                f"Frame {t} does not exist: the image has frames 0 to {frames - 1}. Send one of these."
             )
         try:
             return read(t)

@@ -124,8 +124,8 @@ def _sibling(path: Path, name: str) -> Path:
         or name.split()[0] in (".", "..", "LIST")
     ):
         raise ImageError(
-            "Expected the pixels in one file beside the header; the header names something else. Put header and "
-            "pixels into one folder, or store both in one file."
+            "Expected the pixels in one file beside the header; the header names something else. Put "
+            "header and pixels into one folder, or store both in one file."
         )
     data = path.with_name(name)
     if not data.is_file() or data.is_symlink():

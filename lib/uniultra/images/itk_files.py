@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
 from uniultra.images.axis import choose_axis_kind
-from uniultra.images.files import DAMAGE, check_size, content_hash, damaged, file_ending, truncated
+from uniultra.images.files import (
+    DAMAGE,
+    check_frame,
+    check_whole,
+    content_hash,
+    damaged,
+    file_ending,
+    truncated,
+)
 from uniultra.images.frames import Kept, checked_reader
 from uniultra.images.headers import TextHeader, read_meta_header, read_nrrd_header
 from uniultra.images.itk import geometry_of, read_header, sitk
@@ -55,12 +63,13 @@ def open_itk(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     text = _text_header(path)
     header = read_header(path, "image")
     stack = _stack(header)
-    check_size(stack.frames, stack.rows, stack.columns, stack.channels, stack.dtype.itemsize)
+    check_frame(stack.frames, stack.rows, stack.columns, stack.channels)
     needed = stack.frames * stack.rows * stack.columns * stack.channels * stack.dtype.itemsize
     if text is not None:
         text.check_declared(needed)
     else:
         _check_nifti(path, needed)
+    check_whole(needed)
     kind = _axis_kind(path, stack, asked)
     digest = content_hash(text.paths if text else [path])
     read = uint8_reader(_raw_reader(path, stack, text, needed), stack.frames, stack.dtype)
@@ -98,8 +107,8 @@ def _stack(header: Any) -> Stack:
         frames, over_time = size[3], True
     elif len(size) > 3 or (listed and frames != 1):
         raise ImageError(
-            f"Expected one picture, cine or volume; the file holds volumes over time ({' x '.join(map(str, size))}). "
-            "Export one time point."
+            "Expected one picture, cine or volume; the file holds volumes over time "
+            f"({' x '.join(map(str, size))}). Export one time point."
         )
     if listed:
         frames, components, over_time = components, 1, True
@@ -160,7 +169,7 @@ def _frame_times(text: TextHeader | None, header: Any, frames: int) -> tuple[flo
         index = next(
             (v for k, v in text.fields.items() if k.startswith("axis ") and k.endswith("index values")), ""
         )
-        units = re_units(text.fields.get("units", ""))
+        units = _time_unit(text.fields.get("units", ""))
         values, scale = index.split(), MILLISECONDS.get(units, 0.0)
     try:
         times = np.array([float(v) for v in values]) * scale
@@ -171,7 +180,7 @@ def _frame_times(text: TextHeader | None, header: Any, frames: int) -> tuple[flo
     return tuple(float(t) for t in times - times[0])
 
 
-def re_units(units: str) -> str:
+def _time_unit(units: str) -> str:
     """The last unit of an NRRD `units` field: that of the time axis."""
     return units.replace('"', " ").split()[-1].lower() if units.replace('"', " ").split() else ""
 

@@ -6,7 +6,6 @@ colour deeper than 8 bits, and TIFFs with turned rows, in the order in which ITK
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
 from uniultra.images.axis import choose_axis_kind
-from uniultra.images.files import DAMAGE, check_size, content_hash, damaged
+from uniultra.images.files import DAMAGE, check_frame, content_hash, damaged
 from uniultra.images.frames import Kept, checked_reader
 from uniultra.images.itk import geometry_of, identity_geometry, read_header, sitk
 from uniultra.images.to_uint8 import uint8_reader
 from uniultra.images.types import AxisKind, Geometry, UltrasoundImage
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "TIFF")
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF")
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 TIFF_ORIENTATION, TIFF_BITS = 274, 258
 
@@ -37,7 +36,7 @@ def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         frames, rows, columns, grey, by_itk, dtype = _inspect(path)
     except DAMAGE:
         raise damaged("picture") from None
-    check_size(frames, rows, columns, 1 if grey else 3, dtype.itemsize)
+    check_frame(frames, rows, columns, 1 if grey else 3)
     raw = _itk_reader(path, (frames, rows, columns)) if by_itk else _pillow_reader(path)
     digest = content_hash([path])
     return UltrasoundImage(
@@ -52,15 +51,13 @@ def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
 
 
 def _open(path: Path) -> Any:
-    from PIL import Image
+    # Pillow loads only some of its formats by itself when it is told which to try.
+    from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
-    with warnings.catch_warnings():
-        # Sizes are checked here against a limit of our own.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            return Image.open(path, formats=FORMATS)
-        except Image.DecompressionBombError:
-            raise damaged("picture") from None
+    try:
+        return Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise damaged("picture") from None
 
 
 def _inspect(path: Path) -> tuple[int, int, int, bool, bool, np.dtype[Any]]:

@@ -30,11 +30,10 @@ def uint8_reader(read_raw: RawReader, frames: int, dtype: np.dtype[Any]) -> Read
                 return colour
             alpha = np.rint(samples[..., -1:] * (255.0 / np.iinfo(dtype).max)).astype(np.uint8)
             pixels = np.concatenate([np.atleast_3d(colour), alpha], axis=-1)
-        return (
-            over_black(pixels)
-            if pixels.ndim == 3 and pixels.shape[-1] in (2, 4)
-            else np.ascontiguousarray(pixels)
-        )
+        if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
+            return over_black(pixels)
+        # A copy: `samples` may be a part of what is kept, or read-only.
+        return np.array(pixels)
 
     return read_frame
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 
 from uniultra.errors import ImageError
 from uniultra.images.axis import choose_axis_kind
-from uniultra.images.files import DAMAGE, check_size, content_hash, damaged
+from uniultra.images.files import DAMAGE, check_frame, content_hash, damaged
 from uniultra.images.frames import checked_reader
 from uniultra.images.itk import identity_geometry
 from uniultra.images.types import AxisKind, Picture, UltrasoundImage
@@ -32,7 +32,7 @@ def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     except DAMAGE:
         raise damaged("video") from None
     frames = len(index.stamps)
-    check_size(frames, index.rows, index.columns, index.channels)
+    check_frame(frames, index.rows, index.columns, index.channels)
     digest = content_hash([path])
     reader = VideoReader(path, index)
     kind = choose_axis_kind(frames, AxisKind.CINE, asked)
@@ -54,9 +54,9 @@ class Index:
 
     Attributes:
         stamps: presentation time of each frame in units of `unit_ms`, rising; 0, 1, 2 … when the
-            file gives none that can be sought.
+            file gives none.
         keys: the stamps at which decoding can start, rising.
-        seekable: the stamps are the file's own.
+        seekable: a frame can be found by its stamp; else frames are counted from the first.
         unit_ms: milliseconds per unit, or None when they are not the file's own.
     """
 
@@ -115,17 +115,20 @@ def _read_index(path: Path) -> Index:
     with _open(path) as container:
         stream = container.streams.video[0]
         packets = [
-            (packet.pts, packet.is_keyframe)
+            (packet.pts, packet.is_keyframe)  # in storage order
             for packet in container.demux(stream)
             if packet.size and not packet.is_discard
         ]
         context = stream.codec_context
         rows, columns = context.height, context.width
         grey = (context.pix_fmt or "").startswith("gray")
-        stamps = sorted(pts for pts, _ in packets if pts is not None)
+        given = [pts for pts, _ in packets if pts is not None]
+        stamps = sorted(given)
         own = len(set(stamps)) == len(packets) and stream.time_base is not None
         keys = tuple(sorted(pts for pts, key in packets if key)) if own else ()
-        seekable = own and bool(keys) and keys[0] == stamps[0]
+        # Where the decoder reorders frames, rising stamps in storage order (H.264 in AVI) belong to others.
+        mismatched = context.has_b_frames and given == stamps
+        seekable = own and not mismatched and bool(keys) and keys[0] == stamps[0]
         unit = float(stream.time_base) * 1000 if own else None
     if not packets:
         raise ImageError("Expected a video with frames; it holds none. Export it again.")
@@ -173,7 +176,7 @@ class VideoReader:
         if not self._index.seekable:
             return 0
         key = self._index.keys[max(0, bisect_right(self._index.keys, self._index.stamps[t]) - 1)]
-        return self._index.stamps.index(key)
+        return bisect_left(self._index.stamps, key)
 
     def _start_at(self, t: int) -> None:
         self._close()

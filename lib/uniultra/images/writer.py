@@ -44,11 +44,11 @@ def write_mask(mask: NDArray[Any], image: UltrasoundImage, path: str | os.PathLi
     try:
         picture.SetDirection(image.geometry.direction)
         sitk().WriteImage(picture, str(temporary), useCompression=True)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except DAMAGE:
         raise ImageError(
-            "The mask could not be written: the folder is missing, full or read-only, or the format cannot hold "
-            "the image's orientation. Check the folder, or choose .nrrd."
+            "The mask could not be written: the folder is missing, full or read-only, or the format cannot "
+            "hold the image's orientation. Check the folder, or choose .nrrd."
         ) from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -166,7 +166,7 @@ class Predictor:
 
     def _square(self, picture: Picture) -> Tensor:
         """The network's input `(3,S,S)` of a grey or RGB picture."""
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).float() / 255
+        pixels = torch.from_numpy(picture.astype(np.float32)) / 255
         colour = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
         fit = Fit(picture.shape[0], picture.shape[1], self.entry.image_size, self.entry.fit)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.entry.mean, self.entry.std))

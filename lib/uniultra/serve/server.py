@@ -41,8 +41,7 @@ def run_server(
 
     os.environ.setdefault("PYTHONPATH", "")
     main = Main(loglevel=logging.WARNING)
-    for name in ("monailabel", "timeloop"):  # cleaned of its values, their chatter says nothing
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("monailabel").setLevel(logging.WARNING)  # its chatter says nothing once cleaned
     arguments = ["start_server", "--app", str(app), "--studies", str(studies), "--host", host]
     arguments += ["--port", str(port)]
     for key, value in settings.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -37,19 +36,18 @@ def plain_name(upload: UploadFile) -> str:
 
 @contextmanager
 def received(upload: UploadFile) -> Iterator[Path]:
-    """The upload as a private temporary file with its own extension.
+    """The upload as a temporary file with its own extension, alone in a private folder.
 
     Raises:
         RequestError: nothing that could be a file name.
     """
-    handle, name = tempfile.mkstemp(prefix="uniultra-", suffix=split_name(plain_name(upload))[1].lower())
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    ext = split_name(plain_name(upload))[1].lower()
+    # a folder of its own: a header can then name no file beside it that is somebody else's
+    with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
+        path = Path(folder) / f"upload{ext}"
+        with path.open("xb") as file:
             shutil.copyfileobj(upload.file, file, 1 << 20)
         yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def json_object(text: str | None) -> dict[str, Any]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
+import math
 from pathlib import Path
 
-from uniultra.errors import RequestError
+from uniultra.errors import ImageError, RequestError
+from uniultra.images.headers import read_meta_header, read_nrrd_header
+from uniultra.images.itk import sitk
 from uniultra.store.ids import is_tag, split_name
 from uniultra.store.scan import LABELS
 
 # lossless, and decodable by ITK
 EXTENSIONS = (".nrrd", ".seg.nrrd", ".nii.gz", ".nii", ".mha", ".png", ".bmp", ".tif", ".tiff")
-_MAX_BYTES = 4 << 30
-# NRRD and MetaImage headers may name another file that holds the voxels: any file of the server
-_NRRD_HEADER = re.compile(rb".*?\r?\n\r?\n", re.DOTALL)
-_NRRD_DATA_FILE = re.compile(rb"^data ?file\s*:", re.IGNORECASE | re.MULTILINE)
-_META_DATA_FILE = re.compile(rb"^\s*ElementDataFile\s*=\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
-_MAX_HEADER = 1 << 20
+_MAX_VOXELS = 1 << 31
+# these headers may name another file that holds the voxels: any file beside them
+_HEADERS = {".nrrd": read_nrrd_header, ".mha": read_meta_header}
 
 
 def label_path(studies: Path, image_id: str, tag: str, ext: str) -> Path:
@@ -42,40 +41,24 @@ def check_decodable(path: Path) -> None:
     """Refuse a label file that cannot be read back whole.
 
     Raises:
-        RequestError: ITK cannot read it, its voxels lie in another file, or its header asks for more
-            than 4 GiB.
+        RequestError: ITK cannot read it, its voxels lie in another file, or its header asks for too
+            many.
     """
-    import itk
-
     refusal = RequestError(
         "Expected a label map that can be decoded; this file is damaged or of another format. "
         "Export it again as .nrrd."
     )
-    if _voxels_elsewhere(path):
-        raise refusal
-    reader = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
-    if reader is None:
-        raise refusal
     try:
+        if path.suffix in _HEADERS and len(_HEADERS[path.suffix](path).paths) > 1:
+            raise refusal
+        reader = sitk().ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
-        if int(reader.GetImageSizeInBytes()) > _MAX_BYTES:
-            raise RequestError(f"A label may hold {_MAX_BYTES >> 30} GiB; its header asks for more.")
-        itk.imread(str(path))
-    except (RuntimeError, KeyError):  # ITK's text holds the path; KeyError: a pixel type without a wrapper
+        if math.prod(reader.GetSize()) * reader.GetNumberOfComponents() > _MAX_VOXELS:
+            raise RequestError(f"A label may have {_MAX_VOXELS:,} voxels; its header asks for more.")
+        reader.Execute()
+    except (ImageError, RuntimeError):  # ITK's text holds the path
         raise refusal from None
-
-
-def _voxels_elsewhere(path: Path) -> bool:
-    if path.suffix not in (".nrrd", ".mha"):
-        return False
-    with path.open("rb") as file:
-        start = file.read(_MAX_HEADER)
-    if path.suffix == ".nrrd":
-        header = _NRRD_HEADER.match(start)
-        return header is None or _NRRD_DATA_FILE.search(header[0]) is not None
-    named = _META_DATA_FILE.search(start)
-    return named is None or named[1] != b"LOCAL"
 
 
 def found_on_disk(studies: Path) -> dict[str, dict[str, str]]:

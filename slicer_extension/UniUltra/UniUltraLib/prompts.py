@@ -270,7 +270,7 @@ class PromptBook:
             kept = [(str(entry["image"]), PromptSet.from_dict(entry)) for entry in entries]
         except PromptsError:
             raise
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise PromptsError("Stored prompts cannot be read. Place them again.") from None
         self.forget_segment(segment)
         for image, prompts in kept:

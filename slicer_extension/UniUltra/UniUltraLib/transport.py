@@ -83,7 +83,7 @@ class Transport(requests.auth.AuthBase):
             body = b"".join(self._chunks(response, self._max_json, deadline))
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UnexpectedAnswer(self.address, "the answer is not JSON.", _NOT_OURS) from None
 
     def file(self, path: str, target: Path, **options: Any) -> Path:
@@ -223,7 +223,7 @@ def _detail(body: bytes) -> str:
     """FastAPI's `detail`, one line of at most `MAX_DETAIL` characters; a refused value is left out."""
     try:
         detail = json.loads(body)["detail"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     if isinstance(detail, list):
         detail = "; ".join(str(entry.get("msg", "")) for entry in detail if isinstance(entry, dict))
