@@ -30,6 +30,8 @@ from UniUltraLib.errors import Refused  # noqa: E402
 from UniUltraLib.planes import Plane  # noqa: E402
 from UniUltraLib.prompts import PromptBook, PromptSet  # noqa: E402
 
+from uniultra.errors import UniUltraError  # noqa: E402
+
 MODEL = "uniultra_mini"
 CINE = "examples_ybr_color"
 PHANTOM = "SpinePhantomFreehandReconstructed"
@@ -52,7 +54,6 @@ def real_cine(folder: Path) -> Path | None:
     if shared.is_file():
         return shared
     from uniultra.demo import fetch_sample_dicom
-    from uniultra.errors import UniUltraError
 
     try:
         fetch_sample_dicom(folder)

@@ -143,16 +143,13 @@ def _locate_pixels(dataset: Any, syntax: str, source: ByteSource, place: int) ->
         raise ImageError(
             "Expected integer pixel data (7FE0,0010); this DICOM object has none. Choose an image instance."
         )
-    if dataset.is_implicit_VR:
-        vr, length, start = "OW", struct.unpack(order + "I", header[4:8])[0], place + 8
+    # pydicom reads files whose elements are implicit although their transfer syntax is not.
+    if dataset.is_implicit_VR or not header[4:6].isalpha():
+        vr, length, start = b"OW", struct.unpack(order + "I", header[4:8])[0], place + 8
     else:
-        vr, length, start = (
-            header[4:6].decode("ascii"),
-            struct.unpack(order + "I", header[8:12])[0],
-            place + 12,
-        )
+        vr, length, start = header[4:6], struct.unpack(order + "I", header[8:12])[0], place + 12
     # A big-endian writer that calls 8-bit pixels words has swapped each pair of bytes.
-    swapped = order == ">" and vr == "OW" and int(dataset.BitsAllocated) == 8
+    swapped = order == ">" and vr == b"OW" and int(dataset.BitsAllocated) == 8
     return DicomFile(dataset, syntax, source, start, None if length == UNDEFINED else length, swapped)
 
 
