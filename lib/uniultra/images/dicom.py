@@ -8,7 +8,7 @@ from typing import Any
 from uniultra.images.axis import choose_axis_kind
 from uniultra.images.dicom_codec import COMPRESSED, check_syntax
 from uniultra.images.dicom_colour import picture_reader
-from uniultra.images.dicom_file import read_dicom_file
+from uniultra.images.dicom_file import dicom_damage, read_dicom_file
 from uniultra.images.dicom_geometry import read_geometry
 from uniultra.images.dicom_pixels import EncapsulatedFrames, Layout, NativeFrames, read_layout
 from uniultra.images.dicom_tags import (
@@ -18,7 +18,7 @@ from uniultra.images.dicom_tags import (
     suggested_axis_kind,
     volume_spacing,
 )
-from uniultra.images.files import DAMAGE, content_hash, damaged
+from uniultra.images.files import content_hash, damaged
 from uniultra.images.frames import ReadFrame, checked_reader
 from uniultra.images.types import AxisKind, UltrasoundImage
 
@@ -39,7 +39,7 @@ def open_dicom(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         source: Any = EncapsulatedFrames(file, layout) if encapsulated else NativeFrames(file, layout)
         read_frame = picture_reader(file.dataset, layout, source.read, encapsulated)
         return _describe(file.dataset, layout, content_hash([path]), asked, read_frame)
-    except DAMAGE:
+    except dicom_damage():
         raise damaged("DICOM") from None
 
 
@@ -59,7 +59,7 @@ def _describe(
         shape=(layout.frames, layout.rows, layout.columns),
         channels=3 if colour else 1,
         geometry=read_geometry(dataset, layout),
-        read_frame=checked_reader(read_frame, layout.frames, "DICOM"),
+        read_frame=checked_reader(read_frame, layout.frames, "DICOM", dicom_damage()),
         spacing_mm=spacing,
         regions=found,
         frame_times_ms=frame_times(dataset, layout.frames) if kind is AxisKind.CINE else None,

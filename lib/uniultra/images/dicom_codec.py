@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
 from uniultra.images.colour import ybr_to_rgb
-from uniultra.images.dicom_file import pydicom
-from uniultra.images.files import DAMAGE, damaged
+from uniultra.images.dicom_file import dicom_damage, pydicom
+from uniultra.images.files import damaged
 from uniultra.images.itk import sitk
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ NEWER_SYNTAXES = {
     "1.2.840.10008.1.2.4.202": "High-Throughput JPEG 2000 with RPCL Options (Lossless Only)",
     "1.2.840.10008.1.2.4.203": "High-Throughput JPEG 2000",
 }
+J2K_START = b"\xff\x4f\xff\x51"
 US_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
 # GDCM's codecs keep global state.
 _ITK_LOCK = threading.Lock()
@@ -83,7 +84,7 @@ def decode(data: bytes, layout: Layout, syntax: str) -> NDArray[Any]:
     for decoder in (_by_itk, _by_pydicom):
         try:
             samples = decoder(one)
-        except DAMAGE:
+        except dicom_damage():
             continue
         if samples.shape == shape:
             return samples
@@ -135,8 +136,9 @@ def _by_pydicom(one: Any) -> NDArray[Any]:
 
 def codestream_size(data: bytes) -> tuple[int, int] | None:
     """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 picture declares; None for other bytes."""
-    if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 24:
-        right, bottom, left, top = struct.unpack(">4I", data[8:24])
+    start = data.find(J2K_START, 0, 1024) if data[4:8] == b"jP  " else 0  # within JP2 boxes
+    if data[start : start + 4] == J2K_START and len(data) >= start + 24:
+        right, bottom, left, top = struct.unpack(">4I", data[start + 8 : start + 24])
         return bottom - top, right - left
     if data[:2] != b"\xff\xd8":
         return None

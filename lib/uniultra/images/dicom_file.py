@@ -63,6 +63,12 @@ def pydicom() -> Any:
     return pydicom
 
 
+def dicom_damage() -> tuple[type[Exception], ...]:
+    """What pydicom raises on damaged files."""
+    errors = pydicom().errors
+    return (*DAMAGE, errors.BytesLengthException, errors.InvalidDicomError)
+
+
 def read_dicom_file(path: Path) -> DicomFile:
     """Parse `path` up to its pixel data; the pixels are not read.
 
@@ -85,7 +91,7 @@ def read_dicom_file(path: Path) -> DicomFile:
                 dataset = pydicom().dcmread(bounded, stop_before_pixels=True, force=force)
                 syntax = str(dataset.file_meta.get("TransferSyntaxUID", IMPLICIT))
             return _locate_pixels(dataset, syntax, source, bounded.tell())
-    except DAMAGE:
+    except dicom_damage():
         raise damaged("DICOM") from None
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from uniultra.errors import ImageError
 from uniultra.images.dicom_codec import US_IMAGE
-from uniultra.images.dicom_file import pydicom
+from uniultra.images.dicom_file import dicom_damage, pydicom
 from uniultra.images.dicom_pixels import Layout
-from uniultra.images.files import DAMAGE
 from uniultra.images.itk import geometry_of, identity_geometry, read_header
 from uniultra.images.types import Geometry
 
@@ -42,13 +41,14 @@ def read_geometry(dataset: Any, layout: Layout) -> Geometry:
     size = (layout.frames, layout.rows, layout.columns)
     if not any(keyword in dataset for keyword in SPATIAL[1:]):
         return identity_geometry(*size)
+    refused: tuple[type[Exception], ...] = (ImageError, *dicom_damage())
     probe = _probe(dataset, layout.frames)
     try:
         with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
             path = Path(folder) / "header.dcm"
             probe.save_as(path, write_like_original=False)
             return geometry_of(read_header(path, "DICOM"), *size)
-    except (ImageError, *DAMAGE):
+    except refused:
         return identity_geometry(*size)
 
 

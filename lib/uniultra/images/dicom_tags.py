@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from uniultra.errors import ImageError
+from uniultra.images.dicom_file import dicom_damage
 from uniultra.images.types import AxisKind, Region
 
 ENHANCED_US_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
@@ -22,7 +23,7 @@ def numbers(dataset: Any, keyword: str) -> tuple[float, ...]:
         if value is None or value == "":
             return ()
         found = tuple(float(v) for v in (value if np.iterable(value) else (value,)))
-    except (TypeError, ValueError, OverflowError, AttributeError):
+    except dicom_damage():
         return ()
     return found if all(math.isfinite(v) for v in found) else ()
 

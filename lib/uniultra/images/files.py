@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Protocol
@@ -36,6 +38,8 @@ DAMAGE = (
     SyntaxError,
     TypeError,
     ValueError,
+    struct.error,
+    zlib.error,
 )
 
 

@@ -15,7 +15,9 @@ from uniultra.images.types import Picture
 ReadFrame = Callable[[int], Picture]
 
 
-def checked_reader(read: ReadFrame, frames: int, kind: str) -> ReadFrame:
+def checked_reader(
+    read: ReadFrame, frames: int, kind: str, damage: tuple[type[Exception], ...] = DAMAGE
+) -> ReadFrame:
     """`read` that refuses a frame the image lacks and turns decoder failures into `ImageError`."""
 
     def read_frame(t: int) -> Picture:
@@ -25,7 +27,7 @@ def checked_reader(read: ReadFrame, frames: int, kind: str) -> ReadFrame:
             )
         try:
             return read(t)
-        except DAMAGE:
+        except damage:
             raise damaged(kind) from None
 
     return read_frame

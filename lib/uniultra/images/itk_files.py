@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,7 +220,7 @@ def _check_gzip(path: Path, needed: int) -> None:
         with gzip.open(path) as handle:
             while block := handle.read(2**20):
                 found += len(block)
-    except (EOFError, zlib.error, *DAMAGE):
+    except DAMAGE:
         raise damaged("NIfTI") from None
     if found < needed:
         raise truncated()

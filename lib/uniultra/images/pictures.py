@@ -34,7 +34,7 @@ def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     """
     try:
         frames, rows, columns, grey, by_itk, dtype = _inspect(path)
-    except DAMAGE:
+    except picture_damage():
         raise damaged("picture") from None
     check_frame(frames, rows, columns, 1 if grey else 3)
     raw = _itk_reader(path, (frames, rows, columns)) if by_itk else _pillow_reader(path)
@@ -46,18 +46,22 @@ def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         shape=(frames, rows, columns),
         channels=1 if grey else 3,
         geometry=_geometry(path, frames, rows, columns),
-        read_frame=checked_reader(uint8_reader(raw, frames, dtype), frames, "picture"),
+        read_frame=checked_reader(uint8_reader(raw, frames, dtype), frames, "picture", picture_damage()),
     )
+
+
+def picture_damage() -> tuple[type[Exception], ...]:
+    """What Pillow raises on damaged files."""
+    from PIL import Image
+
+    return (*DAMAGE, Image.DecompressionBombError)
 
 
 def _open(path: Path) -> Any:
     # Pillow loads only some of its formats by itself when it is told which to try.
     from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
-    try:
-        return Image.open(path, formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise damaged("picture") from None
+    return Image.open(path, formats=FORMATS)
 
 
 def _inspect(path: Path) -> tuple[int, int, int, bool, bool, np.dtype[Any]]:

@@ -29,7 +29,7 @@ def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     """
     try:
         index = _read_index(path)
-    except DAMAGE:
+    except video_damage():
         raise damaged("video") from None
     frames = len(index.stamps)
     check_frame(frames, index.rows, index.columns, index.channels)
@@ -43,7 +43,7 @@ def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         shape=(frames, index.rows, index.columns),
         channels=index.channels,
         geometry=identity_geometry(frames, index.rows, index.columns),
-        read_frame=checked_reader(reader.read, frames, "video"),
+        read_frame=checked_reader(reader.read, frames, "video", video_damage()),
         frame_times_ms=index.times_ms() if frames > 1 and kind is AxisKind.CINE else None,
     )
 
@@ -94,6 +94,13 @@ class _Reopened:
 
     def tell(self) -> int:
         return self._place
+
+
+def video_damage() -> tuple[type[Exception], ...]:
+    """What PyAV raises on damaged files."""
+    import av
+
+    return (*DAMAGE, av.error.FFmpegError)
 
 
 def _open(path: Path) -> Any:
