@@ -51,15 +51,16 @@ def _describe(
     spacing: tuple[float, ...] | None = plane_spacing(dataset, found)
     if kind is AxisKind.VOLUME:
         spacing = volume_spacing(dataset, plane_spacing(dataset, found))
-    colour = layout.samples == 3 or layout.photometric == "PALETTE COLOR"
+    shape = (layout.frames, layout.rows, layout.columns)
+    channels = 3 if layout.samples == 3 or layout.photometric == "PALETTE COLOR" else 1
     return UltrasoundImage(
         identity=str(dataset.get("SOPInstanceUID", "") or "") or f"sha256:{digest}",
         content_hash=digest,
         axis_kind=kind,
-        shape=(layout.frames, layout.rows, layout.columns),
-        channels=3 if colour else 1,
+        shape=shape,
+        channels=channels,
         geometry=read_geometry(dataset, layout),
-        read_frame=checked_reader(read_frame, layout.frames, "DICOM", dicom_damage()),
+        read_frame=checked_reader(read_frame, shape, channels, "DICOM", dicom_damage()),
         spacing_mm=spacing,
         regions=found,
         frame_times_ms=frame_times(dataset, layout.frames) if kind is AxisKind.CINE else None,

@@ -59,14 +59,17 @@ def pydicom() -> Any:
     """pydicom, imported at first use; its warnings quote values of the file and stay off."""
     import pydicom
 
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     warnings.filterwarnings("ignore", module=r"pydicom\.")
     return pydicom
 
 
 def dicom_damage() -> tuple[type[Exception], ...]:
-    """What pydicom raises on damaged files."""
+    """What pydicom and the Pillow behind it raise on damaged files."""
+    from PIL.Image import DecompressionBombError
+
     errors = pydicom().errors
-    return (*DAMAGE, errors.BytesLengthException, errors.InvalidDicomError)
+    return (*DAMAGE, DecompressionBombError, errors.BytesLengthException, errors.InvalidDicomError)
 
 
 def read_dicom_file(path: Path) -> DicomFile:

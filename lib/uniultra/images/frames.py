@@ -16,9 +16,18 @@ ReadFrame = Callable[[int], Picture]
 
 
 def checked_reader(
-    read: ReadFrame, frames: int, kind: str, damage: tuple[type[Exception], ...] = DAMAGE
+    read: ReadFrame,
+    shape: tuple[int, int, int],
+    channels: int,
+    kind: str,
+    damage: tuple[type[Exception], ...] = DAMAGE,
 ) -> ReadFrame:
-    """`read` that refuses a frame the image lacks and turns decoder failures into `ImageError`."""
+    """`read` that refuses a frame the image lacks and what is no frame of `shape` and `channels`.
+
+    Exceptions in `damage`, which decoders raise, become an `ImageError` about a `kind` of file.
+    """
+    frames, *plane = shape
+    expected = (*plane, 3) if channels == 3 else tuple(plane)
 
     def read_frame(t: int) -> Picture:
         if not 0 <= t < frames:
@@ -26,9 +35,12 @@ def checked_reader(
                 f"Frame {t} does not exist: the image has frames 0 to {frames - 1}. Send one of these."
             )
         try:
-            return read(t)
+            picture = read(t)
         except damage:
             raise damaged(kind) from None
+        if picture.shape != expected:
+            raise damaged(kind)
+        return picture
 
     return read_frame
 

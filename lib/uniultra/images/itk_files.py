@@ -69,17 +69,18 @@ def open_itk(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     else:
         _check_nifti(path, needed)
     check_whole(needed)
+    shape, channels = (stack.frames, stack.rows, stack.columns), 3 if stack.channels > 1 else 1
     kind = _axis_kind(path, stack, asked)
     digest = content_hash(text.paths if text else [path])
-    read = uint8_reader(_raw_reader(path, stack, text, needed), stack.frames, stack.dtype)
+    read = uint8_reader(_raw_reader(path, stack, text, needed), stack.frames)
     return UltrasoundImage(
         identity=f"sha256:{digest}",
         content_hash=digest,
         axis_kind=kind,
-        shape=(stack.frames, stack.rows, stack.columns),
-        channels=3 if stack.channels > 1 else 1,
-        geometry=geometry_of(header, stack.frames, stack.rows, stack.columns),
-        read_frame=checked_reader(read, stack.frames, "image"),
+        shape=shape,
+        channels=channels,
+        geometry=geometry_of(header, *shape),
+        read_frame=checked_reader(read, shape, channels, "image"),
         spacing_mm=_calibration(header, kind),
         frame_times_ms=_frame_times(text, header, stack.frames) if kind is AxisKind.CINE else None,
     )

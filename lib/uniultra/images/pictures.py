@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,21 +33,32 @@ def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         ImageError: damaged, another format than the ending says, or pages of different sizes.
     """
     try:
-        frames, rows, columns, grey, by_itk, dtype = _inspect(path)
+        header = _inspect(path)
     except picture_damage():
         raise damaged("picture") from None
-    check_frame(frames, rows, columns, 1 if grey else 3)
-    raw = _itk_reader(path, (frames, rows, columns)) if by_itk else _pillow_reader(path)
+    shape, channels = (header.frames, header.rows, header.columns), 1 if header.grey else 3
+    check_frame(*shape, channels)
+    read = uint8_reader(_itk_reader(path, shape) if header.by_itk else _pillow_reader(path), header.frames)
     digest = content_hash([path])
     return UltrasoundImage(
         identity=f"sha256:{digest}",
         content_hash=digest,
-        axis_kind=choose_axis_kind(frames, AxisKind.VOLUME, asked),
-        shape=(frames, rows, columns),
-        channels=1 if grey else 3,
-        geometry=_geometry(path, frames, rows, columns),
-        read_frame=checked_reader(uint8_reader(raw, frames, dtype), frames, "picture", picture_damage()),
+        axis_kind=choose_axis_kind(header.frames, AxisKind.VOLUME, asked),
+        shape=shape,
+        channels=channels,
+        geometry=_geometry(path, *shape),
+        read_frame=checked_reader(read, shape, channels, "picture", picture_damage()),
     )
+
+
+class Header(NamedTuple):
+    """What decides how a picture is decoded."""
+
+    frames: int
+    rows: int
+    columns: int
+    grey: bool
+    by_itk: bool
 
 
 def picture_damage() -> tuple[type[Exception], ...]:
@@ -64,42 +75,30 @@ def _open(path: Path) -> Any:
     return Image.open(path, formats=FORMATS)
 
 
-def _inspect(path: Path) -> tuple[int, int, int, bool, bool, np.dtype[Any]]:
+def _inspect(path: Path) -> Header:
     with _open(path) as picture:
-        frames = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
-        sizes = set()
+        tiff = picture.format == "TIFF"
+        frames = getattr(picture, "n_frames", 1) if tiff else 1
+        kinds = set()
         for page in range(frames):
-            if frames > 1:
+            if tiff:
                 picture.seek(page)
-            sizes.add((picture.size, picture.mode))
-        if len(sizes) != 1:
+            kinds.add((picture.size, picture.mode))
+        if len(kinds) != 1:
             raise ImageError(
                 "Expected TIFF pages of one size and kind; they differ. Store one page per file."
             )
         grey = picture.mode in GREY_MODES
-        depth, turned = _depth(picture), False
-        if picture.format == "TIFF":
-            turned = picture.tag_v2.get(TIFF_ORIENTATION, 1) != 1
-        columns, rows = picture.size
-        by_itk = turned or (depth > 8 and not grey and picture.mode != "P")
-        if by_itk:
-            return frames, rows, columns, grey, True, np.dtype(f"uint{depth}")
-        return frames, rows, columns, grey, False, _pillow_dtype(picture.mode)
+        turned = tiff and picture.tag_v2.get(TIFF_ORIENTATION, 1) != 1
+        by_itk = turned or (_deep(picture) and not grey)
+        return Header(frames, picture.height, picture.width, grey, by_itk)
 
 
-def _depth(picture: Any) -> int:
-    """Bits per sample as stored; Pillow reduces deep colour to 8 without a word."""
+def _deep(picture: Any) -> bool:
+    """Whether more than 8 bits per sample are stored; Pillow reduces deep colour without a word."""
     if picture.format == "PNG":
-        return 16 if any("16" in str(tile[3]) for tile in picture.tile) else 8
-    if picture.format == "TIFF":
-        return max(8, *np.atleast_1d(picture.tag_v2.get(TIFF_BITS, 8)).tolist())
-    return 8
-
-
-def _pillow_dtype(mode: str) -> np.dtype[Any]:
-    if mode.startswith("I;16"):
-        return np.dtype(np.uint16)
-    return np.dtype({"I": np.int32, "F": np.float32}.get(mode, np.uint8))
+        return any("16" in str(tile[3]) for tile in picture.tile)
+    return picture.format == "TIFF" and max(np.atleast_1d(picture.tag_v2.get(TIFF_BITS, 8))) > 8
 
 
 def _pillow_reader(path: Path) -> Callable[[int], NDArray[Any]]:

@@ -12,7 +12,7 @@ from uniultra.images.types import Picture
 from uniultra.images.window import percentile_window
 
 
-def uint8_reader(read_raw: RawReader, frames: int, dtype: np.dtype[Any]) -> ReadFrame:
+def uint8_reader(read_raw: RawReader, frames: int) -> ReadFrame:
     """Pictures `(H,W)` or `(H,W,3)` from samples `(H,W)`, `(H,W,2)`, `(H,W,3)` or `(H,W,4)`.
 
     Eight bits stay as they are; deeper samples share one window, so colours keep their balance. A
@@ -22,13 +22,13 @@ def uint8_reader(read_raw: RawReader, frames: int, dtype: np.dtype[Any]) -> Read
 
     def read_frame(t: int) -> Picture:
         samples = read_raw(t)
-        if dtype == np.uint8:
+        if samples.dtype == np.uint8:
             pixels = samples
         else:
             colour = window().apply(_without_alpha(samples))
             if samples.ndim == 2 or samples.shape[-1] == 3:
                 return colour
-            alpha = np.rint(samples[..., -1:] * (255.0 / np.iinfo(dtype).max)).astype(np.uint8)
+            alpha = np.rint(samples[..., -1:] * (255.0 / np.iinfo(samples.dtype).max)).astype(np.uint8)
             pixels = np.concatenate([np.atleast_3d(colour), alpha], axis=-1)
         if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
             return over_black(pixels)

@@ -33,6 +33,7 @@ def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         raise damaged("video") from None
     frames = len(index.stamps)
     check_frame(frames, index.rows, index.columns, index.channels)
+    shape = (frames, index.rows, index.columns)
     digest = content_hash([path])
     reader = VideoReader(path, index)
     kind = choose_axis_kind(frames, AxisKind.CINE, asked)
@@ -40,10 +41,10 @@ def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         identity=f"sha256:{digest}",
         content_hash=digest,
         axis_kind=kind,
-        shape=(frames, index.rows, index.columns),
+        shape=shape,
         channels=index.channels,
-        geometry=identity_geometry(frames, index.rows, index.columns),
-        read_frame=checked_reader(reader.read, frames, "video", video_damage()),
+        geometry=identity_geometry(*shape),
+        read_frame=checked_reader(reader.read, shape, index.channels, "video", video_damage()),
         frame_times_ms=index.times_ms() if frames > 1 and kind is AxisKind.CINE else None,
     )
 

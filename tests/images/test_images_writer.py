@@ -1,0 +1,91 @@
+"""A mask lands on the image in any client: its header is the one ITK gives the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+from uniultra.errors import ImageError
+from uniultra.images import MASK_ENDINGS, read_image, write_mask
+
+OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("ending", MASK_ENDINGS)
+@pytest.mark.parametrize("source", ["a.nrrd", "a.mha", "a.nii.gz"])
+def test_volume_mask_round_trip(tmp_path, cine, source, ending):
+    picture = sitk.GetImageFromArray(cine)
+    picture.SetSpacing((0.5, 0.25, 2))
+    picture.SetOrigin((10, -20, 30))
+    picture.SetDirection(OBLIQUE)
+    sitk.WriteImage(picture, str(tmp_path / source))
+    image = read_image(tmp_path / source)
+    mask = np.zeros(image.shape, bool)
+    mask[2, :12, 30:50] = True
+    write_mask(mask, image, tmp_path / f"mask{ending}")
+    back = sitk.ReadImage(str(tmp_path / f"mask{ending}"))
+    stored = sitk.ReadImage(str(tmp_path / source))
+    assert back.GetPixelID() == sitk.sitkUInt8
+    assert back.GetSize() == stored.GetSize()
+    assert back.GetSpacing() == pytest.approx(stored.GetSpacing())
+    assert back.GetOrigin() == pytest.approx(stored.GetOrigin(), abs=1e-5)
+    assert back.GetDirection() == pytest.approx(stored.GetDirection(), abs=1e-6)
+    assert np.array_equal(sitk.GetArrayFromImage(back), mask)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([source, f"mask{ending}"])
+
+
+@pytest.mark.parametrize("ending", MASK_ENDINGS)
+def test_still_mask_has_a_third_axis(tmp_path, grey, ending):
+    Image.fromarray(grey).save(tmp_path / "a.jpg", dpi=(254, 254))
+    image = read_image(tmp_path / "a.jpg")
+    write_mask(grey > 250, image, tmp_path / f"mask{ending}")
+    back = sitk.ReadImage(str(tmp_path / f"mask{ending}"))
+    assert back.GetSize()[:2] == (72, 48) and np.prod(back.GetSize()) == 72 * 48
+    if not ending.startswith(".nii"):  # NIfTI drops a last axis of one
+        assert back.GetSize() == (72, 48, 1)
+    assert back.GetSpacing()[:2] == pytest.approx((0.1, 0.1))
+    assert np.array_equal(sitk.GetArrayFromImage(back).reshape(48, 72), grey > 250)
+
+
+def test_dicom_cine_mask(tmp_path, make_dicom, cine):
+    image = read_image(make_dicom(cine))
+    labels = np.zeros(image.shape, np.uint8)
+    labels[4, 3:9, 5:60] = 7
+    write_mask(labels, image, tmp_path / "mask.nrrd")
+    back = sitk.ReadImage(str(tmp_path / "mask.nrrd"))
+    assert back.GetSize() == (72, 48, 6) and back.GetSpacing() == (1, 1, 1)
+    assert np.array_equal(sitk.GetArrayFromImage(back), labels)
+    assert b"encoding: gzip" in (tmp_path / "mask.nrrd").read_bytes()[:600]
+
+
+def test_an_older_mask_is_replaced_whole_or_kept(tmp_path, grey, monkeypatch):
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    image, target = read_image(tmp_path / "a.png"), tmp_path / "mask.nrrd"
+    write_mask(np.zeros(grey.shape, bool), image, target)
+    write_mask(grey > 250, image, target)
+    good = target.read_bytes()
+    assert sitk.GetArrayFromImage(sitk.ReadImage(str(target))).any()
+
+    def full(self, other):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(tmp_path), "replace", full)
+    with pytest.raises(ImageError, match="could not be written"):
+        write_mask(np.zeros(grey.shape, bool), image, target)
+    assert target.read_bytes() == good
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "mask.nrrd"]
+
+
+def test_what_is_no_mask_is_refused(tmp_path, grey):
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    with pytest.raises(ImageError, match=r"another ending"):
+        write_mask(grey > 0, image, tmp_path / "mask.png")
+    with pytest.raises(ImageError, match="48 x 72; got 72 x 48"):
+        write_mask((grey > 0).T, image, tmp_path / "mask.nrrd")
+    with pytest.raises(ImageError, match="bool or uint8; got float64"):
+        write_mask(grey / 255, image, tmp_path / "mask.nrrd")
+    with pytest.raises(ImageError, match="could not be written"):
+        write_mask(grey > 0, image, tmp_path / "nowhere" / "mask.nrrd")
