@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from uniultra import __version__
-from uniultra.errors import UniUltraError
+from uniultra.errors import PromptError, RequestError, UniUltraError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_numbers(2, 3),
         action="append",
         default=[],
-        metavar="X,Y",
+        metavar="X,Y[,FRAME]",
         help="a click beside the object (repeatable)",
     )
     one.add_argument("--box", type=_numbers(4, 4), metavar="X0,Y0,X1,Y1")
@@ -115,7 +115,14 @@ def _segment(options: argparse.Namespace) -> None:
     from uniultra.prompts.coordinates import slice_of
 
     image = read_image(options.image)
-    frame = options.frame if options.frame is not None else slice_of(options.point + options.negative) or 0
+    clicks = options.point + options.negative
+    named = {slice_of([click]) for click in clicks if len(click) == 3}
+    named |= {options.frame} if options.frame is not None else set()
+    if len(named) > 1:
+        raise PromptError(
+            f"Expected one frame; the points and --frame name {len(named)}. Segment each frame by itself."
+        )
+    frame = next(iter(named), 0) or 0
     points = [Point(p[0], p[1]) for p in options.point]
     points += [Point(p[0], p[1], positive=False) for p in options.negative]
     prompts = PromptSet(tuple(points), Box(*options.box) if options.box else None)
@@ -125,7 +132,11 @@ def _segment(options: argparse.Namespace) -> None:
     masks[frame] = answer.mask
     write_mask(masks, image, options.output)
     if options.overlay:
-        Image.fromarray(overlay(image.picture(plane), answer.mask, prompts)).save(options.overlay)
+        drawn = Image.fromarray(overlay(image.picture(plane), answer.mask, prompts))
+        try:
+            drawn.save(options.overlay, "PNG")
+        except OSError:
+            raise RequestError("The overlay cannot be written there. Name a .png in another folder.") from None
     share = 100 * answer.mask.mean()
     print(f"frame {frame}: {answer.mask.sum()} pixels ({share:.1f} %), predicted IoU {answer.score:.2f}")
 

@@ -21,7 +21,7 @@ BOUNDS = {
     "numpy": ("1.26", "2"),
     "pydicom": ("2.4.5", "3"),
     "pynetdicom": ("2.1", "3"),
-    "itk": ("5.4", None),
+    "SimpleITK": ("2.4", None),
     "av": ("12", None),
     "safetensors": ("0.4", None),
 }

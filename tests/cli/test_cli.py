@@ -40,6 +40,8 @@ def test_segment_writes_a_mask_in_the_images_geometry_and_an_overlay(picture, tm
         (["--point", "500,80"], "192 x 192"),
         (["--frame", "3", "--point", "9,9"], "0 to 0"),
         ([], "at least one"),
+        (["--point", "9,9,0", "--negative", "5,5,1"], "one frame"),
+        (["--point", "9,9,2", "--frame", "0"], "one frame"),
         (["--point", "9,9", "--model", "other"], "uniultra_mini"),
     ],
 )
@@ -48,6 +50,12 @@ def test_what_cannot_be_done_is_said_in_one_line(picture, tmp_path, capsys, argu
     said = capsys.readouterr().err
     assert code == 2 and text in said and len(said.splitlines()) == 1
     assert not (tmp_path / "m.nrrd").exists()
+
+
+def test_an_overlay_that_cannot_be_written_is_said(picture, tmp_path, capsys):
+    outputs = ["-o", str(tmp_path / "m.nrrd"), "--overlay", str(tmp_path / "absent" / "o.png")]
+    assert cli.main(["segment", str(picture), "--point", "90,80", "--device", "cpu", *outputs]) == 2
+    assert "another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["1", "1,2,3,4", "a,b"])

@@ -322,5 +322,38 @@ def test_deflate_bomb_is_refused(make_dicom, grey, monkeypatch):
     ],
 )
 def test_a_syntax_nobody_decodes_is_named(make_dicom, grey, syntax, shown):
+    # pydicom refuses to write what it does not know, so the UID is exchanged afterwards.
+    written = "1.2.840.10008.1.2.4.102"
+    path = make_dicom(grey, frames=[b"\0\0"], syntax=written)
+    new = syntax.encode().ljust(len(written), b"\0")
+    path.write_bytes(path.read_bytes().replace(written.encode(), new))
     with pytest.raises(ImageError, match=shown):
-        read_image(make_dicom(grey, frames=[b"\0\0"], syntax=syntax))
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("LINEAR", [0, 0, 127.5 * 255 / 255, 255, 255]),
+        ("LINEAR_EXACT", [0, 0, 127.5, 255, 255]),
+        ("SIGMOID", [0, 255 / (1 + np.exp(2)), 127.5, 255 / (1 + np.exp(-2)), 255]),
+    ],
+)
+def test_window_functions(make_dicom, function, expected):
+    """Far below, at the lower end, in the middle, at the upper end and far above a window."""
+    stored = np.tile(np.array([0, 872, 1000, 1128, 4000], np.uint16), (4, 1))
+    path = make_dicom(stored, WindowCenter=1000, WindowWidth=256, VOILUTFunction=function)
+    assert read_image(path).read_frame(0)[0] == pytest.approx(expected, abs=1.1)
+
+
+def test_shallow_and_very_deep_pixels(make_dicom, grey):
+    shallow = make_dicom(grey >> 4, BitsStored=4, HighBit=3)
+    assert np.array_equal(read_image(shallow).read_frame(0), (grey >> 4) * 17)
+    deep = make_dicom(grey.astype(np.uint32) * 100000)
+    expected = (grey.astype(float) - 10) * 255 / 245
+    assert np.abs(read_image(deep).read_frame(0) - expected).max() <= 2
+
+
+def test_deep_colour_keeps_its_highest_bits(make_dicom, colour):
+    path = make_dicom(colour.astype(np.uint16) << 4, BitsStored=12, HighBit=11)
+    assert np.array_equal(read_image(path).read_frame(0), colour)

@@ -196,3 +196,9 @@ def test_an_image_is_named_one_way(client: Client) -> None:
     for names in ({}, {"image_id": "a", "session_id": "b"}):
         with pytest.raises(ValueError, match="session id"):
             client.infer("m", PROMPTS, SHAPE, **names)
+
+
+def test_what_the_third_axis_is_travels_with_the_prompts(server: Scripted, client: Client) -> None:
+    client.infer("uniultra_mini", PROMPTS, SHAPE, image_id=SECRET, axis_kind="cine")
+    sent = json.loads(parse_qs(server.asked[0].body.decode())["params"][0])
+    assert sent == {**PROMPTS, "result": "packed", "axis_kind": "cine"}

@@ -264,6 +264,8 @@ def test_an_own_volume_is_uploaded_and_answered_like_the_campaigns(
     prompts = PromptSet(bridge.image_size(volume), Plane("j", 40)).with_point("a", (52, 40, 25))
     own, of_campaign = ask(client, prompts, session_id=session), ask(client, prompts, image_id=GENERATED)
     np.testing.assert_array_equal(own.mask, of_campaign.mask)
+    with pytest.raises(Refused, match="A cine has only frames"):
+        client.infer("uniultra_mini", prompts.to_params(), (48, 96), session_id=session, axis_kind="cine")
     assert set(client.image_ids()).isdisjoint({session, "DOE^JANE"})
     assert requests.delete(f"{address}/session/{session}", timeout=10).status_code == 200
     np.testing.assert_array_equal(ask(client, prompts, session_id=session).mask, own.mask)

@@ -366,3 +366,19 @@ def test_a_folder_at_rest_is_not_walked_again(
         store.list_images()
         store.status()
     assert walks == []
+
+
+def test_a_listed_image_is_found_without_a_look_at_every_folder(
+    studies: Path, make_picture: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = StudiesDatastore(studies)
+    store.list_images()
+    looks: list[bool] = []
+    monkeypatch.setattr(store._scanner, "changed", lambda: bool(looks.append(True)))
+    monkeypatch.setattr(module.time, "monotonic", lambda: store._looked + 1.5 if not looks else store._looked)
+    for _ in range(5):
+        store.get_image_uri("one")
+    assert len(looks) == 1  # a second had gone by once
+    make_picture(studies / "new.png")
+    monkeypatch.setattr(store._scanner, "changed", lambda: True)
+    assert store.get_image_uri("new") == str(studies / "new.png")  # an id nobody knows is looked for at once

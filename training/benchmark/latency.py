@@ -57,13 +57,13 @@ NETWORKS = {
 
 def write_studies(folder: Path) -> None:
     """A stack of generated pictures as the one kind of file both servers read: a grey volume."""
-    import itk
+    import SimpleITK as sitk
 
     from uniultra.learn.synthetic import scene
 
     frames = [scene(np.random.default_rng(n), 512).picture for n in range(FRAMES)]
     stack = np.stack([np.pad(f[:ROWS], ((0, 0), (0, COLUMNS - 512))) for f in frames])
-    itk.imwrite(itk.image_from_array(stack), str(folder / "stack.nrrd"), compression=True)
+    sitk.WriteImage(sitk.GetImageFromArray(stack), str(folder / "stack.nrrd"), True)
 
 
 def write_stock_app(folder: Path, size: str) -> dict[str, str]:

@@ -168,16 +168,15 @@ class VideoReader:
     def read(self, t: int) -> Picture:
         """Frame `t`: `(H,W)` or `(H,W,3)` uint8."""
         with self._lock:
+            picture: Picture | None = None
             try:
                 if self._frames is None or not self._key_before(t) <= self._next <= t:
                     self._start_at(t)
                 picture = self._decode_until(t)
-            except BaseException:
-                self._close()
-                raise
-            if t == len(self._index.stamps) - 1:
-                self._close()
-            return picture
+                return picture
+            finally:
+                if picture is None or t == len(self._index.stamps) - 1:
+                    self._close()
 
     def _key_before(self, t: int) -> int:
         """The frame at which decoding for frame `t` has to start."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import threading
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from uniultra.demo import fetch_sample_dicom
-from uniultra.errors import RequestError
 
 PHANTOM_SEED = 2027
 
@@ -21,7 +19,7 @@ def prepare(folder: Path) -> Path:
     """Put the sample files and a phantom into `folder/studies`, its exact masks beside; returns the studies.
 
     Raises:
-        ImageError: the sample files cannot be fetched; the text says what to do.
+        UniUltraError: the sample files cannot be fetched; the text says what to do.
     """
     from PIL import Image
 
@@ -40,16 +38,9 @@ def prepare(folder: Path) -> Path:
 
 def run_demo(folder: Path, host: str, port: int, model: str, device: str) -> None:
     """Prepare a studies folder, serve it in the foreground and, once it answers, say what to do next."""
-    from uniultra.serve.server import run_server
+    from uniultra.serve.server import check_port, run_server
 
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            raise RequestError(
-                f"Port {port} is in use. Stop what runs there, or choose another: make demo PORT={port + 1}"
-            ) from None
+    check_port(host, port)
     studies = prepare(folder)
     address = f"http://{host}:{port}"
     threading.Thread(target=_tell_when_ready, args=(address, folder, model), daemon=True).start()

@@ -39,19 +39,25 @@ class OpenImages:
             raise NotFoundError("The image's file is gone. Ask /datastore/?output=all again.") from None
         key = (path, stat.st_mtime_ns, stat.st_size, axis_kind)
         with self._lock:
+            if found := self._found(key):
+                return found
             turn = self._opening.setdefault(key, threading.Lock())
         with turn:
-            with self._lock:
-                if key in self._images:
-                    self._images.move_to_end(key)
-                    return self._images[key]
             try:
+                with self._lock:
+                    if found := self._found(key):
+                        return found
                 image = read_image(path, axis_kind=axis_kind)
+                self._keep(key, image)
+                return image
             finally:
                 with self._lock:
                     self._opening.pop(key, None)
-            self._keep(key, image)
-            return image
+
+    def _found(self, key: _Key) -> UltrasoundImage | None:
+        if key in self._images:
+            self._images.move_to_end(key)
+        return self._images.get(key)
 
     def _keep(self, key: _Key, image: UltrasoundImage) -> None:
         with self._lock:

@@ -20,6 +20,7 @@ from monailabel.utils.others.generic import file_checksum, get_mime_type, remove
 from monailabel.utils.sessions import SessionInfo
 
 from uniultra.errors import RequestError
+from uniultra.images import read_image
 from uniultra.serve.files import only_image
 from uniultra.serve.lanes import Endpoint
 from uniultra.serve.sessions import CheckedSessions
@@ -82,7 +83,6 @@ def create_session(
     """Keep an upload for later prompts; a header and its data file may come together."""
     if uncompress:
         raise RequestError("Archives are not unpacked here. Upload the image itself, without uncompress.")
-    app = app_instance()
     with tempfile.TemporaryDirectory(prefix="uniultra-") as name:
         folder = Path(name) / "upload"
         folder.mkdir()
@@ -91,7 +91,7 @@ def create_session(
             own = own if len(files) > 1 else f"image{split_name(own)[1].lower()}"
             with received(upload) as path:
                 shutil.move(path, folder / own)
-        app.images.open(only_image(folder))  # what cannot be read is refused now, not at the first click
+        read_image(only_image(folder))  # what cannot be read is refused now, not at the first click
         source = folder if len(files) > 1 else next(folder.iterdir())
         session_id, info = _sessions().add_session(str(source), max(0, expiry), False, str(uuid.uuid4()))
     return {"session_id": session_id, "session_info": _public(info)}

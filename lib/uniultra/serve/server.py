@@ -35,7 +35,7 @@ def run_server(
             f"Expected a studies folder; {studies.name!r} is none. Create it and put images in."
         )
     app = app_folder()
-    _check_port(host, port)
+    check_port(host, port)
     logs.install()
     from monailabel.main import Main
 
@@ -64,7 +64,12 @@ def app_folder() -> Path:
     return folder
 
 
-def _check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that is taken.
+
+    Raises:
+        SettingsError: nothing can listen there.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         if os.name != "nt":  # as uvicorn binds, so that a port in TIME_WAIT is free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -72,5 +77,6 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError:
             raise SettingsError(
-                f"Port {port} on {host} cannot be used; choose another with --port."
+                f"Port {port} on {host} cannot be used. Stop what runs there, or choose another: --port N, "
+                "or make demo PORT=N."
             ) from None

@@ -107,7 +107,8 @@ def parse(params: dict[str, Any]) -> WireParams:
         return WireParams.model_validate(params)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        text = f"{'.'.join(map(str, first['loc']))}: {first['msg']} (checked before anything was run)."
+        place = ".".join(map(str, first["loc"]))
+        text = f"Expected params as docs/wire.md lists them; {place}: {first['msg']}. Correct it, then ask again."
         kind = TooLargeError if first.get("ctx", {}).get("max_length") in _LIMITS else PromptError
         raise kind(text) from None
 

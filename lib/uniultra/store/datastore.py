@@ -35,7 +35,7 @@ class StudiesDatastore(Datastore):
     """Images and labels of one folder.
 
     Thread safe; several processes may share the folder. Nothing is read before the first question,
-    and files that appear later are seen at the next one.
+    and files that appear later are seen at the first one a second later, or when their id is asked for.
     """
 
     def __init__(self, studies: Path) -> None:
@@ -100,8 +100,10 @@ class StudiesDatastore(Datastore):
             apply(self._index.records.images)
 
     def _look(self) -> None:
-        if time.monotonic() - self._looked >= _FRESH_S and self._scanner.changed():
-            self.refresh()
+        if time.monotonic() - self._looked >= _FRESH_S:
+            self._looked = time.monotonic()  # not at every click: a campaign may have thousands of folders
+            if self._scanner.changed():
+                self.refresh()
         self._index.reload()
 
     def _record(self, image_id: object) -> ImageRecord:

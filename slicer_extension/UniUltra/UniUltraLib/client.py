@@ -147,6 +147,7 @@ class Client:
         *,
         image_id: Optional[str] = None,
         session_id: Optional[str] = None,
+        axis_kind: Optional[str] = None,
     ) -> Answer:
         """Ask `model` for the mask that the prompts `params` describe (`PromptSet.to_params`).
 
@@ -154,6 +155,8 @@ class Client:
             shape: (rows, columns) of the asked plane's picture.
             image_id: an image of the campaign, or
             session_id: one that was uploaded; sent again, once, if its session has expired.
+            axis_kind: `still`, `cine` or `volume`, where the file does not say it: `cine` for what
+                `export.cine_bytes` made, which the server would take for a volume.
 
         Raises:
             ServerError: one of its kinds, see `errors`.
@@ -161,6 +164,8 @@ class Client:
         if (image_id is None) == (session_id is None):
             raise ValueError("infer() wants an image id or a session id; got both or neither.")
         asked = dict(params, result="packed")
+        if axis_kind is not None:
+            asked["axis_kind"] = axis_kind
         try:
             answer = self._ask(model, asked, image_id, session_id)
         except Refused as refused:
