@@ -74,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="start the server for 3D Slicer and other MONAI Label clients")
     serve.add_argument("--studies", type=Path, required=True)
+    serve.add_argument(
+        "--conf",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("KEY", "VALUE"),
+        help="a setting of apps/uniultra/README.md (repeatable)",
+    )
     serve.set_defaults(run=_serve)
 
     demo = commands.add_parser("demo", help="start the server on sample ultrasound")
@@ -136,7 +144,9 @@ def _segment(options: argparse.Namespace) -> None:
         try:
             drawn.save(options.overlay, "PNG")
         except OSError:
-            raise RequestError("The overlay cannot be written there. Name a .png in another folder.") from None
+            raise RequestError(
+                "The overlay cannot be written there. Name a .png in another folder."
+            ) from None
     share = 100 * answer.mask.mean()
     print(f"frame {frame}: {answer.mask.sum()} pixels ({share:.1f} %), predicted IoU {answer.score:.2f}")
 
@@ -201,7 +211,7 @@ def _serve(options: argparse.Namespace) -> None:
         host=options.host,
         port=options.port,
         models=(options.model,),
-        conf={"device": options.device},
+        conf={"device": options.device, **dict(options.conf)},
     )
 
 

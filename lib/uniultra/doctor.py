@@ -11,21 +11,6 @@ from uniultra import __version__
 from uniultra.errors import ModelError
 from uniultra.models import registry, weights
 
-# The versions a package must lie between, [floor, cap); setup.cfg says why.
-BOUNDS = {
-    "torch": ("2.10", None),
-    "torchvision": ("0.25", None),
-    "sam2": ("1.1", "2"),
-    "monai": ("1.6", None),
-    "monailabel": ("0.8.5", "0.9"),
-    "numpy": ("1.26", "2"),
-    "pydicom": ("2.4.5", "3"),
-    "pynetdicom": ("2.1", "3"),
-    "SimpleITK": ("2.4", None),
-    "av": ("12", None),
-    "safetensors": ("0.4", None),
-}
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -46,18 +31,22 @@ def examine() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    from packaging.version import Version
+    from packaging.requirements import Requirement
 
-    for name, (floor, cap) in BOUNDS.items():
-        wanted = f"'{name}>={floor}{f',<{cap}' if cap else ''}'"
-        try:
-            found = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            yield Finding(name, "missing", f"pip install {wanted}")
+    try:
+        required = [Requirement(text) for text in metadata.requires("uniultra") or ()]
+    except metadata.PackageNotFoundError:
+        yield Finding("packages", "uniultra is not installed", "pip install -e .")
+        return
+    for package in required:
+        if package.marker:  # of an extra
             continue
-        version = Version(Version(found).public)
-        fits = version >= Version(floor) and (cap is None or version < Version(cap))
-        yield Finding(name, found, "" if fits else f"pip install {wanted}")
+        try:
+            found = metadata.version(package.name)
+        except metadata.PackageNotFoundError:
+            found = "missing"
+        fits = found != "missing" and package.specifier.contains(found, prereleases=True)
+        yield Finding(package.name, found, "" if fits else f"pip install '{package}'")
 
 
 def _devices() -> Iterator[Finding]:

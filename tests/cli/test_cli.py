@@ -80,9 +80,10 @@ def test_models_lists_flat_objects(capsys):
 def test_doctor_finds_nothing_wrong_here_and_says_what_is(capsys, monkeypatch):
     assert cli.main(["doctor"]) == 0
     assert "!!" not in capsys.readouterr().out
-    monkeypatch.setitem(__import__("uniultra.doctor").doctor.BOUNDS, "numpy", ("99", None))
+    monkeypatch.setattr("uniultra.doctor.metadata.requires", lambda _: ["numpy>=99", "no-such-package<2"])
     assert cli.main(["doctor"]) == 1
-    assert "pip install 'numpy>=99'" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "pip install 'numpy>=99'" in said and "pip install 'no-such-package<2'" in said
 
 
 def test_doctor_names_unusable_weights(capsys, monkeypatch, tmp_path):
@@ -90,3 +91,13 @@ def test_doctor_names_unusable_weights(capsys, monkeypatch, tmp_path):
     (tmp_path / "uniultra_mini.safetensors").write_bytes(b"junk")
     assert cli.main(["doctor"]) == 1
     assert "unusable" in capsys.readouterr().out
+
+
+def test_serve_passes_settings_on_and_names_a_wrong_one(tmp_path, capsys, monkeypatch):
+    settings = ["--conf", "labels", "head,femur", "--conf", "max_upload_mb", "none"]
+    assert cli.main(["serve", "--studies", str(tmp_path), *settings]) == 2
+    assert "--conf max_upload_mb" in capsys.readouterr().err
+    given = {}
+    monkeypatch.setattr("uniultra.serve.server.run_server", lambda studies, **options: given.update(options))
+    assert cli.main(["serve", "--studies", str(tmp_path), *settings[:3]]) == 0
+    assert given["conf"] == {"device": "auto", "labels": "head,femur"} and given["host"] == "127.0.0.1"

@@ -151,6 +151,12 @@ def test_pages_of_other_origins_are_not_let_in(client: Any, origin: str) -> None
     assert client.get("/info/", headers={"origin": "http://testserver"}).status_code == 200
 
 
+def test_a_machine_without_a_gpu_says_so(client: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PATH", "")
+    answer = client.get("/logs/gpu")
+    assert answer.status_code == 404 and "no GPU" in answer.json()["detail"]
+
+
 def test_reload_is_off(client: Any) -> None:
     answer = client.post("/reload")
     assert answer.status_code == 403 and "allow_reload" in answer.json()["detail"]
@@ -251,3 +257,18 @@ def test_weights_are_not_uploaded(client: Any) -> None:
 def test_information_must_be_an_object(client: Any, info: str) -> None:
     answer = client.put("/datastore/image/info", params={"image": "grey"}, data={"info": info})
     assert answer.status_code == 422, answer.text
+
+
+def test_an_upload_takes_no_room_among_the_opened_images_before_it_is_clicked(
+    client: Any, predictor: Any
+) -> None:
+    from monailabel.interfaces.utils.app import app_instance
+
+    opened = app_instance().images._images
+    before = set(opened)
+    session = client.put("/session/", files={"files": ("a.png", _png())}).json()["session_id"]
+    assert set(opened) == before
+    body = {"params": json.dumps({"foreground": [[3, 3]], "result": "packed"})}
+    for _ in range(2):
+        assert client.post(f"{URL}?session_id={session}", data=body).status_code == 200
+    assert len(set(opened) - before) == 1

@@ -294,6 +294,7 @@ def test_no_path_is_an_image(server: Running, bad: str) -> None:
         ({}, {"output": "dicom_seg"}, 422),
         ({}, {"output": "nonsense"}, 422),
         ({"result": "packed"}, {"output": "image"}, 422),
+        ({"result": "packed", "save_label": True}, {}, 422),
         ({"foreground": [[400, 30, 0]]}, {}, 422),
         ({"foreground": [[40, 30, 7]]}, {}, 422),
         ({"foreground": [[40, 30, -1]]}, {}, 422),

@@ -164,6 +164,7 @@ HOSTILE = [
     {"objects": [{}], "slice": 0},
     {"objects": [{"foreground": [[1, 1, 0]]}, {"foreground": [[1, 1, 3]]}]},
     {"objects": "all", "slice": 0},
+    {"objects": [{"foreground": [[1, 1, 0]]}], "foreground": [[2, 2, 0]]},
     {},
     {"slice": 0},
 ]

@@ -382,3 +382,22 @@ def test_a_listed_image_is_found_without_a_look_at_every_folder(
     make_picture(studies / "new.png")
     monkeypatch.setattr(store._scanner, "changed", lambda: True)
     assert store.get_image_uri("new") == str(studies / "new.png")  # an id nobody knows is looked for at once
+
+
+def test_a_label_stays_with_an_image_whose_name_ends_like_half_an_extension(
+    store: StudiesDatastore, studies: Path, make_picture: Maker, tmp_path: Path
+) -> None:
+    from uniultra.images.itk import sitk
+
+    label = tmp_path / "label.nrrd"
+    sitk().WriteImage(sitk().GetImageFromArray(np.eye(6, 8, dtype=np.uint8)), str(label))
+    for name in ("scan.seg.png", "scan.png", "echo.igs.png"):
+        make_picture(studies / name)
+    ids = [image_id for image_id in store.list_images() if image_id.startswith(("scan", "echo"))]
+    assert ids == ["echo_igs", "scan", "scan_seg"]
+    for image_id in ids:
+        store.save_label(image_id, str(label), "final", {})
+    store.refresh()
+    assert store.get_labeled_images("final") == ids
+    with pytest.raises(RequestError, match="at its end"):
+        store.add_image("new.seg", str(studies / "one.png"), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,12 @@ def check_all(values: dict[str, Any]) -> None:
         _no_code(options)
 
 
+def check_gpu(values: dict[str, Any]) -> None:
+    """MONAI Label runs `nvidia-smi`, which must be there."""
+    if shutil.which("nvidia-smi") is None:
+        raise NotFoundError("This server has no nvidia-smi to ask, most likely because it has no GPU.")
+
+
 def refused(status: type[RequestError], text: str) -> Guard:
     """A guard that lets nothing through."""
 
@@ -77,6 +84,7 @@ GUARDS: dict[str, Callable[[dict[str, Any]], None]] = {
     "train.api_run_model": check_trainer,
     "scoring.api_run_method": check_scoring,
     "batch_infer.api_run": check_batch,
+    "gpu_info": check_gpu,
     "api_update_model": refused(
         ProtectedError, "Weights are published by training, not uploaded. Nothing was changed."
     ),

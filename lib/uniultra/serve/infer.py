@@ -14,7 +14,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from uniultra.errors import RequestError
 from uniultra.images import write_mask
-from uniultra.images.types import Plane, UltrasoundImage
+from uniultra.images.types import AxisKind, Plane, UltrasoundImage
 from uniultra.models import registry
 from uniultra.predict import Prediction, Predictor
 from uniultra.serve import wire
@@ -67,8 +67,9 @@ class PromptInferTask(InferTask):
         path = Path(request["image"])
         image = self._images.open(only_image(path) if path.is_dir() else path, params.axis_kind)
         plane = wire.plane_of(params, image)
-        if not 0 <= plane.index < image.plane_count(plane.axis):
-            image.picture(plane)  # says which planes there are
+        across = plane.axis != "k" and image.axis_kind is not AxisKind.VOLUME
+        if across or not 0 <= plane.index < image.plane_count(plane.axis):
+            image.picture(plane)  # refuses it, whatever is cached, and says which planes there are
         prompts = wire.prompts_of(params, plane, image.plane_shape(plane.axis))
         predictions = self._predictor.predict(image, plane, prompts)
         if params.result == "packed":

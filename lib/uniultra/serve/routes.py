@@ -60,8 +60,8 @@ def infer(
         raise RequestError(
             "DICOM SEG is not written for a studies folder. Ask for output=image or output=all."
         )
-    if output == "image" and request.get("result") == "packed":
-        raise RequestError("A packed answer is JSON. Ask for output=json, or leave result out.")
+    if request.get("result") == "packed" and (output == "image" or request.get("save_label")):
+        raise RequestError("A packed answer is no file to send or to save. Leave result out.")
     if session_id:
         result = app.infer_file(request, Path(_sessions().live(session_id).image))
     elif file is not None and "image" not in sent:

@@ -77,6 +77,6 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError:
             raise SettingsError(
-                f"Port {port} on {host} cannot be used. Stop what runs there, or choose another: --port N, "
-                "or make demo PORT=N."
+                f"Port {port} on {host} cannot be used. Stop what runs there, or choose another: "
+                f"--port {port + 1}, or make demo PORT={port + 1}."
             ) from None

@@ -108,7 +108,7 @@ def parse(params: dict[str, Any]) -> WireParams:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        text = f"Expected params as docs/wire.md lists them; {place}: {first['msg']}. Correct it, then ask again."
+        text = f"Expected params as docs/wire.md lists them; {place}: {first['msg']}. Correct that key."
         kind = TooLargeError if first.get("ctx", {}).get("max_length") in _LIMITS else PromptError
         raise kind(text) from None
 
@@ -142,8 +142,11 @@ def prompts_of(wire: WireParams, plane: Plane, shape: tuple[int, int]) -> list[P
     """One `PromptSet` per object on a picture of `shape` = (rows, columns); clicks on other slices are left.
 
     Raises:
-        PromptError: an object without a prompt on this plane, or a prompt outside the picture.
+        PromptError: an object without a prompt on this plane, a prompt outside the picture, or prompts
+            both in `objects` and beside it.
     """
+    if wire.objects and (wire.points or wire.roi or wire.scribbles or wire.lasso or wire.mask):
+        raise PromptError("Expected prompts in objects or beside it, not both. Put each object into objects.")
     sets = [_prompt_set(one, plane, shape) for one in wire.objects or [wire]]
     for prompts in sets:
         prompts.check(shape)

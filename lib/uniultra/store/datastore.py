@@ -339,9 +339,10 @@ class StudiesDatastore(Datastore):
     def remove_label(self, label_id: str, label_tag: str) -> None:
         with self._lock:
             _, path = self._label(label_id, label_tag)
+            # The file first: an index entry without its file is dropped at the next look, never the reverse.
+            durable.remove(path)
             with self._index.editing() as records:
                 del records.images[label_id].labels[check_tag(label_tag)]
-            durable.remove(path)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """A temporary zip of images with their final labels; whoever asked deletes it.

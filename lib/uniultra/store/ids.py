@@ -13,6 +13,8 @@ from uniultra.errors import RequestError
 
 MAX_LENGTH = 200
 _DOUBLE = (".nii.gz", ".seg.nrrd", ".seq.nrrd", ".igs.mha")
+# with a label's ending these would read as one of the above: another image's label
+_HALVES = (".seg", ".seq", ".igs")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
@@ -43,11 +45,13 @@ def check_id(image_id: object) -> str:
         or _DEVICES.match(image_id)
         or image_id[0] in ". "
         or image_id[-1] in ". "
+        or image_id.lower().endswith(_HALVES)
         or unicodedata.normalize("NFC", image_id) != image_id
     ):
         raise RequestError(
             f"An image id is a plain name of 1 to {MAX_LENGTH} characters without slashes, control "
-            "characters or a leading dot; got something else. Choose another name."
+            f"characters, a leading dot or {', '.join(_HALVES)} at its end; got something else. "
+            "Choose another name."
         )
     return image_id
 
@@ -100,4 +104,6 @@ def _joined(path: PurePosixPath, *, with_extension: bool) -> str:
     name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", name)).strip(". ") or "image"
     # the end of a long path tells its files apart, the beginning seldom does
     name = name[-MAX_LENGTH:].lstrip(". ")
+    if name.lower().endswith(_HALVES):
+        name = f"{name[:-4]}_{name[-3:]}"
     return f"_{name}" if _DEVICES.match(name) else name

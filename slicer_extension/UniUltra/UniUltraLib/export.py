@@ -42,6 +42,8 @@ def volume_bytes(volume: Any) -> bytes:
 def cine_bytes(browser: Any) -> bytes:
     """All frames of a cine as one NRRD of (I,J,T) voxels, in the place of the first frame.
 
+    The file does not say that it is a cine: ask about it with `axis_kind="cine"`.
+
     Raises:
         SceneError: see `cine.cine_size`; or the frames are not of one size.
     """
