@@ -99,13 +99,17 @@ def fill(path: Path, tables: dict[str, str]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def main() -> None:
-    """Fill the README and the card."""
+def everything() -> dict[str, str]:
+    """All tables by name, from the committed results."""
     mini = json.loads((ROOT / "training/results/uniultra_mini.json").read_text())
     speed = json.loads((ROOT / "training/benchmark/results/latency.json").read_text())
-    tables = {"accuracy": accuracy(mini), "obedience": obedience(mini), "latency": latency(speed)}
+    return {"accuracy": accuracy(mini), "obedience": obedience(mini), "latency": latency(speed)}
+
+
+def main() -> None:
+    """Fill the README and the card."""
     for path in (ROOT / "README.md", ROOT / "apps/uniultra/model/uniultra_mini.md"):
-        fill(path, tables)
+        fill(path, everything())
 
 
 if __name__ == "__main__":

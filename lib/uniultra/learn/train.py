@@ -59,7 +59,7 @@ class Recipe:
     synthetic: float = 0.34
     scenes: int = 3000
     pseudo_weight: float = 0.5
-    click_weight: float = 0.3
+    click_weight: float = 1.0
     rate: float = 6e-4
     warmup: int = 200
     decay: float = 0.01

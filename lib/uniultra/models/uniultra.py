@@ -32,6 +32,7 @@ register(
         image_size=256,
         licence="Apache-2.0; training data: see the card",
         source="trained by this project, training/uniultra_mini.yaml",
+        sha256="e8c8a18a23654f252c01ad130090e74662b0bdb41ac60b4204ba06dcff7e9d65",
     )
 )
 

@@ -1,0 +1,55 @@
+"""What the documents say is true: links lead somewhere, tables are the committed numbers, commands exist."""
+
+import importlib.util
+import re
+import shlex
+
+import pytest
+
+from uniultra import cli
+
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "docs/wire.md",
+    "training/README.md",
+    "apps/uniultra/README.md",
+    "apps/uniultra/model/uniultra_mini.md",
+)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(project_root, name):
+    path = project_root / name
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_tables_are_the_committed_numbers(project_root, tmp_path):
+    script = project_root / "training" / "tables.py"
+    spec = importlib.util.spec_from_file_location("tables", script)
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    for name in ("README.md", "apps/uniultra/model/uniultra_mini.md"):
+        copy = tmp_path / "copy.md"
+        copy.write_bytes((project_root / name).read_bytes())
+        tables.fill(copy, tables.everything())
+        assert copy.read_bytes() == (project_root / name).read_bytes(), "run training/tables.py"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_commands_are_understood(project_root, name):
+    text = (project_root / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in re.findall(r"^(?:\.venv/bin/)?uniultra (.+)$", text, re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        cli._parser().parse_args(words)
+
+
+def test_the_readme_shows_pictures_that_are_there(project_root):
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (project_root / "README.md").read_text(encoding="utf-8"))
+    assert pictures
+    for picture in pictures:
+        assert (project_root / picture).stat().st_size < 1_000_000
