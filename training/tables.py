@@ -55,28 +55,14 @@ def latency(result: dict[str, Any]) -> str:
     same, default = result["a_same_network_t_1024"], result["b_mini_against_stock_default"]
     alone, info = result["b_mini_alone"], result["c_info_while_three_click"]
     rows = [
-        (
-            "same network, Hiera-T at 1024: a later click on a frame",
-            f"{same['our_later']['p50_s'] * 1000:.0f} ms",
-            f"{same['stock_later']['p50_s'] * 1000:.0f} ms",
-            f"{same['later_click_ratio']:g}x",
-        ),
-        (
-            "out of the box: first click on a frame",
-            f"{alone['first']['p50_s'] * 1000:.0f} ms (p95 {alone['first']['p95_s'] * 1000:.0f})",
-            f"{default['stock_first']['p50_s']:.1f} s",
-            f"{default['first_click_ratio']:g}x",
-        ),
-        (
-            "out of the box: a later click",
-            f"{alone['later']['p50_s'] * 1000:.0f} ms (p95 {alone['later']['p95_s'] * 1000:.0f})",
-            f"{default['stock_later']['p50_s']:.1f} s",
-            f"{default['later_click_ratio']:g}x",
-        ),
+        _clicks("same network, Hiera-T at 1024 px: first click", same["our_first"], same["stock_first"]),
+        _clicks("same network: a later click on that frame", same["our_later"], same["stock_later"]),
+        _clicks("out of the box: first click", alone["first"], default["stock_first"]),
+        _clicks("out of the box: a later click", alone["later"], default["stock_later"]),
         (
             "`/info/` while three users click, p99",
-            f"{info['ours_mini']['info']['p99_s'] * 1000:.0f} ms",
-            f"{info['stock_t']['info']['p99_s']:.1f} s",
+            _time(info["ours_mini"]["info"]["p99_s"]),
+            _time(info["stock_t"]["info"]["p99_s"]),
             "",
         ),
         (
@@ -88,6 +74,16 @@ def latency(result: dict[str, Any]) -> str:
     ]
     lines = ["| p50 unless said | UniUltra | MONAI Label's SAM2 | ratio |", "|---|---|---|---|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _clicks(what: str, ours: dict[str, float], stock: dict[str, float]) -> tuple[str, str, str, str]:
+    ratio = stock["p50_s"] / ours["p50_s"]
+    shown = f"{ratio:.1f}x" if ratio < 10 else f"{ratio:.0f}x"
+    return what, f"{_time(ours['p50_s'])} (p95 {_time(ours['p95_s'])})", _time(stock["p50_s"]), shown
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def fill(path: Path, tables: dict[str, str]) -> None:

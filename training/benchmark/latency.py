@@ -131,8 +131,8 @@ class User:
         self.session, self.packed = requests.Session(), packed
         self.url = f"{address}/infer/{model}?image=stack&output={'json' if packed else 'all'}"
 
-    def click(self, frame: int, seed: int = 0) -> tuple[float, int]:
-        """Seconds and bytes of one click."""
+    def click(self, frame: int, seed: int = 0, cached: bool | None = None) -> tuple[float, int]:
+        """Seconds and bytes of one click; `cached` is what our server must say of the embedding."""
         x, y = np.random.default_rng([frame, seed]).integers(100, 400, 2).tolist()
         params: dict[str, Any] = {
             "foreground": [[x, y, frame]],
@@ -149,6 +149,8 @@ class User:
         answer = self.session.post(self.url, data={"params": json.dumps(params)}, timeout=600)
         seconds = time.perf_counter() - start
         answer.raise_for_status()
+        if self.packed and cached is not None and answer.json()["timings"]["cached"] != cached:
+            raise SystemExit(f"a click was expected to find the embedding {'there' if cached else 'missing'}")
         return seconds, len(answer.content)
 
 
@@ -166,10 +168,10 @@ def compare(ours: User, stock: User, rounds: int, clicks: int) -> dict[str, Any]
     stock.click(FRAMES - 1)  # both have their weights loaded now
     for frame in range(rounds):
         for who, user, most in (("stock", stock, min(clicks, 2)), ("our", ours, clicks)):
-            seconds, size = user.click(frame)
+            seconds, size = user.click(frame, cached=False)
             times[f"{who}_first"].append(seconds)
             for n in range(most):
-                seconds, size = user.click(frame, n + 1)
+                seconds, size = user.click(frame, n + 1, cached=True)
                 times[f"{who}_later"].append(seconds)
                 sizes["ours" if who == "our" else who].append(size)
     result: dict[str, Any] = {name: summary(v) for name, v in times.items()}
@@ -178,6 +180,18 @@ def compare(ours: User, stock: User, rounds: int, clicks: int) -> dict[str, Any]
         ratio = np.median(times[f"stock_{kind}"]) / np.median(times[f"our_{kind}"])
         result[f"{kind}_click_ratio"] = round(float(ratio), 1)
     return result
+
+
+def alone(user: User, frames: range, clicks: int) -> dict[str, Any]:
+    """First and later clicks of one user with the server to itself, on frames nobody clicked yet."""
+    first, later, sizes = [], [], []
+    for frame in frames:
+        first.append(user.click(frame, cached=False)[0])
+        for n in range(clicks):
+            seconds, size = user.click(frame, n + 1, cached=True)
+            later.append(seconds)
+            sizes.append(size)
+    return {"first": summary(first), "later": summary(later), "answer_bytes_max": max(sizes)}
 
 
 def info_under_load(address: str, model: str, *, packed: bool, seconds: float) -> dict[str, Any]:
@@ -216,7 +230,7 @@ def run(rounds: int, clicks: int) -> dict[str, Any]:
             (folder / name).mkdir()
         write_studies(folder / "studies")
         write_studies(folder / "stock_studies")
-        settings = write_stock_app(folder / "stock_t", "t")
+        settings = {size: write_stock_app(folder / f"stock_{size}", size) for size in NETWORKS}
         write_our_weights(folder / "weights", folder / "stock_t")
         ours = stack.enter_context(
             server(
@@ -227,31 +241,27 @@ def run(rounds: int, clicks: int) -> dict[str, Any]:
                 {"UNIULTRA_WEIGHTS": str(folder / "weights")},
             )
         )
-        with server(folder / "stock_t", folder / "stock_studies", folder / "home_t", "x", settings) as stock:
-            print("a: the same network, Hiera-T at 1024", flush=True)
-            result["a_same_network_t_1024"] = compare(
-                User(ours, "uniultra_t", packed=True), User(stock, "sam_2d", packed=False), 3, clicks
+
+        def stock(size: str) -> contextlib.AbstractContextManager[str]:
+            home = folder / f"home_{size}"
+            return server(folder / f"stock_{size}", folder / "stock_studies", home, "x", settings[size])
+
+        mini = User(ours, "uniultra_mini", packed=True)
+        print("b: the shipped mini against stock's default", flush=True)
+        with stock("l") as address:
+            result["b_mini_against_stock_default"] = compare(
+                mini, User(address, "sam_2d", packed=False), 2, clicks
             )
+        result["b_mini_alone"] = alone(mini, range(2, 2 + rounds), clicks)
+        with stock("t") as address:
+            print("a: the same network, Hiera-T at 1024", flush=True)
+            tiny, theirs = User(ours, "uniultra_t", packed=True), User(address, "sam_2d", packed=False)
+            result["a_same_network_t_1024"] = compare(tiny, theirs, 3, clicks)
             print("c: /info/ under three users", flush=True)
             result["c_info_while_three_click"] = {
                 "ours_mini": info_under_load(ours, "uniultra_mini", packed=True, seconds=20),
-                "stock_t": info_under_load(stock, "sam_2d", packed=False, seconds=20),
+                "stock_t": info_under_load(address, "sam_2d", packed=False, seconds=20),
             }
-        settings = write_stock_app(folder / "stock_l", "l")
-        with server(folder / "stock_l", folder / "stock_studies", folder / "home_l", "x", settings) as stock:
-            print("b: the shipped mini against stock's default", flush=True)
-            result["b_mini_against_stock_default"] = compare(
-                User(ours, "uniultra_mini", packed=True), User(stock, "sam_2d", packed=False), 2, clicks
-            )
-        print("b: the shipped mini alone", flush=True)
-        mini = User(ours, "uniultra_mini", packed=True)
-        first = [mini.click(n)[0] for n in range(3, 3 + rounds)]
-        later, sizes = zip(*[mini.click(n % rounds + 3, n) for n in range(5 * rounds)], strict=True)
-        result["b_mini_alone"] = {
-            "first": summary(first),
-            "later": summary(list(later)),
-            "answer_bytes_max": max(sizes),
-        }
     return result
 
 
