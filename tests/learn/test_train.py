@@ -76,13 +76,14 @@ def test_training_goes_on_exactly_where_it_was_killed(data, tmp_path):
 
 
 def test_training_lowers_the_loss_and_its_weights_load(data, tmp_path):
-    trainer = Trainer(replace(RECIPE, steps=40, decay_steps=5), data, tmp_path)
+    trainer = Trainer(replace(RECIPE, steps=40, decay_steps=1), data, tmp_path)
     losses = []
-    step = trainer._train_step
-    trainer._train_step = lambda: losses.append(step()) or losses[-1]
-    path = trainer.run()
-    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:4])
-    weights.load_into(build("uniultra_mini"), weights.read(path))
+    for _ in range(30):
+        trainer.step = 5  # the same draw of pictures, targets and first prompts each time
+        losses.append(trainer._train_step())
+    assert np.mean(losses[-3:]) < 0.75 * losses[0], losses
+    trainer.step = 39
+    weights.load_into(build("uniultra_mini"), weights.read(trainer.run()))
 
 
 def test_prompts_of_training_belong_to_their_target():

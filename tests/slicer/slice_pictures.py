@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-GREEN, RED = (0.2, 1.0, 0.3), (1.0, 0.25, 0.2)
+GREEN = (0.2, 1.0, 0.3)
 AMBER, BLUE = (1.0, 0.72, 0.1), (0.4, 0.75, 1.0)
 
 
@@ -29,19 +29,21 @@ def add_clicks(scene: Any, name: str, places: list[Any], colour: tuple[float, fl
     return node
 
 
-def add_box(scene: Any, low: Any, high: Any, colour: tuple[float, float, float]) -> Any:
-    """A ROI between two opposite world corners, as deep as Slicer makes one drawn in a slice view."""
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+def add_outline(scene: Any, places: Any, colour: tuple[float, float, float]) -> Any:
+    """A closed curve through world positions, drawn as a line without its control points."""
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "lasso")
     node.CreateDefaultDisplayNodes()
-    low, high = np.minimum(low, high), np.maximum(low, high)
-    node.SetSize(*(high - low)[:2], 36)
-    node.SetCenter(*(low + high) / 2)
+    for place in places:
+        node.AddControlPoint(place)
+        node.SetNthControlPointLabel(node.GetNumberOfControlPoints() - 1, "")
     display = node.GetDisplayNode()
     display.SetSelectedColor(*colour)
-    display.SetFillOpacity(0)
-    display.SetHandlesInteractive(False)
+    display.SetColor(*colour)
+    display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
     display.SetGlyphScale(0.01)
+    display.SetCurveLineSizeMode(display.UseLineDiameter)  # else it would be as thin as the glyphs
+    display.SetLineDiameter(0.6)
     return node
 
 

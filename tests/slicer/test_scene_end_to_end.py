@@ -342,26 +342,23 @@ def test_the_rendered_view_shows_image_mask_and_clicks(
     browser = load_cine(application, scene, studies)
     masks = cine.add_masks(scene, browser, "heart")
     segment = cine.add_segment(browser, masks, "left ventricle", pictures.AMBER)
-    frame = 15
+    frame = 10
     shown = show_frame(browser, frame)
     view = slice_view((960, 720))
     view.show(shown)
-    centre = bridge.ijk_to_world(shown, [(164, 108, 0)])[0]
+    centre = bridge.ijk_to_world(shown, [(168, 104, 0)])[0]
     pictures.zoom_to(view, centre, 100)
     plain = view.picture()
 
-    corners = bridge.ijk_to_world(shown, [(158, 54, 0), (206, 126, 0)])
-    box = bridge.box_on(pictures.add_box(scene, *corners, pictures.BLUE), shown, cine.FRAME_PLANE)
-    prompts = PromptSet(cine.cine_size(browser), Plane("k", frame)).with_box(box)
-    assert prompts.box == (158, 54, 206, 126)
-    for positive, colour, voxels in (
-        (True, pictures.GREEN, [(180, 78, 0), (184, 108, 0)]),
-        (False, pictures.RED, [(149, 96, 0), (214, 108, 0)]),
-    ):
-        places = bridge.ijk_to_world(shown, voxels)
-        node = pictures.add_clicks(scene, "clicks", places, colour)
-        for point in cine.points_on_frame(node, browser):
-            prompts = prompts.with_point(f"{point.key} {positive}", point.ijk, positive)
+    around = [(168, 62), (188, 62), (202, 84), (204, 118), (194, 136), (164, 138), (154, 116), (156, 84)]
+    corners = bridge.ijk_to_world(shown, [(*xy, 0) for xy in around])
+    outline = bridge.lasso_on(pictures.add_outline(scene, corners, pictures.BLUE), shown, cine.FRAME_PLANE)
+    prompts = PromptSet(cine.cine_size(browser), Plane("k", frame)).with_lasso(outline)
+    assert len(prompts.lasso) > len(around), "the curve itself, not its control points"
+    place = bridge.ijk_to_world(shown, [(180, 92, 0)])
+    clicks = pictures.add_clicks(scene, "clicks", place, pictures.GREEN)
+    for point in cine.points_on_frame(clicks, browser):
+        prompts = prompts.with_point(point.key, point.ijk)
     clicked = view.picture()
     answer = ask(client, prompts, image_id=CINE)
     pictures.style_segment(browser.GetProxyNode(masks))

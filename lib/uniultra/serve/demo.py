@@ -65,13 +65,13 @@ def _tell_when_ready(address: str, folder: Path, model: str) -> None:
 NEXT_STEPS = """
 The server is ready at {address} (Ctrl+C stops it). Three things to do next:
 
-1. Without Slicer: click on the left ventricle of the echo cine, and look at the mask.
-     {command} segment {folder}/studies/examples_ybr_color.dcm --point 182,100,10 \\
+1. Without Slicer: draw a box around the left ventricle of the echo cine, and look at the mask.
+     {command} segment {folder}/studies/examples_ybr_color.dcm --box 152,62,204,140 --frame 10 \\
          -o {folder}/ventricle.nrrd --overlay {folder}/ventricle.png
 
-2. Ask the server the same question over HTTP (the answer is a packed mask in JSON).
+2. Ask the server over HTTP, box and click together (the answer is a packed mask in JSON).
      curl -s '{address}/infer/{model}?image=examples_ybr_color&output=json' \\
-         -F 'params={{"foreground": [[182, 100, 10]], "result": "packed"}}'
+         -F 'params={{"foreground": [[182, 100, 10]], "roi": [152, 62, 204, 140], "result": "packed"}}'
 
 3. In 3D Slicer with the MONAI Label extension: open the MONAI Label module, enter {address}
    as the server, press Next Sample, choose {model} under Smart Edit and place a point.
