@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("evaluate", help="score a model on test pictures it never saw")
     check.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    check.add_argument(
+        "--dataset",
+        action="append",
+        metavar="NAME",
+        help="only this set (repeatable; default: all with test rows)",
+    )
     check.add_argument("--limit", type=int, help="at most so many pictures of each set")
     check.add_argument("--output", type=Path, help="write the numbers as JSON")
     check.set_defaults(run=_evaluate)
@@ -187,7 +193,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from uniultra.predict import Predictor
 
     predictor = Predictor(options.model, device=options.device)
-    scores, obedience = evaluate(predictor, options.data, limit=options.limit)
+    scores, obedience = evaluate(predictor, options.data, options.dataset, limit=options.limit)
     print(table(scores, obedience))
     if options.output:
         options.output.write_text(json.dumps(report(scores, obedience), indent=2) + "\n", encoding="utf-8")

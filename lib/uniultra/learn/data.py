@@ -31,8 +31,8 @@ class Row:
     mask: Path
 
 
-def manifest(folder: Path, datasets: Sequence[str], splits: Sequence[str]) -> list[Row]:
-    """The rows of `folder/manifest.csv` of the named sets and splits, in file order.
+def manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]) -> list[Row]:
+    """The rows of `folder/manifest.csv` of the named sets (None: all) and splits, in file order.
 
     Raises:
         ImageError: there is no manifest, or it has no such rows.
@@ -44,11 +44,21 @@ def manifest(folder: Path, datasets: Sequence[str], splits: Sequence[str]) -> li
         rows = [
             Row(r["dataset"], r["id"], r["split"], folder / r["image"], folder / r["mask"])
             for r in csv.DictReader(stream)
-            if r["dataset"] in datasets and r["split"] in splits
+            if (datasets is None or r["dataset"] in datasets) and r["split"] in splits
         ]
     if not rows:
-        raise ImageError(f"The manifest has no rows of {', '.join(datasets)} in split {', '.join(splits)}.")
+        wanted = ", ".join(datasets or ["any set"])
+        raise ImageError(f"The manifest has no rows of {wanted} in split {', '.join(splits)}.")
     return rows
+
+
+def scored_sets(folder: Path) -> list[str]:
+    """Names of the sets of a manifest that have `test` rows, in file order.
+
+    Raises:
+        ImageError: there is no manifest, or it has no `test` rows.
+    """
+    return list(dict.fromkeys(row.dataset for row in manifest(folder, None, ["test"])))
 
 
 def load_pair(row: Row) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
