@@ -112,12 +112,16 @@ def test_the_kinds_of_answers_of_stock(client: Any, output: str, kind: str) -> N
 
 
 def test_an_image_may_come_with_the_request(client: Any) -> None:
+    from monailabel.interfaces.utils.app import app_instance
+
+    opened = set(app_instance().images._images)
     answer = client.post(
         URL,
         files={"file": ("/home/someone/a.png", _png())},
         data={"params": '{"foreground": [[3, 3]], "result": "packed"}'},
     )
     assert answer.status_code == 200 and answer.json()["bbox"] == [0, 0, 7, 5]
+    assert set(app_instance().images._images) == opened, "it will not be asked for again"
 
 
 def test_a_result_can_be_saved_as_a_label(client: Any) -> None:

@@ -12,26 +12,26 @@ GREEN = (0.2, 1.0, 0.3)
 AMBER, BLUE = (1.0, 0.72, 0.1), (0.4, 0.75, 1.0)
 
 
-def add_clicks(scene: Any, name: str, places: list[Any], colour: tuple[float, float, float]) -> Any:
+def add_clicks(scene: Any, name: str, places: Any, colour: tuple[float, float, float]) -> Any:
     """Control points at world positions, drawn as dots without labels."""
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
-    node.CreateDefaultDisplayNodes()
-    for place in places:
-        node.AddControlPoint(place)
-        node.SetNthControlPointLabel(node.GetNumberOfControlPoints() - 1, "")
-    display = node.GetDisplayNode()
-    display.SetSelectedColor(*colour)
-    display.SetColor(*colour)
-    display.SetGlyphTypeFromString("Circle2D")
-    display.SetGlyphScale(3.4)
-    display.SetPointLabelsVisibility(False)
-    display.SetPropertiesLabelVisibility(False)
+    node = _markups(scene, "vtkMRMLMarkupsFiducialNode", name, places, colour)
+    node.GetDisplayNode().SetGlyphTypeFromString("Circle2D")
+    node.GetDisplayNode().SetGlyphScale(3.4)
     return node
 
 
 def add_outline(scene: Any, places: Any, colour: tuple[float, float, float]) -> Any:
     """A closed curve through world positions, drawn as a line without its control points."""
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "lasso")
+    node = _markups(scene, "vtkMRMLMarkupsClosedCurveNode", "lasso", places, colour)
+    display = node.GetDisplayNode()
+    display.SetGlyphScale(0.01)
+    display.SetCurveLineSizeMode(display.UseLineDiameter)  # else it would be as thin as the glyphs
+    display.SetLineDiameter(0.6)
+    return node
+
+
+def _markups(scene: Any, kind: str, name: str, places: Any, colour: tuple[float, float, float]) -> Any:
+    node = scene.AddNewNodeByClass(kind, name)
     node.CreateDefaultDisplayNodes()
     for place in places:
         node.AddControlPoint(place)
@@ -41,9 +41,6 @@ def add_outline(scene: Any, places: Any, colour: tuple[float, float, float]) -> 
     display.SetColor(*colour)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
-    display.SetGlyphScale(0.01)
-    display.SetCurveLineSizeMode(display.UseLineDiameter)  # else it would be as thin as the glyphs
-    display.SetLineDiameter(0.6)
     return node
 
 

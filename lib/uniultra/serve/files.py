@@ -54,6 +54,12 @@ class OpenImages:
                 with self._lock:
                     self._opening.pop(key, None)
 
+    def forget(self, path: Path) -> None:
+        """Let go of a file that will not be asked for again."""
+        with self._lock:
+            for key in [k for k in self._images if k[0] == path]:
+                del self._images[key]
+
     def _found(self, key: _Key) -> UltrasoundImage | None:
         if key in self._images:
             self._images.move_to_end(key)

@@ -66,7 +66,10 @@ def infer(
         result = app.infer_file(request, Path(_sessions().live(session_id).image))
     elif file is not None and "image" not in sent:
         with received(file) as path:
-            result = app.infer_file(request, path)
+            try:
+                result = app.infer_file(request, path)
+            finally:
+                app.images.forget(path)
     elif request["image"]:
         result = app.infer(request)
     else:
