@@ -1,7 +1,7 @@
 """A predictor answers from its cache, and never with another's mask."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -83,6 +83,24 @@ def test_several_objects_in_one_call_equal_one_call_each(predictor):
         assert alone.score == pytest.approx(answer.score, abs=1e-3)
 
 
+def test_a_mask_in_one_set_does_not_reach_another_of_the_same_length(monkeypatch):
+    """Networks that take logits, as official SAM2 weights do, know "no mask" only for a whole batch."""
+    predictor = Predictor("uniultra_mini", device="cpu")
+    seen = []
+    network = predictor._load().network
+
+    def decode(embedding, coords, labels, dense, multimask):
+        seen.append(dense)
+        side = embedding.high0.shape[-1]
+        return torch.zeros(len(coords), 1, side, side), torch.zeros(len(coords), 1)
+
+    monkeypatch.setattr(network, "decode", decode)
+    monkeypatch.setattr(predictor, "entry", replace(predictor.entry, dense_prompts="logits"))
+    masked = replace(CLICK, mask=MaskPrompt(np.ones((120, 160), bool)))
+    predictor.predict(Source("logits"), Plane("k", 0), [CLICK, masked, CLICK])
+    assert [None if d is None else d.shape[:2] for d in seen] == [None, (1, 1)]
+
+
 def test_colour_pictures_are_seen_in_colour(predictor):
     source = Source("colour", shape=(1, 120, 160, 3))
     [answer] = predictor.predict(source, Plane("k", 0), [CLICK])
@@ -138,6 +156,13 @@ def test_constructing_is_cheap_and_warm_up_loads():
     assert fresh._loaded is None
     fresh.warm_up()
     assert fresh._loaded is not None
+
+
+def test_warming_up_does_not_stand_in_the_way_of_who_was_quicker(monkeypatch):
+    predictor = Predictor("uniultra_mini", device="cpu")
+    predictor.predict(Source("quick"), Plane("k", 0), [CLICK])
+    monkeypatch.setattr(predictor._load().network, "encode", lambda _: pytest.fail("encoded again"))
+    predictor.warm_up()
 
 
 def test_unknown_devices_are_refused():

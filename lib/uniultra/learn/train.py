@@ -90,6 +90,9 @@ class Trainer:
     def __init__(self, recipe: Recipe, data: Path, output: Path, device: str = "cpu") -> None:
         self.recipe, self.output, self.device = recipe, output, device
         output.mkdir(parents=True, exist_ok=True)
+        rows = manifest(data, list(recipe.datasets), ["train"])
+        # Before the network, because this forks and a GPU in use does not survive a fork.
+        self.samples = pool(rows, recipe.scenes, entry(recipe.model).image_size, recipe.seed)
         torch.manual_seed(recipe.seed)
         self.size = entry(recipe.model).image_size
         self.model = build(recipe.model).to(device).train()
@@ -100,8 +103,6 @@ class Trainer:
         self.averaged = deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(_groups(self.model, recipe.decay), lr=recipe.rate)
         self.step = 0
-        rows = manifest(data, list(recipe.datasets), ["train"])
-        self.samples = pool(rows, recipe.scenes, self.size, recipe.seed)
         self.by_set: dict[str, list[int]] = {}
         for n, sample in enumerate(self.samples):
             if len(sample.targets):
@@ -219,6 +220,9 @@ class Trainer:
         if not path.is_file():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
+        changed = [key for key, value in asdict(self.recipe).items() if state["recipe"].get(key) != value]
+        if changed:
+            log.warning("the checkpoint was made with another %s; going on with the new", ", ".join(changed))
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])

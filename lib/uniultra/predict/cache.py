@@ -56,12 +56,6 @@ class EmbeddingCache:
             while self.bytes > self.limit:
                 self._drop(next(iter(self._kept)))
 
-    def drop_weights(self, weights: str) -> None:
-        """Forget all that was encoded with weights of this SHA-256."""
-        with self._lock:
-            for key in [k for k in self._kept if k.weights == weights]:
-                self._drop(key)
-
     def _drop(self, key: Key) -> None:
         gone = self._kept.pop(key, None)
         if gone is not None:

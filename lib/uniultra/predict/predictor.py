@@ -136,6 +136,8 @@ class Predictor:
         size = self.entry.image_size
 
         def work() -> None:
+            if len(self.cache):
+                return  # somebody's prompt was quicker
             blank = torch.zeros(1, 3, size, size, device=self.device)
             drawn = torch.zeros(1, loaded.network.map_channels, size // 4, size // 4, device=self.device)
             point = torch.full((1, 1, 2), size / 2, device=self.device)
@@ -177,14 +179,15 @@ class Predictor:
     ) -> tuple[Tensor, Tensor]:
         """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture.
 
-        SAM's decoder attends to padding tokens too. Sets of one length go together, so that no
-        answer depends on what else was asked in the same call.
+        SAM's decoder attends to padding tokens too, and networks that take logits know "no mask" only
+        for a whole batch. Sets that are alike in both go together, so that no answer depends on what
+        else was asked in the same call.
         """
-        lengths = [len(e.labels) for e in encoded]
+        kinds = [(len(e.labels), bool(e.drawing[0].any())) for e in encoded]
         logits, iou = [], []
         order: list[int] = []
-        for length in sorted(set(lengths)):
-            members = [n for n, found in enumerate(lengths) if found == length]
+        for kind in sorted(set(kinds)):
+            members = [n for n, found in enumerate(kinds) if found == kind]
             answer = self._decode_alike(network, embedding, [encoded[n] for n in members])
             logits.append(answer[0])
             iou.append(answer[1])

@@ -15,14 +15,6 @@ from skimage.draw import line
 from uniultra.prompts.types import Box, Mask, Point, Scribble
 
 
-def largest_component(mask: Mask) -> Mask:
-    """The largest 8-connected component of a mask; an empty mask stays empty."""
-    labels, count = ndimage.label(mask, np.ones((3, 3)))
-    if count <= 1:
-        return mask.astype(bool)
-    return np.asarray(labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]))
-
-
 def components(mask: Mask, smallest: int = 1) -> list[Mask]:
     """The 8-connected components of at least `smallest` pixels, largest first."""
     labels, count = ndimage.label(mask, np.ones((3, 3)))
