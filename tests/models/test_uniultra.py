@@ -44,9 +44,10 @@ def test_an_adapted_trunk_starts_at_its_base(edge):
     picture = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         before = model.encode(picture)
-        adapters = ch.inject(model.image_encoder.trunk, ch.CHAdapterConfig(edge=edge))
+        adapters = ch.inject(model, ch.CHAdapterConfig(edge=edge)).image_encoder.trunk.ch_adapters
         after = model.encode(picture)
-        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        assert torch.equal(before.image, after.image)
+        assert all(torch.equal(a, b) for a, b in zip(before.high, after.high, strict=True))
         torch.nn.init.normal_(adapters.layers[0].edge.weight)
         assert not torch.equal(model.encode(picture).image, before.image)
 
@@ -54,13 +55,13 @@ def test_an_adapted_trunk_starts_at_its_base(edge):
 def test_every_adapter_part_learns_once_the_ends_have_moved():
     torch.manual_seed(0)
     model = Sam2Image(HIERA["mini"], 64)
-    adapters = ch.inject(model.image_encoder.trunk)
+    adapters = ch.inject(model).image_encoder.trunk.ch_adapters
     for layer in adapters.layers:
         torch.nn.init.normal_(layer.up.weight, std=0.1)
         torch.nn.init.normal_(layer.edge.weight, std=0.1)
     # A flat picture has no edges at all: the root's gradient must stay finite there.
     embedding = model.encode(torch.cat([torch.zeros(1, 3, 64, 64), torch.randn(1, 3, 64, 64)]))
-    sum(t.square().mean() for t in embedding).backward()
+    sum(t.square().mean() for t in (embedding.image, *embedding.high)).backward()
     for name, parameter in adapters.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.any(), name
@@ -91,8 +92,8 @@ def test_any_side_that_is_a_multiple_of_32(side):
     with torch.no_grad():
         embedding = model.encode(torch.randn(1, 3, side, side))
         assert embedding.image.shape == (1, 256, side // 16, side // 16)
-        assert embedding.high0.shape == (1, 32, side // 4, side // 4)
-        assert embedding.high1.shape == (1, 64, side // 8, side // 8)
+        assert embedding.high[0].shape == (1, 32, side // 4, side // 4)
+        assert embedding.high[1].shape == (1, 64, side // 8, side // 8)
         coords, labels = torch.rand(3, 2, 2) * side, torch.ones(3, 2)
         for multimask, masks in ((False, 1), (True, 3)):
             logits, iou = model.decode(embedding, coords, labels, None, multimask)

@@ -3,12 +3,12 @@
 import torch
 
 from uniultra.images.types import Plane
-from uniultra.models.sam2_image import Embedding
+from uniultra.models.network import Embedding
 from uniultra.predict.cache import EmbeddingCache, Key
 
 
 def embedding(megabytes: int = 1) -> Embedding:
-    return Embedding(torch.zeros(megabytes << 18), torch.zeros(0), torch.zeros(0))
+    return Embedding(torch.zeros(megabytes << 18))
 
 
 def key(name: str, index: int = 0, weights: str = "w") -> Key:

@@ -83,22 +83,22 @@ def test_several_objects_in_one_call_equal_one_call_each(predictor):
         assert alone.score == pytest.approx(answer.score, abs=1e-3)
 
 
-def test_a_mask_in_one_set_does_not_reach_another_of_the_same_length(monkeypatch):
-    """Networks that take logits, as official SAM2 weights do, know "no mask" only for a whole batch."""
+def test_a_network_that_takes_logits_gets_no_map_where_no_mask_was_given(monkeypatch):
     predictor = Predictor("uniultra_mini", device="cpu")
     seen = []
     network = predictor._load().network
 
     def decode(embedding, coords, labels, dense, multimask):
         seen.append(dense)
-        side = embedding.high0.shape[-1]
+        side = network.mask_side
         return torch.zeros(len(coords), 1, side, side), torch.zeros(len(coords), 1)
 
     monkeypatch.setattr(network, "decode", decode)
     monkeypatch.setattr(predictor, "entry", replace(predictor.entry, dense_prompts="logits"))
     masked = replace(CLICK, mask=MaskPrompt(np.ones((120, 160), bool)))
     predictor.predict(Source("logits"), Plane("k", 0), [CLICK, masked, CLICK])
-    assert [None if d is None else d.shape[:2] for d in seen] == [None, (1, 1)]
+    [dense] = seen
+    assert dense.shape[:2] == (3, 1) and dense[1].all() and not dense[0].any() and not dense[2].any()
 
 
 def test_colour_pictures_are_seen_in_colour(predictor):

@@ -23,6 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uniultra.adapters.registry import DECODER, AdapterKind
+from uniultra.models.network import PromptNetwork
+
 SOBEL = (
     ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1)),
     ((1, 2, 1), (0, 0, 0), (-1, -2, -1)),
@@ -112,11 +115,14 @@ class CHAdapters(nn.Module):
         return output + self.config.scale * correction
 
 
-def inject(trunk: nn.Module, config: CHAdapterConfig | None = None) -> CHAdapters:
-    """Put CH-Adapters into a Hiera `trunk` (in place) as `trunk.ch_adapters` and return them.
+def inject(network: PromptNetwork, config: CHAdapterConfig | None = None) -> PromptNetwork:
+    """Put CH-Adapters into the Hiera trunk of a network (in place) as `trunk.ch_adapters`.
 
-    The adapted trunk's output equals the base trunk's until the adapters are trained.
+    The adapted network's output equals its base's until the adapters are trained.
     """
-    adapters = CHAdapters(trunk, config or CHAdapterConfig())
-    trunk.ch_adapters = adapters
-    return adapters
+    trunk = network.image_encoder.get_submodule("trunk")
+    trunk.ch_adapters = CHAdapters(trunk, config or CHAdapterConfig())
+    return network
+
+
+KIND = AdapterKind("ch", CHAdapterConfig, inject, "ch_adapters", (".ch_adapters.", *DECODER))

@@ -23,8 +23,8 @@ from uniultra.learn.data import Sample, manifest, pool
 from uniultra.learn.losses import click_loss, mask_loss
 from uniultra.learn.prompting import correction, first_prompt
 from uniultra.models import weights
+from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import build, entry
-from uniultra.models.sam2_image import Sam2Image
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import batch, encode
 
@@ -239,7 +239,7 @@ def pick_targets(sample: Sample, count: int, rng: np.random.Generator) -> list[i
     return [int(n) for n in (*labels, *pseudo)][:count]
 
 
-def _groups(model: Sam2Image, decay: float) -> list[dict[str, Any]]:
+def _groups(model: PromptNetwork, decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices and kernels only."""
     return [
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": decay},

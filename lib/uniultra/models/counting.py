@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from uniultra.adapters.registry import kind, matches
 from uniultra.models.registry import build, entry
-
-ADAPTER_PARTS = ("ch_adapters",)  # module names that hold adapters, see uniultra.adapters
 
 
 @dataclass(frozen=True)
@@ -29,16 +28,17 @@ def count(name: str) -> Counts:
     with _OnMeta():
         network = build(name)
     sizes = {key: p.numel() for key, p in network.named_parameters()}
-    trains = entry(name).trains
+    found = entry(name)
+    part = f".{kind(found.adapter).part}." if found.adapter else None
 
     def total(wanted: Callable[[str], bool]) -> int:
         return sum(n for key, n in sizes.items() if wanted(key))
 
     return Counts(
         parameters_total=sum(sizes.values()),
-        parameters_encoder=total(lambda key: key.startswith("image_encoder.")),
-        parameters_adapter=total(lambda key: any(f".{part}." in key for part in ADAPTER_PARTS)),
-        parameters_trained=total(lambda key: any(part in key for part in trains)),
+        parameters_encoder=total(lambda key: ".image_encoder." in f".{key}"),
+        parameters_adapter=total(lambda key: part is not None and part in f".{key}"),
+        parameters_trained=total(lambda key: matches(key, found.trained)),
     )
 
 

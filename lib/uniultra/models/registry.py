@@ -4,55 +4,87 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor
 
 from uniultra.errors import ModelError
+from uniultra.models.network import PromptNetwork
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from uniultra.models.sam2_image import Sam2Image
-
-System = Literal["uniultra", "samus", "autosamus", "lgmedseg"]
+System = Literal["sam", "sam2", "uniultra", "samus", "autosamus", "lgmedseg", "sam_med2d", "baseline"]
+Tensors = dict[str, Tensor]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# Files of this folder that register models.
+FILES = ("sam2", "uniultra")
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of the registry.
+    """One model of the registry: a base network with its `builder`, or a `base` with an `adapter`.
 
     Attributes:
         name: what a person types.
         system: the published system it belongs to.
         description: one line for a list.
-        builder: makes the network, weights not loaded; takes the input side.
-        image_size: side of the network's square input in pixels, a multiple of 32.
-        fit: how a picture is brought to the square, the same in training and prediction.
-        mean, std: normalisation of RGB in 0..1.
-        prompts: the prompt kinds it takes.
-        dense_prompts: `drawn` when prompts are also drawn into the dense path (our weights),
-            `logits` when it takes previous logits only (official SAM2 weights).
-        trains: fragments of the parameter names that the method trains; `""` means all.
+        image_size: side of the network's square input in pixels.
         licence: of the weights.
         source: where the weights come from.
-        sha256: of the weights file, None when the user supplies it.
+        builder: makes a base network, weights not loaded; takes the input side.
+        base, adapter, config: else the name of the base, the kind of adapter in it, and its settings
+            (None: the kind's defaults).
+        fit: how a picture is brought to the square, the same in training and prediction.
+        mean, std: normalisation of RGB in 0..1.
+        grey: the network was made for grey pictures; colour is turned to luminance.
+        prompts: the prompt kinds it takes; empty for a network that segments of its own accord.
+        dense_prompts: `drawn` when prompts are also drawn into the dense path (our weights),
+            `logits` when it takes previous logits only (official weights).
+        trains: fragments of the parameter names that the method trains; `""` means all, None what the
+            kind of adapter says.
+        sha256: of a shipped weights file.
+        url, url_sha256: official file of somebody else's weights, and its checksum.
+        convert: names and shapes of that file to ours.
+        weights_of: another entry whose weights serve this one too, brought to it by `adapt`.
     """
 
     name: str
     system: System
     description: str
-    builder: Callable[[int], Sam2Image] = field(repr=False)
     image_size: int
     licence: str
     source: str
+    builder: Callable[[int], PromptNetwork] | None = field(default=None, repr=False)
+    base: str | None = None
+    adapter: str | None = None
+    config: Any = None
     fit: Literal["squash", "pad"] = "squash"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    grey: bool = False
     prompts: tuple[str, ...] = ("point", "box", "scribble", "lasso", "mask")
     dense_prompts: Literal["drawn", "logits"] = "drawn"
-    trains: tuple[str, ...] = ("",)
+    trains: tuple[str, ...] | None = None
     sha256: str | None = None
+    url: str | None = None
+    url_sha256: str | None = None
+    convert: Callable[[Tensors], Tensors] | None = field(default=None, repr=False)
+    weights_of: str | None = None
+    adapt: Callable[[Tensors], Tensors] | None = field(default=None, repr=False)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Fragments of the parameter names that the method trains."""
+        if self.trains is not None:
+            return self.trains
+        if self.adapter is None:
+            return ("",)
+        from uniultra.adapters.registry import kind
+
+        return kind(self.adapter).trains
 
     @property
     def weights_file(self) -> Path | None:
@@ -66,6 +98,14 @@ class ModelEntry:
         """Whether the weights are on this machine."""
         return self.weights_file is not None
 
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """RGB pictures `(B,3,S,S)` in 0..1 as the network wants them."""
+        if self.grey:
+            luminance = pictures.new_tensor((0.299, 0.587, 0.114)).view(1, 3, 1, 1)
+            pictures = (pictures * luminance).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+        mean, std = (pictures.new_tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        return (pictures - mean) / std
+
 
 _ENTRIES: dict[str, ModelEntry] = {}
 
@@ -74,10 +114,12 @@ def register(new: ModelEntry) -> ModelEntry:
     """Add a model.
 
     Raises:
-        ModelError: the name is taken.
+        ModelError: the name is taken, or it has not either a builder or a base with an adapter.
     """
     if new.name in _ENTRIES:
         raise ModelError(f"A model named {new.name!r} is registered already; choose another name.")
+    if (new.builder is None) != bool(new.base and new.adapter):
+        raise ModelError(f"Expected {new.name!r} to have a builder, or else a base and an adapter.")
     _ENTRIES[new.name] = new
     return new
 
@@ -101,11 +143,25 @@ def entry(name: str) -> ModelEntry:
         raise ModelError(f"Unknown model; expected one of {', '.join(_ENTRIES)}.") from None
 
 
-def build(name: str, image_size: int | None = None) -> Sam2Image:
-    """The network called `name`, freshly initialised, for inputs of `image_size` (default: its own)."""
+def build(name: str, image_size: int | None = None, config: Any = None) -> PromptNetwork:
+    """The network called `name`, freshly initialised.
+
+    Args:
+        name: in the registry.
+        image_size: side of the input in pixels, None for the entry's own.
+        config: settings of its adapter, None for the entry's own.
+    """
     found = entry(name)
-    return found.builder(found.image_size if image_size is None else image_size)
+    side = found.image_size if image_size is None else image_size
+    if found.builder is not None:
+        return found.builder(side)
+    from uniultra.adapters.registry import kind
+
+    return kind(str(found.adapter)).inject(
+        build(str(found.base), side), found.config if config is None else config
+    )
 
 
 def _load() -> None:
-    import uniultra.models.uniultra  # noqa: F401  (registers its models)
+    for file in FILES:
+        import_module(f"uniultra.models.{file}")

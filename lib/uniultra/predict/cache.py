@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from uniultra.images.types import Plane
-from uniultra.models.sam2_image import Embedding
+from uniultra.models.network import Embedding
 
 
 class Key(NamedTuple):

@@ -15,8 +15,8 @@ from torch import Tensor
 from uniultra.errors import PromptError
 from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.models import weights
+from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import entry
-from uniultra.models.sam2_image import Embedding, Sam2Image
 from uniultra.predict.cache import EmbeddingCache, Key
 from uniultra.predict.device import choose_device, worker
 from uniultra.prompts.coordinates import Fit
@@ -48,7 +48,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Loaded:
-    network: Sam2Image
+    network: PromptNetwork
     digest: str
 
 
@@ -171,23 +171,21 @@ class Predictor:
         pixels = torch.from_numpy(picture.astype(np.float32)) / 255
         colour = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
         fit = Fit(picture.shape[0], picture.shape[1], self.entry.image_size, self.entry.fit)
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.entry.mean, self.entry.std))
-        return (fit.square(colour) - mean) / std
+        return self.entry.normalise(fit.square(colour)[None])[0]
 
     def _decode(
-        self, network: Sam2Image, embedding: Embedding, encoded: list[Encoded]
+        self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded]
     ) -> tuple[Tensor, Tensor]:
         """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture.
 
-        SAM's decoder attends to padding tokens too, and networks that take logits know "no mask" only
-        for a whole batch. Sets that are alike in both go together, so that no answer depends on what
-        else was asked in the same call.
+        SAM's decoder attends to padding tokens too. Sets of one length go together, so that no answer
+        depends on what else was asked in the same call.
         """
-        kinds = [(len(e.labels), bool(e.drawing[0].any())) for e in encoded]
+        lengths = [len(e.labels) for e in encoded]
         logits, iou = [], []
         order: list[int] = []
-        for kind in sorted(set(kinds)):
-            members = [n for n, found in enumerate(kinds) if found == kind]
+        for length in sorted(set(lengths)):
+            members = [n for n, found in enumerate(lengths) if found == length]
             answer = self._decode_alike(network, embedding, [encoded[n] for n in members])
             logits.append(answer[0])
             iou.append(answer[1])
@@ -196,12 +194,10 @@ class Predictor:
         return torch.cat(logits)[back], torch.cat(iou)[back]
 
     def _decode_alike(
-        self, network: Sam2Image, embedding: Embedding, encoded: list[Encoded]
+        self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded]
     ) -> tuple[Tensor, Tensor]:
         coords, labels, drawn = batch(encoded, self.device)
-        dense: Tensor | None = drawn
-        if self.entry.dense_prompts == "logits":
-            dense = MASK_LOGIT * drawn[:, :1] if drawn[:, 0].any() else None
+        dense = MASK_LOGIT * drawn[:, :1] if self.entry.dense_prompts == "logits" else drawn
         many = embedding.repeat(torch.zeros(len(encoded), dtype=torch.long, device=self.device))
         logits, iou = network.decode(many, coords, labels, dense, multimask=False)
         return logits[:, 0].float(), iou[:, 0].float().clamp(0, 1)

@@ -1,0 +1,59 @@
+"""Which kinds of adapter there are, and what each of them trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from uniultra.errors import ModelError
+from uniultra.models.network import PromptNetwork
+
+DECODER = (".sam_prompt_encoder.", ".sam_mask_decoder.")
+# A file of this folder for each kind; it holds a frozen dataclass of settings, the layers, `inject`, `KIND`.
+FILES = {
+    "ch": "ch",
+    "lora": "lora",
+    "samus": "samus",
+    "samus_hiera": "samus_hiera",
+    "med2d": "med2d",
+    "lr": "lr",
+    "apg": "apg",
+}
+
+
+@dataclass(frozen=True)
+class AdapterKind:
+    """One kind of adapter.
+
+    Attributes:
+        name: what configurations and bundles call it.
+        config: dataclass of its settings; all have defaults.
+        inject: puts it into a network and returns the network to use.
+        part: name of the module that holds its parameters.
+        trains: fragments of the dotted parameter names that the published method trains.
+    """
+
+    name: str
+    config: type
+    inject: Callable[[PromptNetwork, Any], PromptNetwork] = field(repr=False)
+    part: str
+    trains: tuple[str, ...]
+
+
+def kind(name: str) -> AdapterKind:
+    """The adapter kind called `name`.
+
+    Raises:
+        ModelError: no such kind; the text lists those there are.
+    """
+    if name not in FILES:
+        raise ModelError(f"Unknown adapter; expected one of {', '.join(FILES)}.")
+    found: AdapterKind = import_module(f"uniultra.adapters.{FILES[name]}").KIND
+    return found
+
+
+def matches(parameter: str, fragments: tuple[str, ...]) -> bool:
+    """Whether a parameter's dotted name holds one of the fragments; `""` fits all."""
+    return any(fragment in f".{parameter}" for fragment in fragments)

@@ -1,0 +1,136 @@
+"""What every network here is: pictures are encoded once, any number of prompts is decoded on them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WIDTH = 256  # channels of every embedding, in SAM and SAM2 alike
+
+
+class Embedding(NamedTuple):
+    """What the encoder leaves of a batch of B pictures.
+
+    image: `(B,256,g,g)`; high: `(B,32,4g,4g)` and `(B,64,2g,2g)` for SAM2's decoder, nothing for SAM's.
+    """
+
+    image: Tensor
+    high: tuple[Tensor, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return sum(t.numel() * t.element_size() for t in (self.image, *self.high))
+
+    def repeat(self, index: Tensor) -> Embedding:
+        """The embedding of picture `index[n]` at place n."""
+        return Embedding(
+            self.image.index_select(0, index), tuple(t.index_select(0, index) for t in self.high)
+        )
+
+
+class PromptNetwork(nn.Module):
+    """An image encoder with SAM's prompt encoder and mask decoder.
+
+    A subclass sets `image_encoder` and says how pictures become an `Embedding`. Names are those of the
+    official SAM2 checkpoints, for SAM's networks too.
+
+    Args:
+        image_encoder: turns pictures into features.
+        image_size: side S of the square input in pixels.
+        grid: side g of the embedding.
+        map_channels: input channels of the dense prompt path. Official weights know 1 (previous
+            logits); ours know `uniultra.prompts.raster.CHANNELS`, drawn prompts.
+        sam2: the decoder of SAM2 (high-resolution features, object score), else that of SAM.
+    """
+
+    def __init__(
+        self, image_encoder: nn.Module, image_size: int, grid: int, map_channels: int = 1, *, sam2: bool
+    ) -> None:
+        super().__init__()
+        from sam2.modeling.sam.mask_decoder import MaskDecoder
+        from sam2.modeling.sam.prompt_encoder import PromptEncoder
+        from sam2.modeling.sam.transformer import TwoWayTransformer
+
+        self.image_size = image_size
+        self.grid = grid
+        self.map_channels = map_channels
+        self.image_encoder = image_encoder
+        self.sam_prompt_encoder = PromptEncoder(
+            embed_dim=WIDTH,
+            image_embedding_size=(grid, grid),
+            input_image_size=(image_size, image_size),
+            mask_in_chans=16,
+        )
+        if map_channels != 1:
+            self.sam_prompt_encoder.mask_downscaling[0] = nn.Conv2d(map_channels, 4, 2, stride=2)
+        self.sam_mask_decoder = MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=WIDTH, mlp_dim=2048, num_heads=8),
+            transformer_dim=WIDTH,
+            use_high_res_features=sam2,
+            iou_prediction_use_sigmoid=sam2,
+            pred_obj_scores=sam2,
+            pred_obj_scores_mlp=sam2,
+            use_multimask_token_for_obj_ptr=sam2,
+        )
+
+    @property
+    def mask_side(self) -> int:
+        """Side of the logits and of the dense input."""
+        return 4 * self.grid
+
+    def encode(self, pictures: Tensor) -> Embedding:
+        """Encode normalised pictures `(B,3,S,S)`."""
+        raise NotImplementedError
+
+    def decode(
+        self,
+        embedding: Embedding,
+        coords: Tensor,
+        labels: Tensor,
+        dense: Tensor | None = None,
+        multimask: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Masks for N prompt sets, one per picture of `embedding`, or all on its only picture.
+
+        Args:
+            embedding: of N pictures, or of one.
+            coords: `(N,P,2)` in `model_xy` pixels of the input square.
+            labels: `(N,P)`: 1 positive, 0 negative, 2 and 3 box corners, -1 padding.
+            dense: `(N,map_channels,h,h)` or None. With one channel it holds previous logits, and a map
+                of zeros means that there are none.
+            multimask: three masks for an ambiguous prompt instead of one.
+
+        Returns:
+            Logits `(N,M,4g,4g)` and predicted IoU `(N,M)`, M = 3 or 1.
+        """
+        # Encoded by hand what PromptEncoder.forward would, because that pads once more.
+        encoder = self.sam_prompt_encoder
+        sparse = encoder._embed_points(coords, labels.to(coords.dtype), pad=False)
+        logits, iou, _, _ = self.sam_mask_decoder(
+            image_embeddings=embedding.image,
+            image_pe=encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=self._dense(dense, coords.shape[0]),
+            multimask_output=multimask,
+            repeat_image=embedding.image.shape[0] != coords.shape[0],
+            high_res_features=list(embedding.high) or None,
+        )
+        return logits, iou
+
+    def _dense(self, dense: Tensor | None, count: int) -> Tensor:
+        """The dense prompt embedding `(N,256,g,g)`."""
+        encoder = self.sam_prompt_encoder
+        none = encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(count, -1, self.grid, self.grid)
+        if dense is None:
+            return none
+        if dense.shape[-1] != self.mask_side:
+            dense = F.interpolate(dense, (self.mask_side, self.mask_side), mode="bilinear")
+        encoded: Tensor = encoder.mask_downscaling(dense)
+        if self.map_channels != 1:
+            return encoded
+        given = (dense != 0).flatten(1).any(1)
+        return torch.where(given.view(-1, 1, 1, 1), encoded, none.to(encoded.dtype))
