@@ -10,6 +10,7 @@ import torch
 from uniultra.errors import ModelError, PromptError
 from uniultra.images.types import Plane
 from uniultra.predict import Predictor
+from uniultra.predict.cache import EmbeddingCache
 from uniultra.predict.device import choose_device, worker
 from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
 
@@ -109,7 +110,7 @@ def test_colour_pictures_are_seen_in_colour(predictor):
 
 def test_many_users_never_get_each_others_masks():
     """A cache of two embeddings, eight images, eight threads: every answer equals the lone one."""
-    predictor = Predictor("uniultra_mini", device="cpu", cache_bytes=3 << 20)
+    predictor = Predictor("uniultra_mini", device="cpu", cache=EmbeddingCache(3 << 20))
     sources = [Source(f"user-{n}", seed=n) for n in range(8)]
     prompts = [PromptSet(points=(Point(10 + 15 * n, 20 + 10 * n),)) for n in range(8)]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +19,29 @@ from tqdm import tqdm
 from uniultra.errors import ImageError
 from uniultra.learn.pseudo import pseudo_objects
 from uniultra.learn.synthetic import scene
+from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.simulate import components
+
+
+SMALLEST = 12  # pixels of a component that is a target
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a data manifest: a picture, its mask, its set and its split."""
+    """One line of a data manifest: a picture, its mask, its set and its split.
+
+    Attributes:
+        spacing_mm: pixel pitch of the stored picture, the same along both axes; None when not known.
+        group: what is never split (a patient), None when the manifest does not say.
+    """
 
     dataset: str
     id: str
     split: str
     image: Path
     mask: Path
+    spacing_mm: float | None = None
+    group: str | None = None
 
 
 def manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]) -> list[Row]:
@@ -42,7 +55,15 @@ def manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]
         raise ImageError("Expected a manifest.csv in the data folder; there is none. Check --data.")
     with path.open(newline="", encoding="utf-8") as stream:
         rows = [
-            Row(r["dataset"], r["id"], r["split"], folder / r["image"], folder / r["mask"])
+            Row(
+                r["dataset"],
+                r["id"],
+                r["split"],
+                folder / r["image"],
+                folder / r["mask"],
+                _pitch(r.get("spacing_mm")),
+                r.get("group") or None,
+            )
             for r in csv.DictReader(stream)
             if (datasets is None or r["dataset"] in datasets) and r["split"] in splits
         ]
@@ -50,6 +71,23 @@ def manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]
         wanted = ", ".join(datasets or ["any set"])
         raise ImageError(f"The manifest has no rows of {wanted} in split {', '.join(splits)}.")
     return rows
+
+
+def _pitch(text: str | None) -> float | None:
+    """The pixel pitch of a manifest's cell.
+
+    Raises:
+        ImageError: neither empty nor a number of millimetres above zero.
+    """
+    try:
+        pitch = float(text) if text else None
+    except ValueError:
+        pitch = math.nan
+    if pitch is not None and not (math.isfinite(pitch) and pitch > 0):
+        raise ImageError(
+            "Expected spacing_mm of the manifest to be empty or millimetres above 0. Correct that column."
+        )
+    return pitch
 
 
 def scored_sets(folder: Path) -> list[str]:
@@ -97,23 +135,45 @@ def _pack(masks: NDArray[np.bool_], size: int) -> NDArray[np.uint8]:
     return np.packbits(masks.reshape(len(masks), size * size), axis=1)
 
 
-def real_sample(row: Row, size: int, seed: int) -> Sample:
-    """A labelled picture squashed to `size`: every component a target, then pseudo-objects.
+@dataclass(frozen=True)
+class Preparation:
+    """How pictures become samples.
+
+    Attributes:
+        size: side of the square.
+        fit: how a picture is brought to it.
+        whole: one target, the whole mask (maybe empty), instead of one for each component.
+        pseudo: add pseudo-objects as further targets.
+        seed: draws the pseudo-objects.
+    """
+
+    size: int
+    fit: Literal["squash", "pad"] = "squash"
+    whole: bool = False
+    pseudo: bool = True
+    seed: int = 0
+
+
+def real_sample(row: Row, how: Preparation) -> Sample:
+    """A labelled picture on the square: its labels as targets, then pseudo-objects.
 
     A pseudo-object that shares more than 30 % of its pixels with a label is never asked for by a
     lone click: there the label is what a person means.
     """
-    rng = np.random.default_rng([seed, *row.id.encode()])
+    size = how.size
+    picture, labels = np.zeros((size, size), np.uint8), np.zeros((size, size), bool)
     with Image.open(row.image) as opened, Image.open(row.mask) as mask:
-        picture = np.asarray(opened.convert("L").resize((size, size), Image.Resampling.BILINEAR))
-        labels = np.asarray(mask.convert("1").resize((size, size), Image.Resampling.NEAREST))
-    real = components(labels, 12)
-    pseudo = pseudo_objects(picture, rng)
-    free = pseudo & ~labels
+        rows, columns = Fit(opened.height, opened.width, size, how.fit).inner
+        grey = opened.convert("L").resize((columns, rows), Image.Resampling.BILINEAR)
+        marked = mask.convert("1").resize((columns, rows), Image.Resampling.NEAREST)
+    picture[:rows, :columns], labels[:rows, :columns] = np.asarray(grey), np.asarray(marked)
+    real = [labels] if how.whole else components(labels, SMALLEST)
+    truth = np.stack(real) if real else np.zeros((0, size, size), bool)
+    pseudo = np.zeros((0, size, size), bool)
+    if how.pseudo:
+        pseudo = pseudo_objects(picture, np.random.default_rng([how.seed, *row.id.encode()]))
     alone = (pseudo & labels).sum((1, 2)) <= 0.3 * pseudo.sum((1, 2))
-    free &= alone[:, None, None]
-    empty = np.zeros((0, size, size), bool)
-    truth = np.stack(real) if real else empty
+    free = pseudo & ~labels & alone[:, None, None]
     return Sample(
         picture,
         _pack(np.concatenate([truth, pseudo]), size),
@@ -135,12 +195,13 @@ def synthetic_sample(size: int, seed: int) -> Sample:
     )
 
 
-def pool(rows: Sequence[Row], scenes: int, size: int, seed: int, workers: int = 2) -> list[Sample]:
-    """Prepare every row and `scenes` generated pictures, in parallel."""
+def pool(rows: Sequence[Row], scenes: int, how: Preparation, *, workers: int = 2) -> list[Sample]:
+    """Prepare every row, in order, and then `scenes` generated pictures, in parallel."""
     with ProcessPoolExecutor(workers) as processes:
-        real = processes.map(partial(real_sample, size=size, seed=seed), rows, chunksize=8)
+        real = processes.map(partial(real_sample, how=how), rows, chunksize=8)
+        first = how.seed * 1_000_003
         drawn = processes.map(
-            partial(synthetic_sample, size), range(seed * 1_000_003, seed * 1_000_003 + scenes), chunksize=16
+            partial(synthetic_sample, how.size), range(first, first + scenes), chunksize=16
         )
         jobs: Iterator[Sample] = (sample for part in (real, drawn) for sample in part)
         return list(tqdm(jobs, total=len(rows) + scenes, desc="preparing pictures"))

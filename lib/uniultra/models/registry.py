@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,6 +108,7 @@ class ModelEntry:
         return (pictures - mean) / std
 
 
+_TASK = re.compile(r"[a-z0-9_-]{1,40}")
 _ENTRIES: dict[str, ModelEntry] = {}
 
 
@@ -133,14 +135,16 @@ def names() -> tuple[str, ...]:
 def entry(name: str) -> ModelEntry:
     """The entry called `name`.
 
+    `NAME.TASK` is the model NAME with weights of its own, for a task or a clinic: `autosamus_mini.breast`.
+
     Raises:
         ModelError: no such model; the text lists those there are.
     """
     _load()
-    try:
-        return _ENTRIES[name]
-    except KeyError:
-        raise ModelError(f"Unknown model; expected one of {', '.join(_ENTRIES)}.") from None
+    model, _, task = name.partition(".")
+    if model not in _ENTRIES or (task and not _TASK.fullmatch(task)) or name.endswith("."):
+        raise ModelError(f"Unknown model; expected one of {', '.join(_ENTRIES)}, or NAME.TASK of one.")
+    return replace(_ENTRIES[model], name=name, sha256=None) if task else _ENTRIES[model]
 
 
 def build(name: str, image_size: int | None = None, config: Any = None) -> PromptNetwork:

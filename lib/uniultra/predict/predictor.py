@@ -16,13 +16,14 @@ from uniultra.errors import PromptError
 from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.models import weights
 from uniultra.models.network import Embedding, PromptNetwork
-from uniultra.models.registry import entry
+from uniultra.models.registry import ModelEntry, entry
 from uniultra.predict.cache import EmbeddingCache, Key
 from uniultra.predict.device import choose_device, worker
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import Encoded, batch, encode
-from uniultra.prompts.types import PromptSet
+from uniultra.prompts.types import Point, PromptSet
 
+CACHE_BYTES = 512 << 20
 MASK_LOGIT = 10.0  # how sure a network that takes previous logits is told to be of a given mask
 
 
@@ -48,8 +49,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Loaded:
+    """A network on its device, and whose embeddings it uses: a model's name and its weights' digest."""
+
     network: PromptNetwork
-    digest: str
+    encoder: tuple[str, str]
 
 
 class Predictor:
@@ -62,23 +65,32 @@ class Predictor:
     Args:
         model: name in the registry.
         device: `auto`, `cpu` or `cuda[:N]`.
-        cache_bytes: bound of the embedding cache.
+        cache: where embeddings are kept; predictors may share one, and those of one base then share
+            its embeddings.
 
     Raises:
         ModelError: unknown model or device.
     """
 
     def __init__(
-        self, model: str = "uniultra_mini", *, device: str = "auto", cache_bytes: int = 512 << 20
+        self, model: str = "uniultra_mini", *, device: str = "auto", cache: EmbeddingCache | None = None
     ) -> None:
         self.entry = entry(model)
         self.device = choose_device(device)
-        self.cache = EmbeddingCache(cache_bytes)
+        self.cache = EmbeddingCache(CACHE_BYTES) if cache is None else cache
         self._loading = threading.Lock()
         self._loaded: _Loaded | None = None
 
+    @classmethod
+    def of(cls, network: PromptNetwork, model: ModelEntry, *, device: str = "auto") -> Predictor:
+        """A predictor of a network in memory, for example one in training; `model` says how to feed it."""
+        made = cls(model.name, device=device)
+        made.entry = model
+        made._loaded = _Loaded(network.to(made.device).eval(), (model.name, "in memory"))
+        return made
+
     def predict(self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]) -> list[Prediction]:
-        """One mask per prompt set, all on the same plane.
+        """One mask per prompt set, all on the same plane; a model without prompts answers an empty set.
 
         Raises:
             PromptError: no prompt set, an empty one, or one that lies outside the picture.
@@ -87,7 +99,7 @@ class Predictor:
         """
         start = time.perf_counter()
         shape = source.plane_shape(plane.axis)
-        for prompt in prompts:
+        for prompt in prompts if self.entry.prompts else ():
             prompt.check(shape)
         if not prompts:
             raise PromptError("Expected at least one object with a prompt; got none.")
@@ -139,11 +151,9 @@ class Predictor:
             if len(self.cache):
                 return  # somebody's prompt was quicker
             blank = torch.zeros(1, 3, size, size, device=self.device)
-            drawn = torch.zeros(1, loaded.network.map_channels, size // 4, size // 4, device=self.device)
-            point = torch.full((1, 1, 2), size / 2, device=self.device)
-            loaded.network.decode(
-                loaded.network.encode(blank), point, torch.ones(1, 1, device=self.device), drawn, False
-            )
+            middle = PromptSet(points=(Point(size / 2, size / 2),))
+            drawn = [encode(middle, Fit(size, size, size))]
+            self._decode(loaded.network, loaded.network.encode(blank), drawn)
 
         worker(self.device).submit(work).result()
 
@@ -151,7 +161,7 @@ class Predictor:
         with self._loading:
             if self._loaded is None:
                 network, digest = weights.load(self.entry.name)
-                self._loaded = _Loaded(network.to(self.device), digest)  # type: ignore[arg-type]
+                self._loaded = _Loaded(network.to(self.device), (self.entry.name, digest))  # type: ignore[arg-type]
             return self._loaded
 
     def _embedding(
@@ -171,7 +181,8 @@ class Predictor:
         pixels = torch.from_numpy(picture.astype(np.float32)) / 255
         colour = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
         fit = Fit(picture.shape[0], picture.shape[1], self.entry.image_size, self.entry.fit)
-        return self.entry.normalise(fit.square(colour)[None])[0]
+        # Normalised before it is padded: SAM learnt that padding is zero.
+        return fit.square(self.entry.normalise(colour[None])[0])
 
     def _decode(
         self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded]
@@ -203,4 +214,4 @@ class Predictor:
         return logits[:, 0].float(), iou[:, 0].float().clamp(0, 1)
 
     def _key(self, source: FrameSource, plane: Plane, loaded: _Loaded) -> Key:
-        return Key(source.content_hash, plane, self.entry.name, loaded.digest)
+        return Key(source.content_hash, plane, *loaded.encoder)

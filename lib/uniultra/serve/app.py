@@ -13,6 +13,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from uniultra.errors import ModelError
 from uniultra.predict import Predictor
+from uniultra.predict.cache import EmbeddingCache
 from uniultra.serve import logs
 from uniultra.serve.files import OpenImages
 from uniultra.serve.infer import PromptInferTask
@@ -62,11 +63,11 @@ class UniUltraParts:
         return StudiesDatastore(Path(self.studies))
 
     def init_infers(self) -> dict[str, PromptInferTask]:
-        share = (self.settings.embed_cache_mb << 20) // len(self.settings.models)
+        cache = EmbeddingCache(self.settings.embed_cache_mb << 20)
         return {
             name: PromptInferTask(
                 name,
-                Predictor(name, device=self.settings.device, cache_bytes=share),
+                Predictor(name, device=self.settings.device, cache=cache),
                 self.images,
                 self.settings.labels,
             )

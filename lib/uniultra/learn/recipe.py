@@ -1,0 +1,213 @@
+"""Recipes: what a training run does, as YAML of named settings and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from uniultra.errors import ModelError
+from uniultra.learn.augment import Augmentation
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OptimizerSettings(_Settings):
+    """Optimiser and learning rate.
+
+    Attributes:
+        name: `adamw`, or `adam`, whose weight decay is L2.
+        rate, decay: learning rate and weight decay; norms and biases never decay.
+        warmup: steps of linear warm-up.
+        schedule: `constant`; `linear`, down to `floor` over the last `tail` of the run; `cosine`, down
+            to `floor`; `exponential`, reaching `floor` at the end (a factor g per epoch is g ** epochs).
+        tail, floor: shares of the run and of the rate.
+    """
+
+    name: Literal["adam", "adamw"] = "adamw"
+    rate: float = Field(1e-4, gt=0)
+    decay: float = Field(0.0, ge=0)
+    warmup: int = Field(0, ge=0)
+    schedule: Literal["constant", "linear", "cosine", "exponential"] = "constant"
+    tail: float = Field(1.0, gt=0, le=1)
+    floor: Share = 0.02
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """The rate of step `step` (from 0) of a run of `steps`."""
+        done = step / max(1, steps)
+        if self.schedule == "linear":
+            share = max(self.floor, min(1.0, (1 - done) / self.tail))
+        elif self.schedule == "cosine":
+            share = self.floor + (1 - self.floor) * (1 + math.cos(math.pi * done)) / 2
+        elif self.schedule == "exponential":
+            share = max(self.floor, 1e-12) ** done
+        else:
+            share = 1.0
+        return self.rate * share * min(1.0, (step + 1) / max(1, self.warmup))
+
+
+class Recipe(_Settings):
+    """One training run.
+
+    Attributes:
+        model: name in the registry.
+        adapter: settings of its adapter that differ from the kind's defaults.
+        start: weights to start from, a model's name or a .safetensors file; None starts at random.
+        trains: `method` what the model's entry says, `adapter` what its kind of adapter says, `decoder`
+            the prompt encoder and mask decoder, `all`, or fragments of parameter names.
+        datasets: share of each labelled set among the real pictures.
+        splits: names of the splits of the manifest for training and validation.
+        holdout: share of the pictures of a set without training rows that is kept for measuring; the
+            rest trains and validates. Without it such a set is refused.
+        split_seed: draws that division, so that runs of other seeds and models measure the same pictures.
+        target: `component` one target for each component of a mask, `whole` the whole mask, maybe empty.
+        objective: `prompt` with simulated annotators, `auto` without prompts, `distill` from a teacher.
+        loss: name in uniultra.learn.losses.
+        prompts: name of the protocol of uniultra.learn.prompting.
+        turns: prompts per target, the first and its corrections.
+        images, steps: length of the run, pictures seen or optimiser steps; the shorter of both.
+        wall_clock_s: seconds after which the run ends wherever it is, over all resumed parts.
+        batch, targets: pictures per step and targets per picture, encoded once for all its targets.
+        synthetic: share of generated pictures in a batch; scenes: how many of them there are.
+        pseudo, pseudo_weight: regions found without labels as further targets, and their weight.
+        click_weight: weight of the cross-entropy right at the clicks.
+        augment: vary the pictures; settings of uniultra.learn.augment, or false.
+        image_size: side of the input, None for the model's own.
+        average: decay of the moving average that becomes the result; None takes the last weights.
+        clip: largest norm of the gradient, None for no limit.
+        precision: `bf16` autocast, `fp32`, or `auto`: bf16 on a GPU that has it.
+        checkpointing: recompute the trunk's blocks in the backward pass, which saves memory.
+        deterministic: only algorithms that give the same bits each time.
+        seed: of everything random.
+        validate_every, validate_images: steps between validations and pictures each looks at.
+        patience: validations without a better score before the run ends.
+        checkpoint_every: steps between checkpoints.
+        track: where curves are written besides log.jsonl.
+        distill: settings of the `distill` objective.
+    """
+
+    model: str
+    adapter: dict[str, Any] | None = None
+    start: str | None = None
+    trains: Literal["method", "adapter", "decoder", "all"] | tuple[str, ...] = "method"
+    datasets: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    splits: dict[Literal["train", "val"], str] = {"train": "train", "val": "val"}
+    holdout: float | None = Field(None, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0)
+    target: Literal["component", "whole"] = "component"
+    objective: str = "prompt"
+    loss: str = "mask"
+    prompts: str = "corrected"
+    turns: int = Field(2, ge=1, le=20)
+    images: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1)
+    wall_clock_s: float | None = Field(None, gt=0)
+    batch: int = Field(12, ge=1)
+    targets: int = Field(3, ge=1)
+    synthetic: Share = 0.0
+    scenes: int = Field(0, ge=0)
+    pseudo: bool = False
+    pseudo_weight: float = Field(0.5, ge=0)
+    click_weight: float = Field(0.0, ge=0)
+    augment: bool | Augmentation = True
+    image_size: int | None = Field(None, ge=32)
+    optimizer: OptimizerSettings = OptimizerSettings()
+    average: float | None = Field(0.998, gt=0, lt=1)
+    clip: float | None = Field(1.0, gt=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpointing: bool = False
+    deterministic: bool = False
+    seed: int = Field(1, ge=0)
+    validate_every: int = Field(250, ge=1)
+    validate_images: int = Field(60, ge=1)
+    patience: int | None = Field(None, ge=1)
+    checkpoint_every: int = Field(250, ge=1)
+    track: Literal["none", "tensorboard", "mlflow"] = "none"
+    distill: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Recipe:
+        if self.images is None and self.steps is None:
+            raise ValueError("the length of the run is missing: give images or steps")
+        if round(self.batch * self.synthetic) and not self.scenes:
+            raise ValueError("a share of synthetic pictures needs scenes, the number of them")
+        if self.target == "whole" and self.pseudo:
+            raise ValueError("pseudo-objects are components; with whole targets set pseudo to false")
+        return self
+
+    @property
+    def length(self) -> int:
+        """Optimiser steps of the whole run."""
+        limits = [] if self.steps is None else [self.steps]
+        if self.images is not None:
+            limits.append(math.ceil(self.images / self.batch))
+        return min(limits)
+
+    @property
+    def drawn(self) -> int:
+        """Generated pictures in each batch."""
+        return round(self.batch * self.synthetic)
+
+    @classmethod
+    def of(cls, values: Any) -> Recipe:
+        """A recipe of plain values, as YAML gives them.
+
+        Raises:
+            ModelError: unknown, missing or impossible settings; the text names them.
+        """
+        if not isinstance(values, dict):
+            raise ModelError("Expected a recipe of `setting: value` lines; got something else.")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            wrong = "; ".join(_complaint(dict(e)) for e in error.errors()[:4])
+            raise ModelError(f"The recipe cannot be used: {wrong}.") from None
+
+    @classmethod
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
+        """A recipe from a YAML file, with `KEY=VALUE` changes (`optimizer.rate=1e-4`) on top.
+
+        Raises:
+            ModelError: no such file, no YAML, or settings that cannot be used.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            raise ModelError("The recipe cannot be read. Name a YAML file of training/.") from None
+        except yaml.YAMLError as error:
+            where = getattr(error, "problem_mark", None)
+            line = f" (line {where.line + 1})" if where else ""
+            raise ModelError(f"The recipe is not YAML{line}.") from None
+        for change in changes:
+            _put(values, change)
+        return cls.of(values)
+
+
+def _complaint(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
+
+
+def _put(values: Any, change: str) -> None:
+    """Set one dotted `KEY=VALUE` in nested dictionaries."""
+    key, sign, text = change.partition("=")
+    *groups, last = key.strip().split(".")
+    if not sign or not last or not isinstance(values, dict):
+        raise ModelError("Expected a change as KEY=VALUE, for example optimizer.rate=1e-4.")
+    for group in groups:
+        if not isinstance(values.get(group), dict):
+            values[group] = {}
+        values = values[group]
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ModelError(f"The value of {key!r} is not YAML.") from None

@@ -1,0 +1,103 @@
+"""Where a picture was scanned: the probe's axis, the beams that leave it, and depth along them.
+
+Found from the footprint, the part of the picture that is not black. A curved or phased array draws a
+fan whose straight edges meet in an apex above the probe; a linear array draws a rectangle, whose beams
+are treated as those of an apex far away.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+GRID = 64  # cells a side on which the footprint is looked at
+BLACK = 0.03  # grey value (0..1) below which a cell is outside
+LEAST_SPREAD = 0.2  # growth of the width per row below which the beams count as parallel
+FAR = 32.0  # sides of the picture between it and the apex of parallel beams
+
+
+class Sector(NamedTuple):
+    """Scan geometry of B pictures, lengths in sides of the square picture (0 left or top, 1 right or bottom).
+
+    Attributes:
+        axis: `(B,)` column of the probe's axis, about which the sector is symmetric.
+        apex: `(B,)` row at which the beams meet; negative above the picture.
+        near, far: `(B,)` distance from the apex to the probe's face and to the deepest echo.
+        spread: `(B,)` tangent of the angle between the axis and the outermost beam.
+        top, bottom: `(B,)` first and last row of the footprint.
+    """
+
+    axis: Tensor
+    apex: Tensor
+    near: Tensor
+    far: Tensor
+    spread: Tensor
+    top: Tensor
+    bottom: Tensor
+
+    def polar(self, side: int) -> tuple[Tensor, Tensor]:
+        """Depth and beam of every pixel, each `(B,1,S,S)`.
+
+        Depth is 0 at the probe's face and 1 at the deepest echo, beam -1 and 1 at the sector's edges;
+        beyond the sector both go on.
+        """
+        across, down = _offsets(self.axis, self.apex, side)
+        depth = (torch.hypot(across, down) - _wide(self.near)) / _wide(self.far - self.near)
+        return depth, across / down / _wide(self.spread)
+
+
+def find_sector(pictures: Tensor) -> Sector:
+    """The scan geometry of pictures `(B,C,S,S)` in 0..1, taken as upright (probe at the top).
+
+    The axis is where the middles of the footprint's rows lie, the apex where its edges meet; medians
+    keep captions and scale bars from mattering. A black picture counts as one linear scan.
+    """
+    grey = F.adaptive_avg_pool2d(pictures.detach().float().mean(1, keepdim=True), GRID)
+    view = F.avg_pool2d((grey > BLACK).float(), 3, 1, 1, count_include_pad=False)[:, 0] > 0.5
+    view |= ~view.flatten(1).any(1)[:, None, None]
+    cells = torch.arange(GRID, device=view.device)
+    left = torch.where(view, cells, GRID).amin(2)
+    right = torch.where(view, cells, -1).amax(2) + 1
+    width = torch.where(view.any(2), right - left, torch.nan) / GRID
+    axis = torch.where(view.any(2), left + right, torch.nan).nanmedian(1).values / (2 * GRID)
+    top = view.any(2).float().argmax(1) / GRID
+    bottom = 1 - view.any(2).flip(1).float().argmax(1) / GRID
+    apex = _apex(width, top)
+    across, down = _offsets(axis, apex, GRID)
+    outside = ~view[:, None]
+    distance = torch.hypot(across, down).masked_fill(outside, torch.nan).flatten(1)
+    slope = (across / down).abs().masked_fill(outside, torch.nan).flatten(1)
+    near, far = (distance.nanquantile(q, 1) for q in (0.01, 0.99))
+    spread = slope.nanquantile(0.97, 1).clamp_min(1e-4)
+    return Sector(axis, apex, near, far.maximum(near + 0.1), spread, top, bottom)
+
+
+def _apex(width: Tensor, top: Tensor) -> Tensor:
+    """Row `(B,)` at which edges of a footprint meet whose rows are `width` `(B,GRID)` wide (NaN: empty)."""
+    rows = (torch.arange(GRID, device=width.device) + 0.5) / GRID
+    widest = width.nan_to_num(0).amax(1, keepdim=True)
+    # Only down to where it is widest: below, the fan's lower arc or the picture's sides cut it.
+    growing = torch.where((width >= 0.97 * widest).cumsum(1) <= 1, width, torch.nan)
+    rise = growing[:, None] - growing[:, :, None]
+    run = (rows[None, :] - rows[:, None]).expand_as(rise)
+    spread = torch.where(run > 0, rise / run, torch.nan).flatten(1).nanmedian(1).values.nan_to_num(0)
+    start = (growing - spread[:, None] * rows).nanmedian(1).values.nan_to_num(0)
+    fan = spread > LEAST_SPREAD
+    apex = torch.where(fan, -start / spread.clamp_min(LEAST_SPREAD), -FAR)
+    # The beams cross above the picture's echoes, whatever the fit says.
+    return torch.minimum(apex.clamp_min(-FAR), top - 0.01)
+
+
+def _offsets(axis: Tensor, apex: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Columns right of the axis `(B,1,S,S)` and rows below the apex, in sides of the picture."""
+    centres = (torch.arange(side, device=axis.device) + 0.5) / side
+    across = centres.view(1, 1, 1, side) - _wide(axis)
+    down = (centres.view(1, 1, side, 1) - _wide(apex)).clamp_min(1e-3)
+    return across.expand(-1, -1, side, -1), down.expand(-1, -1, -1, side)
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)
