@@ -78,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the result")
     train.set_defaults(run=_train)
 
+    export = commands.add_parser("export", help="write a model as files that run without this library")
+    export.add_argument("model", metavar="NAME", help="see `uniultra models`")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    export.add_argument("--format", choices=("onnx", "torchscript"), default="onnx")
+    export.set_defaults(run=_export)
+
     serve = commands.add_parser("serve", help="start the server for 3D Slicer and other MONAI Label clients")
     serve.add_argument("--studies", type=Path, required=True)
     serve.add_argument(
@@ -207,6 +213,13 @@ def _train(options: argparse.Namespace) -> None:
     recipe = Recipe.read(options.recipe)
     result = Trainer(recipe, options.data, options.output, str(choose_device(options.device))).run()
     print(f"weights: {result.name} in the output folder; try them with UNIULTRA_WEIGHTS set to it")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from uniultra.models.export import export
+
+    for name, file in export(options.model, options.output, options.format)["files"].items():
+        print(f"{name}: differs from torch by at most {file['max_abs_difference']:.2g}")
 
 
 def _serve(options: argparse.Namespace) -> None:

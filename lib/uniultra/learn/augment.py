@@ -53,13 +53,13 @@ class Augmentation:
     flip: Probability = 0.5
     flip_depth: Probability = 0.0
     gain: Probability = 0.8
-    gain_db: Strength = 8.0
+    gain_db: Strength = 7.0
     gamma: Probability = 0.8
     gamma_factor: Annotated[float, Field(ge=1)] = 1.65
     attenuation: Probability = 0.5
-    attenuation_db: Strength = 12.0
+    attenuation_db: Strength = 10.0
     speckle: Probability = 0.4
-    speckle_share: Strength = 0.8
+    speckle_share: Strength = 0.6
     shadow: Probability = 0.35
     shadow_db: Strength = 30.0
     blur: Probability = 0.6
@@ -119,7 +119,9 @@ def affine(
         mirrored = torch.cat([-theta[:, row, :2], (2 * middle - theta[:, row, 2])[:, None]], 1)
         theta[:, row] = torch.where(draw.coin(share)[:, None], mirrored, theta[:, row])
     grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
-    both = F.grid_sample(torch.cat([pictures, masks], 1), grid, align_corners=False)
+    both = torch.cat([pictures, masks], 1)
+    moved = (theta != torch.eye(2, 3, device=theta.device)).flatten(1).any(1)[:, None, None, None]
+    both = torch.where(moved, F.grid_sample(both, grid, align_corners=False), both)
     return both[:, : pictures.shape[1]], both[:, pictures.shape[1] :]
 
 

@@ -200,8 +200,6 @@ def pool(rows: Sequence[Row], scenes: int, how: Preparation, *, workers: int = 2
     with ProcessPoolExecutor(workers) as processes:
         real = processes.map(partial(real_sample, how=how), rows, chunksize=8)
         first = how.seed * 1_000_003
-        drawn = processes.map(
-            partial(synthetic_sample, how.size), range(first, first + scenes), chunksize=16
-        )
+        drawn = processes.map(partial(synthetic_sample, how.size), range(first, first + scenes), chunksize=16)
         jobs: Iterator[Sample] = (sample for part in (real, drawn) for sample in part)
         return list(tqdm(jobs, total=len(rows) + scenes, desc="preparing pictures"))

@@ -72,7 +72,8 @@ class Recipe(_Settings):
         objective: `prompt` with simulated annotators, `auto` without prompts, `distill` from a teacher.
         loss: name in uniultra.learn.losses.
         prompts: name of the protocol of uniultra.learn.prompting.
-        turns: prompts per target, the first and its corrections.
+        turns: prompts per target, the first and its corrections; None for the protocol's own number.
+        detach_turns: corrections train the decoder alone, on the embedding as it is (SAM-Med2D).
         images, steps: length of the run, pictures seen or optimiser steps; the shorter of both.
         wall_clock_s: seconds after which the run ends wherever it is, over all resumed parts.
         batch, targets: pictures per step and targets per picture, encoded once for all its targets.
@@ -87,8 +88,9 @@ class Recipe(_Settings):
         checkpointing: recompute the trunk's blocks in the backward pass, which saves memory.
         deterministic: only algorithms that give the same bits each time.
         seed: of everything random.
-        validate_every, validate_images: steps between validations and pictures each looks at.
-        patience: validations without a better score before the run ends.
+        validate_every, validate_images: steps between validations (None: never) and pictures of each.
+        patience: validations without a better score before the run ends; with it the best weights
+            become the result, without it the last.
         checkpoint_every: steps between checkpoints.
         track: where curves are written besides log.jsonl.
         distill: settings of the `distill` objective.
@@ -106,7 +108,8 @@ class Recipe(_Settings):
     objective: str = "prompt"
     loss: str = "mask"
     prompts: str = "corrected"
-    turns: int = Field(2, ge=1, le=20)
+    turns: int | None = Field(None, ge=1, le=20)
+    detach_turns: bool = False
     images: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1)
     wall_clock_s: float | None = Field(None, gt=0)
@@ -126,7 +129,7 @@ class Recipe(_Settings):
     checkpointing: bool = False
     deterministic: bool = False
     seed: int = Field(1, ge=0)
-    validate_every: int = Field(250, ge=1)
+    validate_every: int | None = Field(250, ge=1)
     validate_images: int = Field(60, ge=1)
     patience: int | None = Field(None, ge=1)
     checkpoint_every: int = Field(250, ge=1)
@@ -139,8 +142,12 @@ class Recipe(_Settings):
             raise ValueError("the length of the run is missing: give images or steps")
         if round(self.batch * self.synthetic) and not self.scenes:
             raise ValueError("a share of synthetic pictures needs scenes, the number of them")
-        if self.target == "whole" and self.pseudo:
-            raise ValueError("pseudo-objects are components; with whole targets set pseudo to false")
+        if self.patience is not None and self.validate_every is None:
+            raise ValueError("patience counts validations; give validate_every")
+        if self.target == "whole" and (self.pseudo or self.synthetic):
+            raise ValueError("scenes and pseudo-objects have no whole; set pseudo to false and synthetic to 0")
+        if self.objective == "auto" and self.target != "whole":
+            raise ValueError("a network without prompts learns whole masks; set target to whole")
         return self
 
     @property

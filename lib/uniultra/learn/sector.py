@@ -16,6 +16,7 @@ from torch.nn import functional as F
 GRID = 64  # cells a side on which the footprint is looked at
 BLACK = 0.03  # grey value (0..1) below which a cell is outside
 LEAST_SPREAD = 0.2  # growth of the width per row below which the beams count as parallel
+LEAST_ROWS = 4  # cells of height from which on edges are a line
 FAR = 32.0  # sides of the picture between it and the apex of parallel beams
 
 
@@ -56,16 +57,19 @@ def find_sector(pictures: Tensor) -> Sector:
     keep captions and scale bars from mattering. A black picture counts as one linear scan.
     """
     grey = F.adaptive_avg_pool2d(pictures.detach().float().mean(1, keepdim=True), GRID)
-    view = F.avg_pool2d((grey > BLACK).float(), 3, 1, 1, count_include_pad=False)[:, 0] > 0.5
+    # Four of nine cells: specks vanish, corners stay.
+    view = F.avg_pool2d((grey > BLACK).float(), 3, 1, 1, count_include_pad=False)[:, 0] > 0.4
     view |= ~view.flatten(1).any(1)[:, None, None]
     cells = torch.arange(GRID, device=view.device)
     left = torch.where(view, cells, GRID).amin(2)
     right = torch.where(view, cells, -1).amax(2) + 1
-    width = torch.where(view.any(2), right - left, torch.nan) / GRID
-    axis = torch.where(view.any(2), left + right, torch.nan).nanmedian(1).values / (2 * GRID)
+    # Rows that the picture's sides cut say nothing of the edges, unless there are no others.
+    free = view.any(2) & (left > 0) & (right < GRID)
+    used = torch.where(free.sum(1, keepdim=True) >= LEAST_ROWS, free, view.any(2))
+    axis = torch.where(used, left + right, torch.nan).nanmedian(1).values / (2 * GRID)
     top = view.any(2).float().argmax(1) / GRID
     bottom = 1 - view.any(2).flip(1).float().argmax(1) / GRID
-    apex = _apex(width, top)
+    apex = _apex(torch.where(used, right - left, torch.nan) / GRID, top)
     across, down = _offsets(axis, apex, GRID)
     outside = ~view[:, None]
     distance = torch.hypot(across, down).masked_fill(outside, torch.nan).flatten(1)
@@ -76,7 +80,7 @@ def find_sector(pictures: Tensor) -> Sector:
 
 
 def _apex(width: Tensor, top: Tensor) -> Tensor:
-    """Row `(B,)` at which edges of a footprint meet whose rows are `width` `(B,GRID)` wide (NaN: empty)."""
+    """Row `(B,)` where the edges of a footprint meet whose rows are `width` `(B,GRID)` wide (NaN: unknown)."""
     rows = (torch.arange(GRID, device=width.device) + 0.5) / GRID
     widest = width.nan_to_num(0).amax(1, keepdim=True)
     # Only down to where it is widest: below, the fan's lower arc or the picture's sides cut it.
@@ -85,7 +89,7 @@ def _apex(width: Tensor, top: Tensor) -> Tensor:
     run = (rows[None, :] - rows[:, None]).expand_as(rise)
     spread = torch.where(run > 0, rise / run, torch.nan).flatten(1).nanmedian(1).values.nan_to_num(0)
     start = (growing - spread[:, None] * rows).nanmedian(1).values.nan_to_num(0)
-    fan = spread > LEAST_SPREAD
+    fan = (spread > LEAST_SPREAD) & (growing.isfinite().sum(1) >= LEAST_ROWS)
     apex = torch.where(fan, -start / spread.clamp_min(LEAST_SPREAD), -FAR)
     # The beams cross above the picture's echoes, whatever the fit says.
     return torch.minimum(apex.clamp_min(-FAR), top - 0.01)

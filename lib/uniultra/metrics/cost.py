@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -105,7 +106,7 @@ def _inputs(
     if prompt not in labels:
         raise ModelError(f"Unknown prompt; expected one of {', '.join(labels)}.")
     parameter = next(network.parameters())
-    make = {"device": parameter.device, "dtype": parameter.dtype}
+    make: dict[str, Any] = {"device": parameter.device, "dtype": parameter.dtype}
     picture = torch.zeros(1, 3, network.image_size, network.image_size, **make)
     kinds = torch.tensor([labels[prompt]], **make)
     coords = torch.full((1, kinds.shape[1], 2), network.image_size / 2, **make)

@@ -10,6 +10,7 @@ their own spread: a bootstrap of S seeds shrinks it by sqrt((S-1)/S).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -120,7 +121,9 @@ def _estimate(tables: list[tuple[Floats, Floats]], resamples: int, rng: int) -> 
             of_seeds = _times(chosen, len(sums))
             number = ((of_seeds @ counts) * of_groups).sum(-1)
             summed = ((of_seeds @ sums) * of_groups).sum(-1)
-            total = total + sign * np.divide(summed, number, out=np.full_like(number, np.nan), where=number > 0)
+            total = total + sign * np.divide(
+                summed, number, out=np.full_like(number, np.nan), where=number > 0
+            )
         return total
 
     samples = [np.arange(groups), *(np.arange(len(sums)) for sums, _ in tables)]
@@ -147,26 +150,27 @@ def _bounds(
             full[place] = chosen
         return statistic(*full, axis=axis)  # type: ignore[operator, no-any-return]
 
-    found = stats.bootstrap(
-        [samples[n] for n in free],
-        partly,
-        vectorized=True,
-        paired=False,
-        n_resamples=resamples,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(rng),
-        batch=200,
-    )
-    low, high = np.nanpercentile(
-        found.bootstrap_distribution, [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
-    )
+    with warnings.catch_warnings():
+        # Where values are undefined a resample may hold none; those resamples are left out below.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            [samples[n] for n in free],
+            partly,
+            vectorized=True,
+            paired=False,
+            n_resamples=resamples,
+            confidence_level=LEVEL,
+            method="percentile",
+            rng=np.random.default_rng(rng),
+            batch=200,
+        )
+    low, high = np.nanpercentile(found.bootstrap_distribution, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     return float(low), float(high)
 
 
 def _times(drawn: NDArray[np.int64], size: int) -> Floats:
     """How often each of `size` members was drawn: places `(...,n)` to weights `(...,size)`."""
     flat = drawn.reshape(-1, drawn.shape[-1])
-    weights = np.zeros((len(flat), size))
-    np.add.at(weights, (np.arange(len(flat))[:, None], flat), 1)
+    places = flat + size * np.arange(len(flat))[:, None]
+    weights = np.bincount(places.ravel(), minlength=size * len(flat)).astype(float)
     return weights.reshape(*drawn.shape[:-1], size)

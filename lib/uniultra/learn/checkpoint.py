@@ -1,0 +1,77 @@
+"""Checkpoints of a training: plain tensors and values, written whole or not at all, the last two kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uniultra.errors import ModelError
+
+LAST, BEFORE = "last.pt", "before.pt"
+
+
+def write(folder: Path, state: dict[str, Any]) -> None:
+    """Replace the folder's checkpoint; a kill at any moment leaves the old or the new one."""
+    temporary = folder / "last.tmp"
+    with temporary.open("wb") as stream:
+        torch.save(state, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if (folder / LAST).exists():
+        (folder / LAST).replace(folder / BEFORE)
+    temporary.replace(folder / LAST)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint of a folder that can be read, None when there is none.
+
+    Raises:
+        ModelError: there are checkpoints, and none can be read.
+    """
+    paths = [path for path in (folder / LAST, folder / BEFORE) if path.is_file()]
+    for path in paths:
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+            continue
+        return state
+    if paths:
+        raise ModelError("The checkpoint in the output folder is damaged. Empty the folder or name another.")
+    return None
+
+
+def moving(network: nn.Module) -> dict[str, Tensor]:
+    """What training may change: parameters with gradients and persistent buffers, as they are."""
+    trained = {name for name, p in network.named_parameters() if p.requires_grad}
+    fixed = {name for name, _ in network.named_parameters()} - trained
+    return {name: value for name, value in network.state_dict().items() if name not in fixed}
+
+
+def fingerprint(network: nn.Module) -> str:
+    """SHA-256 of the frozen parameters."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(network.named_parameters()):
+        if not parameter.requires_grad:
+            digest.update(name.encode())
+            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@torch.no_grad()
+def put(network: nn.Module, values: dict[str, Tensor]) -> None:
+    """Copy values by name into the network.
+
+    Raises:
+        ModelError: they are of another network.
+    """
+    state = network.state_dict()
+    if any(name not in state or state[name].shape != value.shape for name, value in values.items()):
+        raise ModelError("The checkpoint in the output folder is of another network. Name another folder.")
+    for name, value in values.items():
+        state[name].copy_(value)

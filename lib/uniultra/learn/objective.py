@@ -1,0 +1,234 @@
+"""What a network is trained for: modules that turn a batch into a loss, so that DDP can wrap them.
+
+Each has `forward(batch, progress) -> {"loss": ..., parts}` and `score(batch) -> (N,)`, higher is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from uniultra.errors import ModelError
+from uniultra.learn.batches import Batch, protocol_of
+from uniultra.learn.losses import click_loss, mask_loss
+from uniultra.learn.recipe import Recipe
+from uniultra.models.network import Embedding, PromptNetwork
+from uniultra.models.registry import ModelEntry
+from uniultra.predict.predictor import MASK_LOGIT
+from uniultra.prompts import raster
+from uniultra.prompts.coordinates import Fit
+from uniultra.prompts.types import PromptSet
+
+
+class Objective(nn.Module):
+    """A network in training. Frozen batch norms keep their running statistics.
+
+    Args:
+        network: what is trained, its frozen parameters without gradients.
+        entry: how pictures are normalised for it.
+        recipe: loss, prompts and weights.
+    """
+
+    prompted = False  # whether batches bring prompts
+
+    def __init__(self, network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> None:
+        super().__init__()
+        self.network, self.entry, self.recipe = network, entry, recipe
+
+    def train(self, mode: bool = True) -> Objective:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, _BatchNorm) and not any(p.requires_grad for p in module.parameters()):
+                module.eval()
+        return self
+
+    def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
+        """The loss of a batch, and its parts; `progress` is the share of the run that is done."""
+        raise NotImplementedError
+
+    def score(self, batch: Batch) -> Tensor:
+        """How good each of N targets is, `(N,)`, by validation's measure: Dice of the first answer."""
+        raise NotImplementedError
+
+    def encode(self, batch: Batch) -> Embedding:
+        """The embedding of the batch's pictures."""
+        return self.network.encode(self.entry.normalise(batch.pictures))
+
+
+class PromptObjective(Objective):
+    """Masks from prompts, which a simulated annotator corrects turn by turn."""
+
+    prompted = True
+
+    def __init__(self, network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> None:
+        super().__init__(network, entry, recipe)
+        self.loss, self.protocol = loss_of(recipe.loss), protocol_of(recipe)
+
+    def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
+        embedding, prompts = self.encode(batch), list(batch.prompts)
+        masks = clicks = batch.weight.new_zeros(())
+        turns = self.protocol.turns
+        for turn in range(turns):
+            encoded = _encode(self.network, prompts)
+            logits, iou = ask(self.network, embedding, batch.picture, encoded)
+            masks = masks + self.loss(logits, iou, batch.truth, batch.weight, progress)
+            if self.recipe.click_weight:
+                coords, labels, _ = raster.batch(encoded, logits.device)
+                side = self.network.image_size
+                clicks = clicks + click_loss(logits, coords, labels, side, batch.weight)
+            if turn + 1 < turns:
+                found = answers(logits, self.network.image_size)
+                prompts = [
+                    self.protocol.next(p, found[n], batch.masks[n], batch.rng(n, turn + 1), turn + 1)
+                    for n, p in enumerate(prompts)
+                ]
+                if self.recipe.detach_turns:
+                    embedding = Embedding(
+                        embedding.image.detach(), tuple(high.detach() for high in embedding.high)
+                    )
+        factor = batch.share / turns
+        total = factor * (masks + self.recipe.click_weight * clicks)
+        return {"loss": total, "mask": factor * masks.detach(), "click": factor * clicks.detach()}
+
+    def score(self, batch: Batch) -> Tensor:
+        encoded = _encode(self.network, batch.prompts)
+        logits, _ = ask(self.network, self.encode(batch), batch.picture, encoded)
+        return dices(answers(logits, self.network.image_size), batch.masks)
+
+
+class AutoObjective(Objective):
+    """Masks without prompts, one for each picture; a picture may have nothing to find."""
+
+    def __init__(self, network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> None:
+        super().__init__(network, entry, recipe)
+        self.loss = loss_of(recipe.loss)
+
+    def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
+        logits, iou = self._answer(batch)
+        total = batch.share * self.loss(logits, iou, batch.truth, batch.weight, progress)
+        return {"loss": total}
+
+    def score(self, batch: Batch) -> Tensor:
+        return dices(answers(self._answer(batch)[0], self.network.image_size), batch.masks)
+
+    def _answer(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        embedding = self.encode(batch).repeat(batch.picture)
+        count = len(batch.picture)
+        nowhere = batch.pictures.new_zeros(count, 1, 2)
+        return self.network.decode(embedding, nowhere, nowhere.new_full((count, 1), -1), None, False)
+
+
+def objective(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
+    """The objective that the recipe names.
+
+    Raises:
+        ModelError: there is none of that name, or it does not suit the network.
+    """
+    if recipe.objective not in OBJECTIVES:
+        raise ModelError(f"Unknown objective; expected one of {', '.join(OBJECTIVES)}.")
+    if (recipe.objective == "auto") != (not entry.prompts) and recipe.objective != "distill":
+        wanted = "prompt" if entry.prompts else "auto"
+        raise ModelError(f"The model {entry.name} is trained with the objective {wanted!r}.")
+    return OBJECTIVES[recipe.objective](network, entry, recipe)
+
+
+def _distill(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
+    from uniultra.learn.distill import DistillObjective
+
+    made: Objective = DistillObjective(network, entry, recipe)
+    return made
+
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+
+
+def loss_of(name: str) -> Loss:
+    """The loss called `name`: `f(logits, iou, truth, weight, progress)`, a weighted mean over targets.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    known: dict[str, Loss] = {"mask": lambda *given: mask_loss(*given[:4])}
+    if name not in known:
+        raise ModelError(f"Unknown loss; expected one of {', '.join(known)}.")
+    return known[name]
+
+
+OBJECTIVES: dict[str, Callable[[PromptNetwork, ModelEntry, Recipe], Objective]] = {
+    "prompt": PromptObjective,
+    "auto": AutoObjective,
+    "distill": _distill,
+}
+
+
+def ask(
+    network: PromptNetwork, embedding: Embedding, picture: Tensor, encoded: Sequence[raster.Encoded]
+) -> tuple[Tensor, Tensor]:
+    """Logits `(N,1,h,h)` and predicted IoU `(N,1)` of N prompt sets, each on its `picture` `(N,)`.
+
+    Sets of equally many tokens go together: SAM's decoder attends to padding too, and no answer may
+    depend on what else is in a batch, or on how a batch is divided over processes.
+    """
+    logits, iou, order = [], [], []
+    for width in sorted({len(e.labels) for e in encoded}):
+        members = [n for n, e in enumerate(encoded) if len(e.labels) == width]
+        coords, labels, dense = raster.batch([encoded[n] for n in members], picture.device)
+        if network.map_channels == 1:
+            dense = MASK_LOGIT * dense[:, :1]
+        index = torch.tensor(members, device=picture.device)
+        answer = network.decode(embedding.repeat(picture[index]), coords, labels, dense, False)
+        logits.append(answer[0])
+        iou.append(answer[1])
+        order += members
+    back = torch.tensor(order, device=picture.device).argsort()
+    return torch.cat(logits)[back], torch.cat(iou)[back]
+
+
+def answers(logits: Tensor, side: int) -> NDArray[np.bool_]:
+    """Masks `(N,side,side)` of logits `(N,1,h,h)`."""
+    full = F.interpolate(logits.detach().float(), (side, side), mode="bilinear")
+    found: NDArray[np.bool_] = (full[:, 0] > 0).cpu().numpy()
+    return found
+
+
+def dices(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Tensor:
+    """Dice of each of N masks; 1 where rightly nothing was found."""
+    both = 2 * (found & truth).sum((1, 2))
+    sizes = found.sum((1, 2)) + truth.sum((1, 2))
+    return torch.from_numpy(np.where(sizes == 0, 1.0, both / np.maximum(sizes, 1)))
+
+
+def recompute_blocks(network: nn.Module) -> int:
+    """Make the trunk's blocks forget their activations until the backward pass; how many do."""
+    count = 0
+    for name, blocks in network.named_modules():
+        if name.split(".")[-1] == "blocks" and isinstance(blocks, nn.ModuleList | nn.Sequential):
+            for block in blocks:
+                block.forward = _Recomputed(block.forward)
+                count += 1
+    return count
+
+
+class _Recomputed:
+    """A module's forward under gradient checkpointing; an object, so that networks can be copied."""
+
+    def __init__(self, forward: Callable[..., Tensor]) -> None:
+        self.forward = forward
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return self.forward(*inputs)
+        made: Tensor = checkpoint(self.forward, *inputs, use_reentrant=False)
+        return made
+
+
+def _encode(network: PromptNetwork, prompts: Sequence[PromptSet]) -> list[raster.Encoded]:
+    side = network.image_size
+    return [raster.encode(p, Fit(side, side, side)) for p in prompts]

@@ -1,0 +1,104 @@
+"""Published checkpoints brought to our names: for each layout, what becomes of every tensor in it.
+
+Names are facts of the released files; values are copied as they are. Our networks keep SAM2's names for
+the prompt encoder and the mask decoder, and timm's for SAM's ViT and for TinyViT.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from uniultra.errors import ModelError
+
+Rules = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the tensors of one kind of published checkpoint are called here.
+
+    Calling it renames: a dictionary of tensors by their published names becomes one by ours, without
+    those that the network has no use for.
+
+    Attributes:
+        title: what an error calls it.
+        rules: pairs of a pattern for the whole published name and our name for it; the first that fits
+            counts.
+        unused: patterns of published names that are left out.
+    """
+
+    title: str
+    rules: Rules
+    unused: tuple[str, ...] = ()
+
+    def __call__(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors by our names.
+
+        Raises:
+            ModelError: a name is not of this layout, or two become one.
+        """
+        renamed, strange = {}, []
+        for name, tensor in tensors.items():
+            ours = self.rename(name)
+            if ours is not None:
+                renamed[ours] = tensor
+            elif not self._unused(name):
+                strange.append(name)
+        if strange or not renamed:
+            raise ModelError(
+                f"Expected the tensors of {self.title}; {len(strange)} of {len(tensors)} are none of its "
+                f"({', '.join(strange[:3])}). Choose the model that this file was made for."
+            )
+        if len(renamed) + len(self.dropped(tensors)) != len(tensors):
+            raise ModelError(f"Two tensors of this file are the same one of {self.title}; it is damaged.")
+        return renamed
+
+    def rename(self, name: str) -> str | None:
+        """Our name for a published one, None when it has no place here."""
+        for pattern, ours in self.rules:
+            if found := re.fullmatch(pattern, name):
+                return found.expand(ours)
+        return None
+
+    def dropped(self, names: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Those of the published names that are left out, in their order."""
+        return tuple(name for name in names if self.rename(name) is None and self._unused(name))
+
+    def _unused(self, name: str) -> bool:
+        return any(re.fullmatch(pattern, name) for pattern in self.unused)
+
+
+# SAM's own decoder calls the two layers of its MLPs lin1 and lin2, SAM2's layers.0 and layers.1.
+_MLP = r"mask_decoder\.(transformer\.layers\.\d+\.mlp)"
+_PROMPTS: Rules = (
+    (r"prompt_encoder\.(.+)", r"sam_prompt_encoder.\1"),
+    (_MLP + r"\.lin1\.(weight|bias)", r"sam_mask_decoder.\1.layers.0.\2"),
+    (_MLP + r"\.lin2\.(weight|bias)", r"sam_mask_decoder.\1.layers.1.\2"),
+    (r"mask_decoder\.(.+)", r"sam_mask_decoder.\1"),
+)
+# Normalisation constants that some releases save; ours are in the registry.
+_PIXELS = (r"pixel_(mean|std)",)
+
+SAM2 = Layout(
+    "SAM2.1",
+    (
+        (r"(image_encoder|sam_prompt_encoder|sam_mask_decoder)\.(.+)", r"\1.\2"),
+        (r"no_mem_embed", "no_mem_embed"),
+    ),
+    # The video memory.
+    (
+        r"(memory_attention|memory_encoder|mask_downsample|obj_ptr_proj|obj_ptr_tpos_proj)\..+",
+        r"maskmem_tpos_enc|no_mem_pos_enc|no_obj_ptr|no_obj_embed_spatial",
+    ),
+)
+
+_VIT: Rules = (
+    (r"image_encoder\.(pos_embed|(?:patch_embed|neck)\..+)", r"image_encoder.\1"),
+    (r"image_encoder\.(blocks\.\d+\.(?:norm1|norm2|attn)\..+)", r"image_encoder.\1"),
+    (r"image_encoder\.(blocks\.\d+\.mlp)\.lin([12])\.(weight|bias)", r"image_encoder.\1.fc\2.\3"),
+)
+SAM_VIT = Layout("SAM ViT-B", (*_VIT, *_PROMPTS), _PIXELS)
