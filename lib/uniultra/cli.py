@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from uniultra import __version__
+from uniultra import __version__, cli_weights
 from uniultra.errors import PromptError, RequestError, UniUltraError
 
 
@@ -76,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", type=Path)
     train.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     train.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the result")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting of the recipe, for example optimizer.rate=1e-4 (repeatable)",
+    )
+    train.add_argument("--workers", type=int, metavar="N", help="processes that draw batches ahead")
     train.set_defaults(run=_train)
 
     export = commands.add_parser("export", help="write a model as files that run without this library")
@@ -108,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     for runner in (one, check, train, serve, demo):
         runner.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
 
+    cli_weights.add_parser(commands)
     commands.add_parser("doctor", help="say what is wrong and how to fix it").set_defaults(run=_doctor)
     return parser
 
@@ -207,12 +217,15 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from uniultra.learn.train import Recipe, Trainer
+    from uniultra.learn.recipe import Recipe
+    from uniultra.learn.train import Trainer
     from uniultra.predict.device import choose_device
 
-    recipe = Recipe.read(options.recipe)
-    result = Trainer(recipe, options.data, options.output, str(choose_device(options.device))).run()
-    print(f"weights: {result.name} in the output folder; try them with UNIULTRA_WEIGHTS set to it")
+    recipe = Recipe.read(options.recipe, options.set)
+    device = str(choose_device(options.device))
+    result = Trainer(recipe, options.data, options.output, device, options.workers).run()
+    if os.environ.get("RANK", "0") == "0":
+        print(f"weights: {result.name} in the output folder; try them with UNIULTRA_WEIGHTS set to it")
 
 
 def _export(options: argparse.Namespace) -> None:

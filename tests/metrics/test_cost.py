@@ -25,6 +25,13 @@ def test_hiera_costs_what_the_analysis_of_sam2_says(size, side, encode, decode):
     assert found.gmac_decode == pytest.approx(decode, abs=0.006)
 
 
+@pytest.mark.parametrize(
+    "name, encode", [("samus", 162.7), ("sam_med2d", 45.8), ("mobile_sam", 38.8), ("sam2_tinyvit", 3.04)]
+)
+def test_the_other_encoders_cost_what_their_analyses_say(name, encode):
+    assert count_work(on_meta(lambda: build(name)), "point").gmac_encode == pytest.approx(encode, rel=0.003)
+
+
 def test_the_mini_encoder_costs_0_38_beside_the_decoders_projections():
     found = count_work(on_meta(lambda: build("uniultra_mini")))
     projections = (64 * 64 * 256 * 32 + 32 * 32 * 256 * 64) / 1e9  # conv_s0 and conv_s1

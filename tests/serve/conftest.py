@@ -82,7 +82,7 @@ def client(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iter
     folder = tmp_path_factory.mktemp("served")
     patch = pytest.MonkeyPatch()
     patch.setattr("uniultra.serve.app.Predictor", WaitingPredictor)
-    patch.setattr("uniultra.serve.infer.PromptInferTask.is_valid", lambda self: True)
+    patch.setattr("uniultra.serve.infer.ModelTask.is_valid", lambda self: True)
     patch.setenv("HOME", str(folder))
     for key, value in {
         "MONAI_LABEL_APP_DIR": str(project_root / "apps" / "uniultra"),

@@ -10,7 +10,7 @@ from uniultra.errors import PromptError
 from uniultra.images.types import AxisKind, Geometry, Plane, UltrasoundImage
 from uniultra.predict import Prediction
 from uniultra.prompts import Box, Point, PromptSet
-from uniultra.serve import wire
+from uniultra.serve import answers, wire
 from uniultra.serve.packing import pack_mask
 from uniultra.serve.refusals import TooLargeError
 
@@ -213,7 +213,7 @@ def prediction(mask: np.ndarray) -> Prediction:
 def test_the_packed_answer() -> None:
     mask = np.zeros((ROWS, COLUMNS), bool)
     mask[3:5, 6:8] = True
-    answer = wire.packed_answer([prediction(mask)], Plane("k", 4), several=False)
+    answer = answers.packed_answer([prediction(mask)], Plane("k", 4), several=False)
     assert answer == {
         **pack_mask(mask),
         "score": 0.8765,
@@ -228,6 +228,6 @@ def test_the_packed_answer() -> None:
 
 def test_the_packed_answer_for_objects() -> None:
     empty, full = np.zeros((ROWS, COLUMNS), bool), np.ones((ROWS, COLUMNS), bool)
-    answer = wire.packed_answer([prediction(empty), prediction(full)], Plane("i", 2), several=True)
+    answer = answers.packed_answer([prediction(empty), prediction(full)], Plane("i", 2), several=True)
     assert [o["bbox"] for o in answer["objects"]] == [None, [0, 0, COLUMNS - 1, ROWS - 1]]
     assert answer["frame"] is None and "mask" not in answer

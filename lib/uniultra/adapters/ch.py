@@ -102,6 +102,10 @@ class CHAdapters(nn.Module):
         for i, block in enumerate(blocks):
             block.mlp.register_forward_hook(partial(self._add, i))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a network in training must not take along what its last forward computed.
+        return self.__dict__ | {"_pyramid": []}
+
     def _start(self, _block: nn.Module, inputs: tuple[Tensor]) -> None:
         edge = F.gelu(self.edge_stem(inputs[0].permute(0, 3, 1, 2)))
         self._pyramid = [edge]
@@ -110,8 +114,8 @@ class CHAdapters(nn.Module):
 
     def _add(self, index: int, _mlp: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         correction = self.layers[index](inputs[0], self._pyramid[self._stage_of[index]])
-        if index == len(self.layers) - 1:
-            self._pyramid = []
+        if index == len(self.layers) - 1 and not torch.is_grad_enabled():
+            self._pyramid = []  # kept in training: gradient checkpointing runs blocks again, backwards
         return output + self.config.scale * correction
 
 

@@ -7,7 +7,7 @@ of a batch therefore gets exactly what it would have got within the whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,11 +52,15 @@ class Batch:
     picture: Tensor
     numbers: tuple[int, ...]
     prompts: tuple[PromptSet, ...] = ()
-    share: float = field(default=1.0)
+    share: float = 1.0
 
     def rng(self, n: int, turn: int) -> np.random.Generator:
         """Random numbers of the n-th target's prompt of `turn`, the same in whichever process it is."""
         return np.random.default_rng([*self.key, self.numbers[n], turn])
+
+    def shared(self, share: float) -> Batch:
+        """The same with another factor on its loss."""
+        return replace(self, share=share)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same with its tensors on `device`."""

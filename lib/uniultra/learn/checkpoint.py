@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -51,16 +50,6 @@ def moving(network: nn.Module) -> dict[str, Tensor]:
     trained = {name for name, p in network.named_parameters() if p.requires_grad}
     fixed = {name for name, _ in network.named_parameters()} - trained
     return {name: value for name, value in network.state_dict().items() if name not in fixed}
-
-
-def fingerprint(network: nn.Module) -> str:
-    """SHA-256 of the frozen parameters."""
-    digest = hashlib.sha256()
-    for name, parameter in sorted(network.named_parameters()):
-        if not parameter.requires_grad:
-            digest.update(name.encode())
-            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 @torch.no_grad()

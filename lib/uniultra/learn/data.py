@@ -22,7 +22,6 @@ from uniultra.learn.synthetic import scene
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.simulate import components
 
-
 SMALLEST = 12  # pixels of a component that is a target
 
 

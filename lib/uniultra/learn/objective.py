@@ -17,7 +17,8 @@ from torch.utils.checkpoint import checkpoint
 
 from uniultra.errors import ModelError
 from uniultra.learn.batches import Batch, protocol_of
-from uniultra.learn.losses import click_loss, mask_loss
+from uniultra.learn.losses import click_loss
+from uniultra.learn.losses_published import LOSSES, Loss
 from uniultra.learn.recipe import Recipe
 from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
@@ -146,19 +147,15 @@ def _distill(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objec
     return made
 
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
-
-
 def loss_of(name: str) -> Loss:
-    """The loss called `name`: `f(logits, iou, truth, weight, progress)`, a weighted mean over targets.
+    """The loss called `name`.
 
     Raises:
         ModelError: there is none of that name.
     """
-    known: dict[str, Loss] = {"mask": lambda *given: mask_loss(*given[:4])}
-    if name not in known:
-        raise ModelError(f"Unknown loss; expected one of {', '.join(known)}.")
-    return known[name]
+    if name not in LOSSES:
+        raise ModelError(f"Unknown loss; expected one of {', '.join(LOSSES)}.")
+    return LOSSES[name]
 
 
 OBJECTIVES: dict[str, Callable[[PromptNetwork, ModelEntry, Recipe], Objective]] = {

@@ -1,6 +1,6 @@
 """One training over several processes: what torchrun's environment says, and what they agree on.
 
-    torchrun --nproc-per-node 4 -m uniultra.cli train RECIPE --data DIR --output DIR
+torchrun --nproc-per-node 4 -m uniultra.cli train RECIPE --data DIR --output DIR
 """
 
 from __future__ import annotations

@@ -33,11 +33,11 @@ class OptimizerSettings(_Settings):
     """
 
     name: Literal["adam", "adamw"] = "adamw"
-    rate: float = Field(1e-4, gt=0)
-    decay: float = Field(0.0, ge=0)
-    warmup: int = Field(0, ge=0)
+    rate: Annotated[float, Field(gt=0)] = 1e-4
+    decay: float = Field(default=0.0, ge=0)
+    warmup: int = Field(default=0, ge=0)
     schedule: Literal["constant", "linear", "cosine", "exponential"] = "constant"
-    tail: float = Field(1.0, gt=0, le=1)
+    tail: float = Field(default=1.0, gt=0, le=1)
     floor: Share = 0.02
 
     def rate_at(self, step: int, steps: int) -> float:
@@ -60,7 +60,10 @@ class Recipe(_Settings):
     Attributes:
         model: name in the registry.
         adapter: settings of its adapter that differ from the kind's defaults.
-        start: weights to start from, a model's name or a .safetensors file; None starts at random.
+        start: weights to start from, a model's name, a .safetensors file or a bundle's folder; None
+            starts at random.
+        drawn_prompts: give a network made for official weights our dense path, prompts drawn into it.
+            One that starts at random would learn to ignore prompts that are tokens only.
         trains: `method` what the model's entry says, `adapter` what its kind of adapter says, `decoder`
             the prompt encoder and mask decoder, `all`, or fragments of parameter names.
         datasets: share of each labelled set among the real pictures.
@@ -99,6 +102,7 @@ class Recipe(_Settings):
     model: str
     adapter: dict[str, Any] | None = None
     start: str | None = None
+    drawn_prompts: bool = False
     trains: Literal["method", "adapter", "decoder", "all"] | tuple[str, ...] = "method"
     datasets: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     splits: dict[Literal["train", "val"], str] = {"train": "train", "val": "val"}
@@ -145,7 +149,9 @@ class Recipe(_Settings):
         if self.patience is not None and self.validate_every is None:
             raise ValueError("patience counts validations; give validate_every")
         if self.target == "whole" and (self.pseudo or self.synthetic):
-            raise ValueError("scenes and pseudo-objects have no whole; set pseudo to false and synthetic to 0")
+            raise ValueError(
+                "scenes and pseudo-objects have no whole; set pseudo to false and synthetic to 0"
+            )
         if self.objective == "auto" and self.target != "whole":
             raise ValueError("a network without prompts learns whole masks; set target to whole")
         return self

@@ -1,4 +1,4 @@
-"""Which pictures a recipe trains on, validates on and leaves for measuring; never one patient in two parts."""
+"""Which pictures a recipe trains on, validates on and keeps for measuring; no patient in two parts."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def divide(recipe: Recipe, data: Path) -> Division:
                 "pictures to keep for measuring, or take the set out."
             )
         rest = manifest(data, [name], ["test"])
-        groups = _shuffled(sorted({row.group for row in rest}), recipe.split_seed, name)
+        groups = _shuffled(sorted({_group(row) for row in rest}), recipe.split_seed, name)
         kept = max(1, round(recipe.holdout * len(groups)))
         checks = max(1, round(VALIDATES * (len(groups) - kept)))
         if len(groups) < kept + checks + 1:
             raise ModelError(f"The set {name} has too few patients ({len(groups)}) to divide; take it out.")
         part = {group: n for n, group in enumerate(groups)}
-        measured += [row for row in rest if part[row.group] < kept]
-        val += [row for row in rest if kept <= part[row.group] < kept + checks]
-        train += [row for row in rest if part[row.group] >= kept + checks]
+        measured += [row for row in rest if part[_group(row)] < kept]
+        val += [row for row in rest if kept <= part[_group(row)] < kept + checks]
+        train += [row for row in rest if part[_group(row)] >= kept + checks]
     return Division(train, val, measured)
 
 
@@ -66,6 +66,10 @@ def _rows(data: Path, name: str, split: str) -> list[Row]:
         if not (data / "manifest.csv").is_file():
             raise
         return []
+
+
+def _group(row: Row) -> str:
+    return row.group or row.id
 
 
 def _shuffled(groups: list[str], seed: int, name: str) -> list[str]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from uniultra.adapters import bundle
 from uniultra.adapters.registry import DECODER, kind, matches
+from uniultra.adapters.settings import from_json
 from uniultra.errors import ModelError
 from uniultra.learn.recipe import Recipe
 from uniultra.models import weights
 from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, build, entry
+from uniultra.prompts.raster import CHANNELS
 
 
 def starting_network(recipe: Recipe) -> PromptNetwork:
@@ -29,9 +33,12 @@ def starting_network(recipe: Recipe) -> PromptNetwork:
     found = entry(recipe.model)
     torch.manual_seed(recipe.seed)
     network = build(recipe.model, recipe.image_size, adapter_config(found, recipe))
+    if recipe.drawn_prompts:
+        draw_prompts(network)
     if recipe.start is not None:
-        _load(network, _tensors(recipe.start), found)
-    fragments = trained_fragments(found, recipe)
+        _load(network, _tensors(recipe.start, recipe), found)
+    # A generator may also train its base's encoder, at a rate of its own.
+    fragments = (*trained_fragments(found, recipe), *getattr(network, "rates", {}))
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(matches(name, fragments))
     if not any(p.requires_grad for p in network.parameters()):
@@ -49,13 +56,8 @@ def adapter_config(found: ModelEntry, recipe: Recipe) -> Any:
         return None
     if found.adapter is None:
         raise ModelError(f"The model {found.name} has no adapter; take `adapter` out of the recipe.")
-    config = kind(found.adapter).config
-    known = {field.name for field in fields(config)}
-    if set(recipe.adapter) - known:
-        unknown = ", ".join(sorted(set(recipe.adapter) - known))
-        raise ModelError(f"The adapter knows {', '.join(sorted(known))}; got {unknown}.")
-    own = {} if found.config is None else {name: getattr(found.config, name) for name in known}
-    return config(**(own | recipe.adapter))
+    own = found.config or kind(found.adapter).config()
+    return from_json(found.adapter, json.dumps(asdict(own) | recipe.adapter))
 
 
 def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:
@@ -73,13 +75,23 @@ def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:
     return {"method": found.trained, "decoder": DECODER, "all": ("",)}[recipe.trains]
 
 
-def _tensors(start: str) -> dict[str, Tensor]:
+def draw_prompts(network: PromptNetwork) -> None:
+    """Give a network that takes previous logits our dense path, prompts drawn in CHANNELS channels."""
+    holder = getattr(network, "base", network)
+    if network.map_channels != CHANNELS:
+        holder.sam_prompt_encoder.mask_downscaling[0] = nn.Conv2d(CHANNELS, 4, 2, stride=2)
+        holder.map_channels = network.map_channels = CHANNELS
+
+
+def _tensors(start: str, recipe: Recipe) -> dict[str, Tensor]:
     path = Path(start)
     if path.suffix == weights.SUFFIX:
         if not path.is_file():
             raise ModelError("There is no such file to start from; see `start` in the recipe.")
         return weights.read(path)
-    return dict(weights.load(start)[0].state_dict())
+    if path.is_dir():
+        return dict(bundle.assemble(path, recipe.image_size)[0].state_dict())
+    return dict(weights.load(start, recipe.image_size)[0].state_dict())
 
 
 def _load(network: PromptNetwork, tensors: dict[str, Tensor], found: ModelEntry) -> None:

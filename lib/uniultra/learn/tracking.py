@@ -1,4 +1,4 @@
-"""Curves of a training: a line in log.jsonl always, TensorBoard or MLflow through MONAI's handlers on request.
+"""Curves of a training: lines in log.jsonl, and TensorBoard or MLflow through MONAI's handlers.
 
 Both write into the output folder. Nothing is sent anywhere, unless MLFLOW_TRACKING_URI says so.
 """
@@ -21,6 +21,10 @@ def note(folder: Path, line: dict[str, Any]) -> None:
         stream.write(json.dumps(line | {"time": round(time.time())}) + "\n")
 
 
+def nothing() -> None:
+    """Write nothing."""
+
+
 def attach(engine: Any, recipe: Recipe, folder: Path, step: int, every: int) -> Callable[[], None]:
     """Let MONAI's handler write the engine's output every so many steps.
 
@@ -38,7 +42,7 @@ def attach(engine: Any, recipe: Recipe, folder: Path, step: int, every: int) -> 
         ModelError: the tracker is not installed.
     """
     if recipe.track == "none":
-        return lambda: None
+        return nothing
     common = {
         "epoch_log": False,
         "output_transform": lambda output: {name: float(value) for name, value in output.items()},

@@ -1,42 +1,24 @@
-"""The training loop of every system: resumable after a kill, alone or over several processes."""
+"""The training of every system: resumable after a kill, alone or over several processes."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
-from ignite.handlers import EarlyStopping
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from uniultra.errors import ModelError
-from uniultra.learn import checkpoint, tracking
-from uniultra.learn.batches import Batch, Batches, validation
 from uniultra.learn.data import Preparation, Sample, pool
-from uniultra.learn.objective import Objective, objective, recompute_blocks
-from uniultra.learn.parallel import World, joined
+from uniultra.learn.loop import Loop
+from uniultra.learn.objective import objective, recompute_blocks
+from uniultra.learn.outcome import result_path, write_result, write_split
+from uniultra.learn.parallel import joined
 from uniultra.learn.recipe import Recipe
-from uniultra.learn.results import write_result
-from uniultra.learn.splits import divide
+from uniultra.learn.splits import Division, divide
 from uniultra.learn.start import starting_network
 from uniultra.models.registry import entry
-
-log = logging.getLogger(__name__)
-NOTE_EVERY = 10  # steps between entries of the curves
-# Settings that make another network or another run of it; the others may change when a run goes on.
-FIXED = ("model", "adapter", "start", "trains", "objective", "image_size", "average", "seed", "batch")
 
 
 class Trainer:
@@ -47,7 +29,10 @@ class Trainer:
         data: folder with manifest.csv.
         output: folder for checkpoints, curves and the result.
         device: `cpu` or `cuda[:N]`; under torchrun each process takes its own GPU.
-        workers: processes that prepare pictures and batches ahead; None chooses by the device.
+        workers: processes that draw batches ahead; None chooses by the device. They change no result.
+
+    Raises:
+        ModelError: unknown model.
     """
 
     def __init__(
@@ -56,9 +41,9 @@ class Trainer:
         self.recipe, self.data, self.output = recipe, data, output
         self.entry = entry(recipe.model)
         self.device = torch.device(device)
-        spare = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        self.preparing = workers or spare
-        self.loading = (min(12, spare - 1) if self.device.type == "cuda" else 0) if workers is None else workers
+        self.processors = max(1, _processors() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        ahead = min(12, self.processors - 1) if self.device.type == "cuda" else 0
+        self.workers = ahead if workers is None else workers
 
     def run(self) -> Path:
         """Train to the end of the recipe and return the result: a .safetensors file or a bundle's folder.
@@ -67,22 +52,60 @@ class Trainer:
             ModelError: the recipe does not fit the model, the checkpoint is of another run, or the loss
                 is no longer a number.
             ImageError: the data folder has no manifest, or nothing of a set.
-            KeyboardInterrupt, SystemExit: it was told to stop; a checkpoint was written.
+            KeyboardInterrupt, SystemExit: the process was told to stop; a checkpoint was written.
         """
         self.output.mkdir(parents=True, exist_ok=True)
-        parts = divide(self.recipe, self.data)
-        size = self.recipe.image_size or self.entry.image_size
-        how = Preparation(
-            size,
-            self.entry.fit,
-            whole=self.recipe.target == "whole",
-            pseudo=self.recipe.pseudo,
-            seed=self.recipe.seed,
-        )
+        division = divide(self.recipe, self.data)
         # Before the network, because this forks and a GPU in use does not survive a fork.
-        samples = pool([*parts.train, *parts.val], self.recipe.scenes, how, workers=self.preparing)
-        count, checks = len(parts.train), len(parts.val)
-        train, val = samples[:count] + samples[count + checks :], samples[count : count + checks]
+        train, val = self._samples(division)
         with joined(self.device) as world, _deterministic(self.recipe.deterministic, world.device):
-            run = _Run(self, world, train, val)
-            return run.go(parts)
+            network = starting_network(self.recipe).to(world.device)
+            if self.recipe.checkpointing:
+                recompute_blocks(network)
+            goal = objective(network, self.entry, self.recipe).to(world.device)
+            if world.first:
+                write_split(self.output, division)
+            done = Loop(goal, self.recipe, world, self.output, val).run(train, self.workers)
+            if world.first:
+                write_result(self.output, network, self.entry, self.recipe, done)
+            return result_path(self.output, self.entry, self.recipe)
+
+    def _samples(self, division: Division) -> tuple[list[Sample], list[Sample]]:
+        """Prepared pictures for training, generated ones included, and for validation."""
+        recipe = self.recipe
+        how = Preparation(
+            recipe.image_size or self.entry.image_size,
+            self.entry.fit,
+            whole=recipe.target == "whole",
+            pseudo=recipe.pseudo,
+            seed=recipe.seed,
+        )
+        scenes = recipe.scenes if recipe.drawn else 0
+        train = pool(division.train, scenes, how, workers=self.processors)
+        if recipe.validate_every is None or not division.val or os.environ.get("RANK", "0") != "0":
+            return train, []
+        return train, pool(division.val, 0, replace(how, pseudo=False), workers=self.processors)
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _deterministic(wanted: bool, device: torch.device) -> Iterator[None]:
+    """Only algorithms that give the same bits each time; on a GPU those without one warn."""
+    if not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]

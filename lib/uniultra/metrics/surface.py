@@ -96,5 +96,5 @@ def _compare(
     # MONAI answers these with NaN or infinity, by metric.
     if not predicted.any() or not truth.any():
         return lone if predicted.any() or truth.any() else agree
-    pair = [torch.from_numpy(mask)[None, None] for mask in (predicted, truth)]
+    pair = [torch.from_numpy(mask.copy())[None, None] for mask in (predicted, truth)]
     return float(compute(*pair, include_background=True, spacing=spacing))

@@ -21,6 +21,7 @@ _TENSORS = {
     "torch._utils _rebuild_parameter",
     *(f"torch {kind}Storage" for kind in _STORAGES),
 }
+_OTHER_WAYS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"}
 # Whatever a damaged or hostile program makes the restricted loader raise.
 _FAILURES = (
     pickle.UnpicklingError,
@@ -72,15 +73,16 @@ def read_archive(path: Path, size: int) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             program = _program(archive, size)
-        wanted = {str(arg) for opcode, arg, _ in pickletools.genops(program) if opcode.name == "GLOBAL"}
+        wanted = _asked_for(program)
     except (zipfile.BadZipFile, NotImplementedError, *_FAILURES) as error:
         raise ModelError(_DAMAGED) from error
     strange = sorted(wanted - _TENSORS - _STAND_INS.keys())
     if strange:
         named = ascii(strange[0].replace(" ", "."))[:80]
         raise ModelError(
-            f"Expected a checkpoint of tensors only; this one asks for {named}, which could run code. "
-            "It was not opened, and there is no switch to open it. Ask its source for a .safetensors file."
+            f"Expected a checkpoint of tensors only; this one also asks for {named}, and what is no tensor "
+            "could run code. It was not opened, and there is no switch to open it. Ask its source for a "
+            ".safetensors file."
         )
     try:
         return _load(path)
@@ -91,6 +93,14 @@ def read_archive(path: Path, size: int) -> Any:
 _DAMAGED = (
     "The checkpoint is damaged, cut off, or not of tensors only. Fetch it again and compare its SHA-256."
 )
+
+
+def _asked_for(program: bytes) -> set[str]:
+    """What a pickle names outside itself, read without running it."""
+    steps = [(opcode.name, arg) for opcode, arg, _ in pickletools.genops(program)]
+    named = {str(arg) for name, arg in steps if name == "GLOBAL"}
+    # PyTorch writes none of these other ways to name something.
+    return named | {name for name, _ in steps if name in _OTHER_WAYS}
 
 
 def _program(archive: zipfile.ZipFile, size: int) -> bytes:
@@ -119,7 +129,10 @@ def _load(path: Path) -> Any:
     allowed = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals(
-        [(stand_in, name.replace("__builtin__", "builtins").replace(" ", ".")) for name, stand_in in _STAND_INS.items()]
+        [
+            (stand_in, name.replace("__builtin__", "builtins").replace(" ", "."))
+            for name, stand_in in _STAND_INS.items()
+        ]
     )
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -79,7 +79,9 @@ def _kind(start: bytes) -> str:
 def _unwrap(found: Any, depth: int = 3) -> Mapping[str, Any]:
     """The dictionary of tensors in `found`."""
     if not isinstance(found, dict) or not found:
-        raise ModelError("Expected a checkpoint that is a dictionary of tensors; this one holds another object.")
+        raise ModelError(
+            "Expected a checkpoint that is a dictionary of tensors; this one holds another object."
+        )
     if not any(isinstance(value, Tensor) for value in found.values()):
         for key in WRAPPERS:
             if depth and isinstance(found.get(key), dict):
@@ -89,11 +91,15 @@ def _unwrap(found: Any, depth: int = 3) -> Mapping[str, Any]:
 
 def _checked(found: Mapping[str, Any]) -> dict[str, Tensor]:
     if len(found) > MAX_TENSORS:
-        raise ModelError(f"Expected at most {MAX_TENSORS} tensors in a checkpoint; this one has {len(found)}.")
+        raise ModelError(
+            f"Expected at most {MAX_TENSORS} tensors in a checkpoint; this one has {len(found)}."
+        )
     total = 0
     for name, tensor in found.items():
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not _plain(name):
-            raise ModelError("A name in the checkpoint is not a plain text; it is damaged or not a network's.")
+            raise ModelError(
+                "A name in the checkpoint is not a plain text; it is damaged or not a network's."
+            )
         total += _check_tensor(name, tensor)
         if total > MAX_BYTES:
             raise ModelError(f"Expected tensors of at most {MAX_BYTES >> 30} GiB in all; there is more.")
@@ -120,7 +126,9 @@ def _check_tensor(name: str, tensor: Any) -> int:
     size = tensor.numel() * tensor.element_size()
     # A view with stride 0 claims any size: not even looked at.
     if size > tensor.untyped_storage().nbytes():
-        raise ModelError(f"Tensor {name} claims more numbers than the checkpoint holds; it is not a network's.")
+        raise ModelError(
+            f"Tensor {name} claims more numbers than the checkpoint holds; it is not a network's."
+        )
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise ModelError(f"Tensor {name} has numbers that are not finite: the checkpoint is damaged.")
     return size

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from uniultra.adapters.registry import kind, matches
-from uniultra.models.registry import build, entry
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import ModelEntry, build, entry
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,21 @@ class Counts:
 
 
 def count(name: str) -> Counts:
-    """The counts of model `name`."""
-    with _OnMeta():
-        network = build(name)
-    sizes = {key: p.numel() for key, p in network.named_parameters()}
+    """The counts of model `name`, without allocating it."""
     found = entry(name)
+    return count_network(on_meta(name), found, found.trained)
+
+
+def on_meta(name: str, image_size: int | None = None, config: Any = None) -> PromptNetwork:
+    """The network called `name` on the meta device: shapes without numbers."""
+    with _OnMeta():
+        return build(name, image_size, config)
+
+
+def count_network(network: nn.Module, found: ModelEntry, trained: tuple[str, ...]) -> Counts:
+    """The counts of a built network of entry `found`; `trained` are fragments of names that train."""
     part = f".{kind(found.adapter).part}." if found.adapter else None
+    sizes = {key: p.numel() for key, p in network.named_parameters()}
 
     def total(wanted: Callable[[str], bool]) -> int:
         return sum(n for key, n in sizes.items() if wanted(key))
@@ -38,8 +49,14 @@ def count(name: str) -> Counts:
         parameters_total=sum(sizes.values()),
         parameters_encoder=total(lambda key: ".image_encoder." in f".{key}"),
         parameters_adapter=total(lambda key: part is not None and part in f".{key}"),
-        parameters_trained=total(lambda key: matches(key, found.trained)),
+        parameters_trained=total(lambda key: matches(key, trained)),
     )
+
+
+def sizes_of(make: Callable[[], nn.Module]) -> dict[str, int]:
+    """Names and sizes of the parameters of the network that `make` builds, without allocating it."""
+    with _OnMeta():
+        return {name: p.numel() for name, p in make().named_parameters()}
 
 
 class _OnMeta(TorchFunctionMode):

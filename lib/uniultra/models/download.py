@@ -14,7 +14,6 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
@@ -78,7 +77,7 @@ class _Redirects(HTTPRedirectHandler):
     max_redirections = 5
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> Request | None:
         check_address(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -106,8 +105,8 @@ def download(
         if found != sha256:
             partial.discard()
             raise ModelError(
-                f"The file has another SHA-256 than expected ({found[:12]}… instead of {sha256[:12]}…): it was "
-                "damaged on its way or replaced by its publisher. It was deleted; try again later."
+                f"The file has another SHA-256 than expected ({found[:12]}… instead of {sha256[:12]}…): "
+                "it was damaged on its way or replaced by its publisher. It was deleted; try again later."
             )
         partial.finish()
 
@@ -145,8 +144,8 @@ def _attempt(
     except (URLError, OSError, http.client.HTTPException) as error:
         if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
             raise ModelError(
-                "The server's certificate is not valid, so that it may be somebody else. Nothing was fetched; "
-                "check this machine's clock and certificates."
+                "The server's certificate is not valid, so that it may be somebody else. Nothing was "
+                "fetched; check this machine's clock and certificates."
             ) from error
         raise _Cut("no connection" if isinstance(error, URLError) else "the connection broke") from error
 
@@ -155,7 +154,10 @@ def _begin(response: Any, partial: Partial, limits: Limits) -> int | None:
     """Bring `partial` in step with the answer; the size of the whole file, if the server says it."""
     length = response.headers.get("Content-Length")
     total = int(length) if length and length.isascii() and length.isdigit() else None
-    if response.headers.get("Content-Encoding", "identity") != "identity" or response.status not in (200, 206):
+    if response.headers.get("Content-Encoding", "identity") != "identity" or response.status not in (
+        200,
+        206,
+    ):
         raise ModelError(f"The server answered in a way that is no file (status {response.status}).")
     if response.status == 206:
         first, _, total = _content_range(response.headers.get("Content-Range", ""))
@@ -171,8 +173,8 @@ def _begin(response: Any, partial: Partial, limits: Limits) -> int | None:
         needed = 2 * total - partial.done
         if shutil.disk_usage(partial.folder).free < needed:
             raise ModelError(
-                f"Expected {needed >> 20} MiB of free space for the download and its converted copy; there is "
-                "less. Make room, or set UNIULTRA_WEIGHTS to a folder on another disk."
+                f"Expected {needed >> 20} MiB of free space for the download and its converted copy; there "
+                "is less. Make room, or set UNIULTRA_WEIGHTS to a folder on another disk."
             )
     return total
 
@@ -227,8 +229,8 @@ def _refused(error: HTTPError, partial: Partial) -> None:
         raise _Cut("the file has changed")
     if error.code in PERMANENT or error.code < 400:
         raise ModelError(
-            f"The server does not give the file out (status {error.code}). Fetch it with a browser from where its "
-            "publisher says and use `uniultra weights add`."
+            f"The server does not give the file out (status {error.code}). Fetch it with a browser from "
+            "where its publisher says and use `uniultra weights add`."
         )
     wait = error.headers.get("Retry-After", "")
     raise _Cut(f"status {error.code}", float(wait) if wait.isascii() and wait.isdigit() else None)

@@ -55,7 +55,7 @@ def _expected(entry: ModelEntry, given: str | None) -> str:
     expected = entry.url_sha256 or given
     if expected is None:
         raise ModelError(
-            f"No checksum of the official file of {entry.name!r} could be confirmed. Take it from a source you "
-            "trust and give it with --sha256."
+            f"No checksum of the official file of {entry.name!r} could be confirmed. Take it from a source "
+            "you trust and give it with --sha256."
         )
     return expected

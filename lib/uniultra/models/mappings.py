@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -29,11 +30,13 @@ class Layout:
         rules: pairs of a pattern for the whole published name and our name for it; the first that fits
             counts.
         unused: patterns of published names that are left out.
+        settings: of the adapter that these weights were trained with, where they are not the defaults.
     """
 
     title: str
     rules: Rules
     unused: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors by our names.
@@ -102,3 +105,98 @@ _VIT: Rules = (
     (r"image_encoder\.(blocks\.\d+\.mlp)\.lin([12])\.(weight|bias)", r"image_encoder.\1.fc\2.\3"),
 )
 SAM_VIT = Layout("SAM ViT-B", (*_VIT, *_PROMPTS), _PIXELS)
+
+_WB = r"(weight|bias)"
+SAM_MED2D = Layout(
+    "SAM-Med2D",
+    (
+        *_VIT,
+        (r"image_encoder\.blocks\.(\d+)\.Adapter\.(.+)", r"image_encoder.med2d.layers.\1.\2"),
+        *_PROMPTS,
+    ),
+    _PIXELS,
+)
+
+# SAMUS's extra modules stand in the global blocks; ours are counted from 0.
+_GLOBAL: Rules = tuple(
+    (rf"image_encoder\.blocks\.{block}\.{theirs}", rf"image_encoder.samus.{ours}")
+    for i, block in enumerate((2, 5, 8, 11))
+    for theirs, ours in (
+        (rf"MLP_Adapter\.D_fc1\.{_WB}", rf"parallel.{i}.down.\1"),
+        (rf"MLP_Adapter\.D_fc2\.{_WB}", rf"parallel.{i}.up.\1"),
+        (rf"Space_Adapter\.([qkv])\.{_WB}", rf"cross.{i}.\1.\2"),
+        (rf"Space_Adapter\.proj\.{_WB}", rf"cross.{i}.out.\1"),
+        (r"refine_Adapter\.conv\.0\.weight", rf"refine.{i}.conv.weight"),
+        (rf"refine_Adapter\.conv\.1\.{_WB}", rf"refine.{i}.norm.\1"),
+    )
+)
+# Its CNN is one convolution at full resolution (inc) and one after each of three pools (downs).
+_STEM: Rules = tuple(
+    (rf"image_encoder\.cnn_embed\.{theirs}", rf"image_encoder.samus.stem.layers.{level}.{ours}")
+    for level, (conv, norm) in enumerate(
+        (
+            (r"inc\.conv\.0", r"inc\.conv\.1"),
+            *((rf"downs\.{i}\.maxpool_conv\.1", rf"downs\.{i}\.maxpool_conv\.2") for i in range(3)),
+        )
+    )
+    for theirs, ours in ((rf"{conv}\.weight", "conv.weight"), (rf"{norm}\.{_WB}", r"norm.\1"))
+)
+SAMUS = Layout(
+    "SAMUS",
+    (
+        *_VIT,
+        *_GLOBAL,
+        *_STEM,
+        (rf"image_encoder\.input_Adapter\.D_fc1\.{_WB}", r"image_encoder.samus.input.down.\1"),
+        (rf"image_encoder\.input_Adapter\.D_fc2\.{_WB}", r"image_encoder.samus.input.up.\1"),
+        (
+            r"image_encoder\.post_pos_embed\.downs\.0\.maxpool_conv\.1\.weight",
+            "image_encoder.samus.position.conv.weight",
+        ),
+        (
+            rf"image_encoder\.post_pos_embed\.downs\.0\.maxpool_conv\.2\.{_WB}",
+            r"image_encoder.samus.position.norm.\1",
+        ),
+        *_PROMPTS,
+    ),
+    _PIXELS,
+    # The published forward, see `uniultra.adapters.samus`.
+    {"start": "paper"},
+)
+
+# MobileSAM keeps a convolution with its batch norm as `c` and `bn`, and puts each downsampling at the end
+# of a stage where timm puts it at the start of the next.
+_PLACES: Rules = (
+    (r"patch_embed\.seq\.0", "patch_embed.conv1"),
+    (r"patch_embed\.seq\.2", "patch_embed.conv2"),
+    *((rf"layers\.{i}\.downsample\.(conv[123])", rf"stages.{i + 1}.downsample.\1") for i in range(3)),
+    (r"layers\.(\d)\.(blocks\.\d+\.(?:conv[123]|local_conv))", r"stages.\1.\2"),
+)
+_TINY_VIT: Rules = (
+    *(
+        (rf"image_encoder\.{theirs}\.c\.weight", rf"image_encoder.{ours}.conv.weight")
+        for theirs, ours in _PLACES
+    ),
+    *(
+        (rf"image_encoder\.{theirs}\.bn\.(?P<rest>\w+)", rf"image_encoder.{ours}.bn.\g<rest>")
+        for theirs, ours in _PLACES
+    ),
+    (
+        r"image_encoder\.layers\.(\d)\.(blocks\.\d+\.(?:attn\.(?:norm|qkv|proj)|mlp\.(?:norm|fc1|fc2))\.\w+)",
+        r"image_encoder.stages.\1.\2",
+    ),
+    (
+        r"image_encoder\.layers\.(\d)\.(blocks\.\d+\.attn\.attention_biases)",
+        r"image_encoder.stages.\1.\2",
+    ),
+    (r"image_encoder\.(neck\..+)", r"image_encoder.\1"),
+)
+MOBILE_SAM = Layout(
+    "MobileSAM",
+    (*_TINY_VIT, *_PROMPTS),
+    (
+        *_PIXELS,
+        r"image_encoder\.(norm_head|head)\.(weight|bias)",  # of the classifier it was trained from
+        r"image_encoder\.layers\.\d\.blocks\.\d+\.attn\.attention_bias_idxs",  # made from the window's size
+    ),
+)

@@ -64,3 +64,14 @@ ALL = {
     "sam_b": SAM_B,
     "mobile_sam": MOBILE_SAM,
 }
+
+# Where a person must go: behind a page of Google Drive.
+BY_HAND = {
+    "samus": (
+        "SAMUS's authors keep their weights on Google Drive: https://github.com/xianlin7/SAMUS, README."
+    ),
+    "sam_med2d": (
+        "SAM-Med2D's authors keep their weights on Google Drive: https://github.com/OpenGVLab/SAM-Med2D, "
+        "README, `Checkpoint`, row SAM-Med2D (not FT-SAM, which has no adapters)."
+    ),
+}

@@ -8,6 +8,7 @@ import os
 from email.message import Message
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +32,8 @@ class Partial:
         self._note = target.with_name(f"{target.name}.part.json")
         self._lock = FileLock(target.with_name(f"{target.name}.lock"), timeout=0)
         self._validator: str | None = None
+        self._stream: IO[bytes]
+        self._digest = hashlib.sha256()
         self.folder = target.parent
         self.done = 0
 
@@ -121,7 +124,6 @@ class Partial:
         self._note.unlink(missing_ok=True)
 
     def _open(self) -> None:
-        self._digest = hashlib.sha256()
         kept = self._known_version() and self._path.is_file()
         self._stream = self._path.open("r+b" if kept else "w+b")
         while block := self._stream.read(1 << 20):

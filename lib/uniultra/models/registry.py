@@ -21,7 +21,7 @@ Tensors = dict[str, Tensor]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 # Files of this folder that register models.
-FILES = ("sam2", "uniultra")
+FILES = ("sam2", "uniultra", "samus", "lora", "lgmedseg", "autosamus")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ModelEntry:
         image_size: side of the network's square input in pixels.
         licence: of the weights.
         source: where the weights come from.
-        builder: makes a base network, weights not loaded; takes the input side.
+        builder: makes a base network, weights not loaded; takes the input side, and `map_channels` by name.
         base, adapter, config: else the name of the base, the kind of adapter in it, and its settings
             (None: the kind's defaults).
         fit: how a picture is brought to the square, the same in training and prediction.
@@ -58,7 +58,7 @@ class ModelEntry:
     image_size: int
     licence: str
     source: str
-    builder: Callable[[int], PromptNetwork] | None = field(default=None, repr=False)
+    builder: Callable[..., PromptNetwork] | None = field(default=None, repr=False)
     base: str | None = None
     adapter: str | None = None
     config: Any = None
@@ -140,29 +140,38 @@ def entry(name: str) -> ModelEntry:
     Raises:
         ModelError: no such model; the text lists those there are.
     """
-    _load()
-    model, _, task = name.partition(".")
-    if model not in _ENTRIES or (task and not _TASK.fullmatch(task)) or name.endswith("."):
+    if not is_name(name):
         raise ModelError(f"Unknown model; expected one of {', '.join(_ENTRIES)}, or NAME.TASK of one.")
+    model, _, task = name.partition(".")
     return replace(_ENTRIES[model], name=name, sha256=None) if task else _ENTRIES[model]
 
 
-def build(name: str, image_size: int | None = None, config: Any = None) -> PromptNetwork:
+def is_name(name: str) -> bool:
+    """Whether `name` is NAME or NAME.TASK of a registered model."""
+    _load()
+    model, dot, task = name.partition(".")
+    return model in _ENTRIES and (not dot or _TASK.fullmatch(task) is not None)
+
+
+def build(
+    name: str, image_size: int | None = None, config: Any = None, map_channels: int | None = None
+) -> PromptNetwork:
     """The network called `name`, freshly initialised.
 
     Args:
         name: in the registry.
         image_size: side of the input in pixels, None for the entry's own.
         config: settings of its adapter, None for the entry's own.
+        map_channels: channels of its dense prompt path, see `PromptNetwork`; None for the entry's own.
     """
     found = entry(name)
     side = found.image_size if image_size is None else image_size
     if found.builder is not None:
-        return found.builder(side)
+        return found.builder(side) if map_channels is None else found.builder(side, map_channels=map_channels)
     from uniultra.adapters.registry import kind
 
     return kind(str(found.adapter)).inject(
-        build(str(found.base), side), found.config if config is None else config
+        build(str(found.base), side, map_channels=map_channels), found.config if config is None else config
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from uniultra.models import mappings
+from uniultra.models.official import SAM2_B, SAM2_L, SAM2_S, SAM2_T
 from uniultra.models.registry import ModelEntry, register
 from uniultra.models.sam2_image import HIERA, LABELS, Sam2Image
 from uniultra.prompts.raster import CHANNELS
@@ -26,9 +28,7 @@ register(
     )
 )
 
-_FILES = {"t": "tiny", "s": "small", "b": "base_plus", "l": "large"}
-
-for _size, _file in _FILES.items():
+for _size, _file in (("t", SAM2_T), ("s", SAM2_S), ("b", SAM2_B), ("l", SAM2_L)):
     register(
         ModelEntry(
             name=f"sam2_{_size}",
@@ -39,5 +39,8 @@ for _size, _file in _FILES.items():
             licence="Apache-2.0",
             source="SAM2.1, Meta, 2024-09-29",
             dense_prompts="logits",
+            url=_file.url,
+            url_sha256=_file.sha256,
+            convert=mappings.SAM2,
         )
     )

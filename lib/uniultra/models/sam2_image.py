@@ -43,7 +43,7 @@ class Sam2Image(PromptNetwork):
     """SAM2 without its video memory: `encode` pictures once, `decode` any number of prompts on them.
 
     Args:
-        size: the Hiera trunk.
+        size: the Hiera trunk, or another encoder that gives the same three levels.
         image_size: side of the square input, a multiple of 32.
         map_channels: input channels of the dense prompt path, see `PromptNetwork`.
 
@@ -51,9 +51,10 @@ class Sam2Image(PromptNetwork):
         ModelError: a side that is no multiple of 32.
     """
 
-    def __init__(self, size: HieraSize, image_size: int, map_channels: int = 1) -> None:
+    def __init__(self, size: HieraSize | nn.Module, image_size: int, map_channels: int = 1) -> None:
         check_side(image_size)
-        super().__init__(hiera_encoder(size), image_size, image_size // STRIDE, map_channels, sam2=True)
+        encoder = hiera_encoder(size) if isinstance(size, HieraSize) else size
+        super().__init__(encoder, image_size, image_size // STRIDE, map_channels, sam2=True)
         self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, WIDTH))
 
     def encode(self, pictures: Tensor) -> Embedding:

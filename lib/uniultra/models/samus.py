@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from uniultra.models import mappings
 from uniultra.models.official import SAM_B
 from uniultra.models.registry import ModelEntry, register
 from uniultra.models.sam2_image import LABELS
@@ -23,6 +24,7 @@ register(
         dense_prompts="logits",
         url=SAM_B.url,
         url_sha256=SAM_B.sha256,
+        convert=mappings.SAM_VIT,
     )
 )
 
@@ -71,6 +73,7 @@ register(
         licence="Apache-2.0",
         source="SAM-Med2D, OpenGVLab, 2023-08; Google Drive",
         dense_prompts="logits",
+        convert=mappings.SAM_MED2D,
     )
 )
 
@@ -88,6 +91,7 @@ register(
         std=(1.0, 1.0, 1.0),
         grey=True,
         dense_prompts="logits",
+        convert=mappings.SAMUS,
     )
 )
 

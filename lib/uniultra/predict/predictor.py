@@ -14,11 +14,11 @@ from torch import Tensor
 
 from uniultra.errors import PromptError
 from uniultra.images.types import FrameSource, Picture, Plane
-from uniultra.models import weights
 from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.predict.cache import EmbeddingCache, Key
 from uniultra.predict.device import choose_device, worker
+from uniultra.predict.loaded import Loaded, load
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import Encoded, batch, encode
 from uniultra.prompts.types import Point, PromptSet
@@ -47,14 +47,6 @@ class Prediction:
     timings: dict[str, float]
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    """A network on its device, and whose embeddings it uses: a model's name and its weights' digest."""
-
-    network: PromptNetwork
-    encoder: tuple[str, str]
-
-
 class Predictor:
     """Answers prompts on any number of images for any number of users at once.
 
@@ -79,18 +71,26 @@ class Predictor:
         self.device = choose_device(device)
         self.cache = EmbeddingCache(CACHE_BYTES) if cache is None else cache
         self._loading = threading.Lock()
-        self._loaded: _Loaded | None = None
+        self._loaded: Loaded | None = None
 
     @classmethod
     def of(cls, network: PromptNetwork, model: ModelEntry, *, device: str = "auto") -> Predictor:
         """A predictor of a network in memory, for example one in training; `model` says how to feed it."""
         made = cls(model.name, device=device)
         made.entry = model
-        made._loaded = _Loaded(network.to(made.device).eval(), (model.name, "in memory"))
+        made._loaded = Loaded(network.to(made.device).eval(), (model.name, "in memory"))
         return made
 
-    def predict(self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]) -> list[Prediction]:
+    def predict(
+        self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet], *, keep: bool = True
+    ) -> list[Prediction]:
         """One mask per prompt set, all on the same plane; a model without prompts answers an empty set.
+
+        Args:
+            source: the image.
+            plane: of the image.
+            prompts: one set for each object.
+            keep: keep the embedding for the next prompt; without, nobody else's is pushed out.
 
         Raises:
             PromptError: no prompt set, an empty one, or one that lies outside the picture.
@@ -114,7 +114,7 @@ class Predictor:
 
         def work() -> tuple[NDArray[np.bool_], list[float]]:
             began = time.perf_counter()
-            embedding = self._embedding(key, loaded, source, plane, picture)
+            embedding = self._embedding(key, loaded, source, plane, picture, keep)
             encoded_at = time.perf_counter()
             logits, iou = self._decode(loaded.network, embedding, encoded)
             masks = (fit.picture(logits) > 0).cpu().numpy()
@@ -151,21 +151,26 @@ class Predictor:
             if len(self.cache):
                 return  # somebody's prompt was quicker
             blank = torch.zeros(1, 3, size, size, device=self.device)
-            middle = PromptSet(points=(Point(size / 2, size / 2),))
+            middle = PromptSet(points=(Point(size / 2, size / 2),) if self.entry.prompts else ())
             drawn = [encode(middle, Fit(size, size, size))]
             self._decode(loaded.network, loaded.network.encode(blank), drawn)
 
         worker(self.device).submit(work).result()
 
-    def _load(self) -> _Loaded:
+    def _load(self) -> Loaded:
         with self._loading:
             if self._loaded is None:
-                network, digest = weights.load(self.entry.name)
-                self._loaded = _Loaded(network.to(self.device), (self.entry.name, digest))  # type: ignore[arg-type]
+                self._loaded = load(self.entry, self.device)
             return self._loaded
 
     def _embedding(
-        self, key: Key, loaded: _Loaded, source: FrameSource, plane: Plane, picture: Picture | None
+        self,
+        key: Key,
+        loaded: Loaded,
+        source: FrameSource,
+        plane: Plane,
+        picture: Picture | None,
+        keep: bool = True,
     ) -> Embedding:
         """The cached embedding of a plane, encoded now if need be; runs on the device's thread."""
         found = self.cache.get(key)
@@ -173,7 +178,8 @@ class Predictor:
             # It may have been dropped between the look-up and now; then the plane is read here.
             square = self._square(source.picture(plane) if picture is None else picture)
             found = loaded.network.encode(square[None].to(self.device))
-            self.cache.put(key, found)
+            if keep:
+                self.cache.put(key, found)
         return found
 
     def _square(self, picture: Picture) -> Tensor:
@@ -213,5 +219,5 @@ class Predictor:
         logits, iou = network.decode(many, coords, labels, dense, multimask=False)
         return logits[:, 0].float(), iou[:, 0].float().clamp(0, 1)
 
-    def _key(self, source: FrameSource, plane: Plane, loaded: _Loaded) -> Key:
+    def _key(self, source: FrameSource, plane: Plane, loaded: Loaded) -> Key:
         return Key(source.content_hash, plane, *loaded.encoder)

@@ -12,11 +12,16 @@ from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from uniultra.errors import ModelError
+from uniultra.models import registry, weights
 from uniultra.predict import Predictor
 from uniultra.predict.cache import EmbeddingCache
 from uniultra.serve import logs
+from uniultra.serve.auto import AutoInferTask
+from uniultra.serve.batch import WholeImages
+from uniultra.serve.batch_runs import BatchRuns
 from uniultra.serve.files import OpenImages
-from uniultra.serve.infer import PromptInferTask
+from uniultra.serve.going_on import GoingOn
+from uniultra.serve.infer import ModelTask, PromptInferTask
 from uniultra.serve.sampling import RandomSample
 from uniultra.serve.sessions import CheckedSessions
 from uniultra.serve.settings import ServerSettings, SettingsError
@@ -35,7 +40,7 @@ class UniUltraParts:
     """
 
     studies: str
-    _infers: dict[str, PromptInferTask]
+    _infers: dict[str, ModelTask]
     _datastore: StudiesDatastore
 
     def prepare(self, conf: dict[str, str]) -> ServerSettings:
@@ -47,6 +52,8 @@ class UniUltraParts:
         logs.install()
         self.settings = ServerSettings.parse(conf)
         self.images = OpenImages(self.settings.image_cache_mb << 20)
+        self.batches = BatchRuns()
+        self._adding = threading.Lock()
         server = sys.modules.get("monailabel.app")  # absent in MONAI Label's background processes
         if server is not None:
             from uniultra.serve import front
@@ -62,17 +69,12 @@ class UniUltraParts:
             raise SettingsError("Expected a studies folder of this machine; got an address. Give a folder.")
         return StudiesDatastore(Path(self.studies))
 
-    def init_infers(self) -> dict[str, PromptInferTask]:
-        cache = EmbeddingCache(self.settings.embed_cache_mb << 20)
-        return {
-            name: PromptInferTask(
-                name,
-                Predictor(name, device=self.settings.device, cache=cache),
-                self.images,
-                self.settings.labels,
-            )
-            for name in self.settings.models
-        }
+    def init_infers(self) -> dict[str, ModelTask]:
+        self._embeddings = EmbeddingCache(self.settings.embed_cache_mb << 20)
+        return {name: self._new_task(name) for name in self.settings.models}
+
+    def init_batch_infer(self) -> WholeImages:
+        return WholeImages()
 
     def init_strategies(self) -> dict[str, RandomSample]:
         return {"random": RandomSample()}
@@ -86,25 +88,41 @@ class UniUltraParts:
 
     def on_init_complete(self) -> None:
         super().on_init_complete()  # type: ignore[misc]
-        if self.settings.preload:
+        if self.settings.preloaded:
             threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    def info(self) -> dict[str, Any]:
+        """MONAI Label's own, and under `unavailable` the models that have no weights here."""
+        self._look_for_variants()
+        known: dict[str, Any] = super().info()  # type: ignore[misc]
+        tasks = self._infers.items()
+        return {**known, "unavailable": {name: t.unavailable() for name, t in tasks if not t.is_valid()}}
 
     # inference
 
-    def task(self, model: object) -> PromptInferTask:
+    def task(self, model: object) -> ModelTask:
         """The task of a model.
 
         Raises:
             NotFoundError: no such model; the text lists those there are.
         """
+        if isinstance(model, str) and model not in self._infers:
+            self._look_for_variants()
         found = self._infers.get(model) if isinstance(model, str) else None
         if found is None:
             names = ", ".join(self._infers)
             raise NotFoundError(f"There is no model of that name on this server. There are: {names}.")
         return found
 
-    def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+    def infer(
+        self,
+        request: dict[str, Any],
+        datastore: Datastore | None = None,
+        going_on: GoingOn | None = None,
+    ) -> dict[str, Any]:
         """Segment an image of the store: `request["image"]` is an id, never a path.
+
+        `going_on` is asked between two frames; None is MONAI Label's time limit.
 
         Raises:
             NotFoundError: no such image or model.
@@ -113,14 +131,16 @@ class UniUltraParts:
         store = datastore or self._datastore
         image_id: Any = request.get("image")
         tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
-        result = self.infer_file(request, Path(store.get_image_uri(image_id)))
+        result = self.infer_file(request, Path(store.get_image_uri(image_id)), going_on)
         file = result["file"]
         if file and request.get("save_label"):
             info = {"model": request["model"], "params": result["params"]}
             result["label"] = store.save_label(image_id, file, tag, info)
         return result
 
-    def infer_file(self, request: dict[str, Any], path: Path) -> dict[str, Any]:
+    def infer_file(
+        self, request: dict[str, Any], path: Path, going_on: GoingOn | None = None
+    ) -> dict[str, Any]:
         """Segment a file that the server itself found: of the store, a session or an upload.
 
         Raises:
@@ -129,13 +149,30 @@ class UniUltraParts:
         """
         task = self.task(request.get("model"))
         tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
-        file, answer = task({**request, "image": str(path), "description": task.description})
+        asked = {**request, "image": str(path), "description": task.description}
+        file, answer = task(asked) if going_on is None else task.segment(asked, going_on)
         return {"label": file, "tag": tag, "file": file, "params": answer}
+
+    def _new_task(self, name: str) -> ModelTask:
+        kind = PromptInferTask if registry.entry(name).prompts else AutoInferTask
+        predictor = Predictor(name, device=self.settings.device, cache=self._embeddings)
+        return kind(name, predictor, self.images, self.settings.labels)
+
+    def _look_for_variants(self) -> None:
+        """Serve weights of the form `NAME.TASK` that came since the start, when everything is served."""
+        if not self.settings.everything:
+            return
+        with self._adding:
+            new = [name for name in weights.variants() if name not in self._infers]
+            if new:  # a new dict: others may be looking through the old one
+                self._infers = {**self._infers, **{name: self._new_task(name) for name in new}}
 
     def _warm_up(self) -> None:
         self._datastore.status()  # the first look through a large folder takes its time
-        for name, task in self._infers.items():
+        for name in self.settings.preloaded:
+            task = self._infers[name]
             try:
+                task.check_weights()
                 task.warm_up()
                 logger.info("%s is warm", name)
             except ModelError as error:

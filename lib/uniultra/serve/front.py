@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 from monailabel.config import settings
@@ -24,10 +26,12 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
 from uniultra.serve.access import AccessLog
+from uniultra.serve.batch_routes import BATCH_ROUTES
 from uniultra.serve.guards import guard_for
-from uniultra.serve.lanes import Lane
+from uniultra.serve.lanes import Lane, in_lanes
 from uniultra.serve.origins import OriginCheck
-from uniultra.serve.routes import ROUTES
+from uniultra.serve.routes import ROUTES, segments_alone
+from uniultra.serve.routes import infer as infer_image
 
 _STOCK = (
     *(info, model, infer, wsi_infer, batch_infer, train, activelearning),
@@ -62,13 +66,22 @@ def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool) -> None:
 
 def _router(allow_reload: bool) -> APIRouter:
     router = APIRouter()
-    quick, clicks, work = Lane("info", 2), Lane("infer", 16), Lane("work", 8)
-    for method, path, endpoint in ROUTES:
-        lane = clicks if path.startswith("/infer/") else work
+    quick, work = Lane("info", 2), Lane("work", 8)
+    clicks, whole, batches = Lane("infer", 16), Lane("whole", 4), Lane("batch", 2)
+
+    def chosen(values: dict[str, Any]) -> Lane:
+        return whole if segments_alone(values) else clicks
+
+    for method, path, endpoint in (*ROUTES, *BATCH_ROUTES):
+        lane = batches if path.startswith("/batch/") and method == "POST" else work
         router.add_api_route(
-            path, lane.endpoint(endpoint), methods=[method], tags=[path.split("/")[1]], response_model=None
+            path,
+            in_lanes(endpoint, chosen) if endpoint is infer_image else lane.endpoint(endpoint),
+            methods=[method],
+            tags=[path.split("/")[1]],
+            response_model=None,
         )
-    taken = {(method, path) for method, path, _ in ROUTES}
+    taken = {(method, path) for method, path, _ in (*ROUTES, *BATCH_ROUTES)}
     stock = [*_STOCK, login] if settings.MONAI_LABEL_AUTH_ENABLE else _STOCK
     for module in stock:
         for route in module.router.routes:

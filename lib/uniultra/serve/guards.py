@@ -34,31 +34,21 @@ def check_trainer(values: dict[str, Any]) -> None:
     """The trainer exists, after `params` had its say."""
     merged = {"model": values["model"], **(values.get("params") or {})}
     _known(merged["model"], app_instance().info()["trainers"], "trainer")
-    _no_code(merged)
+    refuse_code(merged)
 
 
 def check_scoring(values: dict[str, Any]) -> None:
     """The scoring method exists, after `params` had its say."""
     merged = {"method": values["method"], **(values.get("params") or {})}
     _known(merged["method"], app_instance().info()["scoring"], "scoring method")
-    _no_code(merged)
-
-
-def check_batch(values: dict[str, Any]) -> None:
-    """The model exists and segments without anybody's prompt."""
-    merged = {"model": values["model"], **(values.get("params") or {})}
-    if app_instance().task(merged["model"]).needs_prompts:
-        raise RequestError(
-            "This model answers prompts, so there is nothing to run it on alone. Click on an image."
-        )
-    _no_code(merged)
+    refuse_code(merged)
 
 
 def check_all(values: dict[str, Any]) -> None:
     """Options for several tasks at once, one object each."""
     params = values.get("params") or {}
     for options in (params, *(v for v in params.values() if isinstance(v, dict))):
-        _no_code(options)
+        refuse_code(options)
 
 
 def check_gpu(values: dict[str, Any]) -> None:
@@ -83,7 +73,6 @@ GUARDS: dict[str, Callable[[dict[str, Any]], None]] = {
     "scoring.api_run": check_all,
     "train.api_run_model": check_trainer,
     "scoring.api_run_method": check_scoring,
-    "batch_infer.api_run": check_batch,
     "gpu_info": check_gpu,
     "api_update_model": refused(
         ProtectedError, "Weights are published by training, not uploaded. Nothing was changed."
@@ -111,7 +100,12 @@ def _known(name: object, known: dict[str, Any], what: str) -> None:
         raise NotFoundError(f"There is no {what} of that name. There are: {names}.")
 
 
-def _no_code(merged: dict[str, Any]) -> None:
+def refuse_code(merged: dict[str, Any]) -> None:
+    """Refuse options that name a folder or file of the server.
+
+    Raises:
+        RequestError: there is one.
+    """
     # MONAI Label puts bundle_path on the search path of a new Python process
     if "bundle_path" in merged or "model_filename" in merged:
         raise RequestError("Expected options of the task; got a file or folder of the server. Leave it out.")

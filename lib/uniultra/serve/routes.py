@@ -55,7 +55,8 @@ def infer(
     sent = json_object(params)
     request = {"model": model, "image": image, **sent}
     app = app_instance()
-    app.task(request["model"])
+    if not app.task(request["model"]).needs_prompts and not segments_alone({"model": model}):
+        raise RequestError("Expected this model's own address, /infer/{model}; params named it. Ask there.")
     if output == "dicom_seg":
         raise RequestError(
             "DICOM SEG is not written for a studies folder. Ask for output=image or output=all."
@@ -75,6 +76,12 @@ def infer(
     else:
         raise RequestError("Expected an image id, a session_id or a file; got none. Add ?image=<id>.")
     return stock_infer.send_response(app.datastore(), result, output, background_tasks)
+
+
+def segments_alone(values: dict[str, Any]) -> bool:
+    """Whether the address of an inference names a model that may take its time over a whole image."""
+    found = app_instance()._infers.get(values["model"])
+    return found is not None and not found.needs_prompts
 
 
 def create_session(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from uniultra.errors import UniUltraError
-from uniultra.models import registry
+from uniultra.models import registry, weights
 
 DEFAULT_MODEL = "uniultra_mini"
 
@@ -20,17 +20,20 @@ class ServerSettings:
     """The app's settings.
 
     Attributes:
-        models: names in the registry, or all that have weights here.
+        models: names in the registry; with `everything`, all there are.
+        everything: serve also what comes later: `NAME.TASK` weights put on this machine.
         labels: names of structures that clients offer first.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         embed_cache_mb: memory for embeddings, shared by the models.
         image_cache_mb: memory for the frames of opened images.
         max_upload_mb: the largest request body.
-        preload: load the weights at the start, in the background.
+        preload: load the weights of models named one by one at the start, in the background; of
+            everything, the default's only.
         allow_reload: let `POST /reload` build the app again.
     """
 
     models: tuple[str, ...] = (DEFAULT_MODEL,)
+    everything: bool = False
     labels: tuple[str, ...] = ("structure",)
     device: str = "auto"
     embed_cache_mb: int = 512
@@ -49,12 +52,14 @@ class ServerSettings:
         """
         plain = cls()
         models = _words(conf.get("models", ""))
-        if models == ("all",):
-            models = tuple(name for name in registry.names() if registry.entry(name).available)
+        everything = models == ("all",)
+        if everything:
+            models = (*registry.names(), *weights.variants())
         for name in models:
             registry.entry(name)
         return cls(
             models=models or plain.models,
+            everything=everything,
             labels=_words(conf.get("labels", "")) or plain.labels,
             device=conf.get("device", plain.device),
             embed_cache_mb=_megabytes(conf, "embed_cache_mb", plain.embed_cache_mb),
@@ -63,6 +68,13 @@ class ServerSettings:
             preload=_switch(conf, "preload", plain.preload),
             allow_reload=_switch(conf, "allow_reload", plain.allow_reload),
         )
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """The models whose weights are loaded at the start."""
+        if not self.preload:
+            return ()
+        return (DEFAULT_MODEL,) if self.everything else self.models
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ volume; stills also take `[x,y]`. Our own keys are in pixels of the plane's pict
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,10 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from uniultra.errors import PromptError
 from uniultra.images.types import AxisKind, Plane, PlaneAxis, UltrasoundImage
-from uniultra.predict import Prediction
 from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
 from uniultra.prompts.coordinates import box_from_roi, slice_of, to_xy
-from uniultra.serve.packing import pack_mask, unpack_mask, unpack_runs
+from uniultra.serve.packing import unpack_mask, unpack_runs
 from uniultra.serve.refusals import TooLargeError
 
 MAX_POINTS = 1_000
@@ -153,18 +152,26 @@ def prompts_of(wire: WireParams, plane: Plane, shape: tuple[int, int]) -> list[P
     return sets
 
 
-def packed_answer(predictions: Sequence[Prediction], plane: Plane, *, several: bool) -> dict[str, Any]:
-    """The JSON of `result: "packed"`; with `several`, one entry per object under `objects`."""
-    first = predictions[0]
-    objects = [{**pack_mask(p.mask), "score": round(p.score, 4)} for p in predictions]
-    return {
-        **({"objects": objects} if several else objects[0]),
-        "frame": plane.index if plane.axis == "k" else None,
-        "plane": {"axis": plane.axis, "index": plane.index},
-        "model": first.model,
-        "adapter": first.adapter,
-        "timings": {name: round(seconds, 5) for name, seconds in first.timings.items()},
-    }
+def refuse_prompts(wire: WireParams) -> None:
+    """Refuse prompts sent to a model that takes none.
+
+    Raises:
+        PromptError: there is one.
+    """
+    if wire.objects or wire.points or wire.roi or wire.scribbles or wire.lasso or wire.mask:
+        raise PromptError(
+            "Expected no prompt: this model segments of its own accord. Leave foreground, background, roi, "
+            "scribbles, lasso, mask and objects out, or choose a model that takes prompts."
+        )
+
+
+def planes_of(wire: WireParams, image: UltrasoundImage) -> list[Plane]:
+    """The planes for a model without prompts: `plane`, else `slice`, else every frame or slice."""
+    if wire.plane:
+        return [Plane(wire.plane.axis, wire.plane.index)]
+    if wire.slice is not None and wire.slice >= 0:
+        return [Plane("k", round(wire.slice))]
+    return [Plane("k", index) for index in range(image.plane_count("k"))]
 
 
 def _prompt_set(one: WireObject, plane: Plane, shape: tuple[int, int]) -> PromptSet:

@@ -1,0 +1,270 @@
+"""A bundle: a folder with what one training changed, to be put on the base that it was trained on.
+
+    weights.safetensors   the tensors that the method trained, by their names in the adapted network
+    config.json           which model, which adapter, which settings
+    manifest.json         the base's fingerprint, the parent bundle, data, metrics, versions
+
+A bundle holds data only and is checked whole before anything of it reaches a network: a damaged one, one
+of another base or one with a tensor too many or too few is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from torch import Tensor, nn
+
+from uniultra.adapters.registry import kind, matches
+from uniultra.adapters.settings import from_json, to_json
+from uniultra.errors import ModelError
+from uniultra.models import weights
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import entry
+
+WEIGHTS, CONFIG, MANIFEST = "weights.safetensors", "config.json", "manifest.json"
+MAX_JSON = 1 << 20
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class BundleConfig(BaseModel):
+    """Which network a bundle belongs to."""
+
+    model_config = _STRICT
+
+    model: str = Field(max_length=100)
+    adapter: str | None = Field(max_length=100)
+    config: dict[str, JsonValue]
+
+
+class Manifest(BaseModel):
+    """Where a bundle comes from.
+
+    Attributes:
+        base_fingerprint: of the base tensors that the bundle leaves as they are, see `fingerprint`.
+        weights_sha256: of the weights file.
+        parent: SHA-256 of the weights of the bundle that this training started from.
+        data: what it was trained on.
+        metrics: what it reached.
+        versions: of the software.
+        created: when, in UTC.
+    """
+
+    model_config = _STRICT
+
+    base_fingerprint: Sha256
+    weights_sha256: Sha256
+    parent: Sha256 | None = None
+    data: dict[str, JsonValue] = {}
+    metrics: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    created: str = Field("", max_length=100)
+
+
+def fingerprint(network: nn.Module, replaced: Iterable[str]) -> str:
+    """SHA-256 over name, shape and float32 values of all tensors of `network` but the `replaced` ones."""
+    left_out = set(replaced)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if name not in left_out:
+            plain = tensor.detach().to("cpu", torch.float32).contiguous()
+            digest.update(json.dumps([name, list(plain.shape)]).encode())
+            digest.update(plain.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def trained_tensors(name: str, network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the network of model `name` that its method trains."""
+    fragments = entry(name).trained
+    return {key: value for key, value in network.state_dict().items() if matches(key, fragments)}
+
+
+def save(
+    folder: Path,
+    network: nn.Module,
+    name: str,
+    *,
+    config: Any = None,
+    parent: str | None = None,
+    data: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Manifest:
+    """Write what was trained of the network of model `name`, whole or not at all; an older bundle goes.
+
+    Args:
+        folder: of the bundle.
+        network: with its base's weights and the trained adapter.
+        name: in the registry.
+        config: settings of its adapter, None for the entry's own.
+        parent: SHA-256 of the weights of the bundle that the training started from.
+        data, metrics: for the manifest.
+        dtype: of the stored numbers.
+
+    Raises:
+        ModelError: the model has no adapter.
+    """
+    found = entry(name)
+    if found.adapter is None:
+        raise ModelError(f"The model {name!r} has no adapter, so it is saved whole and not as a bundle.")
+    settings = config or found.config or kind(found.adapter).config()
+    tensors = trained_tensors(name, network)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".part"))
+    try:
+        weights.save_tensors(staged / WEIGHTS, tensors, {"model": name}, dtype)
+        described = BundleConfig(model=name, adapter=found.adapter, config=json.loads(to_json(settings)))
+        manifest = Manifest(
+            base_fingerprint=fingerprint(network, tensors),
+            weights_sha256=weights.file_sha256(staged / WEIGHTS),
+            parent=parent,
+            data=dict(data or {}),
+            # A distance without a boundary is not a number, and JSON knows no such thing.
+            metrics={key: value for key, value in (metrics or {}).items() if math.isfinite(value)},
+            versions={package: version(package) for package in ("uniultra", "torch")},
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        for file, content in ((CONFIG, described), (MANIFEST, manifest)):
+            (staged / file).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        _put(staged, folder)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return manifest
+
+
+def describe(folder: Path) -> tuple[BundleConfig, Manifest]:
+    """What a bundle says of itself.
+
+    Raises:
+        ModelError: a file is missing, a link, too big, or not of its form.
+    """
+    try:
+        return (
+            BundleConfig.model_validate_json(_text(folder / CONFIG)),
+            Manifest.model_validate_json(_text(folder / MANIFEST)),
+        )
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(str(part) for part in wrong["loc"])[:80]
+        raise ModelError(f"The bundle's description is damaged: {where or 'it'}: {wrong['msg']}.") from None
+
+
+def load(folder: Path, network: nn.Module) -> Manifest:
+    """Put a bundle on `network`, which has its base's weights and the adapter with the bundle's settings.
+
+    Raises:
+        ModelError: the bundle is damaged, of another base, or does not fit; the network is then as it was.
+    """
+    described, manifest = describe(folder)
+    path = _file(folder / WEIGHTS)
+    if weights.file_sha256(path) != manifest.weights_sha256:
+        raise ModelError("The bundle's weights are damaged (their SHA-256 differs). Copy the bundle again.")
+    tensors = weights.read(path)
+    wanted = trained_tensors(described.model, network)
+    if found := weights.misfit(wanted, tensors):
+        raise ModelError(f"The bundle does not fit {described.model!r}: tensors {found}.")
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise ModelError("The bundle has numbers that are not finite; train it again from its parent.")
+    if fingerprint(network, tensors) != manifest.base_fingerprint:
+        raise ModelError(
+            f"The bundle was trained on other weights of {entry(described.model).base!r} than those on this "
+            "machine. Bring the base that it was trained on, or train it again on this one."
+        )
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            wanted[name].copy_(tensor)
+    return manifest
+
+
+def assemble(
+    folder: Path, image_size: int | None = None, name: str | None = None
+) -> tuple[PromptNetwork, str]:
+    """The network that a bundle describes: base weights, adapter, bundle; and the SHA-256 of its weights.
+
+    Args:
+        folder: of the bundle.
+        image_size: side of the input in pixels, None for the entry's own.
+        name: NAME or NAME.TASK that the bundle has to be of, None for any.
+
+    Raises:
+        ModelError: no such model, another adapter, a bundle that does not fit, or no weights of the base.
+    """
+    described, _ = describe(folder)
+    found = entry(described.model)
+    if name is not None and name.partition(".")[0] != found.name.partition(".")[0]:
+        raise ModelError(f"This bundle is of {found.name!r} and not of {name!r}.")
+    if found.adapter is None or described.adapter != found.adapter:
+        raise ModelError(f"The bundle's adapter is not that of {found.name!r}; it is of another version.")
+    config = from_json(found.adapter, json.dumps(described.config))
+    side = found.image_size if image_size is None else image_size
+    base, _ = weights.load(str(found.base), side)
+    network = kind(found.adapter).inject(base, config)
+    manifest = load(folder, network)
+    return network.eval(), manifest.weights_sha256
+
+
+def merge(folder: Path, target: Path | None = None) -> Path:
+    """Write base and bundle as one file `NAME.safetensors` and return its path.
+
+    Args:
+        folder: of the bundle.
+        target: the file, None for the user's weights folder.
+
+    Raises:
+        ModelError: see `assemble`.
+    """
+    network, digest = assemble(folder)
+    described, _ = describe(folder)
+    found = entry(described.model)
+    config = from_json(str(found.adapter), json.dumps(described.config))
+    path = target or weights.user_folder() / f"{found.name}{weights.SUFFIX}"
+    notes = {"bundle": digest} | weights.config_metadata(found.name, config)
+    weights.save(path, network, notes, torch.float32)
+    return path
+
+
+def copy(folder: Path, target: Path) -> Path:
+    """Copy a bundle's three files to another folder, whole or not at all, and return that folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=target.parent, prefix=".", suffix=".part"))
+    try:
+        for name in (WEIGHTS, CONFIG, MANIFEST):
+            shutil.copyfile(_file(folder / name), staged / name)
+        _put(staged, target)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return target
+
+
+def _put(staged: Path, folder: Path) -> None:
+    """Give a finished folder its name; an older one goes."""
+    staged.chmod(0o755)  # mkdtemp makes it private
+    if folder.exists():
+        shutil.rmtree(folder)
+    staged.rename(folder)
+
+
+def _file(path: Path) -> Path:
+    """`path`, if it is a plain file of the bundle itself."""
+    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+        raise ModelError(f"Expected a bundle with a plain file {path.name}; it has none.")
+    return path
+
+
+def _text(path: Path) -> bytes:
+    with _file(path).open("rb") as stream:
+        text = stream.read(MAX_JSON + 1)
+    if len(text) > MAX_JSON:
+        raise ModelError(f"Expected at most {MAX_JSON >> 20} MiB of {path.name}; the bundle's is bigger.")
+    return text

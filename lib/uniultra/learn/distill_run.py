@@ -1,0 +1,129 @@
+"""A distillation from end to end: features, then the teacher's decoder, then a short joint fine-tune."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from uniultra.adapters import bundle
+from uniultra.errors import ModelError
+from uniultra.learn.distill import DistillSettings, load_teacher
+from uniultra.learn.parallel import joined
+from uniultra.learn.recipe import Recipe, complaint, read_yaml
+from uniultra.learn.start import adapter_config
+from uniultra.learn.takeover import take_decoder
+from uniultra.learn.train import Trainer
+from uniultra.models import weights
+from uniultra.models.registry import entry
+
+TRANSFER, HANDOVER, FINETUNE = "transfer", "handover", "finetune"  # folders of the output
+
+
+class DistillRecipe(BaseModel):
+    """One distillation; a YAML file of the same fields.
+
+    Attributes:
+        student: name in the registry; its image encoder is trained whole.
+        teacher: who teaches and what is compared, see `DistillSettings`.
+        transfer: settings of the first stage, an ordinary recipe without `model`.
+        finetune: settings of the last stage, an ordinary recipe; it starts from the student with the
+            teacher's decoder and trains everything unless it says otherwise. It may name another
+            `model` that has the student for a base. None leaves this stage out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    student: str
+    teacher: DistillSettings
+    transfer: dict[str, Any]
+    finetune: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _stages(self) -> DistillRecipe:
+        fixed = {"model", "objective", "distill"} & set(self.transfer)
+        if fixed:
+            raise ValueError(f"transfer has no setting {', '.join(sorted(fixed))}")
+        if "start" in (self.finetune or {}):
+            raise ValueError("finetune starts from the distilled student; take start out")
+        return self
+
+    @classmethod
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> DistillRecipe:
+        """A recipe from a YAML file, with `KEY=VALUE` changes (`transfer.images=1000`) on top.
+
+        Raises:
+            ModelError: no such file, no YAML, or settings that cannot be used, those of both stages too.
+        """
+        try:
+            found = cls.model_validate(read_yaml(path, changes))
+        except ValidationError as error:
+            wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
+            raise ModelError(f"The recipe cannot be used: {wrong}.") from None
+        found.first()
+        found.last(Path())
+        return found
+
+    def first(self) -> Recipe:
+        """The recipe of the first stage."""
+        return Recipe.of(
+            {"trains": ["image_encoder."], **self.transfer}
+            | {"model": self.student, "objective": "distill"}
+            | {"distill": self.teacher.model_dump(exclude_none=True)}
+        )
+
+    def last(self, output: Path) -> Recipe | None:
+        """The recipe of the last stage, None when there is none."""
+        if self.finetune is None:
+            return None
+        start = str(self.handover(output))
+        return Recipe.of({"model": self.student, "trains": "all", **self.finetune, "start": start})
+
+    def handover(self, output: Path) -> Path:
+        """The student with its distilled encoder and the teacher's decoder."""
+        return output / HANDOVER / f"{self.student}{weights.SUFFIX}"
+
+
+def distill(
+    recipe: DistillRecipe, data: Path, output: Path, device: str = "cpu", workers: int | None = None
+) -> Path:
+    """Run a distillation, or go on where it was stopped, in either stage; return the result.
+
+    Args:
+        recipe: what to do.
+        data: folder with manifest.csv.
+        output: folder for both stages and what stands between them.
+        device, workers: as `Trainer`.
+
+    Raises:
+        ModelError: models, weights or settings that cannot be used together.
+        ImageError: the data folder has no manifest, or nothing of a set.
+    """
+    first = recipe.first()
+    distilled = Trainer(first, data, output / TRANSFER, device, workers).run()
+    made = recipe.handover(output)
+    with joined(torch.device(device)) as world:
+        if world.first:
+            hand_over(first, recipe.teacher, distilled, made)
+        world.told(0.0)  # the others wait until it is there
+    last = recipe.last(output)
+    return made if last is None else Trainer(last, data, output / FINETUNE, device, workers).run()
+
+
+def hand_over(first: Recipe, teacher: DistillSettings, distilled: Path, made: Path) -> None:
+    """Write to `made` the student that the first stage left in `distilled`, with the teacher's decoder.
+
+    Raises:
+        ModelError: the two have different decoders.
+    """
+    found = entry(first.model)
+    if distilled.is_dir():
+        student = bundle.assemble(distilled, first.image_size)[0]
+    else:
+        student = weights.load_file(first.model, distilled, first.image_size)
+    take_decoder(student, load_teacher(teacher))
+    metadata = weights.config_metadata(found.name, adapter_config(found, first))
+    weights.save(made, student, metadata, torch.float32)

@@ -1,0 +1,62 @@
+"""What a training leaves: the weights, a summary, and which pictures it used for what."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from uniultra.adapters import bundle
+from uniultra.learn.loop import Summary
+from uniultra.learn.recipe import Recipe
+from uniultra.learn.splits import Division
+from uniultra.learn.start import adapter_config, trained_fragments
+from uniultra.models import weights
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import ModelEntry
+
+
+def write_result(
+    output: Path, network: PromptNetwork, found: ModelEntry, recipe: Recipe, done: Summary
+) -> None:
+    """Write the trained network where `result_path` says, and `result.json` beside it."""
+    told = {**asdict(done), "recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
+    path, config = result_path(output, found, recipe), adapter_config(found, recipe)
+    if path.suffix == weights.SUFFIX:
+        metadata = {"training": json.dumps(told)} | weights.config_metadata(found.name, config)
+        weights.save(path, network, metadata)
+    else:
+        metrics = {} if done.score is None else {"validation": done.score}
+        bundle.save(
+            path, network, found.name, config=config, parent=_parent(recipe), data=told, metrics=metrics
+        )
+    (output / "result.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def result_path(output: Path, found: ModelEntry, recipe: Recipe) -> Path:
+    """Where the result goes: a bundle's folder `NAME` when a base can be told from it, else one file."""
+    told = (
+        found.adapter is not None
+        and recipe.start is not None
+        and not recipe.drawn_prompts
+        and "" not in found.trained
+        and trained_fragments(found, recipe) == found.trained
+        and not (recipe.adapter or {}).get("unfreeze_encoder")
+    )
+    return output / (found.name if told else f"{found.name}{weights.SUFFIX}")
+
+
+def _parent(recipe: Recipe) -> str | None:
+    """The bundle that the training started from."""
+    start = Path(str(recipe.start))
+    return bundle.describe(start)[1].weights_sha256 if start.is_dir() else None
+
+
+def write_split(output: Path, division: Division) -> None:
+    """Write `split.json`: the ids of the pictures of each part, by data set."""
+    parts: dict[str, dict[str, list[str]]] = {}
+    for part, rows in division._asdict().items():
+        parts[part] = {}
+        for row in rows:
+            parts[part].setdefault(row.dataset, []).append(row.id)
+    (output / "split.json").write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")

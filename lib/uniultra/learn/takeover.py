@@ -1,0 +1,61 @@
+"""A distilled student takes its teacher's prompt encoder and mask decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from uniultra.errors import ModelError
+from uniultra.models.network import PromptNetwork
+from uniultra.predict.predictor import MASK_LOGIT
+
+# Everything behind the image encoder; SAM2's decoder holds `conv_s0` and `conv_s1`.
+PARTS = ("sam_prompt_encoder.", "sam_mask_decoder.", "no_mem_embed")
+FIRST = "sam_prompt_encoder.mask_downscaling.0.weight"
+LAST = "sam_prompt_encoder.mask_downscaling.6.bias"
+
+
+@torch.no_grad()
+def take_decoder(student: PromptNetwork, teacher: PromptNetwork) -> None:
+    """Copy all that stands behind the teacher's image encoder into the student.
+
+    Where the teacher knows previous logits only and the student drawn prompts, the dense path is
+    widened, see `_widened`.
+
+    Raises:
+        ModelError: the two have different decoders; the text names the first tensors.
+    """
+    theirs, ours = (
+        {name: value for name, value in network.state_dict().items() if name.startswith(PARTS)}
+        for network in (teacher, student)
+    )
+    if teacher.map_channels == 1 and student.map_channels > 1:
+        theirs |= _widened(teacher, student.map_channels)
+    wrong = sorted(
+        name
+        for name in ours.keys() | theirs.keys()
+        if name not in ours or name not in theirs or ours[name].shape != theirs[name].shape
+    )
+    if wrong:
+        raise ModelError(
+            f"The student cannot take this teacher's decoder: {len(wrong)} tensors differ "
+            f"({', '.join(wrong[:3])}). Choose two models of one family (SAM or SAM2)."
+        )
+    for name, value in theirs.items():
+        ours[name].copy_(value)
+
+
+def _widened(teacher: PromptNetwork, channels: int) -> dict[str, Tensor]:
+    """First weight and last bias of a logits network's dense path, for one that takes drawn prompts.
+
+    The mask channel (-1, 0, 1) goes where logits went, the drawn ones begin without effect. Without a
+    mask the path gives exactly the teacher's `no_mask_embed`, so the student's first answers are the
+    teacher's on the same features; with one it is off by a constant, which fine-tuning removes.
+    """
+    encoder = teacher.sam_prompt_encoder
+    weight = teacher.state_dict()[FIRST]
+    wide = weight.new_zeros(weight.shape[0], channels, *weight.shape[2:])
+    wide[:, 0] = MASK_LOGIT * weight[:, 0]
+    nothing = encoder.mask_downscaling(weight.new_zeros(1, 1, 4, 4))[0, :, 0, 0]
+    bias = teacher.state_dict()[LAST] + encoder.no_mask_embed.weight[0] - nothing
+    return {FIRST: wide, LAST: bias}

@@ -1,0 +1,70 @@
+"""Networks in memory: tasks of one base share the base, and with it the embeddings of a picture.
+
+A network for a task without prompts (`AutoSAMUS`) holds the base that it was trained on as `.base` and
+leaves it as it is. Whatever file its weights came from, a base of the same numbers is kept once for each
+device, also when it is itself one of the models people click with.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import torch
+
+from uniultra.adapters.apg import AutoNetwork
+from uniultra.adapters.bundle import fingerprint
+from uniultra.models import registry, weights
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import ModelEntry
+
+_bases: WeakValueDictionary[tuple[str, torch.device], PromptNetwork] = WeakValueDictionary()
+_choosing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network on its device, and whose embeddings it uses: a model's name and its weights' digest."""
+
+    network: PromptNetwork
+    encoder: tuple[str, str]
+
+
+def load(model: ModelEntry, device: torch.device) -> Loaded:
+    """The network of `model` on `device`, on a base that is in memory already where there is one.
+
+    Raises:
+        ModelError: the weights are missing, damaged or made for another network.
+    """
+    network, digest = weights.load(model.name)
+    base = network.base if isinstance(network, AutoNetwork) else network
+    if base is network and not _is_a_base(model):
+        return Loaded(network.to(device), (model.name, digest))
+    numbers = fingerprint(base, ())
+    with _choosing:
+        shared = _bases.setdefault((numbers, device), base).to(device)
+    encoder = (_encoder_name(model), numbers)
+    if not isinstance(network, AutoNetwork):
+        return Loaded(shared, encoder)
+    network.base = shared
+    return Loaded(network.to(device), encoder)
+
+
+def _is_a_base(model: ModelEntry) -> bool:
+    """Whether a model without prompts stands on `model`."""
+    family = model.name.partition(".")[0]
+    entries = map(registry.entry, registry.names())
+    return any(one.base == family and not one.prompts for one in entries)
+
+
+def _encoder_name(model: ModelEntry) -> str:
+    """Whose pictures the encoder sees: the base's where both bring a picture to the square alike."""
+    if model.prompts or model.base is None:
+        return model.name.partition(".")[0]
+    base = registry.entry(model.base)
+    return base.name if _square(base) == _square(model) else model.name
+
+
+def _square(model: ModelEntry) -> tuple[object, ...]:
+    return model.image_size, model.fit, model.mean, model.std, model.grey
