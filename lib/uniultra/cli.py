@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from uniultra import __version__, cli_weights
+from uniultra import __version__, cli_distill, cli_weights
 from uniultra.errors import PromptError, RequestError, UniUltraError
 
 
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("models", help="list the models")
     listing.add_argument("--json", action="store_true", help="as a list of objects with flat keys")
+    listing.add_argument("--published", action="store_true", help="the papers' percentages, counted again")
     listing.set_defaults(run=_models)
 
     check = commands.add_parser("evaluate", help="score a model on test pictures it never saw")
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     for runner in (one, check, train, serve, demo):
         runner.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
 
+    cli_distill.add_parser(commands)
     cli_weights.add_parser(commands)
     commands.add_parser("doctor", help="say what is wrong and how to fix it").set_defaults(run=_doctor)
     return parser
@@ -174,6 +176,8 @@ def _segment(options: argparse.Namespace) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
+    if options.published:
+        return cli_distill.show_published(as_json=options.json)
     from uniultra.models import entry, names
     from uniultra.models.counting import count
     from uniultra.models.weights import file_sha256

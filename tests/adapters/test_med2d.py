@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from uniultra.adapters.med2d import KIND, Med2DAdapter, Med2DConfig, inject
 from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
+from uniultra.metrics.cost import count_work
 from uniultra.models import build
 from uniultra.models.counting import count
 from uniultra.models.sam2_image import HIERA, Sam2Image
@@ -25,6 +26,12 @@ def test_counts_are_the_papers():
     assert counts.parameters_adapter == 12 * 15_042_048 == 180_504_576
     assert counts.parameters_total == 271_241_776
     assert counts.parameters_trained == 180_504_576 + 6_220 + 4_058_340  # and the decoder's side
+
+
+def test_work_is_the_measured_one_of_the_release():
+    with torch.device("meta"):
+        network = build("sam_med2d")
+    assert count_work(network).gmac_encode == pytest.approx(45.8, abs=0.05)
 
 
 def test_the_adapter_is_the_described_one():

@@ -14,6 +14,7 @@ from uniultra.adapters.cross_branch import CrossAttention
 from uniultra.adapters.registry import matches
 from uniultra.adapters.samus import KIND, SAMUSConfig, inject
 from uniultra.errors import ModelError
+from uniultra.metrics.cost import count_work
 from uniultra.models import build
 from uniultra.models.counting import count
 from uniultra.models.sam2_image import HIERA, Sam2Image
@@ -75,6 +76,13 @@ def test_counts_of_every_part(depthwise, refine):
     assert found == expected
     trained = sum(p.numel() for name, p in network.named_parameters() if matches(name, KIND.trains))
     assert trained == sum(expected.values()) + 32_256
+
+
+def test_work_is_the_measured_one_of_the_release():
+    with torch.device("meta"):
+        work = count_work(build("samus"), "point")
+    assert work.gmac_encode == pytest.approx(162.7, abs=0.05)
+    assert work.gmac_encode + work.gmac_decode == pytest.approx(163.2, abs=0.05)
 
 
 def test_cross_attention_equals_torchs():

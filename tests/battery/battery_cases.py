@@ -17,7 +17,12 @@ from uniultra.models.registry import ModelEntry
 SMALL = 64  # side for what does not depend on the size of the picture
 FULL = 256
 
-_TINY = {n for n in names() if n.endswith("_mini")} | {"mobile_sam", "lgmedseg", "sam2_tinyvit", "lgmedseg_sam2"}
+_TINY = {n for n in names() if n.endswith("_mini")} | {
+    "mobile_sam",
+    "lgmedseg",
+    "sam2_tinyvit",
+    "lgmedseg_sam2",
+}
 # Models of each check that continuous integration has time for; the others are slow.
 FAST = {
     "forward": {n for n in names() if count(n).parameters_total < 90e6},

@@ -30,7 +30,10 @@ def write(name: str, check: str, outcome: str, seconds: float, numbers: dict[str
         "outcome": outcome,
         "seconds": round(seconds, 1),
         "torch": torch.__version__.partition("+")[0],
-        **{key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in numbers.items()},
+        **{
+            key: float(f"{value:.3g}") if isinstance(value, float) else value
+            for key, value in numbers.items()
+        },
     }
     found["checks"] = dict(sorted(found["checks"].items()))
     FOLDER.mkdir(exist_ok=True)

@@ -6,10 +6,20 @@ from functools import lru_cache
 
 import pytest
 import torch
-from battery_cases import FULL, SMALL, answer, cases, disturb, fresh, pictures, prompts, train_what_the_method_trains
+from battery_cases import (
+    FULL,
+    SMALL,
+    answer,
+    cases,
+    disturb,
+    fresh,
+    pictures,
+    prompts,
+    train_what_the_method_trains,
+)
 from torch import Tensor
 
-from uniultra.adapters.apg import output_token_names
+from uniultra.adapters.apg import output_tokens
 from uniultra.models import entry
 from uniultra.models.network import Embedding, PromptNetwork
 
@@ -66,7 +76,9 @@ def test_starts_at_its_base(name, numbers):
     begun, embedding = network.encode(seen), base.encode(seen)
     logits, _ = answer(network, begun)
     expected = answer(base, embedding)[0] if found.prompts else prompted_by(network, base, embedding)
-    numbers["difference"] = largest([*begun.high, begun.image, logits], [*embedding.high, embedding.image, expected])
+    numbers["difference"] = largest(
+        [*begun.high, begun.image, logits], [*embedding.high, embedding.image, expected]
+    )
     assert numbers["difference"] <= 1e-5
     # The adapter is wired in: it moves the answer once its ends are no longer zero.
     network_of.cache_clear()
@@ -80,7 +92,7 @@ def test_starts_at_its_base(name, numbers):
 def prompted_by(network: PromptNetwork, base: PromptNetwork, embedding: Embedding) -> Tensor:
     """The base's answer to the sparse prompt of an untrained generator, which must leave the rest as it is."""
     decoder, encoder = base.sam_mask_decoder, base.sam_prompt_encoder
-    own = torch.cat([decoder.get_parameter(name) for name in output_token_names(decoder)])[None]
+    own = output_tokens(decoder)
     image, sparse, dense, tokens = network.get_submodule("apg")(embedding.image, own)
     assert torch.equal(image, embedding.image) and torch.equal(tokens, own) and not dense.any()
     none = encoder.no_mask_embed.weight.view(1, -1, 1, 1)

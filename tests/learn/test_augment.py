@@ -86,7 +86,7 @@ def test_a_flip_mirrors_about_the_sector_not_the_picture():
     lit = (picture > 0).float(), (mirrored > 0.25).float()
     assert (lit[0] * lit[1]).sum() / lit[0].sum() > 0.97  # the footprint lies where it was
     columns = (mirrored[0, 0, 44] > 0.9).nonzero()
-    assert 27 <= columns.min() and columns.max() <= 37
+    assert columns.min() >= 27 and columns.max() <= 37
 
 
 def test_depth_is_turned_only_when_asked():

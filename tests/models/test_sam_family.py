@@ -8,6 +8,7 @@ from torch import nn
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
 from uniultra.models.counting import count
+from uniultra.models.sam_attention import TableAttention
 from uniultra.models.sam_image import build_sam
 from uniultra.models.sam_vit import OverlappedPatches, SamVit, VitSize, resize_tables
 from uniultra.models.weights import load_into
@@ -95,6 +96,17 @@ def test_patches_overlap_by_half():
         patch = enlarged[0, :, 8 * i : 8 * i + 16, 8 * j : 8 * j + 16]
         expected = (patches.proj.weight * patch).sum((1, 2, 3)) + patches.proj.bias
         torch.testing.assert_close(tokens[0, i, j], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_equals_timms():
+    from timm.models.vision_transformer_sam import Attention
+
+    torch.manual_seed(0)
+    theirs = Attention(24, 3, use_rel_pos=True, input_size=(5, 7))
+    for table in (theirs.rel_pos_h, theirs.rel_pos_w):
+        nn.init.normal_(table)
+    tokens = torch.randn(2, 5, 7, 24)
+    torch.testing.assert_close(TableAttention(theirs)(tokens), theirs(tokens), atol=1e-5, rtol=1e-4)
 
 
 def test_the_whole_table_is_pooled_to_the_grid():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +16,9 @@ from PIL import Image
 from uniultra.images.types import FrameSource, Plane
 from uniultra.predict import Prediction
 from uniultra.prompts import PromptSet
+
+sys.path.insert(0, str(Path(__file__).parent))
+from in_process import make_base, make_task, serving
 
 WIDTH, HEIGHT = 80, 60
 
@@ -45,9 +48,13 @@ def tiny_studies() -> Callable[[Path], Path]:
 
 
 class WaitingPredictor:
-    """Stands in for the network: masks a disk around the first click, when `gate` is open."""
+    """Stands in for the network: masks a disk around the first click, when `gate` is open.
+
+    Without a prompt it finds nothing, when `alone` is open.
+    """
 
     gate = threading.Event()
+    alone = threading.Event()
     waiting = threading.Semaphore(0)
     failure: BaseException | None = None
     warmed = threading.Event()
@@ -55,7 +62,12 @@ class WaitingPredictor:
     def __init__(self, model: str, **_: Any) -> None:
         self._model = model
 
-    def predict(self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]) -> list[Prediction]:
+    def predict(
+        self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet], *, keep: bool = True
+    ) -> list[Prediction]:
+        if not prompts[0]:
+            assert self.alone.wait(60)
+            return [Prediction(np.zeros(source.plane_shape(plane.axis), bool), 0.5, self._model, None, {})]
         self.waiting.release()
         assert self.gate.wait(60)
         if self.failure is not None:
@@ -74,33 +86,39 @@ class WaitingPredictor:
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterator[Any]:
-    """A client of the real application, in this process."""
-    from fastapi.testclient import TestClient
-    from monailabel.config import settings
-
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of the application with `WaitingPredictor`, in this process."""
     folder = tmp_path_factory.mktemp("served")
     patch = pytest.MonkeyPatch()
     patch.setattr("uniultra.serve.app.Predictor", WaitingPredictor)
     patch.setattr("uniultra.serve.infer.ModelTask.is_valid", lambda self: True)
-    patch.setenv("HOME", str(folder))
-    for key, value in {
-        "MONAI_LABEL_APP_DIR": str(project_root / "apps" / "uniultra"),
-        "MONAI_LABEL_STUDIES": str(make_studies(folder / "studies")),
-        "MONAI_LABEL_APP_CONF": {"models": "uniultra_mini", "max_upload_mb": "1", "labels": "head,femur"},
-        "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
-    }.items():
-        patch.setattr(settings, key, value)
-    from monailabel.app import app
-
-    from uniultra.serve import logs
-
-    level = logging.getLogger().level
     WaitingPredictor.gate.set()
-    with TestClient(app, raise_server_exceptions=False) as running:
+    WaitingPredictor.alone.set()
+    conf = {"models": "uniultra_mini,autosamus_mini", "max_upload_mb": "1", "labels": "head,femur"}
+    with serving(folder, make_studies(folder / "studies"), patch, **conf) as running:
         yield running
-    logs.uninstall()
-    logging.getLogger().setLevel(level)
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def tasks_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The weights folder of `tasks`: the default model and autosamus_mini, both of random numbers."""
+    folder = tmp_path_factory.mktemp("weights")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("UNIULTRA_WEIGHTS", str(folder))
+    make_base(folder)
+    make_task(folder, "")
+    yield folder
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory, tasks_folder: Path) -> Iterator[Any]:
+    """A client of the application with all models and real networks, in this process."""
+    folder = tmp_path_factory.mktemp("tasks")
+    patch = pytest.MonkeyPatch()
+    with serving(folder, make_studies(folder / "studies"), patch, models="all", device="cpu") as running:
+        yield running
     patch.undo()
 
 
@@ -110,3 +128,4 @@ def predictor() -> Iterator[type[WaitingPredictor]]:
     yield WaitingPredictor
     WaitingPredictor.failure = None
     WaitingPredictor.gate.set()
+    WaitingPredictor.alone.set()

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,25 @@ def test_info_is_answered_while_more_people_click_than_there_are_threads(client:
         predictor.gate.set()
         for n, answer in enumerate(c.result(30) for c in clicks):
             assert answer.json()["bbox"] == [5 + n, 25, 15 + n, 35]  # each got the mask of its own click
+
+
+def test_clicks_are_answered_while_more_whole_images_wait_than_there_are_threads(
+    client: Any, predictor: Any
+) -> None:
+    predictor.alone.clear()
+    with ThreadPoolExecutor(24) as people:
+        ask = partial(client.post, "/infer/autosamus_mini?image=grey", data={"params": "{}"})
+        whole = [people.submit(ask) for _ in range(20)]
+        batch = people.submit(client.post, "/batch/infer/autosamus_mini?run_sync=true", json={})
+        for n in range(3):
+            assert click(client, x=10 + n).status_code == 200
+        assert client.get("/batch/infer").status_code == 200
+        assert client.post("/activelearning/random", json={}).status_code == 200
+        assert not any(w.done() for w in [*whole, batch])
+        predictor.alone.set()
+        assert {w.result(30).status_code for w in [*whole, batch]} == {200}
+    for image in batch.result().json():
+        assert client.delete("/datastore/label", params={"id": image, "tag": "original"}).status_code == 200
 
 
 def _png() -> bytes:

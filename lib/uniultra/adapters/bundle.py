@@ -86,7 +86,8 @@ def fingerprint(network: nn.Module, replaced: Iterable[str]) -> str:
 
 def trained_tensors(name: str, network: nn.Module) -> dict[str, Tensor]:
     """The tensors of the network of model `name` that its method trains."""
-    fragments = entry(name).trained
+    # A network whose settings train more (APGConfig.unfreeze_encoder) says so by its rates.
+    fragments = (*entry(name).trained, *getattr(network, "rates", {}))
     return {key: value for key, value in network.state_dict().items() if matches(key, fragments)}
 
 

@@ -107,10 +107,10 @@ class DistillObjective(Objective):
     ) -> None:
         super().__init__(network, entry, recipe)
         self.settings = DistillSettings.of(recipe.distill or {})
-        self.teacher = (load_teacher(self.settings) if teacher is None else teacher).eval()
+        self.side = self.settings.image_size or network.image_size
+        self.teacher = (load_teacher(self.settings, self.side) if teacher is None else teacher).eval()
         self.teacher.requires_grad_(False)
         self.teacher_entry = registry.entry(self.settings.model)
-        self.side = self.settings.image_size or network.image_size
         self.match: Match = self.settings.match or ("pyramid" if _levelled(network) else "embedding")
         self._check()
 
@@ -167,11 +167,6 @@ class DistillObjective(Objective):
         given = any(self.settings.levels) and any(dict(self.settings.pairs).values())
         if self.match == "pyramid" and not given:
             raise ModelError("All weights of the distillation are 0; give a level and a pair some.")
-        if not _levelled(self.teacher) and self.side != self.teacher.image_size:
-            raise ModelError(
-                f"The teacher takes pictures of {self.teacher.image_size} px a side only; got {self.side}. "
-                "Set `image_size` of the teacher."
-            )
 
 
 def distance(ours: Tensor, theirs: Tensor) -> Tensor:
@@ -181,20 +176,20 @@ def distance(ours: Tensor, theirs: Tensor) -> Tensor:
     return (ours.float() - theirs.float()).square().flatten(1).mean(1)
 
 
-def load_teacher(settings: DistillSettings) -> PromptNetwork:
-    """The teacher's network with its weights, in eval mode.
+def load_teacher(settings: DistillSettings, side: int | None = None) -> PromptNetwork:
+    """The teacher's network for inputs of `side` (None: its own) with its weights, in eval mode.
 
     Raises:
         ModelError: unknown model, or weights that are missing, damaged or made for another network.
     """
     if settings.weights is None:
-        return weights.load(settings.model)[0]
+        return weights.load(settings.model, side)[0]
     path = Path(settings.weights)
     if path.is_dir():
-        return bundle.assemble(path, name=settings.model)[0]
+        return bundle.assemble(path, side, settings.model)[0]
     if not path.is_file():
         raise ModelError("There is no such file of the teacher's weights; see `weights` in the recipe.")
-    return weights.load_file(settings.model, path)
+    return weights.load_file(settings.model, path, side)
 
 
 def _levelled(network: PromptNetwork) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from uniultra.adapters import bundle
 from uniultra.errors import ModelError
+from uniultra.learn import checkpoint
 from uniultra.learn.distill import DistillSettings, load_teacher
+from uniultra.learn.outcome import trained_network
 from uniultra.learn.parallel import joined
 from uniultra.learn.recipe import Recipe, complaint, read_yaml
 from uniultra.learn.start import adapter_config
 from uniultra.learn.takeover import take_decoder
 from uniultra.learn.train import Trainer
 from uniultra.models import weights
+from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import entry
 
 TRANSFER, HANDOVER, FINETUNE = "transfer", "handover", "finetune"  # folders of the output
@@ -102,28 +105,45 @@ def distill(
         ModelError: models, weights or settings that cannot be used together.
         ImageError: the data folder has no manifest, or nothing of a set.
     """
-    first = recipe.first()
-    distilled = Trainer(first, data, output / TRANSFER, device, workers).run()
+    first, last = recipe.first(), recipe.last(output)
+    Trainer(first, data, output / TRANSFER, device, workers).run()
     made = recipe.handover(output)
     with joined(torch.device(device)) as world:
         if world.first:
-            hand_over(first, recipe.teacher, distilled, made)
+            begun = last is not None and checkpoint.read(output / FINETUNE) is not None
+            hand_over(recipe, output, begun=begun)
         world.told(0.0)  # the others wait until it is there
-    last = recipe.last(output)
-    return made if last is None else Trainer(last, data, output / FINETUNE, device, workers).run()
+    if last is None:
+        return made
+    tuned = Trainer(last, data, output / FINETUNE, device, workers).run()
+    if not tuned.is_dir():
+        return tuned
+    # A bundle would stand on a base that only this folder has.
+    made = output / FINETUNE / f"{last.model}{weights.SUFFIX}"
+    if os.environ.get("RANK", "0") == "0":
+        _save(made, trained_network(last, output / FINETUNE), last)
+    return made
 
 
-def hand_over(first: Recipe, teacher: DistillSettings, distilled: Path, made: Path) -> None:
-    """Write to `made` the student that the first stage left in `distilled`, with the teacher's decoder.
+def hand_over(recipe: DistillRecipe, output: Path, *, begun: bool = False) -> None:
+    """Write the student that the first stage left, with the teacher's decoder.
 
     Raises:
-        ModelError: the two have different decoders.
+        ModelError: the two have different decoders, or fine-tuning has `begun` on another student.
     """
-    found = entry(first.model)
-    if distilled.is_dir():
-        student = bundle.assemble(distilled, first.image_size)[0]
-    else:
-        student = weights.load_file(first.model, distilled, first.image_size)
-    take_decoder(student, load_teacher(teacher))
-    metadata = weights.config_metadata(found.name, adapter_config(found, first))
-    weights.save(made, student, metadata, torch.float32)
+    first, made = recipe.first(), recipe.handover(output)
+    student = trained_network(first, output / TRANSFER)
+    take_decoder(student, load_teacher(recipe.teacher))
+    before = weights.file_sha256(made) if made.is_file() else None
+    _save(made, student, first)
+    if begun and weights.file_sha256(made) != before:
+        raise ModelError(
+            f"The {FINETUNE} folder was begun on another student than the one distilled now. "
+            "Empty it, or name another output folder."
+        )
+
+
+def _save(path: Path, network: PromptNetwork, recipe: Recipe) -> None:
+    found = entry(recipe.model)
+    metadata = weights.config_metadata(found.name, adapter_config(found, recipe))
+    weights.save(path, network, metadata, torch.float32)

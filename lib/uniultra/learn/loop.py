@@ -100,6 +100,7 @@ class Loop:
         self.best: dict[str, Tensor] = {}
         self.score: float | None = None
         self.step, self.used, self.ended = 0, 0.0, ""
+        self.recorded: list[dict[str, Tensor]] = []
         self.interrupts = Interrupts()
         self._fingerprint = fingerprint(goal, checkpoint.moving(goal))
         self._resume()
@@ -179,12 +180,13 @@ class Loop:
         recipe = self.recipe
         self.step, self.used = engine.state.iteration, time.monotonic() - self.began
         self.bar.update()
+        self.recorded.append(engine.state.output)
         if self.step == recipe.length:
             self.ended = "steps"
         elif recipe.wall_clock_s is not None and self.world.told(self.used) >= recipe.wall_clock_s:
             self.ended = "wall_clock"
         if self.step % NOTE_EVERY == 0 or self.ended:
-            self._note(engine)
+            self._note()
         every = recipe.validate_every
         if self.validates and every and (self.step % every == 0 or self.ended):
             self._validate(engine)
@@ -196,8 +198,10 @@ class Loop:
         if asked or self.ended:
             engine.terminate()
 
-    def _note(self, engine: Engine) -> None:
-        mean = {name: self.world.total(float(v)) / self.world.size for name, v in engine.state.output.items()}
+    def _note(self) -> None:
+        parts = {name: torch.stack([one[name] for one in self.recorded]).mean() for name in self.recorded[0]}
+        mean = {name: self.world.total(float(part)) / self.world.size for name, part in parts.items()}
+        self.recorded = []
         self._finite(mean["loss"])
         if self.world.first:
             rounded = {name: round(value, 5) for name, value in mean.items()}

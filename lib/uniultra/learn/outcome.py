@@ -10,10 +10,10 @@ from uniultra.adapters import bundle
 from uniultra.learn.loop import Summary
 from uniultra.learn.recipe import Recipe
 from uniultra.learn.splits import Division
-from uniultra.learn.start import adapter_config, trained_fragments
+from uniultra.learn.start import adapter_config, starting_network, trained_fragments
 from uniultra.models import weights
 from uniultra.models.network import PromptNetwork
-from uniultra.models.registry import ModelEntry
+from uniultra.models.registry import ModelEntry, entry
 
 
 def write_result(
@@ -44,6 +44,21 @@ def result_path(output: Path, found: ModelEntry, recipe: Recipe) -> Path:
         and not (recipe.adapter or {}).get("unfreeze_encoder")
     )
     return output / (found.name if told else f"{found.name}{weights.SUFFIX}")
+
+
+def trained_network(recipe: Recipe, output: Path) -> PromptNetwork:
+    """The network that a training with `recipe` left in `output`.
+
+    Raises:
+        ModelError: there is no result, or it is not this recipe's.
+    """
+    network = starting_network(recipe)
+    path = result_path(output, entry(recipe.model), recipe)
+    if path.suffix == weights.SUFFIX:
+        weights.load_into(network, weights.read(path))
+    else:
+        bundle.load(path, network)
+    return network.eval()
 
 
 def _parent(recipe: Recipe) -> str | None:

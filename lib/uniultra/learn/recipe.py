@@ -181,7 +181,7 @@ class Recipe(_Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            wrong = "; ".join(_complaint(dict(e)) for e in error.errors()[:4])
+            wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
             raise ModelError(f"The recipe cannot be used: {wrong}.") from None
 
     @classmethod
@@ -191,20 +191,30 @@ class Recipe(_Settings):
         Raises:
             ModelError: no such file, no YAML, or settings that cannot be used.
         """
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError):
-            raise ModelError("The recipe cannot be read. Name a YAML file of training/.") from None
-        except yaml.YAMLError as error:
-            where = getattr(error, "problem_mark", None)
-            line = f" (line {where.line + 1})" if where else ""
-            raise ModelError(f"The recipe is not YAML{line}.") from None
-        for change in changes:
-            _put(values, change)
-        return cls.of(values)
+        return cls.of(read_yaml(path, changes))
 
 
-def _complaint(error: dict[str, Any]) -> str:
+def read_yaml(path: Path, changes: Sequence[str] = ()) -> Any:
+    """What a YAML file holds, with `KEY=VALUE` changes on top.
+
+    Raises:
+        ModelError: no such file, no YAML, or a change that is none.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise ModelError("The recipe cannot be read. Name a YAML file of training/.") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise ModelError(f"The recipe is not YAML{line}.") from None
+    for change in changes:
+        _put(values, change)
+    return values
+
+
+def complaint(error: dict[str, Any]) -> str:
+    """One of pydantic's errors in a line: which setting, and what is wrong with it."""
     where = ".".join(str(part) for part in error["loc"])
     said = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {said}" if where else said

@@ -12,20 +12,19 @@ import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
-from uniultra.errors import ModelError
 from uniultra.learn import suite_schema as schema
 from uniultra.learn.data import Row, manifest
 from uniultra.learn.machine import this_machine
+from uniultra.learn.outcome import result_path, trained_network
 from uniultra.learn.protocol import score
 from uniultra.learn.recipe import Recipe
-from uniultra.learn.results import read_spent, trained_network
 from uniultra.learn.start import trained_fragments
+from uniultra.learn.suite_plan import Plan
 from uniultra.learn.summary import compare, summarise
 from uniultra.learn.train import Trainer
 from uniultra.metrics.cost import count_work, measure_pace
@@ -35,95 +34,20 @@ from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.predict import Predictor
 
-_PICTURES = TypeAdapter(list[schema.PictureScore])
+SCORES = "scores.json"
+_ENDINGS: dict[str, Literal["images", "clock", "early_stop"]] = {
+    "steps": "images",
+    "wall_clock": "clock",
+    "patience": "early_stop",
+}
 COMPARED: tuple[tuple[str, schema.Metric], ...] = (("click_1", "dice"), ("box", "dice"))
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Kept(BaseModel):
+    """Scores in the work folder, and how they were made."""
 
-
-class PlannedBase(_Settings):
-    """A network of phase A: its training recipe, and what a reader must know about its budget."""
-
-    recipe: dict[str, Any]
-    note: str | None = None
-
-
-class PlannedSystem(_Settings):
-    """A method of phase B.
-
-    Attributes:
-        title, paper, method: for the page.
-        base: name among the bases; its weights are where the recipe starts.
-        after: a system whose result, of the same seed, is where the recipe starts instead.
-        recipe: what differs from the suite's `defaults`.
-        seeds: of the runs.
-        scored: sets to score, None for all of the suite's.
-        note: what a reader must know, a reduced budget above all.
-    """
-
-    title: str
-    paper: schema.Paper
-    base: str
-    after: str | None = None
-    method: str
-    recipe: dict[str, Any]
-    seeds: tuple[int, ...] = (1, 2, 3)
-    scored: tuple[str, ...] | None = None
-    note: str | None = None
-
-
-class Plan(_Settings):
-    """A suite as YAML.
-
-    Attributes:
-        task: the set that phase B trains on.
-        scored: sets whose `test` pictures are scored.
-        protocol: how.
-        zero_shot: models that are scored as they are when their official weights are on this machine.
-        against: the system with which those of the same base are compared.
-        defaults: training settings of all systems.
-    """
-
-    task: str
-    task_note: str | None = None
-    scored: tuple[str, ...]
-    protocol: schema.Protocol = schema.Protocol()
-    zero_shot: tuple[str, ...] = ()
-    against: dict[str, str] = Field(default_factory=dict)
-    defaults: dict[str, Any] = Field(default_factory=dict)
-    bases: dict[str, PlannedBase]
-    systems: dict[str, PlannedSystem]
-
-    @classmethod
-    def read(cls, path: Path) -> Plan:
-        """A suite's plan from a YAML file.
-
-        Raises:
-            ModelError: no such file, or settings that cannot be used.
-        """
-        try:
-            found = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            raise ModelError("The suite cannot be read. Name one of training/suite_*.yaml.") from None
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ModelError(f"The suite cannot be used: {place}: {first['msg']}.") from None
-        unknown = {s.base for s in found.systems.values()} - set(found.bases)
-        unknown |= set(found.against.values()) - set(found.systems)
-        unknown |= {s.after for s in found.systems.values() if s.after} - set(found.systems)
-        if unknown:
-            raise ModelError(f"The suite names what it does not describe: {', '.join(sorted(unknown))}.")
-        for name in found.systems:
-            found.recipe(name, 1, Path("base.safetensors"))
-        return found
-
-    def recipe(self, system: str, seed: int, start: Path) -> Recipe:
-        """The training of a system with a seed, from the weights of its base."""
-        own = self.systems[system].recipe
-        return Recipe.of({**self.defaults, **own, "seed": seed, "start": str(start)})
+    protocol: schema.Protocol
+    pictures: list[schema.PictureScore]
 
 
 class SuiteRun:
@@ -158,9 +82,7 @@ class SuiteRun:
             systems.append(self._system(name))
             seeds = self.plan.systems[name].seeds
             scores = summarise(pictures[name])
-            summaries.append(
-                schema.Summary(system=name, task=self.plan.task, seeds=seeds, scores=scores)
-            )
+            summaries.append(schema.Summary(system=name, task=self.plan.task, seeds=seeds, scores=scores))
         return schema.Suite(
             made=datetime.now(UTC).date().isoformat(),
             commit=_commit(),
@@ -190,7 +112,7 @@ class SuiteRun:
             datasets=tuple(recipe.datasets),
             scenes=recipe.scenes,
             seed=recipe.seed,
-            spent=read_spent(folder),
+            spent=_spent(folder),
             scores=summarise([scores]),
             note=planned.note,
         )
@@ -219,7 +141,7 @@ class SuiteRun:
         network = self._trained(recipe, folder)
         scored = planned.scored or self.plan.scored
         scores = self._scores(folder, network, entry(recipe.model), scored)
-        spent = read_spent(folder)
+        spent = _spent(folder)
         summary = summarise([scores])
         return schema.Run(system=name, task=self.plan.task, seed=seed, spent=spent, scores=summary), scores
 
@@ -227,15 +149,18 @@ class SuiteRun:
         planned = self.plan.systems[name]
         if planned.after:
             folder = self.work / "runs" / planned.after / str(seed)
-            return self.plan.recipe(name, seed, whole_file(folder, self._recipe(planned.after, seed)))
-        recipe = Recipe.of(self.plan.bases[planned.base].recipe)
-        return self.plan.recipe(name, seed, whole_file(self.work / "bases" / planned.base, recipe))
+            first = self._recipe(planned.after, seed)
+        else:
+            folder = self.work / "bases" / planned.base
+            first = Recipe.of(self.plan.bases[planned.base].recipe)
+        return self.plan.recipe(name, seed, result_path(folder, entry(first.model), first))
 
     def _trained(self, recipe: Recipe, folder: Path) -> PromptNetwork:
         """The trained network, after training it if that has not been done."""
         done = folder / "done.json"
         said = recipe.model_dump_json()
         if not done.is_file() or json.loads(done.read_text(encoding="utf-8")) != json.loads(said):
+            (folder / SCORES).unlink(missing_ok=True)
             Trainer(recipe, self.data, folder, self.device).run()
             done.write_text(said, encoding="utf-8")
         return trained_network(recipe, folder)
@@ -244,16 +169,17 @@ class SuiteRun:
         self, folder: Path, network: PromptNetwork, found: ModelEntry, scored: tuple[str, ...]
     ) -> list[schema.PictureScore]:
         """Every test picture's scores, kept in the work folder."""
-        path = folder / "scores.json"
+        path = folder / SCORES
         rows = [row for row in self._rows() if row.dataset in scored]
         if path.is_file():
-            kept = _PICTURES.validate_json(path.read_bytes())
-            if [(p.dataset, p.id) for p in kept] == [(r.dataset, r.id) for r in rows]:
-                return kept
+            kept = _Kept.model_validate_json(path.read_bytes())
+            same = [(p.dataset, p.id) for p in kept.pictures] == [(r.dataset, r.id) for r in rows]
+            if same and kept.protocol == self.plan.protocol:
+                return kept.pictures
         predictor = Predictor.of(network, found, device=self.device)
         made = score(predictor, rows, found.prompts, self.plan.protocol, progress=folder.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_PICTURES.dump_json(made))
+        path.write_text(_Kept(protocol=self.plan.protocol, pictures=made).model_dump_json(), encoding="utf-8")
         return made
 
     def _rows(self) -> list[Row]:
@@ -292,21 +218,19 @@ class SuiteRun:
         tested = len(manifest(self.data, [name], ["test"]))
         return schema.Task(name=name, labelled=labelled, tested=tested, note=self.plan.task_note)
 
-    def _comparisons(
-        self, pictures: dict[str, list[list[schema.PictureScore]]]
-    ) -> list[schema.Comparison]:
+    def _comparisons(self, pictures: dict[str, list[list[schema.PictureScore]]]) -> list[schema.Comparison]:
         made = []
         for name, runs in pictures.items():
             other = self.plan.against.get(self.plan.systems[name].base)
-            if other in (None, name) or len(runs) != len(pictures.get(str(other), [])):
+            if other in (None, name) or other not in pictures:
                 continue
             for prompt, metric in COMPARED:
-                difference = compare(runs, pictures[str(other)], self.plan.task, prompt, metric)
+                difference = compare(runs, pictures[other], self.plan.task, prompt, metric)
                 if difference is not None:
                     made.append(
                         schema.Comparison(
                             system=name,
-                            against=str(other),
+                            against=other,
                             task=self.plan.task,
                             dataset=self.plan.task,
                             prompt=prompt,
@@ -315,6 +239,14 @@ class SuiteRun:
                         )
                     )
         return made
+
+
+def _spent(folder: Path) -> schema.Spent:
+    """What the training in `folder` cost."""
+    told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return schema.Spent(
+        images_seen=told["images"], seconds=round(told["seconds"], 1), stopped_by=_ENDINGS[told["ended"]]
+    )
 
 
 def _commit() -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ _FAILURES = (
     EOFError,
     OSError,
     MemoryError,
+    struct.error,
 )
 
 

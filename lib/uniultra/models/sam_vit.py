@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from uniultra.errors import ModelError
 from uniultra.models.network import WIDTH
+from uniultra.models.sam_attention import TableAttention
 
 PATCH = 16
 STRIDE = 8  # of the overlapped patches
@@ -105,6 +106,8 @@ class SamVit(nn.Module):
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.position = PooledTable(self.grid) if overlapped else nn.Identity()
         self.blocks = vit.blocks
+        for block in self.blocks:
+            block.attn = TableAttention(block.attn)
         self.neck = vit.neck
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ class Predictor:
     def of(cls, network: PromptNetwork, model: ModelEntry, *, device: str = "auto") -> Predictor:
         """A predictor of a network in memory, for example one in training; `model` says how to feed it."""
         made = cls(model.name, device=device)
-        made.entry = model
+        made.entry = replace(model, image_size=network.image_size)
         made._loaded = Loaded(network.to(made.device).eval(), (model.name, "in memory"))
         return made
 

@@ -7,7 +7,7 @@ and one that is refused is named in the result while the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +30,37 @@ class WholeImages(BatchInferTask):
     """What MONAI Label's `init_batch_infer` asks for; `request` is as its route makes it."""
 
     def __call__(self, request: dict[str, Any], datastore: Datastore, infer: Infer) -> dict[str, Any]:
-        """All results at once."""
-        return dict(self.results(request, datastore, infer))
+        """All results at once.
+
+        Raises:
+            RequestError: see `images`.
+        """
+        return dict(self.results(self.images(request, datastore), request, datastore, infer))
+
+    def images(self, request: dict[str, Any], datastore: Datastore) -> list[str]:
+        """The ids of the images of a request, at most `max_batch_size` of them.
+
+        Raises:
+            RequestError: see `check_request`.
+        """
+        check_request(request)
+        datastore.refresh()  # files that came a moment ago belong to it
+        limit = request.get("max_batch_size") or None
+        return sorted(self.get_images(request, datastore))[:limit]
 
     def results(
-        self, request: dict[str, Any], datastore: Datastore, infer: Infer, going_on: GoingOn = lambda: None
+        self,
+        images: Sequence[str],
+        request: dict[str, Any],
+        datastore: Datastore,
+        infer: Infer,
+        going_on: GoingOn = lambda: None,
     ) -> Iterator[Result]:
         """One result after the other, each label saved before its result is told.
 
         Raises:
-            RequestError: see `check_request`.
             StoppedError: from `going_on`, which is asked between two frames.
         """
-        check_request(request)
-        images = self.images(request, datastore)
         for image_id in images:
             going_on()
             try:
@@ -52,11 +69,6 @@ class WholeImages(BatchInferTask):
                 raise
             except UniUltraError as error:
                 yield image_id, {"error": str(error)}
-
-    def images(self, request: dict[str, Any], datastore: Datastore) -> list[str]:
-        """The ids of the images of a request, at most `max_batch_size` of them."""
-        limit = request.get("max_batch_size") or None
-        return sorted(self.get_images(request, datastore))[:limit]
 
 
 def check_request(request: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, HTTPException
@@ -11,8 +12,9 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from monailabel.interfaces.utils.app import app_instance
 
 from uniultra.errors import RequestError
-from uniultra.serve.batch import check_request
+from uniultra.serve.batch import Result
 from uniultra.serve.batch_runs import BatchRuns, in_background
+from uniultra.serve.going_on import GoingOn
 from uniultra.serve.guards import refuse_code
 from uniultra.serve.lanes import Endpoint
 from uniultra.store.errors import NotFoundError
@@ -40,15 +42,14 @@ def start(
     if not app._batch_infer:
         raise NotFoundError("Batch inference is off. Start with MONAI_LABEL_TASKS_BATCH_INFER=true.")
     task.check_weights()
-    check_request(request)
     whole, store = app._batch_infer, app.datastore()
     chosen = whole.images(request, store)
     run = app.batches.begin(request, len(chosen))
     if run is None:
         raise HTTPException(429, "A batch is running. Wait for it, or stop it with DELETE /batch/infer.")
 
-    def work(going_on: Any) -> Any:
-        return whole.results({**request, "images": chosen}, store, app.infer, going_on)
+    def work(going_on: GoingOn) -> Iterator[Result]:
+        return whole.results(chosen, request, store, app.infer, going_on)
 
     if run_sync:
         return run.follow(work)

@@ -1,0 +1,68 @@
+"""The real application in this process, over a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from uniultra.adapters import apg, bundle
+from uniultra.models import build, weights
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def serving(folder: Path, studies: Path, patch: pytest.MonkeyPatch, **conf: str) -> Iterator[Any]:
+    """A client of the application with these settings; its sessions and home lie in `folder`."""
+    from fastapi.testclient import TestClient
+    from monailabel.config import settings
+
+    patch.setenv("HOME", str(folder))
+    for key, value in {
+        "MONAI_LABEL_APP_DIR": str(ROOT / "apps" / "uniultra"),
+        "MONAI_LABEL_STUDIES": str(studies),
+        "MONAI_LABEL_APP_CONF": conf,
+        "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
+    }.items():
+        patch.setattr(settings, key, value)
+    from monailabel.app import app
+
+    from uniultra.serve import logs
+
+    level = logging.getLogger().level
+    with TestClient(app, raise_server_exceptions=False) as running:
+        yield running
+    logs.uninstall()
+    logging.getLogger().setLevel(level)
+
+
+def infer(client: Any, name: str, image: str, query: dict[str, Any] | None = None, /, **params: Any) -> Any:
+    """POST as every client does."""
+    return client.post(
+        f"/infer/{name}", params={"image": image, **(query or {})}, data={"params": json.dumps(params)}
+    )
+
+
+def make_task(folder: Path, task: str, *, as_bundle: bool = False) -> None:
+    """Put weights `autosamus_mini.TASK` into `folder`, of a generator on the base that is found there."""
+    network = apg.inject(weights.load("uniultra_mini")[0])
+    for parameter in network.apg.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    name = f"autosamus_mini.{task}" if task else "autosamus_mini"
+    if as_bundle:
+        bundle.save(folder / name, network, "autosamus_mini")
+    else:
+        weights.save(folder / f"{name}.safetensors", network, {})
+
+
+def make_base(folder: Path) -> None:
+    """Put random weights of the default model into `folder`."""
+    torch.manual_seed(3)
+    weights.save(folder / "uniultra_mini.safetensors", build("uniultra_mini"), {})
