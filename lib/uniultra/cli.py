@@ -72,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--limit", type=int, help="at most so many pictures of each set")
     check.add_argument("--output", type=Path, help="write the numbers as JSON")
+    check.add_argument("--suite", metavar="NAME", help="instead: train and score all systems alike (seeds)")
+    check.add_argument("--work", type=Path, metavar="FOLDER", help="the suite's trainings; goes on from it")
+    check.add_argument(
+        "--system", action="append", metavar="NAME", help="only this system of the suite (repeatable)"
+    )
     check.set_defaults(run=_evaluate)
 
     train = commands.add_parser("train", help="train a model by a recipe; goes on where it was stopped")
@@ -113,8 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     for server in (serve, demo):
         server.add_argument("--host", default="127.0.0.1")
         server.add_argument("--port", type=int, default=8000)
-    for chooser in (one, check, serve, demo):
+    for chooser in (one, check, demo):
         chooser.add_argument("--model", default="uniultra_mini", help="see `uniultra models`")
+    serve.add_argument("--model", default="uniultra_mini", help="one or several (a,b), or all")
     for runner in (one, check, train, serve, demo):
         runner.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
 
@@ -209,6 +215,11 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if options.suite:
+        from uniultra.cli_suite import run_suite
+
+        run_suite(options)
+        return 0
     from uniultra.learn.evaluate import evaluate, report, table
     from uniultra.predict import Predictor
 

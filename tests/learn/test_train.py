@@ -37,14 +37,15 @@ def base(tmp_path_factory):
     return folder
 
 
-def test_a_training_lowers_the_loss_and_its_weights_load(small, training_data, tmp_path):
-    recipe = small(steps=40, batch=4, augment=False, average=0.9, click_weight=0.5)
+def test_a_training_lowers_the_loss_and_its_weights_load(small, training_data, tmp_path, monkeypatch):
+    monkeypatch.setattr("uniultra.learn.loop.NOTE_EVERY", 1)
+    recipe = small(steps=30, batch=4, augment=False, average=0.9, target="whole", precision="fp32")
     path = Trainer(recipe, training_data, tmp_path).run()
     losses = [line["loss"] for line in log_of(tmp_path)]
-    assert len(losses) == 4 and losses[-1] < 0.75 * losses[0], losses
+    assert len(losses) == 30 and sum(losses[-5:]) / 5 < 0.7 * losses[0], losses
     weights.load_into(build("uniultra_mini", 64), weights.read(path))
     told = json.loads((tmp_path / "result.json").read_text())
-    assert (told["steps"], told["images"], told["ended"]) == (40, 160, "steps") and told["seconds"] > 0
+    assert (told["steps"], told["images"], told["ended"]) == (30, 120, "steps") and told["seconds"] > 0
     assert told["recipe"]["average"] == 0.9
     assert json.loads((tmp_path / "split.json").read_text())["train"]["tiny"] == list("0123")
 

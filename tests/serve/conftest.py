@@ -94,7 +94,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     patch.setattr("uniultra.serve.infer.ModelTask.is_valid", lambda self: True)
     WaitingPredictor.gate.set()
     WaitingPredictor.alone.set()
-    conf = {"models": "uniultra_mini,autosamus_mini", "max_upload_mb": "1", "labels": "head,femur"}
+    conf = {"models": "uniultra_mini,autosamus_mini", "labels": "head,femur"}
     with serving(folder, make_studies(folder / "studies"), patch, **conf) as running:
         yield running
     patch.undo()

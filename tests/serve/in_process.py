@@ -28,7 +28,7 @@ def serving(folder: Path, studies: Path, patch: pytest.MonkeyPatch, **conf: str)
     for key, value in {
         "MONAI_LABEL_APP_DIR": str(ROOT / "apps" / "uniultra"),
         "MONAI_LABEL_STUDIES": str(studies),
-        "MONAI_LABEL_APP_CONF": conf,
+        "MONAI_LABEL_APP_CONF": {"max_upload_mb": "1", **conf},  # the first app's limit is everybody's
         "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
     }.items():
         patch.setattr(settings, key, value)

@@ -142,10 +142,11 @@ class Loop:
         self.module: nn.Module = self.goal
         if world.size > 1:
             self.module = DistributedDataParallel(self.goal, find_unused_parameters=True)
+        # Before the trackers, which then write the mean over the steps since their last entry.
+        self.engine.add_event_handler(Events.ITERATION_COMPLETED, self._completed)
         self.write_metrics = tracking.nothing
         if world.first:
             self.write_metrics = tracking.attach(self.engine, recipe, self.output, self.step, NOTE_EVERY)
-        self.engine.add_event_handler(Events.ITERATION_COMPLETED, self._completed)
         self.engine.load_state_dict({"iteration": self.step, "max_epochs": 1, "epoch_length": recipe.length})
         self.module.train()
         self.began = time.monotonic() - self.used
@@ -186,7 +187,7 @@ class Loop:
         elif recipe.wall_clock_s is not None and self.world.told(self.used) >= recipe.wall_clock_s:
             self.ended = "wall_clock"
         if self.step % NOTE_EVERY == 0 or self.ended:
-            self._note()
+            self._note(engine)
         every = recipe.validate_every
         if self.validates and every and (self.step % every == 0 or self.ended):
             self._validate(engine)
@@ -198,10 +199,10 @@ class Loop:
         if asked or self.ended:
             engine.terminate()
 
-    def _note(self) -> None:
+    def _note(self, engine: Engine) -> None:
         parts = {name: torch.stack([one[name] for one in self.recorded]).mean() for name in self.recorded[0]}
         mean = {name: self.world.total(float(part)) / self.world.size for name, part in parts.items()}
-        self.recorded = []
+        self.recorded, engine.state.output = [], mean
         self._finite(mean["loss"])
         if self.world.first:
             rounded = {name: round(value, 5) for name, value in mean.items()}

@@ -56,8 +56,11 @@ def check_address(url: str) -> None:
     Raises:
         ModelError: another scheme, no host, or a password in the address.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
     local = parts.scheme == "http" and _loopback(host)
     if not host or "@" in parts.netloc or not (parts.scheme == "https" or local):
         raise ModelError(

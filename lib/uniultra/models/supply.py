@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from uniultra.adapters.settings import from_json
@@ -41,7 +41,10 @@ def get(
     folder = weights.user_folder() / ".downloads"
     path = fetch(found, folder, progress, accept_licence, sha256=sha256, limits=limits)
     made = add(name, path, {"url": found.url, "licence": found.licence})
-    shutil.rmtree(folder, ignore_errors=True)
+    for left in (path, path.with_name(f"{path.name}.lock")):
+        left.unlink(missing_ok=True)
+    with suppress(OSError):  # another download is under way there
+        folder.rmdir()
     return made
 
 
