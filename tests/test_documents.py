@@ -13,6 +13,7 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "CHANGELOG.md",
+    "docs/weights.md",
     "docs/wire.md",
     "training/README.md",
     "apps/uniultra/README.md",

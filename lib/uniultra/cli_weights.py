@@ -76,7 +76,8 @@ def _accept(entry: ModelEntry, yes: bool) -> bool:
     if not sys.stdin.isatty():
         print("Read the licence, then run the command again with --yes to accept it.", file=sys.stderr)
         return False
-    return input("Accept this licence and download? [y/N] ").strip().lower() in {"y", "yes"}
+    print("Accept this licence and download? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _add(options: argparse.Namespace) -> None:

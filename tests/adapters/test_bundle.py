@@ -1,6 +1,7 @@
 """A bundle goes onto the base it was trained on, whole, or not at all."""
 
 import json
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -37,11 +38,21 @@ def trained(name=NAME, config=None):
     return network.eval()
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A base and a bundle on it, made once and copied for every test."""
+    folder = tmp_path_factory.mktemp("made") / "weights"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNIULTRA_WEIGHTS", str(folder))
+        write_base(folder)
+        metrics = {"dice": 0.9, "hd": float("nan")}
+        bundle.save(folder / NAME, trained(), NAME, data={"sets": ["x"]}, metrics=metrics)
+    return folder
+
+
 @pytest.fixture
-def saved(folder):
-    write_base(folder)
-    network = trained()
-    bundle.save(folder / NAME, network, NAME, data={"sets": ["x"]}, metrics={"dice": 0.9, "hd": float("nan")})
+def saved(made, folder):
+    shutil.copytree(made, folder)
     return folder / NAME
 
 
@@ -93,10 +104,9 @@ def test_settings_come_back_from_a_bundle_and_from_a_merged_file(folder):
     assert merged.image_encoder.trunk.ch_adapters.config == config
 
 
-def test_a_task_of_a_model_has_its_own_bundle(folder):
-    write_base(folder)
-    network = trained()
-    bundle.save(folder / f"{NAME}.kidney", network, NAME)
+def test_a_task_of_a_model_has_its_own_bundle(saved, folder):
+    network, _ = weights.load(NAME)
+    saved.rename(folder / f"{NAME}.kidney")
     assert weights.variants() == (f"{NAME}.kidney",) and weights.find(NAME) is None
     assert same(weights.load(f"{NAME}.kidney")[0], network)
     bundle.merge(folder / f"{NAME}.kidney", folder / f"{NAME}.liver.safetensors")
@@ -109,10 +119,8 @@ def test_another_base_is_refused(saved, folder):
         weights.load(NAME)
 
 
-def test_a_base_that_differs_only_where_the_bundle_replaces_it_serves(folder):
+def test_a_base_that_differs_only_where_the_bundle_replaces_it_serves(saved, folder):
     """As AutoSAMUS's tasks, or a decoder that is trained anew."""
-    write_base(folder)
-    bundle.save(folder / NAME, trained(), NAME)
     before, _ = weights.load(NAME)
     replaced = set(weights.read(folder / NAME / bundle.WEIGHTS))
     tensors = weights.read(folder / "sam2_mini.safetensors")
@@ -254,8 +262,7 @@ def test_a_failed_save_leaves_the_old_bundle(saved, monkeypatch):
     assert not [path for path in saved.parent.iterdir() if path.suffix == ".part"]
 
 
-def test_half_precision_is_loaded_as_it_was_stored(folder):
-    write_base(folder)
+def test_half_precision_is_loaded_as_it_was_stored(saved, folder):
     network = trained()
     bundle.save(folder / NAME, network, NAME, dtype=torch.float16)
     loaded, _ = weights.load(NAME)

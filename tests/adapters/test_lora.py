@@ -103,5 +103,4 @@ def test_settings_from_yaml_equal_those_in_code():
 def test_the_registry_has_it_on_every_hiera():
     for size in HIERA:
         assert entry(f"lora_{size}").system == "baseline"
-        assert entry(f"lora_{size}").dense_prompts == entry(f"sam2_{size}").dense_prompts
         assert entry(f"lora_{size}").image_size == entry(f"sam2_{size}").image_size

@@ -6,6 +6,7 @@ What is too slow for continuous integration carries the slow marker, and its out
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     if report.when == "call":
         item.stash[_REPORT] = report
     return report
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose gigabytes go with the test."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from battery_cases import FULL, SMALL, cases, disturb, fresh
+from battery_cases import FAST, FULL, SMALL, cases, disturb, fresh
 
 from uniultra.models import entry
 from uniultra.models.export import export_network
@@ -14,7 +14,7 @@ from uniultra.models.export import export_network
 
 def export(name, form, folder, numbers):
     """Export a model whose adapter is not at zero, small in continuous integration, at 256 px elsewhere."""
-    side = SMALL if is_fast(name, form) else FULL
+    side = SMALL if name in FAST[form] else FULL
     network = fresh(name, side)
     disturb(network)
     about = export_network(network, entry(name), folder, form)
@@ -24,17 +24,11 @@ def export(name, form, folder, numbers):
         numbers[f"{file.partition('.')[0]}_megabytes"] = round((folder / file).stat().st_size / 1e6, 1)
 
 
-def is_fast(name, form):
-    from battery_cases import FAST
-
-    return name in FAST[form]
-
-
 @pytest.mark.parametrize("name", cases("torchscript"))
-def test_torchscript(name, numbers, tmp_path):
-    export(name, "torchscript", tmp_path, numbers)
+def test_torchscript(name, numbers, folder):
+    export(name, "torchscript", folder, numbers)
 
 
 @pytest.mark.parametrize("name", cases("onnx"))
-def test_onnx(name, numbers, tmp_path):
-    export(name, "onnx", tmp_path, numbers)
+def test_onnx(name, numbers, folder):
+    export(name, "onnx", folder, numbers)

@@ -90,7 +90,7 @@ def test_starts_at_its_base(name, numbers):
 
 
 def prompted_by(network: PromptNetwork, base: PromptNetwork, embedding: Embedding) -> Tensor:
-    """The base's answer to the sparse prompt of an untrained generator, which must leave the rest as it is."""
+    """The base's answer to the sparse prompt of an untrained generator, which leaves the rest alone."""
     decoder, encoder = base.sam_mask_decoder, base.sam_prompt_encoder
     own = output_tokens(decoder)
     image, sparse, dense, tokens = network.get_submodule("apg")(embedding.image, own)

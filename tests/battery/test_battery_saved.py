@@ -13,30 +13,30 @@ from uniultra.models import entry, weights
 
 
 @pytest.mark.parametrize("name", cases("saved"))
-def test_saved(name, numbers, tmp_path, monkeypatch):
-    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
+def test_saved(name, numbers, folder, monkeypatch):
+    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(folder))
     found = entry(name)
     network = fresh(name, found.image_size)
     trained = train_what_the_method_trains(network, found)
     if found.adapter is None:
         with pytest.raises(ModelError, match="no adapter"):
-            bundle.save(tmp_path / "bundle", network, name)
-        weights.save(tmp_path / f"{name}.safetensors", network, {}, torch.float32)
+            bundle.save(folder / "bundle", network, name)
+        weights.save(folder / f"{name}.safetensors", network, {}, torch.float32)
         assert same(network, weights.load(name)[0])
         return
     base = fresh(str(found.base), found.image_size)
-    weights.save(tmp_path / f"{found.base}.safetensors", base, {}, torch.float32)
+    weights.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
     disturb(network)
-    bundle.save(tmp_path / "bundle", network, name)
-    stored = weights.read(tmp_path / "bundle" / "weights.safetensors")
+    bundle.save(folder / "bundle", network, name)
+    stored = weights.read(folder / "bundle" / "weights.safetensors")
     assert set(trained) <= set(stored)
     numbers["megabytes"] = sum(t.numel() for t in stored.values()) * 4 / 1e6
 
-    loaded, _ = bundle.assemble(tmp_path / "bundle")
+    loaded, _ = bundle.assemble(folder / "bundle")
     assert same(network, loaded)
     del loaded
-    bundle.merge(tmp_path / "bundle")
-    assert (tmp_path / f"{name}.safetensors").is_file()
+    bundle.merge(folder / "bundle")
+    assert (folder / f"{name}.safetensors").is_file()
     assert same(network, weights.load(name)[0])
 
     frozen = [key for key in base.state_dict() if ("" if found.prompts else "base.") + key not in stored]
@@ -45,9 +45,9 @@ def test_saved(name, numbers, tmp_path, monkeypatch):
         return  # trained whole: the base's numbers are not in it
     with torch.no_grad():
         base.state_dict()[frozen[0]].view(-1)[0] += 1
-    weights.save(tmp_path / f"{found.base}.safetensors", base, {}, torch.float32)
+    weights.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
     with pytest.raises(ModelError, match="other weights"):
-        bundle.assemble(tmp_path / "bundle")
+        bundle.assemble(folder / "bundle")
 
 
 def same(first: nn.Module, second: nn.Module) -> bool:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from uniultra.errors import ModelError
-from uniultra.models import build, weights
+from uniultra.models import build, entry, weights
 
 
 @pytest.fixture
@@ -49,6 +49,47 @@ def test_files_of_another_kind_are_refused_without_their_path(own_folder, conten
     assert str(own_folder) not in str(caught.value)
 
 
-def test_missing_weights_say_what_to_do(own_folder):
-    with pytest.raises(ModelError, match="UNIULTRA_WEIGHTS"):
-        weights.load("uniultra_l")
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("sam2_t", "uniultra weights get sam2_t"),
+        ("sam_b_256", "uniultra weights get sam_b"),
+        ("samus", "uniultra weights get samus"),
+        ("uniultra_l", "uniultra weights get sam2_l, then uniultra train RECIPE"),
+        ("samus_mini", "uniultra train RECIPE"),
+        ("sam_b.kidney", "uniultra train RECIPE"),
+    ],
+)
+def test_missing_weights_say_which_command_gets_them(own_folder, name, command):
+    assert weights.how(name) == command and weights.find(name) is None
+    with pytest.raises(ModelError, match=f"Run `{command}`.*UNIULTRA_WEIGHTS"):
+        weights.load(name)
+
+
+def test_weights_of_another_entry_serve_where_they_are_shared(own_folder):
+    """SAM's file at 1024 pixels serves its entries at 256, brought to their tables."""
+    assert entry("sam_b_256").weights_of == "sam_b"
+    (own_folder / "sam_b.safetensors").touch()
+    for name in ("sam_b", "sam_b_256", "sam_b_overlap"):
+        assert weights.find(name) == own_folder / "sam_b.safetensors"
+    # Weights trained for a task are not SAM's own, nor those of another entry.
+    assert weights.find("sam_b_256.kidney") is None
+    (own_folder / "sam_b_256.safetensors").touch()
+    assert weights.find("sam_b_256") == own_folder / "sam_b_256.safetensors"
+
+
+def test_weights_for_drawn_prompts_load_into_a_network_that_takes_them(own_folder):
+    torch.manual_seed(0)
+    model = build("sam2_t", 64, map_channels=4)
+    weights.save(own_folder / "sam2_t.safetensors", model, {})
+    assert weights.load("sam2_t", 64)[0].map_channels == 4
+    assert build("sam2_t", 64).map_channels == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", (1 << 60).to_bytes(8, "little") + b"{}" * 9, b"\x02" + b"\0" * 7 + b"[]"]
+)
+def test_metadata_of_a_damaged_file(own_folder, content):
+    (own_folder / "x.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match="safetensors"):
+        weights.metadata(own_folder / "x.safetensors")

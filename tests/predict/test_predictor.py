@@ -95,7 +95,7 @@ def test_a_network_that_takes_logits_gets_no_map_where_no_mask_was_given(monkeyp
         return torch.zeros(len(coords), 1, side, side), torch.zeros(len(coords), 1)
 
     monkeypatch.setattr(network, "decode", decode)
-    monkeypatch.setattr(predictor, "entry", replace(predictor.entry, dense_prompts="logits"))
+    monkeypatch.setattr(network, "map_channels", 1)
     masked = replace(CLICK, mask=MaskPrompt(np.ones((120, 160), bool)))
     predictor.predict(Source("logits"), Plane("k", 0), [CLICK, masked, CLICK])
     [dense] = seen

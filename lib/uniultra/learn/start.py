@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from uniultra.adapters import bundle
 from uniultra.adapters.registry import DECODER, kind, matches
@@ -32,9 +32,8 @@ def starting_network(recipe: Recipe) -> PromptNetwork:
     """
     found = entry(recipe.model)
     torch.manual_seed(recipe.seed)
-    network = build(recipe.model, recipe.image_size, adapter_config(found, recipe))
-    if recipe.drawn_prompts:
-        draw_prompts(network)
+    channels = CHANNELS if recipe.drawn_prompts else None
+    network = build(recipe.model, recipe.image_size, adapter_config(found, recipe), channels)
     if recipe.start is not None:
         _load(network, _tensors(recipe.start, recipe), found)
     # A generator may also train its base's encoder, at a rate of its own.
@@ -73,14 +72,6 @@ def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:
             raise ModelError(f"The model {found.name} has no adapter to train.")
         return kind(found.adapter).trains
     return {"method": found.trained, "decoder": DECODER, "all": ("",)}[recipe.trains]
-
-
-def draw_prompts(network: PromptNetwork) -> None:
-    """Give a network that takes previous logits our dense path, prompts drawn in CHANNELS channels."""
-    holder = getattr(network, "base", network)
-    if network.map_channels != CHANNELS:
-        holder.sam_prompt_encoder.mask_downscaling[0] = nn.Conv2d(CHANNELS, 4, 2, stride=2)
-        holder.map_channels = network.map_channels = CHANNELS
 
 
 def _tensors(start: str, recipe: Recipe) -> dict[str, Tensor]:

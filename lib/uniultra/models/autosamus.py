@@ -23,7 +23,6 @@ register(
         prompts=(),
         licence="MIT (SAMUS); of the generator: yours",
         source="trained by the user on SAMUS, training/autosamus.yaml; the authors published no weights",
-        dense_prompts="logits",
     )
 )
 
@@ -40,6 +39,5 @@ for _size, _label in LABELS.items():
             prompts=(),
             licence="of the weights you train",
             source=f"trained by the user on uniultra_{_size}, training/autosamus.yaml",
-            dense_prompts="drawn" if _mini else "logits",
         )
     )

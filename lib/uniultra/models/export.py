@@ -183,7 +183,8 @@ def _describe(network: PromptNetwork, model: ModelEntry, form: Format, digest: s
             "kinds": list(model.prompts),
             "coords": "x, y in pixels of the input square; an integer is a pixel's centre",
             "labels": "1 positive, 0 negative, 2 and 3 box corners, -1 padding, which ends each object",
-            "dense": f"{model.dense_prompts}, {network.map_channels} channels of side {network.mask_side}",
+            "dense": f"{'previous logits' if network.map_channels == 1 else 'drawn prompts'}, "
+            f"{network.map_channels} channels of side {network.mask_side}",
         }
         if model.prompts
         else None,

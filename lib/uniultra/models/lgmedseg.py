@@ -14,24 +14,24 @@ from uniultra.models.sam_image import SamImage
 from uniultra.models.tiny_vit import STRIDE, TinyVitEncoder, TinyVitPyramid, check_side
 
 
-def build_mobile_sam(image_size: int) -> SamImage:
+def build_mobile_sam(image_size: int, *, map_channels: int = 1) -> SamImage:
     """SAM on TinyViT-5M.
 
     Raises:
         ModelError: a side that is no multiple of 32.
     """
     check_side(image_size)
-    return SamImage(TinyVitEncoder(), image_size, image_size // STRIDE)
+    return SamImage(TinyVitEncoder(), image_size, image_size // STRIDE, map_channels)
 
 
-def build_sam2_tinyvit(image_size: int) -> Sam2Image:
+def build_sam2_tinyvit(image_size: int, *, map_channels: int = 1) -> Sam2Image:
     """SAM2's image path on TinyViT-5M.
 
     Raises:
         ModelError: a side that is no multiple of 32.
     """
     check_side(image_size)
-    return Sam2Image(TinyVitPyramid(), image_size)
+    return Sam2Image(TinyVitPyramid(), image_size, map_channels)
 
 
 register(
@@ -44,7 +44,6 @@ register(
         fit="pad",
         licence="Apache-2.0",
         source="MobileSAM, Zhang et al., 2023",
-        dense_prompts="logits",
         url=MOBILE_SAM.url,
         url_sha256=MOBILE_SAM.sha256,
         convert=mappings.MOBILE_SAM,
@@ -61,7 +60,6 @@ register(
         image_size=256,
         licence="Apache-2.0 (MobileSAM); of the adapter: yours",
         source="trained by the user, training/lgmedseg.yaml; the authors published no weights",
-        dense_prompts="logits",
     )
 )
 
@@ -74,7 +72,6 @@ register(
         image_size=256,
         licence="of the weights you train",
         source="trained by the user",
-        dense_prompts="logits",
     )
 )
 
@@ -88,6 +85,5 @@ register(
         image_size=256,
         licence="of the weights you train",
         source="trained by the user",
-        dense_prompts="logits",
     )
 )

@@ -17,6 +17,5 @@ for _size, _label in LABELS.items():
             image_size=256 if _mini else 1024,
             licence="of the weights you train" if _mini else "Apache-2.0 (SAM2.1); of the adapter: yours",
             source="trained by the user, training/lora.yaml",
-            dense_prompts="drawn" if _mini else "logits",
         )
     )

@@ -42,8 +42,6 @@ class ModelEntry:
         mean, std: normalisation of RGB in 0..1.
         grey: the network was made for grey pictures; colour is turned to luminance.
         prompts: the prompt kinds it takes; empty for a network that segments of its own accord.
-        dense_prompts: `drawn` when prompts are also drawn into the dense path (our weights),
-            `logits` when it takes previous logits only (official weights).
         trains: fragments of the parameter names that the method trains; `""` means all, None what the
             kind of adapter says.
         sha256: of a shipped weights file.
@@ -67,7 +65,6 @@ class ModelEntry:
     std: tuple[float, float, float] = IMAGENET_STD
     grey: bool = False
     prompts: tuple[str, ...] = ("point", "box", "scribble", "lasso", "mask")
-    dense_prompts: Literal["drawn", "logits"] = "drawn"
     trains: tuple[str, ...] | None = None
     sha256: str | None = None
     url: str | None = None

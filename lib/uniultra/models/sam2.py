@@ -38,7 +38,6 @@ for _size, _file in (("t", SAM2_T), ("s", SAM2_S), ("b", SAM2_B), ("l", SAM2_L))
             image_size=1024,
             licence="Apache-2.0",
             source="SAM2.1, Meta, 2024-09-29",
-            dense_prompts="logits",
             url=_file.url,
             url_sha256=_file.sha256,
             convert=mappings.SAM2,

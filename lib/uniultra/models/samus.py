@@ -21,7 +21,6 @@ register(
         licence="Apache-2.0",
         source="Segment Anything, Meta, 2023-04-05",
         fit="pad",
-        dense_prompts="logits",
         url=SAM_B.url,
         url_sha256=SAM_B.sha256,
         convert=mappings.SAM_VIT,
@@ -37,7 +36,6 @@ register(
         image_size=256,
         licence="Apache-2.0",
         source="Segment Anything, Meta, 2023-04-05",
-        dense_prompts="logits",
         weights_of="sam_b",
         adapt=partial(resize_tables, grid=16),
     )
@@ -56,7 +54,6 @@ register(
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         grey=True,
-        dense_prompts="logits",
         weights_of="sam_b",
         adapt=partial(resize_tables, grid=32, keep_table=True),
     )
@@ -72,7 +69,6 @@ register(
         image_size=256,
         licence="Apache-2.0",
         source="SAM-Med2D, OpenGVLab, 2023-08; Google Drive",
-        dense_prompts="logits",
         convert=mappings.SAM_MED2D,
     )
 )
@@ -90,7 +86,6 @@ register(
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         grey=True,
-        dense_prompts="logits",
         convert=mappings.SAMUS,
     )
 )
@@ -106,6 +101,5 @@ for _size in ("mini", "t", "s", "b", "l"):
             image_size=256 if _size == "mini" else 512,
             licence="Apache-2.0 (SAM2.1); of the adapter: yours",
             source="trained by the user, training/samus.yaml",
-            dense_prompts="drawn" if _size == "mini" else "logits",
         )
     )

@@ -35,6 +35,5 @@ for _size in ("t", "s", "b", "l"):
             image_size=1024,
             licence="Apache-2.0 (SAM2.1); of the adapter: yours",
             source="trained by the user on SAM2.1 weights, training/uniultra.yaml",
-            dense_prompts="logits",
         )
     )

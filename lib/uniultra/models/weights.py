@@ -222,9 +222,9 @@ def _map_channels(tensors: dict[str, Tensor]) -> int | None:
 def how(name: str) -> str:
     """The command that brings the weights of model `name` to this machine."""
     found = entry(name)
-    if found.weights_of:
+    if "." not in name and found.weights_of:
         return how(found.weights_of)
-    if found.url or found.convert:
+    if "." not in name and (found.url or found.convert):
         return f"uniultra weights get {name}"
     train = "uniultra train RECIPE"
     if found.base and find(found.base) is None and how(found.base) != train:

@@ -214,7 +214,7 @@ class Predictor:
         self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded]
     ) -> tuple[Tensor, Tensor]:
         coords, labels, drawn = batch(encoded, self.device)
-        dense = MASK_LOGIT * drawn[:, :1] if self.entry.dense_prompts == "logits" else drawn
+        dense = MASK_LOGIT * drawn[:, :1] if network.map_channels == 1 else drawn
         many = embedding.repeat(torch.zeros(len(encoded), dtype=torch.long, device=self.device))
         logits, iou = network.decode(many, coords, labels, dense, multimask=False)
         return logits[:, 0].float(), iou[:, 0].float().clamp(0, 1)
