@@ -86,6 +86,61 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
+SYSTEMS = {
+    "uniultra_mini": "UniUltra, the student",
+    "uniultra_t": "UniUltra on SAM2 Hiera-T",
+    "uniultra_l": "UniUltra on SAM2 Hiera-L, as published",
+    "samus": "SAMUS on SAM ViT-B, as published",
+    "samus_t": "SAMUS's ideas on SAM2 Hiera-T",
+    "autosamus": "AutoSAMUS on SAMUS, as published",
+    "autosamus_mini": "AutoSAMUS on UniUltra, the student",
+    "sam_med2d": "SAM-Med2D, the teacher of LG-MedSeg",
+    "lgmedseg": "LG-MedSeg on TinyViT-5M",
+    "lora_t": "LoRA on SAM2 Hiera-T, a baseline",
+}
+
+
+def systems(models: list[dict[str, Any]]) -> str:
+    """Parameters of the published systems."""
+    found = {model["name"]: model for model in models}
+    lines = ["| system | name | input | parameters | adapter | trained |", "|---|---|---|---|---|---|"]
+    for name, title in SYSTEMS.items():
+        model = found[name]
+        total, adapter, trained = (model[f"parameters_{part}"] for part in ("total", "adapter", "trained"))
+        side = model["image_size"]
+        lines.append(
+            f"| {title} | `{name}` | {side} px | {total / 1e6:.2f} M | {adapter:,} | {trained / 1e6:.2f} M |"
+        )
+    return "\n".join(lines)
+
+
+def suite(result: dict[str, Any]) -> str:
+    """Dice of every system on the task that no base saw, seeds and pictures together."""
+    [task] = result["tasks"]
+    titles = {one["name"]: one for one in result["systems"]}
+    lines = [
+        "| system | base | trained | seeds | images seen | 1 click | box | jittered box | no prompt |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for summary in result["summaries"]:
+        system = titles[summary["system"]]
+        [scores] = [one for one in summary["scores"] if one["dataset"] == task["name"]]
+        seen = [r["spent"]["images_seen"] for r in result["runs"] if r["system"] == summary["system"]]
+        cells = [_dice(scores["prompts"].get(name)) for name in ("click_1", "box", "box_jitter", "none_largest")]
+        trained = f"{system['trained'] / 1e6:.2f} M"
+        images = f"{min(seen):,}" if min(seen) == max(seen) else f"{min(seen):,} to {max(seen):,}"
+        start = [system["title"], f"`{system['base']}`", trained, str(len(summary["seeds"])), images]
+        lines.append("| " + " | ".join([*start, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _dice(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    dice = score["dice"]
+    return f"{dice['mean']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"
+
+
 def fill(path: Path, tables: dict[str, str]) -> None:
     """Replace the marked blocks of a Markdown file."""
     text = path.read_text(encoding="utf-8")
@@ -99,7 +154,15 @@ def everything() -> dict[str, str]:
     """All tables by name, from the committed results."""
     mini = json.loads((ROOT / "training/results/uniultra_mini.json").read_text())
     speed = json.loads((ROOT / "training/benchmark/results/latency.json").read_text())
-    return {"accuracy": accuracy(mini), "obedience": obedience(mini), "latency": latency(speed)}
+    models = json.loads((ROOT / "training/results/models.json").read_text())
+    seeds = json.loads((ROOT / "training/results/suite_seeds.json").read_text())
+    return {
+        "accuracy": accuracy(mini),
+        "obedience": obedience(mini),
+        "latency": latency(speed),
+        "systems": systems(models),
+        "suite": suite(seeds),
+    }
 
 
 def main() -> None:

@@ -195,6 +195,7 @@ def _models(options: argparse.Namespace) -> None:
             {
                 "name": name,
                 "system": model.system,
+                "image_size": model.image_size,
                 **asdict(count(name)),
                 "licence": model.licence,
                 "sha256": file_sha256(model.weights_file) if model.weights_file else None,

@@ -17,18 +17,14 @@ from uniultra.models.registry import ModelEntry
 SMALL = 64  # side for what does not depend on the size of the picture
 FULL = 256
 
-_TINY = {n for n in names() if n.endswith("_mini")} | {
-    "mobile_sam",
-    "lgmedseg",
-    "sam2_tinyvit",
-    "lgmedseg_sam2",
-}
+_TINY = {n for n in names() if n.endswith("_mini")} | {"lgmedseg"}
+_LIGHT = {n for n in names() if count(n).parameters_total < 45e6}
 # Models of each check that continuous integration has time for; the others are slow.
 FAST = {
-    "forward": {n for n in names() if count(n).parameters_total < 90e6},
-    "bf16": _TINY | {"uniultra_t"},
-    "starts_at_its_base": {n for n in names() if count(n).parameters_total < 50e6} | {"samus"},
-    "gradients": _TINY | {"uniultra_t", "samus_t", "lora_t", "autosamus_t"},
+    "forward": _LIGHT | {"sam2_b", "uniultra_b"},
+    "bf16": _TINY | {"uniultra_t", "mobile_sam", "sam2_tinyvit"},
+    "starts_at_its_base": _LIGHT | {"samus"},
+    "gradients": _TINY | {"uniultra_t", "mobile_sam", "sam2_tinyvit"},
     "saved": _TINY,
     "torchscript": _TINY,
     "onnx": set(),  # tests/models/test_export.py does one

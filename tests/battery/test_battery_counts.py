@@ -9,8 +9,9 @@ import json
 import pytest
 
 from uniultra.adapters.lr import paper_table
+from uniultra.adapters.registry import FILES
 from uniultra.cli import main
-from uniultra.models import names
+from uniultra.models import entry, names
 from uniultra.models.counting import on_meta
 
 # In all, image encoder, adapter, trained by the method.
@@ -104,3 +105,7 @@ def test_the_table_of_lg_medseg_over_the_rank(k):
     network = on_meta("lgmedseg", config=paper_table(k))
     adapter = sum(p.numel() for name, p in network.named_parameters() if ".lr_adapters." in name)
     assert adapter == {4: 17_856, 8: 35_712, 16: 71_424, 32: 142_848}[k]
+
+
+def test_every_kind_of_adapter_is_in_a_registered_model():
+    assert {entry(name).adapter for name in names()} - {None} == set(FILES)

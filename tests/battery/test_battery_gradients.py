@@ -10,13 +10,12 @@ from battery_cases import (
     cases,
     disturb,
     fresh,
-    parameters,
     pictures,
     train_what_the_method_trains,
 )
 
 from uniultra.models import entry
-from uniultra.models.counting import count
+from uniultra.models.counting import count_network, on_meta
 
 # Trained by name, and yet without a gradient from masks and predicted IoU.
 UNREACHED = {
@@ -46,5 +45,9 @@ def test_gradients(name, numbers):
             assert torch.isfinite(parameter.grad).all(), key
             assert parameter.grad.any(), key
         sizes += parameter.numel() if key in trained else 0
-    assert sizes == count(name).parameters_trained
-    numbers.update(trained=sizes, share=sizes / parameters(name), without_gradient=len(unreached))
+    # At this side: SAM's tables of positions grow with the picture.
+    counts = count_network(on_meta(name, SMALL), found, found.trained)
+    assert sizes == counts.parameters_trained
+    numbers.update(
+        trained=sizes, share=sizes / counts.parameters_total, tensors_without_gradient=len(unreached)
+    )

@@ -13,10 +13,10 @@ from uniultra.learn.synthetic import scene
 RECIPE = """
 model: uniultra_mini
 datasets: {tiny: 1.0}
-steps: 2
-decay_steps: 1
+steps: 9
 batch: 2
 targets: 2
+synthetic: 0.5
 scenes: 2
 """
 
@@ -40,8 +40,12 @@ def data(tmp_path):
 def test_weights_are_trained_then_scored(data, tmp_path, monkeypatch, capsys):
     recipe, trained, numbers = tmp_path / "recipe.yaml", tmp_path / "trained", tmp_path / "numbers.json"
     recipe.write_text(RECIPE)
-    code = cli.main(["train", str(recipe), "--data", str(data), "--output", str(trained), "--device", "cpu"])
-    assert code == 0 and (trained / "uniultra_mini.safetensors").is_file()
+    train = ["train", str(recipe), "--data", str(data), "--output", str(trained), "--device", "cpu"]
+    assert cli.main([*train, "--set", "steps=2", "--set", "optimizer.rate=1e-5"]) == 0
+    told = json.loads((trained / "result.json").read_text())
+    assert told["steps"] == 2 and told["recipe"]["optimizer"] == {"rate": 1e-5}
+    assert (trained / "uniultra_mini.safetensors").is_file()
+    assert cli.main([*train, "--set", "step=2"]) == 2 and "step: Extra" in capsys.readouterr().err
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(trained))
     score = ["evaluate", "--data", str(data), "--output", str(numbers), "--device", "cpu"]
     assert cli.main(score) == 1, "two steps cannot make a network obey"

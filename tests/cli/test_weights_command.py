@@ -180,6 +180,15 @@ def test_add_refuses_another_models_file_and_hostile_ones(folder, released, tmp_
     assert not (tmp_path / "ran").exists() and not folder.exists()
 
 
+def test_a_full_disk_is_said(folder, released, capsys, monkeypatch):
+    def full(*_anything, **_more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(weights, "save_tensors", full)
+    assert cli.main(["weights", "add", "mobile_sam", str(released)]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+
+
 def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch):
     """Its weights need the published forward, which is not our default."""
     from uniultra.adapters import samus

@@ -208,7 +208,7 @@ def test_a_loss_that_is_no_number_is_not_kept(small, training_data, tmp_path):
     assert kept["step"] == 2 and all(bool(v.isfinite().all()) for v in kept["model"].values())
 
 
-@pytest.mark.parametrize("track", ["tensorboard", "mlflow"])
+@pytest.mark.parametrize("track", ["tensorboard", pytest.param("mlflow", marks=pytest.mark.slow)])
 def test_curves_are_written_into_the_folder(small, training_data, tmp_path, track, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     recipe = small(steps=10, track=track, validate_every=10, precision="bf16", checkpointing=True)
@@ -259,3 +259,9 @@ def test_deterministic_algorithms_are_asked_for_and_given_back(small, training_d
     monkeypatch.setattr(Loop, "_step", watched)
     Trainer(small(steps=2, deterministic=True), training_data, tmp_path).run()
     assert asked == [True, True] and not torch.are_deterministic_algorithms_enabled()
+
+
+def test_processes_that_draw_batches_ahead_change_nothing(small, training_data, tmp_path):
+    first, second = (Trainer(small(), training_data, tmp_path / str(n), workers=n).run() for n in (0, 2))
+    other = weights.read(second)
+    assert all(torch.equal(value, other[name]) for name, value in weights.read(first).items())

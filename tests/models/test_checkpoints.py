@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from uniultra.errors import ModelError
+from uniultra.models import archives, checkpoints
 from uniultra.models.checkpoints import read_checkpoint
 
 WEIGHTS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2), "steps": torch.tensor(3)}
@@ -125,6 +126,23 @@ def test_code_hidden_where_only_the_loader_looks_never_runs(tmp_path):
 def test_what_is_not_a_networks_tensors_is_refused(tmp_path, content, text):
     torch.save(content, tmp_path / "x.pt")
     refused(tmp_path / "x.pt", text)
+
+
+def test_bounds_on_how_much_there_is(tmp_path, monkeypatch):
+    path = tmp_path / "x.pt"
+    torch.save(WEIGHTS, path)
+    for name, value, text in (("MAX_TENSORS", 2, "at most 2"), ("MAX_BYTES", 10, "at most 0 GiB")):
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints, name, value)
+            refused(path, text)
+    shared = torch.ones(2000)  # many names for the same numbers
+    torch.save({str(i): shared for i in range(50)}, path)
+    size = path.stat().st_size
+    assert size < 50 * 8000
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", size)
+    refused(path, "in all")
+    monkeypatch.setattr(archives, "MAX_PROGRAM", 10)
+    refused(path, "table of contents")
 
 
 def test_every_cut_off_file_is_refused(tmp_path):

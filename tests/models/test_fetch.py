@@ -5,11 +5,14 @@ import json
 import random
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
+from urllib.error import URLError
+from urllib.request import OpenerDirector
 
 import pytest
 from file_server import Script, serving
@@ -253,6 +256,19 @@ def test_two_runs_do_not_write_into_one_file(target):
         refused(Script(CONTENT), target, "Another run")
 
 
+def test_a_certificate_that_is_not_valid_ends_it(target, monkeypatch):
+    asked = []
+
+    def opened(*_anything, **_more):
+        asked.append(1)
+        raise URLError(ssl.SSLCertVerificationError(1, "certificate has expired"))
+
+    monkeypatch.setattr(OpenerDirector, "open", opened)
+    with pytest.raises(ModelError, match="certificate"):
+        download("https://example.com/x.pt", target, sha256(b""), None, QUICK)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"Content-Encoding": "gzip"}, {"Content-Range": "bytes x-y/z"}],
@@ -290,7 +306,7 @@ def test_only_https_and_this_machine(url, target):
         download(url, target, sha256(b""))
     if "://" in url:
         script = Script(CONTENT, statuses=[(302, {"Location": url})])
-        refused(script, target, "https|status 302")
+        refused(script, target, "https|status 302|no valid address")
         assert len(script.asked) == 1
     for good in ("https://example.com/x", "http://localhost/x", "http://127.0.0.9:80/x", "http://[::1]:8/x"):
         check_address(good)
@@ -327,6 +343,8 @@ def test_a_file_without_a_known_checksum_needs_one_from_the_person(tmp_path):
             fetch(unknown, tmp_path, None, lambda _: True)
         with pytest.raises(ModelError, match="64"):
             fetch(unknown, tmp_path, None, lambda _: True, sha256="abc")
+        with pytest.raises(ModelError, match="Nobody publishes"):
+            fetch(entry("uniultra_l"), tmp_path, None, lambda _: True)
         with pytest.raises(ModelError, match="not the published"):
             fetch(offered(url), tmp_path, None, lambda _: True, sha256="0" * 64)
         given = sha256(CONTENT).upper()

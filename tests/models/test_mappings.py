@@ -146,3 +146,7 @@ def test_a_left_over_tensor_is_named(official):
         mappings.SAM_VIT(tensors)
     with pytest.raises(ModelError, match="SAM ViT-B"):
         mappings.SAM_VIT({})
+    twice = on_paper(official["sam_b"])
+    twice["mask_decoder.transformer.layers.0.mlp.layers.0.bias"] = torch.empty(2048)
+    with pytest.raises(ModelError, match="damaged"):
+        mappings.SAM_VIT(twice)

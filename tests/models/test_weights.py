@@ -20,11 +20,18 @@ def test_saved_weights_come_back(own_folder):
     weights.save(path, model, {"note": "x"}, torch.float32)
     loaded, digest = weights.load("uniultra_mini")
     assert digest == weights.file_sha256(path)
-    assert weights.metadata(path) == {"note": "x"}
+    assert weights.metadata(path) == {"note": "x", "image_size": "256"}
     assert not loaded.training
     for (name, a), b in zip(model.state_dict().items(), loaded.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert [p.name for p in own_folder.iterdir()] == [path.name]
+
+
+def test_weights_remember_the_side_that_they_were_trained_at(own_folder):
+    weights.save(own_folder / "uniultra_mini.large.safetensors", build("uniultra_mini", 512), {})
+    assert weights.load("uniultra_mini.large")[0].image_size == 512
+    assert weights.load("uniultra_mini.large", 128)[0].image_size == 128
+    assert weights.load("uniultra_mini")[0].image_size == 256
 
 
 def test_another_networks_weights_are_refused(own_folder):

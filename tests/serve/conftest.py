@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from uniultra.prompts import PromptSet
 
 sys.path.insert(0, str(Path(__file__).parent))
 from in_process import make_base, make_task, serving
+from started_server import APP, CANARY, Running, free_port, start
 
 WIDTH, HEIGHT = 80, 60
 
@@ -100,26 +102,45 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     patch.undo()
 
 
-@pytest.fixture(scope="module")
-def tasks_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The weights folder of `tasks`: the default model and autosamus_mini, both of random numbers."""
+@pytest.fixture(scope="session")
+def tasks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder with the default model and autosamus_mini, both of random numbers."""
     folder = tmp_path_factory.mktemp("weights")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("UNIULTRA_WEIGHTS", str(folder))
-    make_base(folder)
-    make_task(folder, "")
-    yield folder
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNIULTRA_WEIGHTS", str(folder))
+        make_base(folder)
+        make_task(folder, "")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory, tasks_folder: Path) -> Iterator[Any]:
     """A client of the application with all models and real networks, in this process."""
     folder = tmp_path_factory.mktemp("tasks")
-    patch = pytest.MonkeyPatch()
-    with serving(folder, make_studies(folder / "studies"), patch, models="all", device="cpu") as running:
-        yield running
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNIULTRA_WEIGHTS", str(tasks_folder))
+        with serving(folder, make_studies(folder / "studies"), patch, models="all", device="cpu") as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, tasks_folder: Path) -> Iterator[Running]:
+    """Stock `start_server` at its most talkative, over tiny images, one of them with a telling name.
+
+    One of its models has no weights.
+    """
+    folder = tmp_path_factory.mktemp("stock")
+    studies = make_studies(folder / "studies")
+    shutil.copy(studies / "grey.png", studies / f"{CANARY}.png")
+    port = free_port()
+    command = [sys.executable, "-m", "monailabel.main", "start_server", "--host", "127.0.0.1"]
+    command += ["--app", str(APP), "--studies", str(studies), "--port", str(port)]
+    command += ["--conf", "models", "uniultra_mini,autosamus_mini,sam2_t", "--verbose", "DEBUG"]
+    running = start([*command, "--access_log"], studies, folder / "home", port, tasks_folder)
+    yield running
+    running.process.terminate()
+    running.process.wait(30)
+    assert not list((folder / "home" / ".cache" / "monailabel" / "sessions").glob("*evil*"))
 
 
 @pytest.fixture

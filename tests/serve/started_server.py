@@ -14,7 +14,8 @@ from typing import Any
 
 import requests
 
-LOG = Path(__file__).resolve().parents[2] / "apps" / "uniultra" / "logs" / "app.log"
+APP = Path(__file__).resolve().parents[2] / "apps" / "uniultra"
+LOG = APP / "logs" / "app.log"
 CANARY = "zebra1961doe"
 CLICK = {"foreground": [[40, 30, 0]], "background": [], "client_id": CANARY, "label": CANARY}
 
@@ -40,13 +41,14 @@ class Running:
         )
 
 
-def start(command: list[str], studies: Path, home: Path, port: int) -> Running:
-    """Start a server in a process of its own and wait until it answers."""
+def start(command: list[str], studies: Path, home: Path, port: int, weights: Path | None = None) -> Running:
+    """Start a server with a weights folder in a process of its own and wait until it answers."""
     home.mkdir()
     log_start = LOG.stat().st_size if LOG.is_file() else 0
     output = home / "output.txt"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MONAI_LABEL")}
     environment |= {"HOME": str(home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment |= {"UNIULTRA_WEIGHTS": str(weights)} if weights else {}
     # a proxy that nobody answers: whatever tries the network at start fails at once
     environment |= {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     with output.open("wb") as file:

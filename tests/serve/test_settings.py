@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from uniultra.errors import ModelError
+from uniultra.models import registry
 from uniultra.serve.server import app_folder, run_server
 from uniultra.serve.settings import ServerSettings, SettingsError
 
@@ -36,13 +37,35 @@ def test_values_of_the_wrong_kind_are_refused(conf: dict[str, str]) -> None:
         ServerSettings.parse(conf)
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+@pytest.mark.parametrize("models", ["uniultra_mini,nonsense", "all,uniultra_mini", "nonsense.breast"])
+def test_an_unknown_model_is_refused_with_the_known_ones(models: str) -> None:
     with pytest.raises(ModelError, match="uniultra_mini"):
-        ServerSettings.parse({"models": "uniultra_mini,nonsense"})
+        ServerSettings.parse({"models": models})
 
 
-def test_all_models_are_those_with_weights() -> None:
-    assert "uniultra_mini" in ServerSettings.parse({"models": "all"}).models
+def test_all_models_are_the_registered_ones_and_the_weights_of_tasks(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
+    (tmp_path / "autosamus_mini.breast.safetensors").touch()
+    settings = ServerSettings.parse({"models": "all"})
+    assert settings.everything
+    assert settings.models == (*registry.names(), "autosamus_mini.breast")
+
+
+def test_what_is_loaded_at_the_start() -> None:
+    named = {"models": "sam2_t, autosamus_mini.breast"}  # with or without weights here
+    assert ServerSettings.parse(named).preloaded == ("sam2_t", "autosamus_mini.breast")
+    assert ServerSettings.parse({"models": "all"}).preloaded == ("uniultra_mini",)
+    assert ServerSettings.parse({**named, "preload": "false"}).preloaded == ()
+
+
+@pytest.mark.parametrize("text", ["a,b", "all"])
+def test_the_command_takes_several_models(text: str, monkeypatch, tmp_path) -> None:
+    from uniultra import cli
+
+    seen = {}
+    monkeypatch.setattr("uniultra.serve.server.run_server", lambda *a, **k: seen.update(k))
+    assert cli.main(["serve", "--studies", str(tmp_path), "--model", text]) == 0
+    assert ",".join(seen["models"]) == text
 
 
 def test_the_app_is_found_beside_the_library(project_root) -> None:

@@ -39,13 +39,20 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class BundleConfig(BaseModel):
-    """Which network a bundle belongs to."""
+    """Which network a bundle belongs to.
+
+    Attributes:
+        model: name in the registry.
+        adapter, config: kind of its adapter, and all its settings.
+        image_size: side of the input that it was trained at.
+    """
 
     model_config = _STRICT
 
     model: str = Field(max_length=100)
     adapter: str | None = Field(max_length=100)
     config: dict[str, JsonValue]
+    image_size: int = Field(ge=32, le=weights.MAX_SIDE)
 
 
 class Manifest(BaseModel):
@@ -93,7 +100,7 @@ def trained_tensors(name: str, network: nn.Module) -> dict[str, Tensor]:
 
 def save(
     folder: Path,
-    network: nn.Module,
+    network: PromptNetwork,
     name: str,
     *,
     config: Any = None,
@@ -125,7 +132,12 @@ def save(
     staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".part"))
     try:
         weights.save_tensors(staged / WEIGHTS, tensors, {"model": name}, dtype)
-        described = BundleConfig(model=name, adapter=found.adapter, config=json.loads(to_json(settings)))
+        described = BundleConfig(
+            model=name,
+            adapter=found.adapter,
+            config=json.loads(to_json(settings)),
+            image_size=network.image_size,
+        )
         manifest = Manifest(
             base_fingerprint=fingerprint(network, tensors),
             weights_sha256=weights.file_sha256(staged / WEIGHTS),
@@ -195,7 +207,7 @@ def assemble(
 
     Args:
         folder: of the bundle.
-        image_size: side of the input in pixels, None for the entry's own.
+        image_size: side of the input in pixels, None for the one that it was trained at.
         name: NAME or NAME.TASK that the bundle has to be of, None for any.
 
     Raises:
@@ -208,7 +220,7 @@ def assemble(
     if found.adapter is None or described.adapter != found.adapter:
         raise ModelError(f"The bundle's adapter is not that of {found.name!r}; it is of another version.")
     config = from_json(found.adapter, json.dumps(described.config))
-    side = found.image_size if image_size is None else image_size
+    side = described.image_size if image_size is None else image_size
     base, _ = weights.load(str(found.base), side)
     network = kind(found.adapter).inject(base, config)
     manifest = load(folder, network)

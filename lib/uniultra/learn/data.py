@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -201,4 +202,5 @@ def pool(rows: Sequence[Row], scenes: int, how: Preparation, *, workers: int = 2
         first = how.seed * 1_000_003
         drawn = processes.map(partial(synthetic_sample, how.size), range(first, first + scenes), chunksize=16)
         jobs: Iterator[Sample] = (sample for part in (real, drawn) for sample in part)
-        return list(tqdm(jobs, total=len(rows) + scenes, desc="preparing pictures"))
+        quiet = os.environ.get("RANK", "0") != "0"  # torchrun starts several of us
+        return list(tqdm(jobs, total=len(rows) + scenes, desc="preparing pictures", disable=quiet))

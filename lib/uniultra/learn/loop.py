@@ -136,7 +136,6 @@ class Loop:
             sampler=range(self.step, recipe.length),
             num_workers=workers,
             collate_fn=_as_it_is,
-            pin_memory=False,
         )
         # Parameters that only some prompts use get no gradient in some steps.
         self.module: nn.Module = self.goal
@@ -221,7 +220,7 @@ class Loop:
         found = 0.0
         if self.world.first:
             self.module.eval()
-            with self.average.in_place(), torch.inference_mode(), self._autocast():
+            with self.average.in_place(), torch.no_grad(), self._autocast():
                 scores = [self.goal.score(batch.to(self.world.device)).cpu() for batch in self.checks]
             self.module.train()
             found = float(torch.cat(scores).double().mean())

@@ -35,7 +35,7 @@ def starting_network(recipe: Recipe) -> PromptNetwork:
     channels = CHANNELS if recipe.drawn_prompts else None
     network = build(recipe.model, recipe.image_size, adapter_config(found, recipe), channels)
     if recipe.start is not None:
-        _load(network, _tensors(recipe.start, recipe), found)
+        _load(network, _tensors(recipe.start, network.image_size), found)
     # A generator may also train its base's encoder, at a rate of its own.
     fragments = (*trained_fragments(found, recipe), *getattr(network, "rates", {}))
     for name, parameter in network.named_parameters():
@@ -74,15 +74,15 @@ def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:
     return {"method": found.trained, "decoder": DECODER, "all": ("",)}[recipe.trains]
 
 
-def _tensors(start: str, recipe: Recipe) -> dict[str, Tensor]:
+def _tensors(start: str, side: int) -> dict[str, Tensor]:
     path = Path(start)
     if path.suffix == weights.SUFFIX:
         if not path.is_file():
             raise ModelError("There is no such file to start from; see `start` in the recipe.")
         return weights.read(path)
     if path.is_dir():
-        return dict(bundle.assemble(path, recipe.image_size)[0].state_dict())
-    return dict(weights.load(start, recipe.image_size)[0].state_dict())
+        return dict(bundle.assemble(path, side)[0].state_dict())
+    return dict(weights.load(start, side)[0].state_dict())
 
 
 def _load(network: PromptNetwork, tensors: dict[str, Tensor], found: ModelEntry) -> None:

@@ -144,6 +144,8 @@ def _attempt(
     except HTTPError as error:
         with error:
             _refused(error, partial)
+    except ValueError as error:
+        raise ModelError("The server's answer leads to no valid address; try again later.") from error
     except (URLError, OSError, http.client.HTTPException) as error:
         if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
             raise ModelError(

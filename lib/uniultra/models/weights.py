@@ -19,7 +19,9 @@ from uniultra.models.registry import build, entry, is_name
 
 SUFFIX = ".safetensors"
 CONFIG = "config"  # key of a file's metadata: settings of the adapter, as JSON
+SIDE = "image_size"  # key of a file's metadata: side of the input that the weights were trained at
 MAX_CHANNELS = 16
+MAX_SIDE = 4096
 _DAMAGED = (
     "The weights file cannot be read as safetensors: it is damaged or of another kind. "
     "Fetch it again and compare its SHA-256."
@@ -74,6 +76,8 @@ def file_sha256(path: Path) -> str:
 
 def save(path: Path, model: nn.Module, metadata: dict[str, str], dtype: torch.dtype = torch.float16) -> None:
     """Write the model's weights as `dtype` safetensors, whole or not at all."""
+    if isinstance(model, PromptNetwork):
+        metadata = {SIDE: str(model.image_size)} | metadata
     save_tensors(path, model.state_dict(), metadata, dtype)
 
 
@@ -168,7 +172,7 @@ def load(name: str, image_size: int | None = None) -> tuple[PromptNetwork, str]:
 
     Args:
         name: in the registry.
-        image_size: side of the input in pixels, None for the entry's own.
+        image_size: side of the input in pixels, None for that of the weights, or else of the entry.
 
     Raises:
         ModelError: unknown model, or its weights are missing, damaged or made for another network.
@@ -198,11 +202,12 @@ def load_file(name: str, path: Path, image_size: int | None = None) -> PromptNet
     Raises:
         ModelError: unknown model, or weights that are damaged or made for another network.
     """
-    found, tensors = entry(name), read(path)
+    found, tensors, notes = entry(name), read(path), metadata(path)
     if path.stem != name and found.adapt:
         tensors = found.adapt(tensors)
-    settings = metadata(path).get(CONFIG) if found.adapter else None
-    config = from_json(str(found.adapter), settings) if settings else None
+    elif image_size is None and notes.get(SIDE, "").isdecimal():
+        image_size = min(int(notes[SIDE]), MAX_SIDE)
+    config = from_json(str(found.adapter), notes[CONFIG]) if found.adapter and CONFIG in notes else None
     model = build(name, image_size, config)
     channels = _map_channels(tensors)
     if channels not in (None, model.map_channels):

@@ -19,7 +19,7 @@ from uniultra.models import registry, weights
 from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
 
-_bases: WeakValueDictionary[tuple[str, torch.device], PromptNetwork] = WeakValueDictionary()
+_bases: WeakValueDictionary[tuple[str, str, torch.device], PromptNetwork] = WeakValueDictionary()
 _choosing = threading.Lock()
 
 
@@ -41,9 +41,11 @@ def load(model: ModelEntry, device: torch.device) -> Loaded:
     base = network.base if isinstance(network, AutoNetwork) else network
     if base is network and not _is_a_base(model):
         return Loaded(network.to(device), (model.name, digest))
-    numbers = fingerprint(base, ())
+    # At another side of the input the same weights see other pictures.
+    numbers = f"{fingerprint(base, ())}@{base.image_size}"
+    family = model.name.partition(".")[0] if base is network else str(model.base)
     with _choosing:
-        shared = _bases.setdefault((numbers, device), base).to(device)
+        shared = _bases.setdefault((family, numbers, device), base).to(device)
     encoder = (_encoder_name(model), numbers)
     if not isinstance(network, AutoNetwork):
         return Loaded(shared, encoder)
@@ -67,4 +69,4 @@ def _encoder_name(model: ModelEntry) -> str:
 
 
 def _square(model: ModelEntry) -> tuple[object, ...]:
-    return model.image_size, model.fit, model.mean, model.std, model.grey
+    return model.fit, model.mean, model.std, model.grey

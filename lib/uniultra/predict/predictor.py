@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ class Predictor:
     def of(cls, network: PromptNetwork, model: ModelEntry, *, device: str = "auto") -> Predictor:
         """A predictor of a network in memory, for example one in training; `model` says how to feed it."""
         made = cls(model.name, device=device)
-        made.entry = replace(model, image_size=network.image_size)
+        made.entry = model
         made._loaded = Loaded(network.to(made.device).eval(), (model.name, "in memory"))
         return made
 
@@ -105,7 +105,7 @@ class Predictor:
             raise PromptError("Expected at least one object with a prompt; got none.")
         loaded = self._load()
         key = self._key(source, plane, loaded)
-        fit = Fit(*shape, self.entry.image_size, self.entry.fit)
+        fit = Fit(*shape, loaded.network.image_size, self.entry.fit)
         encoded = [encode(p, fit) for p in prompts]
         timings = {"cached": float(key in self.cache)}
         picture = None if timings["cached"] else source.picture(plane)
@@ -145,7 +145,7 @@ class Predictor:
     def warm_up(self) -> None:
         """Load the weights and run the network once, so that the first prompt is as quick as the second."""
         loaded = self._load()
-        size = self.entry.image_size
+        size = loaded.network.image_size
 
         def work() -> None:
             if len(self.cache):
@@ -176,17 +176,19 @@ class Predictor:
         found = self.cache.get(key)
         if found is None:
             # It may have been dropped between the look-up and now; then the plane is read here.
-            square = self._square(source.picture(plane) if picture is None else picture)
+            square = self._square(
+                source.picture(plane) if picture is None else picture, loaded.network.image_size
+            )
             found = loaded.network.encode(square[None].to(self.device))
             if keep:
                 self.cache.put(key, found)
         return found
 
-    def _square(self, picture: Picture) -> Tensor:
-        """The network's input `(3,S,S)` of a grey or RGB picture."""
+    def _square(self, picture: Picture, side: int) -> Tensor:
+        """The network's input `(3,side,side)` of a grey or RGB picture."""
         pixels = torch.from_numpy(picture.astype(np.float32)) / 255
         colour = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
-        fit = Fit(picture.shape[0], picture.shape[1], self.entry.image_size, self.entry.fit)
+        fit = Fit(picture.shape[0], picture.shape[1], side, self.entry.fit)
         # Normalised before it is padded: SAM learnt that padding is zero.
         return fit.square(self.entry.normalise(colour[None])[0])
 
