@@ -126,7 +126,9 @@ def suite(result: dict[str, Any]) -> str:
         system = titles[summary["system"]]
         [scores] = [one for one in summary["scores"] if one["dataset"] == task["name"]]
         seen = [r["spent"]["images_seen"] for r in result["runs"] if r["system"] == summary["system"]]
-        cells = [_dice(scores["prompts"].get(name)) for name in ("click_1", "box", "box_jitter", "none_largest")]
+        cells = [
+            _dice(scores["prompts"].get(name)) for name in ("click_1", "box", "box_jitter", "none_largest")
+        ]
         trained = f"{system['trained'] / 1e6:.2f} M"
         images = f"{min(seen):,}" if min(seen) == max(seen) else f"{min(seen):,} to {max(seen):,}"
         start = [system["title"], f"`{system['base']}`", trained, str(len(summary["seeds"])), images]

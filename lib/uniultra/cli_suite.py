@@ -21,10 +21,11 @@ def run_suite(options: argparse.Namespace) -> None:
     from uniultra.learn.suite_plan import Plan
     from uniultra.predict.device import choose_device
 
+    file = _plan(options.suite)
     if options.work is None or options.output is None:
         raise RequestError("A suite needs --work, a folder for its trainings, and --output, a .json file.")
-    plan = Plan.read(_plan(options.suite))
     device = str(choose_device(options.device))
+    plan = Plan.read(file, device)
     suite = SuiteRun(plan, options.data, options.work, device).run(options.system)
     output: Path = options.output
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""A whole suite in small: two bases' phases, two systems, prompts and none; it goes on, and it says what it did."""
+"""A whole suite in small: a base and systems on it, with prompts and without; it goes on where it stopped."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_every_system_is_trained_scored_and_counted(suite):
 
 
 def test_a_run_starts_at_its_base_and_another_seed_ends_elsewhere(suite):
-    found, work = suite
+    _, work = suite
     results = [json.loads((work / "runs" / "decoder" / s / "result.json").read_text()) for s in "12"]
     assert all("sam2_mini.safetensors" in r["recipe"]["start"] for r in results)
     files = [(work / "runs" / "decoder" / s / "sam2_mini.safetensors").read_bytes() for s in "12"]
@@ -130,7 +131,7 @@ def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, change, words):
 
 
 def test_the_shipped_plan_is_read(project_root):
-    plan = Plan.read(project_root / "training" / "suite_seeds.yaml")
+    plan, start = Plan.read(project_root / "training" / "suite_seeds.yaml"), Path("base.safetensors")
     assert {s.paper for s in plan.systems.values()} == {
         "uniultra",
         "samus",
@@ -138,6 +139,10 @@ def test_the_shipped_plan_is_read(project_root):
         "lgmedseg",
         "baseline",
     }
+    on_gpu = Plan.read(project_root / "training" / "suite_seeds.yaml", "cuda:0")
+    assert on_gpu.recipe("samus", 1, start).images == 19200 and on_gpu.systems["samus"].seeds == (1, 2, 3)
+    assert on_gpu.recipe("samus", 1, start).loss == "samus", "the rest is as on the processor"
+    assert plan.recipe("samus", 1, start).images < 1000
     for name, base in plan.bases.items():
         assert plan.task not in base.recipe["datasets"], f"{name} would see the task"
         assert not {"liver_mass", "carotid_lumen", "dltrack_fascicle"} & set(base.recipe["datasets"])

@@ -104,7 +104,7 @@ class SuiteRun:
         folder = self.work / "bases" / name
         network = self._trained(recipe, folder)
         found = entry(recipe.model)
-        scores = self._scores(folder, network, found, self.plan.scored)
+        scores = self._scores(folder, network, found, planned.scored or self.plan.scored)
         return schema.Base(
             name=name,
             image_size=network.image_size,

@@ -18,9 +18,16 @@ class _Settings(BaseModel):
 
 
 class PlannedBase(_Settings):
-    """A network of phase A: its training recipe, and what a reader must know about its budget."""
+    """A network of phase A.
+
+    Attributes:
+        recipe: of its training.
+        scored: sets to score before anything is added to it, None for all of the suite's.
+        note: what a reader must know about its budget.
+    """
 
     recipe: dict[str, Any]
+    scored: tuple[str, ...] | None = None
     note: str | None = None
 
 
@@ -58,6 +65,8 @@ class Plan(_Settings):
         zero_shot: models that are scored as they are when their official weights are on this machine.
         against: the system with which those of the same base are compared.
         defaults: training settings of all systems.
+
+    A file may also have `cuda`, a mapping like the rest of it, which is laid over the rest on a GPU.
     """
 
     task: str
@@ -71,14 +80,16 @@ class Plan(_Settings):
     systems: dict[str, PlannedSystem]
 
     @classmethod
-    def read(cls, path: Path) -> Plan:
-        """A suite's plan from a YAML file.
+    def read(cls, path: Path, device: str = "cpu") -> Plan:
+        """A suite's plan from a YAML file, for a device.
 
         Raises:
             ModelError: no such file, or settings that cannot be used.
         """
         try:
-            found = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            on_gpu = values.pop("cuda", {}) if isinstance(values, dict) else {}
+            found = cls.model_validate(_laid_over(values, on_gpu) if device.startswith("cuda") else values)
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             raise ModelError("The suite cannot be read. Name one of training/suite_*.yaml.") from None
         except ValidationError as error:
@@ -98,3 +109,10 @@ class Plan(_Settings):
         """The training of a system with a seed, from the weights of its base."""
         own = self.systems[system].recipe
         return Recipe.of({**self.defaults, **own, "seed": seed, "start": str(start)})
+
+
+def _laid_over(values: Any, changes: Any) -> Any:
+    """`values` with `changes` in their place; mappings are joined, all else is replaced."""
+    if not (isinstance(values, dict) and isinstance(changes, dict)):
+        return changes
+    return values | {key: _laid_over(values.get(key), value) for key, value in changes.items()}
