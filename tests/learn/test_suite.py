@@ -88,7 +88,7 @@ def test_every_system_is_trained_scored_and_counted(suite):
 def test_a_run_starts_at_its_base_and_another_seed_ends_elsewhere(suite):
     _, work = suite
     results = [json.loads((work / "runs" / "decoder" / s / "result.json").read_text()) for s in "12"]
-    assert all("sam2_mini.safetensors" in r["recipe"]["start"] for r in results)
+    assert all(r["recipe"]["start"] == "sam2_mini.safetensors" for r in results), "a name, not a path"
     files = [(work / "runs" / "decoder" / s / "sam2_mini.safetensors").read_bytes() for s in "12"]
     assert files[0] != files[1]
 

@@ -21,6 +21,8 @@ def write_result(
 ) -> None:
     """Write the trained network where `result_path` says, and `result.json` beside it."""
     told = {**asdict(done), "recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
+    if recipe.start is not None:
+        told["recipe"]["start"] = Path(recipe.start).name  # where it lay is nobody's business
     path, config = result_path(output, found, recipe), adapter_config(found, recipe)
     if path.suffix == weights.SUFFIX:
         metadata = {"training": json.dumps(told)} | weights.config_metadata(found.name, config)
