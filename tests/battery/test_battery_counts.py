@@ -89,6 +89,11 @@ def test_every_model_is_listed_and_expected(listed):
     assert list(listed) == list(names()) == list(EXPECTED)
 
 
+def test_the_committed_list_has_these_counts(project_root):
+    committed = json.loads((project_root / "training" / "results" / "models.json").read_text(encoding="utf-8"))
+    assert {m["name"]: tuple(m[f"parameters_{f}"] for f in FIELDS) for m in committed} == EXPECTED
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_counts(name, listed):
     assert tuple(listed[name][f"parameters_{field}"] for field in FIELDS) == EXPECTED[name]
