@@ -90,7 +90,7 @@ def test_every_model_is_listed_and_expected(listed):
 
 
 def test_the_committed_list_has_these_counts(project_root):
-    committed = json.loads((project_root / "training" / "results" / "models.json").read_text(encoding="utf-8"))
+    committed = json.loads((project_root / "training" / "results" / "models.json").read_text())
     assert {m["name"]: tuple(m[f"parameters_{f}"] for f in FIELDS) for m in committed} == EXPECTED
 
 
