@@ -13,6 +13,8 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "CHANGELOG.md",
+    "docs/benchmark.md",
+    "docs/data.md",
     "docs/weights.md",
     "docs/wire.md",
     "training/README.md",

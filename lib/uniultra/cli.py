@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from uniultra import __version__, cli_distill, cli_weights
+from uniultra import __version__, cli_benchmark, cli_data, cli_distill, cli_weights
 from uniultra.errors import PromptError, RequestError, UniUltraError
 
 
@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change a setting of the recipe, for example optimizer.rate=1e-4 (repeatable)",
     )
+    train.add_argument("--stage", metavar="NAME", help="of a plan of stages only this one and its basis")
     train.add_argument("--workers", type=int, metavar="N", help="processes that draw batches ahead")
     train.set_defaults(run=_train)
 
@@ -124,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     for runner in (one, check, train, serve, demo):
         runner.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
 
+    cli_benchmark.add_parser(commands)
+    cli_data.add_parser(commands)
     cli_distill.add_parser(commands)
     cli_weights.add_parser(commands)
     commands.add_parser("doctor", help="say what is wrong and how to fix it").set_defaults(run=_doctor)
@@ -233,12 +236,20 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from uniultra.learn import plan
     from uniultra.learn.recipe import Recipe
     from uniultra.learn.train import Trainer
     from uniultra.predict.device import choose_device
 
-    recipe = Recipe.read(options.recipe, options.set)
     device = str(choose_device(options.device))
+    if plan.is_plan(options.recipe):
+        made = plan.Plan.read(options.recipe, options.set)
+        results = plan.run(made, options.data, options.output, device, options.workers, options.stage)
+        if os.environ.get("RANK", "0") == "0":
+            for name, path in results.items():
+                print(f"{name}: {path.name} in its folder of the output")
+        return
+    recipe = Recipe.read(options.recipe, options.set)
     result = Trainer(recipe, options.data, options.output, device, options.workers).run()
     if os.environ.get("RANK", "0") == "0":
         print(f"weights: {result.name} in the output folder; try them with UNIULTRA_WEIGHTS set to it")

@@ -44,7 +44,7 @@ def moved(network):
 
 def test_counts():
     with torch.device("meta"):
-        parts = apg.APG(apg.APGConfig())
+        parts = apg.APG(apg.APGConfig(), 6)
     assert sum(p.numel() for p in parts.generator.parameters()) == 8_491_776
     assert sum(p.numel() for p in parts.dense.parameters()) == 369_536
     for name in ("autosamus", "autosamus_mini", "autosamus_l"):
@@ -209,3 +209,25 @@ def test_models_without_prompts_say_so():
             .equal(entry(entry(name).base).normalise(torch.rand(1, 3, 2, 2, generator=torch.manual_seed(0))))
         )
     assert isinstance(build("autosamus_mini", SIDE), apg.AutoNetwork)
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_folded_it_answers_alike_with_half_of_its_parameters(base, picture, refine):
+    network = apg.inject(base, apg.APGConfig(refine_output_tokens=refine))
+    folded = apg.fold(moved(network).eval())
+    embedding = network.encode(picture)
+    for ours, theirs in zip(folded.decode(embedding), network.decode(embedding), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    before, after = (sum(p.numel() for p in n.apg.parameters()) for n in (network, folded))
+    assert after < 0.53 * before
+
+
+def test_a_folded_bundle_comes_back(tmp_path):
+    network = apg.fold(build("autosamus_mini", 64).eval())
+    path = tmp_path / "head"
+    bundle.save(path, network, "autosamus_mini", config=network.config)
+    again = build("autosamus_mini", 64, apg.APGConfig(folded=True)).eval()
+    again.base.load_state_dict(network.base.state_dict())
+    bundle.load(path, again)
+    embedding = network.encode(torch.rand(1, 3, 64, 64))
+    torch.testing.assert_close(again.decode(embedding)[0], network.decode(embedding)[0])

@@ -17,7 +17,7 @@ from uniultra.models.registry import ModelEntry
 SMALL = 64  # side for what does not depend on the size of the picture
 FULL = 256
 
-_TINY = {n for n in names() if n.endswith("_mini")} | {"lgmedseg"}
+_TINY = {n for n in names() if n.endswith("_mini")} | {"lgmedseg", "unet"}
 _LIGHT = {n for n in names() if count(n).parameters_total < 45e6}
 # Models of each check that continuous integration has time for; the others are slow.
 FAST = {

@@ -25,7 +25,7 @@ def read(tmp_path, text, *changes):
         ("model: x\nsteps: 3", "datasets"),
         ("model: x\ndatasets: {}\nsteps: 3", "datasets"),
         ("model: x\ndatasets: {a: 1}", "images or steps"),
-        (GOOD + "synthetic: 0.5", "scenes"),
+        (GOOD + "synthetic: 0.5\nscenes: 0", "scenes"),
         (GOOD + "holdout: 1.5", "holdout"),
         (GOOD + "optimizer: {rate: -1}", r"optimizer\.rate"),
         (GOOD + "optimizer: {momentum: 1}", r"optimizer\.momentum"),

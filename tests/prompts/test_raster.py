@@ -62,3 +62,19 @@ def test_a_batch_pads_with_labels_the_network_ignores():
     coords, labels, drawings = batch([one, two])
     assert coords.shape == (2, 3, 2) and drawings.shape == (2, 4, 64, 64)
     assert labels.tolist() == [[1, -1, -1], [2, 3, -1]]
+
+
+def test_an_answer_beside_a_lasso_counts_as_far_as_it_is_enclosed():
+    lasso = Lasso(((20, 20), (200, 20), (200, 100), (20, 100)))
+    answer = np.zeros((128, 256), bool)
+    answer[40:80, 60:220] = True
+    elsewhere = np.zeros_like(answer)
+    elsewhere[110:, :100] = True
+    alone, refined, other = (
+        encode(PromptSet(lasso=lasso, mask=mask), FIT)
+        for mask in (None, MaskPrompt(answer), MaskPrompt(elsewhere))
+    )
+    assert np.array_equal(refined.coords, alone.coords)
+    assert np.array_equal(refined.drawing[3], alone.drawing[3])
+    assert (refined.drawing[0] > 0).sum() == pytest.approx(140 / 4 * 40 / 2, rel=0.1)
+    assert np.array_equal(other.drawing[0], alone.drawing[0])

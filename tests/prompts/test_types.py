@@ -43,3 +43,21 @@ def test_every_kind_is_checked_against_the_picture(prompts):
 def test_a_lasso_needs_three_corners():
     with pytest.raises(PromptError, match="3 corners"):
         Lasso(((0, 0), (1, 1)))
+
+
+def test_a_lone_click_is_one_positive_click_and_nothing_else():
+    click = Point(3, 4)
+    nothing = Scribble(np.zeros((9, 9), bool))
+    assert (
+        PromptSet(points=(click,)).lone_click and PromptSet(points=(click,), scribbles=(nothing,)).lone_click
+    )
+    for other in (
+        PromptSet(),
+        PromptSet(points=(Point(3, 4, positive=False),)),
+        PromptSet(points=(click, click)),
+        PromptSet(points=(click,), box=Box(1, 1, 5, 5)),
+        PromptSet(points=(click,), mask=MaskPrompt(np.ones((9, 9), bool))),
+        PromptSet(points=(click,), lasso=Lasso(((0, 0), (5, 0), (5, 3)))),
+        PromptSet(points=(click,), scribbles=(Scribble(np.ones((9, 9), bool)),)),
+    ):
+        assert not other.lone_click

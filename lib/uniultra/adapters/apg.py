@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Self
 
@@ -41,6 +41,7 @@ class APGConfig:
         unfreeze_encoder: train the base's image encoder too, at `encoder_rate` times the learning rate,
             as the paper says; released: the generator only. The base can then serve no other task.
         encoder_rate: that factor.
+        folded: only what depends on the picture, for use; see `fold`. It cannot be trained further.
     """
 
     object_tokens: int = 50
@@ -48,19 +49,28 @@ class APGConfig:
     refine_output_tokens: bool = True
     unfreeze_encoder: bool = False
     encoder_rate: float = 0.1
+    folded: bool = False
 
 
 class PromptGenerator(nn.Module):
-    """Object tokens that meet the decoder's output tokens, then the picture: 8,491,776 parameters."""
+    """Object tokens that meet the decoder's output tokens, then the picture: 8,491,776 parameters.
 
-    def __init__(self, config: APGConfig) -> None:
+    Args:
+        config: settings; folded, it holds what the first meeting gives, and 4,220,928 parameters.
+        count: T, output tokens of the decoder.
+    """
+
+    def __init__(self, config: APGConfig, count: int) -> None:
         super().__init__()
         self.config = config
         self.object_tokens = nn.Parameter(torch.randn(1, config.object_tokens, WIDTH))
-        self.tokens = CrossTransformer(WIDTH)
         self.image = CrossTransformer(WIDTH)
-        self.shared = nn.Linear(WIDTH, WIDTH)
-        zero(self.shared)
+        if config.folded:
+            self.output_tokens = nn.Parameter(torch.zeros(1, count, WIDTH))
+        else:
+            self.tokens = CrossTransformer(WIDTH)
+            self.shared = nn.Linear(WIDTH, WIDTH)
+            zero(self.shared)
         for side in self.image.first:
             if isinstance(side, Side):
                 side.start_at_zero()
@@ -75,23 +85,32 @@ class PromptGenerator(nn.Module):
         Returns:
             New embedding `(B,256,g,g)`, sparse prompt `(B,K,256)` and output tokens `(1,T,256)`.
         """
-        # Nothing here depends on the picture, so it is done once for the batch.
-        objects, refined = self.tokens(self.object_tokens, output_tokens)
-        objects = self.object_tokens + self.shared(objects)
-        if self.config.refine_output_tokens:
-            output_tokens = output_tokens + self.shared(refined)
+        objects, output_tokens = self.met(output_tokens)
         tokens = torch.cat([objects, output_tokens], dim=1).expand(image.shape[0], -1, -1)
         pixels, tokens = self.image(image.flatten(2).transpose(1, 2), tokens)
         count = self.config.object_tokens if self.config.sparse == "all" else 1
         return pixels.transpose(1, 2).view(image.shape), tokens[:, :count], output_tokens
 
+    def met(self, output_tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Object tokens `(1,K,256)` and output tokens `(1,T,256)` after they read each other.
+
+        Nothing here depends on the picture.
+        """
+        if self.config.folded:
+            return self.object_tokens, self.output_tokens
+        objects, refined = self.tokens(self.object_tokens, output_tokens)
+        objects = self.object_tokens + self.shared(objects)
+        if self.config.refine_output_tokens:
+            output_tokens = output_tokens + self.shared(refined)
+        return objects, output_tokens
+
 
 class APG(nn.Module):
     """The generator and the dense-prompt adapter (369,536 parameters)."""
 
-    def __init__(self, config: APGConfig) -> None:
+    def __init__(self, config: APGConfig, count: int) -> None:
         super().__init__()
-        self.generator = PromptGenerator(config)
+        self.generator = PromptGenerator(config, count)
         last = ConvNorm(HIDDEN, WIDTH)
         last.start_at_zero()
         self.dense = nn.Sequential(
@@ -120,7 +139,7 @@ class AutoNetwork(PromptNetwork):
         base.requires_grad_(False)
         base.image_encoder.requires_grad_(config.unfreeze_encoder)
         with torch.device(base.sam_prompt_encoder.no_mask_embed.weight.device):
-            self.apg = APG(config)
+            self.apg = APG(config, output_tokens(base.sam_mask_decoder).shape[1])
         self.train(self.training)
 
     @property
@@ -213,6 +232,22 @@ def inject(network: PromptNetwork, config: APGConfig | None = None) -> AutoNetwo
     State-dict names are `base.*` and `apg.*`.
     """
     return AutoNetwork(network, config or APGConfig())
+
+
+@torch.no_grad()
+def fold(network: AutoNetwork) -> AutoNetwork:
+    """The same network, on the same base, with the generator's constant half computed once and for all.
+
+    It answers alike and keeps 4,590,464 of 8,861,312 parameters, which halves the file of a task.
+    """
+    folded = AutoNetwork(network.base, replace(network.config, folded=True))
+    known = network.apg.state_dict()
+    known = {name: value for name, value in known.items() if name in folded.apg.state_dict()}
+    own = output_tokens(network.sam_mask_decoder)
+    objects, tokens = network.apg.generator.met(own)
+    known["generator.object_tokens"], known["generator.output_tokens"] = objects, tokens
+    folded.apg.load_state_dict(known)
+    return folded.train(network.training)
 
 
 KIND = AdapterKind("apg", APGConfig, inject, "apg", (".apg.",))

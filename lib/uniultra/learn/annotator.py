@@ -7,24 +7,28 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from uniultra.learn.lasso import random_lasso
 from uniultra.prompts.simulate import center_click, noisy_box, random_click, random_scribble, tight_box
 from uniultra.prompts.types import Mask, MaskPrompt, PromptSet
 
-KINDS = ("click", "clicks", "box", "box_click", "scribble", "mask")
+KINDS = ("click", "clicks", "box", "box_click", "scribble", "mask", "lasso")
+HASTY = (0.4, 0.1, 0.22, 0.08, 0.1, 0.1, 0.0)  # shares of the kinds
+EVERY = (0.42, 0.06, 0.2, 0.06, 0.1, 0.04, 0.12)
 
 
 def first_prompt(
-    target: Mask, clickable: Mask, rng: np.random.Generator, weights: tuple[float, ...] | None = None
+    target: Mask, clickable: Mask, rng: np.random.Generator, weights: tuple[float, ...] = HASTY
 ) -> PromptSet:
-    """One prompt for a non-empty `target` `(H,W)`.
+    """One prompt for a non-empty `target` `(H,W)`, its kind drawn by `weights`, one for each of KINDS.
 
     A lone click is given only inside `clickable`; where that is empty another kind is drawn.
     """
-    shares = np.asarray(weights or (0.4, 0.1, 0.22, 0.08, 0.1, 0.1), float)
+    shares = np.asarray(weights, float)
     if not clickable.any():
         shares = shares * (np.asarray(KINDS) != "click")
     kind = KINDS[rng.choice(len(KINDS), p=shares / shares.sum())]
-    beside = ndimage.binary_dilation(target, iterations=int(rng.integers(4, 24))) & ~target
+    reach = int(rng.integers(4, 24))
+    beside = _beside(target, reach) if kind in ("clicks", "scribble") else target
     if kind == "click":
         middle = rng.random() < 0.4
         return PromptSet(points=(center_click(clickable) if middle else random_click(clickable, rng),))
@@ -41,11 +45,18 @@ def first_prompt(
         if beside.any() and rng.random() < 0.4:
             strokes.append(random_scribble(beside, rng, positive=False))
         return PromptSet(scribbles=tuple(strokes))
+    if kind == "lasso":
+        return PromptSet(lasso=random_lasso(target, rng))
     return PromptSet(mask=MaskPrompt(rough_mask(target, rng)), box=noisy_box(target, rng))
 
 
+def _beside(target: Mask, reach: int) -> Mask:
+    """Pixels up to `reach` steps away from a target."""
+    return np.asarray(ndimage.binary_dilation(target, iterations=reach) & ~target)
+
+
 def rough_mask(target: Mask, rng: np.random.Generator) -> Mask:
-    """What a lasso or a hasty brush makes of a target: grown or eaten, its border displaced."""
+    """What a hasty brush makes of a target: grown or eaten, its border displaced."""
     steps = int(rng.integers(1, 8))
     grow = ndimage.binary_dilation if rng.random() < 0.75 else ndimage.binary_erosion
     rough = grow(target, iterations=steps)

@@ -18,7 +18,8 @@ from torch.utils.data import Dataset
 
 from uniultra.errors import ModelError
 from uniultra.learn.augment import DEFAULT, Augmentation, views
-from uniultra.learn.data import Sample
+from uniultra.learn.data import Sample, synthetic_sample
+from uniultra.learn.implants import implant
 from uniultra.learn.prompting import PROTOCOLS, Protocol, with_turns
 from uniultra.learn.recipe import Recipe
 from uniultra.prompts.types import PromptSet
@@ -83,6 +84,7 @@ class Batches(Dataset[Batch]):
         self.samples, self.recipe = samples, recipe
         self.protocol = protocol_of(recipe) if prompted else None
         self.mine = [int(n) for n in np.array_split(np.arange(recipe.batch), world)[rank]]
+        self.side = samples[0].picture.shape[0]
         self.by_set: dict[str, list[int]] = {}
         for n, sample in enumerate(samples):
             if len(sample.targets):
@@ -98,19 +100,34 @@ class Batches(Dataset[Batch]):
     def _picture(self, step: int, number: int) -> Drawn:
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, step, number])
-        name = "synthetic"
-        if number >= recipe.drawn:
-            name = self.names[rng.choice(len(self.names), p=self.shares)]
-        sample = self.samples[self.by_set[name][rng.integers(len(self.by_set[name]))]]
-        index = pick_targets(sample, recipe.targets, rng)
+        sample = self._sample(number, rng)
+        painted = None
+        if number >= recipe.drawn and recipe.implants and rng.random() < recipe.implants:
+            taken = sample.masks(range(sample.labelled))[0].any(0)
+            picture, painted = implant(rng, sample.picture, taken)
+            sample = replace(sample, picture=picture)
+        index = pick_targets(sample, recipe.targets - (painted is not None), rng)
         weights = [1.0 if i < sample.labelled else recipe.pseudo_weight for i in index]
         picture, targets, clickable = _tensors(sample, index)
+        if painted is not None:
+            weights.append(1.0)
+            extra = torch.from_numpy(painted).float()[None]
+            targets, clickable = (torch.cat([part * (1 - extra), extra]) for part in (targets, clickable))
         if not recipe.augment:
             return picture.expand(3, -1, -1), targets, clickable, weights
         settings = recipe.augment if isinstance(recipe.augment, Augmentation) else DEFAULT
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         seen, both = views(picture[None], torch.cat([targets, clickable])[None], generator, settings)
-        return seen[0], both[0, : len(index)], both[0, len(index) :], weights
+        return seen[0], both[0, : len(weights)], both[0, len(weights) :], weights
+
+    def _sample(self, number: int, rng: np.random.Generator) -> Sample:
+        """What picture `number` of a batch is made of."""
+        if number < self.recipe.drawn and "synthetic" not in self.by_set:
+            return synthetic_sample(self.side, [int(n) for n in rng.integers(2**31, size=4)])
+        name = "synthetic"
+        if number >= self.recipe.drawn:
+            name = self.names[rng.choice(len(self.names), p=self.shares)]
+        return self.samples[self.by_set[name][rng.integers(len(self.by_set[name]))]]
 
 
 def validation(samples: Sequence[Sample], recipe: Recipe, *, prompted: bool) -> Iterator[Batch]:

@@ -47,10 +47,12 @@ class Row:
 def manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]) -> list[Row]:
     """The rows of `folder/manifest.csv` of the named sets (None: all) and splits, in file order.
 
+    `folder` may be the manifest file itself, by any name.
+
     Raises:
         ImageError: there is no manifest, or it has no such rows.
     """
-    path = folder / "manifest.csv"
+    folder, path = (folder.parent, folder) if folder.is_file() else (folder, folder / "manifest.csv")
     if not path.is_file():
         raise ImageError("Expected a manifest.csv in the data folder; there is none. Check --data.")
     with path.open(newline="", encoding="utf-8") as stream:
@@ -183,7 +185,7 @@ def real_sample(row: Row, how: Preparation) -> Sample:
     )
 
 
-def synthetic_sample(size: int, seed: int) -> Sample:
+def synthetic_sample(size: int, seed: int | Sequence[int]) -> Sample:
     """A generated scene; the same seed draws the same scene."""
     drawn = scene(np.random.default_rng(seed), size)
     return Sample(

@@ -57,6 +57,9 @@ class DistillSettings(BaseModel):
         match: `pyramid` three levels of a SAM2 encoder, `embedding` SAM's one; None by the decoder.
         levels: weights of strides 4, 8 and 16 in the pyramid.
         pairs: weights of the pairs in the pyramid.
+        features, logits: with labels (objective `guided`), weights of the features' and of the masks'
+            likeness beside the loss of the labels.
+        temperature: masks are compared by their logits divided by it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +70,9 @@ class DistillSettings(BaseModel):
     match: Match | None = None
     levels: tuple[Weight, Weight, Weight] = (1.0, 1.0, 1.0)
     pairs: Pairs = Pairs()
+    features: Weight = 1.0
+    logits: Weight = 1.0
+    temperature: float = Field(1.0, gt=0)
 
     @classmethod
     def of(cls, values: Any) -> DistillSettings:
@@ -111,8 +117,8 @@ class DistillObjective(Objective):
         self.teacher = (load_teacher(self.settings, self.side) if teacher is None else teacher).eval()
         self.teacher.requires_grad_(False)
         self.teacher_entry = registry.entry(self.settings.model)
-        self.match: Match = self.settings.match or ("pyramid" if _levelled(network) else "embedding")
-        self._check()
+        self.match = match_of(self.settings, network)
+        check(self.settings, self.match, network, self.teacher)
 
     def train(self, mode: bool = True) -> DistillObjective:
         super().train(mode)
@@ -121,10 +127,7 @@ class DistillObjective(Objective):
 
     def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
         parts = {name: part.mean() for name, part in self._distances(batch).items()}
-        # The mean over processes is that of the whole batch, also when they have unequal parts of it.
-        share = 1.0
-        if dist.is_available() and dist.is_initialized():
-            share = len(batch.pictures) * dist.get_world_size() / self.recipe.batch
+        share = picture_share(batch, self.recipe)
         total = share * torch.stack(list(parts.values())).sum()
         return {"loss": total, **{name: share * part.detach() for name, part in parts.items()}}
 
@@ -137,36 +140,64 @@ class DistillObjective(Objective):
         pictures = batch.pictures
         ours = self._features(self.network, self.entry.normalise(pictures))
         with torch.no_grad():
-            if self.side != pictures.shape[-1]:
-                pictures = F.interpolate(pictures, (self.side, self.side), mode="bilinear", antialias=True)
+            pictures = scaled(pictures, self.side)
             theirs = self._features(self.teacher, self.teacher_entry.normalise(pictures))
-        levels = self.settings.levels if self.match == "pyramid" else (1.0,)
-        found = {}
-        for name, mine, target in zip(Pyramid._fields, ours, theirs, strict=True):
-            weight = getattr(self.settings.pairs, name) if self.match == "pyramid" else 1.0
-            if mine and weight:
-                each = [w * distance(a, b) for w, a, b in zip(levels, mine, target, strict=True) if w]
-                found[name] = weight * torch.stack(each).sum(0)
-        return found
+        return differences(self.settings, self.match, ours, theirs)
 
     def _features(self, network: PromptNetwork, pictures: Tensor) -> Pyramid:
         if self.match == "embedding":
             return Pyramid((network.encode(pictures).image,))
         return pyramid(network.image_encoder, pictures, parts=self.settings.pairs.parts)
 
-    def _check(self) -> None:
-        both = {"student": self.network, "teacher": self.teacher}
-        for who, network in both.items():
-            if self.match == "pyramid" and not _levelled(network):
-                raise ModelError(f"The {who} has one embedding, no levels; set `match` to embedding.")
-            if self.match == "pyramid" and self.settings.pairs.parts and not _adapted(network):
-                raise ModelError(
-                    f"The {who} has no CH-Adapters to compare; choose one that has, or set the weights "
-                    "of the pairs `block` and `adapter` to 0."
-                )
-        given = any(self.settings.levels) and any(dict(self.settings.pairs).values())
-        if self.match == "pyramid" and not given:
-            raise ModelError("All weights of the distillation are 0; give a level and a pair some.")
+
+def match_of(settings: DistillSettings, network: PromptNetwork) -> Match:
+    """What is compared; the decoder decides where the settings do not."""
+    return settings.match or ("pyramid" if _levelled(network) else "embedding")
+
+
+def check(settings: DistillSettings, match: Match, student: PromptNetwork, teacher: PromptNetwork) -> None:
+    """Refuse two networks whose features cannot be compared.
+
+    Raises:
+        ModelError: one lacks levels or adapters, or nothing has a weight.
+    """
+    for who, network in {"student": student, "teacher": teacher}.items():
+        if match == "pyramid" and not _levelled(network):
+            raise ModelError(f"The {who} has one embedding, no levels; set `match` to embedding.")
+        if match == "pyramid" and settings.pairs.parts and not _adapted(network):
+            raise ModelError(
+                f"The {who} has no CH-Adapters to compare; choose one that has, or set the weights "
+                "of the pairs `block` and `adapter` to 0."
+            )
+    given = any(settings.levels) and any(dict(settings.pairs).values())
+    if match == "pyramid" and not given:
+        raise ModelError("All weights of the distillation are 0; give a level and a pair some.")
+
+
+def differences(settings: DistillSettings, match: Match, ours: Pyramid, theirs: Pyramid) -> dict[str, Tensor]:
+    """The weighted mean squared difference of each pair, `(B,)`, summed over levels."""
+    levels = settings.levels if match == "pyramid" else (1.0,)
+    found = {}
+    for name, mine, target in zip(Pyramid._fields, ours, theirs, strict=True):
+        weight = getattr(settings.pairs, name) if match == "pyramid" else 1.0
+        if mine and weight:
+            each = [w * distance(a, b) for w, a, b in zip(levels, mine, target, strict=True) if w]
+            found[name] = weight * torch.stack(each).sum(0)
+    return found
+
+
+def picture_share(batch: Batch, recipe: Recipe) -> float:
+    """Factor that makes the mean over processes that of the whole batch, also of unequal parts of it."""
+    if dist.is_available() and dist.is_initialized():
+        return len(batch.pictures) * dist.get_world_size() / recipe.batch
+    return 1.0
+
+
+def scaled(pictures: Tensor, side: int) -> Tensor:
+    """Square pictures `(B,3,S,S)` at another side."""
+    if side == pictures.shape[-1]:
+        return pictures
+    return F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
 
 
 def distance(ours: Tensor, theirs: Tensor) -> Tensor:

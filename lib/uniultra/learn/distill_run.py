@@ -35,7 +35,8 @@ class DistillRecipe(BaseModel):
         transfer: settings of the first stage, an ordinary recipe without `model`.
         finetune: settings of the last stage, an ordinary recipe; it starts from the student with the
             teacher's decoder and trains everything unless it says otherwise. It may name another
-            `model` that has the student for a base. None leaves this stage out.
+            `model` that has the student for a base. With the objective `guided` the teacher goes on
+            teaching beside the labels. None leaves this stage out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,7 +84,9 @@ class DistillRecipe(BaseModel):
         if self.finetune is None:
             return None
         start = str(self.handover(output))
-        return Recipe.of({"model": self.student, "trains": "all", **self.finetune, "start": start})
+        guided = self.finetune.get("objective") == "guided"
+        teacher = {"distill": self.teacher.model_dump(exclude_none=True)} if guided else {}
+        return Recipe.of({"model": self.student, "trains": "all", **teacher, **self.finetune, "start": start})
 
     def handover(self, output: Path) -> Path:
         """The student with its distilled encoder and the teacher's decoder."""

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from uniultra.adapters.bundle import fingerprint
-from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
 from uniultra.learn import checkpoint, tracking
 from uniultra.learn.average import Average
@@ -28,6 +27,7 @@ from uniultra.learn.batches import Batch, Batches, validation
 from uniultra.learn.data import Sample
 from uniultra.learn.interrupts import Interrupts
 from uniultra.learn.objective import Objective
+from uniultra.learn.optimizers import optimizer_of
 from uniultra.learn.parallel import World
 from uniultra.learn.recipe import Recipe
 
@@ -94,7 +94,7 @@ class Loop:
             raise ModelError("The recipe stops by validation, and its sets have no pictures to validate on.")
         trained = {name: p for name, p in goal.named_parameters() if p.requires_grad}
         self.average = Average(trained, recipe.average)
-        self.optimizer = _optimizer(trained, recipe, getattr(goal.network, "rates", {}))
+        self.optimizer = optimizer_of(goal, recipe)
         self.engine = Engine(self._step)
         self.stopper = EarlyStopping(recipe.patience or 1, lambda e: e.state.metrics["score"], self.engine)
         self.best: dict[str, Tensor] = {}
@@ -276,6 +276,11 @@ class Loop:
             raise ModelError(
                 f"The checkpoint in the output folder was made with another {names}. Name another folder."
             )
+        if (before["optimizer"]["name"] == "muon") != (now["optimizer"]["name"] == "muon"):
+            raise ModelError(
+                "The checkpoint in the output folder was made with another optimizer.name, whose state does "
+                "not serve this one. Name another folder."
+            )
         if state["frozen"] != self._fingerprint:
             raise ModelError("The checkpoint in the output folder was made on other base weights.")
         if changed:
@@ -300,23 +305,6 @@ class Loop:
         else:
             self.ended = ""
         return bool(self.ended)
-
-
-def _optimizer(
-    trained: Mapping[str, nn.Parameter], recipe: Recipe, rates: Mapping[str, float]
-) -> torch.optim.Optimizer:
-    """Weight decay for matrices and kernels only; `rates` are factors by fragments of names."""
-    settings = recipe.optimizer
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for name, parameter in trained.items():
-        factor = next((f for part, f in rates.items() if matches(name, (part,))), 1.0)
-        groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
-    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
-    described: list[dict[str, Any]] = [
-        {"params": members, "weight_decay": settings.decay if decays else 0.0, "factor": factor}
-        for (factor, decays), members in groups.items()
-    ]
-    return kind(described, lr=settings.rate)
 
 
 def _as_it_is(batch: Any) -> Any:

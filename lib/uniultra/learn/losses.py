@@ -1,4 +1,7 @@
-"""Losses of a promptable network: MONAI's Dice with cross-entropy on the mask, L1 on the predicted IoU."""
+"""Losses of a promptable network: MONAI's Dice with cross-entropy on the mask, L1 on the predicted IoU.
+
+Further terms look at clicks and at borders, and let the best of several masks answer an ambiguous click.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import torch
 from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
+
+BANDS = (1, 2, 4)  # pixels of the truth's grid
 
 
 def mask_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -18,13 +23,67 @@ def mask_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor) -> Ten
         weight: `(N,)`, zero leaves a target out.
     """
     logits = F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
-    dice = DiceLoss(sigmoid=True, reduction="none")(logits, truth).flatten(1).mean(1)
-    cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1).mean(1)
-    with torch.no_grad():
-        hard, real = logits > 0, truth > 0.5
-        actual = (hard & real).flatten(1).sum(1) / (hard | real).flatten(1).sum(1).clamp_min(1)
-    quality = (iou[:, 0].float() - actual).abs()
-    each = dice + 2 * cross + quality
+    quality = (iou[:, 0].float() - hard_iou(logits, truth)[:, 0]).abs()
+    each = _wrong(logits, truth)[:, 0] + quality
+    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
+def _wrong(logits: Tensor, truth: Tensor) -> Tensor:
+    """Dice + 2 cross-entropy of masks of the truth's size, `(N,M)`."""
+    truth = truth.expand_as(logits)
+    dice = DiceLoss(sigmoid=True, reduction="none")(logits, truth).flatten(2).mean(2)
+    cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(2).mean(2)
+    wrong: Tensor = dice + 2 * cross
+    return wrong
+
+
+@torch.no_grad()
+def hard_iou(logits: Tensor, truth: Tensor) -> Tensor:
+    """IoU `(N,M)` of the masks of logits `(N,M,h,h)` with the truth `(N,1,h,h)`; 0 where both are empty."""
+    hard, real = logits > 0, truth > 0.5
+    return (hard & real).flatten(2).sum(2) / (hard | real).flatten(2).sum(2).clamp_min(1)
+
+
+@torch.no_grad()
+def best_mask(logits: Tensor, truth: Tensor) -> Tensor:
+    """Which of M masks `(N,M,g,g)` comes closest to the truth `(N,1,h,h)`, `(N,)`."""
+    enlarged = F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
+    return _wrong(enlarged, truth).argmin(1)
+
+
+def quality_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over N targets of |predicted IoU - IoU|, over all their M masks.
+
+    Args:
+        logits: `(N,M,g,g)`; they get no gradient.
+        iou: `(N,M)`, predicted.
+        truth: `(N,1,h,h)` float in 0..1.
+        weight: `(N,)`.
+    """
+    enlarged = F.interpolate(logits.detach().float(), truth.shape[-2:], mode="bilinear")
+    each = (iou.float() - hard_iou(enlarged, truth)).abs().mean(1)
+    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
+def border_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over N targets of the cross-entropy along the true border, on both sides of it.
+
+    A border is a small share of a picture, so that a mean over pixels forgives a rough one. Pixels count
+    by how near they are: three bands, BANDS pixels wide on each side, lie over one another.
+
+    Args:
+        logits: `(N,1,g,g)`.
+        truth: `(N,1,h,h)` float in 0..1; the logits are brought to its size.
+        weight: `(N,)`.
+    """
+    logits = F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
+    real = (truth > 0.5).to(logits.dtype)
+    band = torch.zeros_like(real)
+    for reach in BANDS:
+        grown, eaten = (F.max_pool2d(sign * real, 2 * reach + 1, stride=1, padding=reach) for sign in (1, -1))
+        band = band + grown + eaten
+    cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    each = (band * cross).flatten(1).sum(1) / band.flatten(1).sum(1).clamp_min(1)
     return (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
 

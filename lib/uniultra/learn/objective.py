@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from uniultra.errors import ModelError
 from uniultra.learn.batches import Batch, protocol_of
-from uniultra.learn.losses import click_loss
+from uniultra.learn.losses import best_mask, border_loss, click_loss, quality_loss
 from uniultra.learn.losses_published import LOSSES, Loss
 from uniultra.learn.recipe import Recipe
 from uniultra.models.network import Embedding, PromptNetwork
@@ -26,6 +26,9 @@ from uniultra.predict.predictor import MASK_LOGIT
 from uniultra.prompts import raster
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.types import PromptSet
+
+EARLY = 0.75  # each further correction is trained so many times as often as the one before
+TURNS = 2**31  # a "target" that no batch has
 
 
 class Objective(nn.Module):
@@ -63,45 +66,116 @@ class Objective(nn.Module):
         return self.network.encode(self.entry.normalise(batch.pictures))
 
 
+# How a turn's answers agree with something else than the truth: a loss from prompts and logits.
+Guide = Callable[[Sequence[PromptSet], Tensor], Tensor]
+
+
 class PromptObjective(Objective):
-    """Masks from prompts, which a simulated annotator corrects turn by turn."""
+    """Masks from prompts, which a simulated annotator corrects turn by turn.
+
+    The parts of its loss: `mask` what the recipe names, `click` right at the clicks, `border` along the
+    border, `best` the best of three masks for a lone click, `guide` what a subclass adds.
+    """
 
     prompted = True
 
     def __init__(self, network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> None:
         super().__init__(network, entry, recipe)
         self.loss, self.protocol = loss_of(recipe.loss), protocol_of(recipe)
+        self.weights = {"mask": 1.0, "click": recipe.click_weight}
+        self.weights |= {"border": recipe.border_weight} if recipe.border_weight else {}
+        self.weights |= {"best": recipe.multimask} if recipe.multimask else {}
 
     def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
-        embedding, prompts = self.encode(batch), list(batch.prompts)
-        masks = clicks = batch.weight.new_zeros(())
-        turns = self.protocol.turns
-        for turn in range(turns):
-            encoded = _encode(self.network, prompts)
-            logits, iou = ask(self.network, embedding, batch.picture, encoded)
-            masks = masks + self.loss(logits, iou, batch.truth, batch.weight, progress)
-            if self.recipe.click_weight:
-                coords, labels, _ = raster.batch(encoded, logits.device)
-                side = self.network.image_size
-                clicks = clicks + click_loss(logits, coords, labels, side, batch.weight)
-            if turn + 1 < turns:
-                found = answers(logits, self.network.image_size)
-                prompts = [
-                    self.protocol.next(p, found[n], batch.masks[n], batch.rng(n, turn + 1), turn + 1)
-                    for n, p in enumerate(prompts)
-                ]
+        return self.learn(batch, self.encode(batch), progress)
+
+    def learn(
+        self, batch: Batch, embedding: Embedding, progress: float, guide: Guide | None = None
+    ) -> dict[str, Tensor]:
+        """The loss of a batch whose pictures have been encoded, and its parts."""
+        prompts = list(batch.prompts)
+        totals = {name: batch.weight.new_zeros(()) for name in self.weights}
+        trained = self._trained(batch)
+        learning = torch.is_grad_enabled()
+        for turn in range(trained[-1] + 1):
+            with torch.set_grad_enabled(learning and turn in trained):
+                encoded = self.encoded(prompts)
+                every = bool(self.recipe.multimask) and turn == 0
+                logits, iou = ask(self.network, embedding, batch.picture, encoded, every=every)
+            if turn in trained:
+                found = self._parts(batch, prompts, encoded, logits, iou, progress)
+                if guide is not None:
+                    found["guide"] = guide(prompts, logits[:, :1])
+                totals = {name: total + found[name] for name, total in totals.items() if name in found}
+            if turn < trained[-1]:
+                prompts = self.corrected(batch, prompts, logits[:, :1], turn + 1)
                 if self.recipe.detach_turns:
                     embedding = Embedding(
                         embedding.image.detach(), tuple(high.detach() for high in embedding.high)
                     )
-        factor = batch.share / turns
-        total = factor * (masks + self.recipe.click_weight * clicks)
-        return {"loss": total, "mask": factor * masks.detach(), "click": factor * clicks.detach()}
+        factor = batch.share / len(trained)
+        total = torch.stack([self.weights[name] * part for name, part in totals.items()]).sum()
+        return {"loss": factor * total} | {n: factor * part.detach() for n, part in totals.items()}
 
     def score(self, batch: Batch) -> Tensor:
-        encoded = _encode(self.network, batch.prompts)
+        encoded = self.encoded(batch.prompts)
         logits, _ = ask(self.network, self.encode(batch), batch.picture, encoded)
         return dices(answers(logits, self.network.image_size), batch.masks)
+
+    def _trained(self, batch: Batch) -> tuple[int, ...]:
+        """The turns of a step that are trained; the same in every process."""
+        most = self.recipe.corrections
+        if not most:
+            return tuple(range(self.protocol.turns))
+        shares = EARLY ** np.arange(most)
+        # No target has this number, so that no prompt is drawn by the same ones.
+        rng = np.random.default_rng([*batch.key, TURNS])
+        return 0, 1 + int(rng.choice(most, p=shares / shares.sum()))
+
+    def _parts(
+        self,
+        batch: Batch,
+        prompts: Sequence[PromptSet],
+        encoded: list[raster.Encoded],
+        logits: Tensor,
+        iou: Tensor,
+        progress: float,
+    ) -> dict[str, Tensor]:
+        """The parts of the loss of one turn's answers `(N,1,g,g)`, or all four masks `(N,4,g,g)`."""
+        first, truth, weight = logits[:, :1], batch.truth, batch.weight
+        parts = {name: weight.new_zeros(()) for name in self.weights}
+        parts["mask"] = self.loss(first, iou[:, :1], truth, weight, progress)
+        if self.recipe.click_weight:
+            coords, labels, _ = raster.batch(encoded, logits.device)
+            parts["click"] = click_loss(first, coords, labels, self.network.image_size, weight)
+        if self.recipe.border_weight:
+            parts["border"] = border_loss(first, truth, weight)
+        lone = [n for n, one in enumerate(prompts) if one.lone_click]
+        if logits.shape[1] > 1 and lone:
+            index = torch.tensor(lone, device=logits.device)
+            masks, scores, truth = logits[index, 1:], iou[index, 1:], truth[index]
+            place, best = torch.arange(len(lone), device=logits.device), best_mask(masks, truth)
+            chosen = masks[place, best][:, None], scores[place, best][:, None]
+            alone = weight[index]
+            part = self.loss(*chosen, truth, alone, progress) + quality_loss(masks, scores, truth, alone)
+            # A mean over the lone clicks would weigh more in a process that has few of them.
+            parts["best"] = part * alone.sum() / weight.sum().clamp_min(1e-6)
+        return parts
+
+    def encoded(self, prompts: Sequence[PromptSet]) -> list[raster.Encoded]:
+        """Prompts in pixels of the network's input, as it takes them."""
+        side = self.network.image_size
+        return [raster.encode(p, Fit(side, side, side)) for p in prompts]
+
+    def corrected(
+        self, batch: Batch, prompts: Sequence[PromptSet], logits: Tensor, turn: int
+    ) -> list[PromptSet]:
+        """The prompts of `turn`, after answers `(N,1,g,g)`."""
+        found = answers(logits, self.network.image_size)
+        return [
+            self.protocol.next(p, found[n], batch.masks[n], batch.rng(n, turn), turn)
+            for n, p in enumerate(prompts)
+        ]
 
 
 class AutoObjective(Objective):
@@ -114,6 +188,9 @@ class AutoObjective(Objective):
     def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
         logits, iou = self._answer(batch)
         total = batch.share * self.loss(logits, iou, batch.truth, batch.weight, progress)
+        if self.recipe.border_weight:
+            border = batch.share * border_loss(logits, batch.truth, batch.weight)
+            return {"loss": total + self.recipe.border_weight * border, "border": border.detach()}
         return {"loss": total}
 
     def score(self, batch: Batch) -> Tensor:
@@ -158,17 +235,32 @@ def loss_of(name: str) -> Loss:
     return LOSSES[name]
 
 
+def _guided(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
+    from uniultra.learn.guided import GuidedObjective
+
+    made: Objective = GuidedObjective(network, entry, recipe)
+    return made
+
+
 OBJECTIVES: dict[str, Callable[[PromptNetwork, ModelEntry, Recipe], Objective]] = {
     "prompt": PromptObjective,
     "auto": AutoObjective,
     "distill": _distill,
+    "guided": _guided,
 }
 
 
 def ask(
-    network: PromptNetwork, embedding: Embedding, picture: Tensor, encoded: Sequence[raster.Encoded]
+    network: PromptNetwork,
+    embedding: Embedding,
+    picture: Tensor,
+    encoded: Sequence[raster.Encoded],
+    *,
+    every: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Logits `(N,1,h,h)` and predicted IoU `(N,1)` of N prompt sets, each on its `picture` `(N,)`.
+    """Logits `(N,M,h,h)` and predicted IoU `(N,M)` of N prompt sets, each on its `picture` `(N,)`.
+
+    M is 1, or with `every` all four masks of the decoder, the one first.
 
     Sets of equally many tokens go together: SAM's decoder attends to padding too, and no answer may
     depend on what else is in a batch, or on how a batch is divided over processes.
@@ -180,7 +272,8 @@ def ask(
         if network.map_channels == 1:
             dense = MASK_LOGIT * dense[:, :1]
         index = torch.tensor(members, device=picture.device)
-        answer = network.decode(embedding.repeat(picture[index]), coords, labels, dense, False)
+        decode = network.decode_all if every else network.decode
+        answer = decode(embedding.repeat(picture[index]), coords, labels, dense)
         logits.append(answer[0])
         iou.append(answer[1])
         order += members
@@ -224,8 +317,3 @@ class _Recomputed:
             return self.forward(*inputs)
         made: Tensor = checkpoint(self.forward, *inputs, use_reentrant=False)
         return made
-
-
-def _encode(network: PromptNetwork, prompts: Sequence[PromptSet]) -> list[raster.Encoded]:
-    side = network.image_size
-    return [raster.encode(p, Fit(side, side, side)) for p in prompts]

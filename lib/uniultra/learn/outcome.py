@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uniultra.adapters import bundle
 from uniultra.learn.loop import Summary
+from uniultra.learn.quality import Quality
 from uniultra.learn.recipe import Recipe
 from uniultra.learn.splits import Division
 from uniultra.learn.start import adapter_config, starting_network, trained_fragments
@@ -17,10 +18,16 @@ from uniultra.models.registry import ModelEntry, entry
 
 
 def write_result(
-    output: Path, network: PromptNetwork, found: ModelEntry, recipe: Recipe, done: Summary
+    output: Path,
+    network: PromptNetwork,
+    found: ModelEntry,
+    recipe: Recipe,
+    done: Summary,
+    quality: Quality | None = None,
 ) -> None:
     """Write the trained network where `result_path` says, and `result.json` beside it."""
-    told = {**asdict(done), "recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
+    told = asdict(done) | ({"predicted_iou": asdict(quality)} if quality else {})
+    told |= {"recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
     if recipe.start is not None:
         told["recipe"]["start"] = Path(recipe.start).name  # where it lay is nobody's business
     path, config = result_path(output, found, recipe), adapter_config(found, recipe)

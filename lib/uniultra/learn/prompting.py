@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uniultra.learn.annotator import correction, first_prompt
+from uniultra.learn.annotator import EVERY, correction, first_prompt
+from uniultra.learn.corrections import corrected
 from uniultra.prompts.simulate import center_click, components, tight_box
 from uniultra.prompts.types import Box, Mask, MaskPrompt, Point, PromptSet
 
@@ -62,6 +63,21 @@ class Corrected(Protocol):
 
     def test(self, mask: Mask) -> list[PromptSet]:
         return [PromptSet(points=(center_click(part),)) for part in components(mask)]
+
+
+@dataclass(frozen=True)
+class Interactive(Corrected):
+    """Every kind of prompt, lassos too, then clicks mostly where NoC is measured, with the last mask."""
+
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        if not target.any():
+            return super().first(target, clickable, rng)
+        return first_prompt(target, clickable, rng, EVERY)
+
+    def next(
+        self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
+    ) -> PromptSet:
+        return corrected(prompts, predicted, target, rng)
 
 
 @dataclass(frozen=True)
@@ -154,6 +170,7 @@ class Promptless(Protocol):
 
 PROTOCOLS: dict[str, Protocol] = {
     "corrected": Corrected(),
+    "interactive": Interactive(),
     "uniultra": TightBox(),
     "samus": OnePixel(),
     "med2d": Med2d(),

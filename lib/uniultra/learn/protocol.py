@@ -20,31 +20,20 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Protocol as Interface
 
 import numpy as np
 from tqdm import tqdm
 
-from uniultra.images.types import FrameSource, Plane
+from uniultra.learn.asking import STILL, Answers, Still
 from uniultra.learn.data import Row, load_pair
-from uniultra.learn.evaluate import STILL, Still
 from uniultra.learn.suite_schema import MaskScore, PictureScore, Protocol
 from uniultra.metrics.interactive import click_until
 from uniultra.metrics.overlap import dice, iou
 from uniultra.metrics.surface import hd95
-from uniultra.predict.predictor import Prediction
 from uniultra.prompts.simulate import components, noisy_box, tight_box
 from uniultra.prompts.types import Mask, PromptSet
 
 CLICKS = (1, 3, 5)
-
-
-class Answers(Interface):
-    """What is scored: `uniultra.predict.Predictor`, or anything that answers as it does."""
-
-    def predict(
-        self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]
-    ) -> list[Prediction]: ...
 
 
 def score(

@@ -24,7 +24,8 @@ class OptimizerSettings(_Settings):
     """Optimiser and learning rate.
 
     Attributes:
-        name: `adamw`, or `adam`, whose weight decay is L2.
+        name: `adamw`; `adam`, whose weight decay is L2; `muon`, which makes the steps of the weights of
+            linear layers orthogonal (arXiv 2502.16982) and leaves all else to AdamW.
         rate, decay: learning rate and weight decay; norms and biases never decay.
         warmup: steps of linear warm-up.
         schedule: `constant`; `linear`, down to `floor` over the last `tail` of the run; `cosine`, down
@@ -32,7 +33,7 @@ class OptimizerSettings(_Settings):
         tail, floor: shares of the run and of the rate.
     """
 
-    name: Literal["adam", "adamw"] = "adamw"
+    name: Literal["adam", "adamw", "muon"] = "adamw"
     rate: Annotated[float, Field(gt=0)] = 1e-4
     decay: float = Field(default=0.0, ge=0)
     warmup: int = Field(default=0, ge=0)
@@ -62,6 +63,7 @@ class Recipe(_Settings):
         adapter: settings of its adapter that differ from the kind's defaults.
         start: weights to start from, a model's name, a .safetensors file or a bundle's folder; None
             starts at random.
+        grow: `start` has the same trunk with fewer channels; widen it without changing its answers.
         drawn_prompts: give a network made for official weights our dense path, prompts drawn into it.
             One that starts at random would learn to ignore prompts that are tokens only.
         trains: `method` what the model's entry says, `adapter` what its kind of adapter says, `decoder`
@@ -72,17 +74,26 @@ class Recipe(_Settings):
             rest trains and validates. Without it such a set is refused.
         split_seed: draws that division, so that runs of other seeds and models measure the same pictures.
         target: `component` one target for each component of a mask, `whole` the whole mask, maybe empty.
-        objective: `prompt` with simulated annotators, `auto` without prompts, `distill` from a teacher.
+        objective: `prompt` with simulated annotators, `auto` without prompts, `distill` from a
+            teacher, `guided` with simulated annotators and a teacher.
         loss: name in uniultra.learn.losses.
         prompts: name of the protocol of uniultra.learn.prompting.
         turns: prompts per target, the first and its corrections; None for the protocol's own number.
+        corrections: instead of `turns`, train the first answer and one later one, drawn anew for each
+            step from the first so many corrections, early ones more often; those before it are made
+            without gradients. So a step costs two answers with gradients however far it goes; 0: `turns`.
         detach_turns: corrections train the decoder alone, on the embedding as it is (SAM-Med2D).
         images, steps: length of the run, pictures seen or optimiser steps; the shorter of both.
         wall_clock_s: seconds after which the run ends wherever it is, over all resumed parts.
         batch, targets: pictures per step and targets per picture, encoded once for all its targets.
-        synthetic: share of generated pictures in a batch; scenes: how many of them there are.
+        synthetic: share of generated pictures in a batch.
+        scenes: how many generated pictures there are; None draws a new one each time.
+        implants: probability of a structure painted into a real picture, as a further target.
         pseudo, pseudo_weight: regions found without labels as further targets, and their weight.
         click_weight: weight of the cross-entropy right at the clicks.
+        border_weight: weight of the cross-entropy in bands along the true border.
+        multimask: weight of the loss of the best of the decoder's three further masks, where the only
+            prompt is one positive click.
         augment: vary the pictures; settings of uniultra.learn.augment, or false.
         image_size: side of the input, None for the model's own.
         average: decay of the moving average that becomes the result; None takes the last weights.
@@ -94,14 +105,16 @@ class Recipe(_Settings):
         validate_every, validate_images: steps between validations (None: never) and pictures of each.
         patience: validations without a better score before the run ends; with it the best weights
             become the result, without it the last.
+        calibrate: after training, correct the predicted IoU by a line fitted on the validation pictures.
         checkpoint_every: steps between checkpoints.
         track: where curves are written besides log.jsonl.
-        distill: settings of the `distill` objective.
+        distill: settings of the `distill` and `guided` objectives.
     """
 
     model: str
     adapter: dict[str, Any] | None = None
     start: str | None = None
+    grow: bool = False
     drawn_prompts: bool = False
     trains: Literal["method", "adapter", "decoder", "all"] | tuple[str, ...] = "method"
     datasets: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
@@ -113,6 +126,7 @@ class Recipe(_Settings):
     loss: str = "mask"
     prompts: str = "corrected"
     turns: int | None = Field(None, ge=1, le=20)
+    corrections: int = Field(0, ge=0, le=20)
     detach_turns: bool = False
     images: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1)
@@ -120,10 +134,13 @@ class Recipe(_Settings):
     batch: int = Field(12, ge=1)
     targets: int = Field(3, ge=1)
     synthetic: Share = 0.0
-    scenes: int = Field(0, ge=0)
+    scenes: int | None = Field(None, ge=1)
+    implants: Share = 0.0
     pseudo: bool = False
     pseudo_weight: float = Field(0.5, ge=0)
     click_weight: float = Field(0.0, ge=0)
+    border_weight: float = Field(0.0, ge=0)
+    multimask: float = Field(0.0, ge=0)
     augment: bool | Augmentation = True
     image_size: int | None = Field(None, ge=32)
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -136,6 +153,7 @@ class Recipe(_Settings):
     validate_every: int | None = Field(250, ge=1)
     validate_images: int = Field(60, ge=1)
     patience: int | None = Field(None, ge=1)
+    calibrate: bool = False
     checkpoint_every: int = Field(250, ge=1)
     track: Literal["none", "tensorboard", "mlflow"] = "none"
     distill: dict[str, Any] | None = None
@@ -144,13 +162,15 @@ class Recipe(_Settings):
     def _whole(self) -> Recipe:
         if self.images is None and self.steps is None:
             raise ValueError("the length of the run is missing: give images or steps")
-        if round(self.batch * self.synthetic) and not self.scenes:
-            raise ValueError("a share of synthetic pictures needs scenes, the number of them")
+        if self.grow and self.start is None:
+            raise ValueError("grow widens the weights of `start`; name them")
+        if self.turns is not None and self.corrections:
+            raise ValueError("turns and corrections exclude each other; give one of them")
         if self.patience is not None and self.validate_every is None:
             raise ValueError("patience counts validations; give validate_every")
-        if self.target == "whole" and (self.pseudo or self.synthetic):
+        if self.target == "whole" and (self.pseudo or self.synthetic or self.implants):
             raise ValueError(
-                "scenes and pseudo-objects have no whole; set pseudo to false and synthetic to 0"
+                "scenes, implants and pseudo-objects have no whole; set synthetic, implants and pseudo to 0"
             )
         if self.objective == "auto" and self.target != "whole":
             raise ValueError("a network without prompts learns whole masks; set target to whole")

@@ -14,6 +14,7 @@ from uniultra.adapters import bundle
 from uniultra.adapters.registry import DECODER, kind, matches
 from uniultra.adapters.settings import from_json
 from uniultra.errors import ModelError
+from uniultra.learn.grow import grown
 from uniultra.learn.recipe import Recipe
 from uniultra.models import weights
 from uniultra.models.network import PromptNetwork
@@ -35,7 +36,8 @@ def starting_network(recipe: Recipe) -> PromptNetwork:
     channels = CHANNELS if recipe.drawn_prompts else None
     network = build(recipe.model, recipe.image_size, adapter_config(found, recipe), channels)
     if recipe.start is not None:
-        _load(network, _tensors(recipe.start, network.image_size), found)
+        tensors = _tensors(recipe.start, network.image_size)
+        _load(network, grown(network, tensors) if recipe.grow else tensors, found)
     # A generator may also train its base's encoder, at a rate of its own.
     fragments = (*trained_fragments(found, recipe), *getattr(network, "rates", {}))
     for name, parameter in network.named_parameters():

@@ -110,7 +110,7 @@ class SuiteRun:
             image_size=network.image_size,
             parameters=sum(p.numel() for p in network.parameters()),
             datasets=tuple(recipe.datasets),
-            scenes=recipe.scenes,
+            scenes=recipe.scenes or 0,
             seed=recipe.seed,
             spent=_spent(folder),
             scores=summarise([scores]),

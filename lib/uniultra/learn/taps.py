@@ -8,7 +8,7 @@ brings both parts to 256 channels apart; its biases belong to the sum alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -50,6 +50,36 @@ def pyramid(encoder: nn.Module, pictures: Tensor, *, parts: bool) -> Pyramid:
         tuple(project(network.neck, block, bias=False)[:kept]),
         tuple(project(network.neck, adapter, bias=False)[:kept]),
     )
+
+
+@contextmanager
+def tapped(encoder: nn.Module, *, parts: bool) -> Iterator[list[Pyramid]]:
+    """While it lasts, each forward of `encoder` leaves its features here; arguments as for `pyramid`."""
+    network: Any = encoder
+    found: list[Pyramid] = []
+    levels: list[Any] = []
+
+    def keep(_encoder: nn.Module, _inputs: tuple[Tensor, ...], output: dict[str, Any]) -> None:
+        whole = tuple(output["backbone_fpn"])
+        if not parts:
+            found.append(Pyramid(whole))
+            return
+        block = [level - correction for level, correction in zip(levels.pop(), adapter, strict=True)]
+        sides = [project(network.neck, one, bias=False)[: len(whole)] for one in (block, adapter)]
+        found.append(Pyramid(whole, tuple(sides[0]), tuple(sides[1])))
+        adapter.clear()
+
+    tap: AbstractContextManager[list[Tensor]] = _corrections(network.trunk) if parts else nullcontext([])
+    with tap as adapter:
+        handles = [encoder.register_forward_hook(keep)]
+        if parts:
+            trunk = network.trunk.register_forward_hook(lambda _m, _i, output: levels.append(list(output)))
+            handles.append(trunk)
+        try:
+            yield found
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def project(neck: Any, levels: Sequence[Tensor], *, bias: bool = True) -> list[Tensor]:

@@ -12,9 +12,10 @@ import torch
 
 from uniultra.learn.data import Preparation, Sample, pool
 from uniultra.learn.loop import Loop
-from uniultra.learn.objective import objective, recompute_blocks
+from uniultra.learn.objective import PromptObjective, objective, recompute_blocks
 from uniultra.learn.outcome import result_path, write_result, write_split
 from uniultra.learn.parallel import joined
+from uniultra.learn.quality import assess
 from uniultra.learn.recipe import Recipe
 from uniultra.learn.splits import Division, divide
 from uniultra.learn.start import starting_network
@@ -65,9 +66,13 @@ class Trainer:
             goal = objective(network, self.entry, self.recipe).to(world.device)
             if world.first:
                 write_split(self.output, division)
-            done = Loop(goal, self.recipe, world, self.output, val).run(train, self.workers)
+            loop = Loop(goal, self.recipe, world, self.output, val)
+            done = loop.run(train, self.workers)
             if world.first:
-                write_result(self.output, network, self.entry, self.recipe, done)
+                quality = None
+                if isinstance(goal, PromptObjective):
+                    quality = assess(goal, loop.checks, world.device, correct=self.recipe.calibrate)
+                write_result(self.output, network, self.entry, self.recipe, done, quality)
             return result_path(self.output, self.entry, self.recipe)
 
     def _samples(self, division: Division) -> tuple[list[Sample], list[Sample]]:
@@ -80,7 +85,7 @@ class Trainer:
             pseudo=recipe.pseudo,
             seed=recipe.seed,
         )
-        scenes = recipe.scenes if recipe.drawn else 0
+        scenes = (recipe.scenes or 0) if recipe.drawn else 0
         train = pool(division.train, scenes, how, workers=self.processors)
         if recipe.validate_every is None or not division.val or os.environ.get("RANK", "0") != "0":
             return train, []

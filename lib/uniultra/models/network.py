@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -107,19 +107,36 @@ class PromptNetwork(nn.Module):
         Returns:
             Logits `(N,M,4g,4g)` and predicted IoU `(N,M)`, M = 3 or 1.
         """
-        # Encoded by hand what PromptEncoder.forward would, because that pads once more.
-        encoder = self.sam_prompt_encoder
-        sparse = encoder._embed_points(coords, labels.to(coords.dtype), pad=False)
         logits, iou, _, _ = self.sam_mask_decoder(
-            image_embeddings=embedding.image,
-            image_pe=encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=self._dense(dense, coords.shape[0]),
-            multimask_output=multimask,
-            repeat_image=embedding.image.shape[0] != coords.shape[0],
-            high_res_features=list(embedding.high) or None,
+            **self._inputs(embedding, coords, labels, dense), multimask_output=multimask
         )
         return logits, iou
+
+    def decode_all(
+        self, embedding: Embedding, coords: Tensor, labels: Tensor, dense: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """All the masks that `decode` chooses from, at the same cost.
+
+        Returns:
+            Logits `(N,4,4g,4g)` and predicted IoU `(N,4)`: first the single mask, then the three.
+        """
+        found = self.sam_mask_decoder.predict_masks(**self._inputs(embedding, coords, labels, dense))
+        return found[0], found[1]
+
+    def _inputs(
+        self, embedding: Embedding, coords: Tensor, labels: Tensor, dense: Tensor | None
+    ) -> dict[str, Any]:
+        """What SAM's mask decoder takes."""
+        # Encoded by hand what PromptEncoder.forward would, because that pads once more.
+        encoder = self.sam_prompt_encoder
+        return {
+            "image_embeddings": embedding.image,
+            "image_pe": encoder.get_dense_pe(),
+            "sparse_prompt_embeddings": encoder._embed_points(coords, labels.to(coords.dtype), pad=False),
+            "dense_prompt_embeddings": self._dense(dense, coords.shape[0]),
+            "repeat_image": embedding.image.shape[0] != coords.shape[0],
+            "high_res_features": list(embedding.high) or None,
+        }
 
     def _dense(self, dense: Tensor | None, count: int) -> Tensor:
         """The dense prompt embedding `(N,256,g,g)`."""

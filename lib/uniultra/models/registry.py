@@ -21,7 +21,7 @@ Tensors = dict[str, Tensor]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 # Files of this folder that register models.
-FILES = ("sam2", "uniultra", "samus", "lora", "lgmedseg", "autosamus")
+FILES = ("sam2", "uniultra", "samus", "lora", "lgmedseg", "autosamus", "baselines")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class ModelEntry:
         mean, std: normalisation of RGB in 0..1.
         grey: the network was made for grey pictures; colour is turned to luminance.
         prompts: the prompt kinds it takes; empty for a network that segments of its own accord.
+        lone_click: which mask answers one positive click alone: `single` the decoder's one, `best` that
+            of its three others that it takes for the best.
         trains: fragments of the parameter names that the method trains; `""` means all, None what the
             kind of adapter says.
         sha256: of a shipped weights file.
@@ -65,6 +67,7 @@ class ModelEntry:
     std: tuple[float, float, float] = IMAGENET_STD
     grey: bool = False
     prompts: tuple[str, ...] = ("point", "box", "scribble", "lasso", "mask")
+    lone_click: Literal["single", "best"] = "single"
     trains: tuple[str, ...] | None = None
     sha256: str | None = None
     url: str | None = None

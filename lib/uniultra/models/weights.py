@@ -42,18 +42,16 @@ def user_folder() -> Path:
 def find(name: str) -> Path | None:
     """What holds the weights of model `name` on this machine: a file, or a bundle's folder.
 
-    A person's own come before the shipped ones, a whole file before a bundle, and all of them before the
-    file of the entry that it shares weights with. A bundle whose base is not here does not count.
+    A person's own come before the shipped ones, in both a whole file before a bundle, and all of them
+    before the file of the entry that it shares weights with. A bundle whose base is not here does not count.
     """
     found = entry(name)
-    own, shipped = (folder / f"{name}{SUFFIX}" for folder in (user_folder(), shipped_folder()))
-    if own.is_file():
-        return own
-    bundle = user_folder() / name
-    if found.base and (bundle / f"weights{SUFFIX}").is_file() and find(found.base):
-        return bundle
-    if shipped.is_file():
-        return shipped
+    for folder in (user_folder(), shipped_folder()):
+        whole, bundle = folder / f"{name}{SUFFIX}", folder / name
+        if whole.is_file():
+            return whole
+        if found.base and (bundle / f"weights{SUFFIX}").is_file() and find(found.base):
+            return bundle
     return find(found.weights_of) if found.weights_of and "." not in name else None
 
 

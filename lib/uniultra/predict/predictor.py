@@ -107,6 +107,7 @@ class Predictor:
         key = self._key(source, plane, loaded)
         fit = Fit(*shape, loaded.network.image_size, self.entry.fit)
         encoded = [encode(p, fit) for p in prompts]
+        lone = [p.lone_click for p in prompts]
         timings = {"cached": float(key in self.cache)}
         picture = None if timings["cached"] else source.picture(plane)
         timings["read"] = time.perf_counter() - start
@@ -116,7 +117,7 @@ class Predictor:
             began = time.perf_counter()
             embedding = self._embedding(key, loaded, source, plane, picture, keep)
             encoded_at = time.perf_counter()
-            logits, iou = self._decode(loaded.network, embedding, encoded)
+            logits, iou = self._decode(loaded.network, embedding, encoded, lone)
             masks = (fit.picture(logits) > 0).cpu().numpy()
             timings.update(
                 queue=began - queued,
@@ -153,7 +154,7 @@ class Predictor:
             blank = torch.zeros(1, 3, size, size, device=self.device)
             middle = PromptSet(points=(Point(size / 2, size / 2),) if self.entry.prompts else ())
             drawn = [encode(middle, Fit(size, size, size))]
-            self._decode(loaded.network, loaded.network.encode(blank), drawn)
+            self._decode(loaded.network, loaded.network.encode(blank), drawn, [middle.lone_click])
 
         worker(self.device).submit(work).result()
 
@@ -193,19 +194,24 @@ class Predictor:
         return fit.square(self.entry.normalise(colour[None])[0])
 
     def _decode(
-        self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded]
+        self,
+        network: PromptNetwork,
+        embedding: Embedding,
+        encoded: list[Encoded],
+        lone: Sequence[bool],
     ) -> tuple[Tensor, Tensor]:
         """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture.
 
-        SAM's decoder attends to padding tokens too. Sets of one length go together, so that no answer
-        depends on what else was asked in the same call.
+        `lone` says which are single clicks. SAM's decoder attends to padding tokens too. Sets of one
+        length go together, so that no answer depends on what else was asked in the same call.
         """
-        lengths = [len(e.labels) for e in encoded]
+        chooses = self.entry.lone_click == "best"
+        kinds = [(len(e.labels), chooses and alone) for e, alone in zip(encoded, lone, strict=True)]
         logits, iou = [], []
         order: list[int] = []
-        for length in sorted(set(lengths)):
-            members = [n for n, found in enumerate(lengths) if found == length]
-            answer = self._decode_alike(network, embedding, [encoded[n] for n in members])
+        for kind in sorted(set(kinds)):
+            members = [n for n, found in enumerate(kinds) if found == kind]
+            answer = self._decode_alike(network, embedding, [encoded[n] for n in members], kind[1])
             logits.append(answer[0])
             iou.append(answer[1])
             order += members
@@ -213,13 +219,16 @@ class Predictor:
         return torch.cat(logits)[back], torch.cat(iou)[back]
 
     def _decode_alike(
-        self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded]
+        self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded], choose: bool
     ) -> tuple[Tensor, Tensor]:
         coords, labels, drawn = batch(encoded, self.device)
         dense = MASK_LOGIT * drawn[:, :1] if network.map_channels == 1 else drawn
-        many = embedding.repeat(torch.zeros(len(encoded), dtype=torch.long, device=self.device))
-        logits, iou = network.decode(many, coords, labels, dense, multimask=False)
-        return logits[:, 0].float(), iou[:, 0].float().clamp(0, 1)
+        place = torch.arange(len(encoded), device=self.device)
+        logits, iou = network.decode(
+            embedding.repeat(torch.zeros_like(place)), coords, labels, dense, multimask=choose
+        )
+        best = iou.argmax(1)  # of one mask, or of three
+        return logits[place, best].float(), iou[place, best].float().clamp(0, 1)
 
     def _key(self, source: FrameSource, plane: Plane, loaded: Loaded) -> Key:
         return Key(source.content_hash, plane, *loaded.encoder)

@@ -49,8 +49,12 @@ def encode(prompts: PromptSet, fit: Fit) -> Encoded:
     box = prompts.box
     mask = prompts.mask.mask if prompts.mask else None
     if prompts.lasso:
-        mask = lasso_mask(prompts.lasso, (fit.rows, fit.columns))
-        box = box or _bounds(mask) or _corners(prompts.lasso)
+        area = lasso_mask(prompts.lasso, (fit.rows, fit.columns))
+        box = box or _bounds(area) or _corners(prompts.lasso)
+        # The answer to the lasso, to be refined, or an older one that the lasso corrects: what of it the
+        # outline encloses holds either way.
+        inside = area if mask is None else mask & area
+        mask = inside if inside.any() else area
     for point in prompts.points:
         x, y = fit.to_model(point.x, point.y)
         tokens.append((x, y, int(point.positive)))

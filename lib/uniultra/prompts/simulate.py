@@ -47,6 +47,15 @@ def random_click(mask: Mask, rng: np.random.Generator, positive: bool = True) ->
     return Point(float(columns[n]), float(rows[n]), positive)
 
 
+def shaky_click(mask: Mask, rng: np.random.Generator, reach: float) -> Point:
+    """`center_click` moved to any pixel of the non-empty mask at most `reach` pixels away."""
+    centre = center_click(mask)
+    rows, columns = np.nonzero(mask)
+    near = np.flatnonzero(np.hypot(columns - centre.x, rows - centre.y) <= reach)
+    n = rng.choice(near)
+    return Point(float(columns[n]), float(rows[n]))
+
+
 def tight_box(mask: Mask) -> Box:
     """The box around a non-empty mask, its corner pixels included."""
     rows, columns = np.nonzero(mask)

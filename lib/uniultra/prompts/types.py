@@ -83,6 +83,12 @@ class PromptSet:
             self.points or self.box or self.lasso or self.mask or any(s.pixels.any() for s in self.scribbles)
         )
 
+    @property
+    def lone_click(self) -> bool:
+        """Whether this is one positive click and nothing else, which may mean a part or the whole."""
+        given = self.box or self.lasso or self.mask or any(s.pixels.any() for s in self.scribbles)
+        return len(self.points) == 1 and self.points[0].positive and not given
+
     def check(self, shape: tuple[int, int]) -> None:
         """Refuse prompts that cannot belong to a picture of `shape` = (rows, columns).
 

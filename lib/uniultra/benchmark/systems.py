@@ -1,0 +1,143 @@
+"""What is measured: a model by name or file, and where its weights say they were trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uniultra.adapters import bundle
+from uniultra.benchmark.schema import Model
+from uniultra.errors import ModelError
+from uniultra.learn.asking import Answers
+from uniultra.models import weights
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import ModelEntry, entry, is_name
+from uniultra.predict import Predictor
+
+TRAINED_ON = "trained_on"  # key of a file's metadata: names of the sets, as JSON; wins over its recipe
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Something that answers prompts.
+
+    Attributes:
+        title: for tables.
+        answers: the thing itself.
+        prompts: kinds that it takes; none at all for a prompt-free model.
+        model: what it is, None for a method without weights.
+        network: None for a method without one.
+        entry: how the network is fed.
+    """
+
+    title: str
+    answers: Answers
+    prompts: tuple[str, ...]
+    model: Model | None = None
+    network: PromptNetwork | None = None
+    entry: ModelEntry | None = None
+
+
+def system(
+    named: str, device: str = "auto", *, family: str | None = None, title: str | None = None
+) -> System:
+    """The model called `named`, or of the weights file or folder `named`.
+
+    Args:
+        named: NAME of the registry, FILE.safetensors, or the folder of a bundle or of a training's result.
+        device: `auto`, `cpu` or `cuda[:N]`.
+        family: the registry's name of a file's network, where the file does not say it.
+        title: for tables, None for its name.
+
+    Raises:
+        ModelError: unknown model, or its weights are missing, damaged or of another network.
+    """
+    path = Path(named)
+    if is_name(named):
+        network, digest = weights.load(named)
+        found, name = weights.find(named), named
+    elif path.exists():
+        found = _inside(path)
+        name = _name(found, family)
+        if found.is_dir():
+            network, digest = bundle.assemble(found)
+        else:
+            network, digest = weights.load_file(name, found), weights.file_sha256(found)
+    elif path.suffix or path.name != named:
+        raise ModelError("Expected a weights file or folder; there is none of that name. Check --model.")
+    else:
+        entry(named)  # refuses, and lists what there is
+        raise ModelError("Unknown model.")
+    how = entry(name)
+    return System(
+        title=title or name,
+        answers=Predictor.of(network, how, device=device),
+        prompts=how.prompts,
+        model=Model(
+            name=name,
+            sha256=digest,
+            image_size=network.image_size,
+            trained_on=trained_on(found) if found else None,
+        ),
+        network=network,
+        entry=how,
+    )
+
+
+def trained_on(path: Path) -> tuple[str, ...] | None:
+    """Names of the sets that weights were trained on, as file or bundle say; None where they do not."""
+    if path.is_dir():
+        return _sets(bundle.describe(path)[1].data)
+    notes = weights.metadata(path)
+    if TRAINED_ON in notes:
+        return tuple(str(name) for name in _json(notes[TRAINED_ON], list))
+    training = _json(notes.get("training"), dict)
+    return _sets(training) or _sets({"recipe": _json(notes.get("recipe"), dict)})
+
+
+def _inside(path: Path) -> Path:
+    """The weights that `path` is or holds: a file, or a bundle's folder."""
+    if path.is_file() or (path / "config.json").is_file():
+        return path
+    held = [*path.glob(f"*{weights.SUFFIX}"), *(p.parent for p in path.glob("*/config.json"))]
+    if len(held) != 1:
+        raise ModelError(
+            f"Expected a folder with one .safetensors file or one bundle; got {len(held)}. Name the file."
+        )
+    return held[0]
+
+
+def _name(path: Path, family: str | None) -> str:
+    """The registry's name of the network that weights are of."""
+    if path.is_dir():
+        return bundle.describe(path)[0].model
+    notes = weights.metadata(path)
+    for recipe in (_json(notes.get("training"), dict).get("recipe"), _json(notes.get("recipe"), dict)):
+        if isinstance(recipe, dict) and is_name(str(recipe.get("model"))):
+            return str(recipe["model"])
+    name = path.name.removesuffix(weights.SUFFIX)
+    if is_name(name):
+        return name
+    if family:
+        return family
+    raise ModelError(
+        "The file does not say of which model it is. Name it NAME.safetensors, see `uniultra models`."
+    )
+
+
+def _sets(training: Any) -> tuple[str, ...] | None:
+    """The sets of a recipe that was kept beside weights."""
+    recipe = training.get("recipe") if isinstance(training, dict) else None
+    sets = recipe.get("datasets") if isinstance(recipe, dict) else None
+    return tuple(map(str, sets)) if isinstance(sets, dict) else None
+
+
+def _json(text: str | None, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
+    """A note of a file's metadata, empty where it is none of the kind."""
+    try:
+        found = json.loads(text) if text else kind()
+    except json.JSONDecodeError:
+        found = kind()
+    return found if isinstance(found, kind) else kind()
