@@ -11,8 +11,9 @@ from uniultra.benchmark.gallery import ranked
 from uniultra.benchmark.page import render
 from uniultra.benchmark.schema import PictureScore, Protocol
 from uniultra.benchmark.summaries import by_set, set_score
-from uniultra.benchmark.systems import system, trained_on
+from uniultra.benchmark.systems import system
 from uniultra.errors import ImageError, ModelError, RequestError
+from uniultra.learn.provenance import trained_on
 
 
 @pytest.fixture(autouse=True)

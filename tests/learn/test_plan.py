@@ -7,6 +7,8 @@ from safetensors.torch import load_file
 
 from uniultra.errors import ModelError
 from uniultra.learn.plan import Plan, is_plan, run
+from uniultra.learn.provenance import trained_on
+from uniultra.models import weights
 
 COMMON = """
 common: {datasets: {tiny: 1.0}, image_size: 32, batch: 2, targets: 1, validate_every: null, average: null}
@@ -76,3 +78,17 @@ def test_a_plan_that_cannot_be_used_is_refused(text: str, told: str, tmp_path: P
 def test_an_unknown_stage_is_refused(plan_file: Path, training_data: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no stage"):
         run(Plan.read(plan_file), training_data, tmp_path / "out", only="nothing")
+
+
+def test_weights_say_what_they_and_their_ancestors_were_trained_on(
+    plan_file: Path, training_data: Path, tmp_path: Path
+) -> None:
+    text = plan_file.read_text(encoding="utf-8").replace(
+        "start: first}", "start: first, datasets: {organ: 1}}"
+    )
+    plan_file.write_text(text.replace("start: first, datasets", "holdout: 0.5, start: first, datasets"))
+    found = run(Plan.read(plan_file), training_data, tmp_path / "out", only="taught")
+    assert trained_on(found["first"]) == ("tiny",)
+    assert trained_on(found["second"]) == ("organ", "tiny")
+    assert trained_on(found["taught"]) == ("organ", "tiny"), "what its teacher saw, it has seen"
+    assert str(tmp_path) not in str(weights.metadata(found["taught"]))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from uniultra.adapters import bundle
 from uniultra.benchmark.schema import Model
 from uniultra.errors import ModelError
 from uniultra.learn.asking import Answers
+from uniultra.learn.provenance import note, trained_on
 from uniultra.models import weights
 from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, entry, is_name
 from uniultra.predict import Predictor
-
-TRAINED_ON = "trained_on"  # key of a file's metadata: names of the sets, as JSON; wins over its recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +83,6 @@ def system(
     )
 
 
-def trained_on(path: Path) -> tuple[str, ...] | None:
-    """Names of the sets that weights were trained on, as file or bundle say; None where they do not."""
-    if path.is_dir():
-        return _sets(bundle.describe(path)[1].data)
-    notes = weights.metadata(path)
-    if TRAINED_ON in notes:
-        return tuple(str(name) for name in _json(notes[TRAINED_ON], list))
-    training = _json(notes.get("training"), dict)
-    return _sets(training) or _sets({"recipe": _json(notes.get("recipe"), dict)})
-
-
 def _inside(path: Path) -> Path:
     """The weights that `path` is or holds: a file, or a bundle's folder."""
     if path.is_file() or (path / "config.json").is_file():
@@ -114,7 +100,7 @@ def _name(path: Path, family: str | None) -> str:
     if path.is_dir():
         return bundle.describe(path)[0].model
     notes = weights.metadata(path)
-    for recipe in (_json(notes.get("training"), dict).get("recipe"), _json(notes.get("recipe"), dict)):
+    for recipe in (note(notes.get("training"), dict).get("recipe"), note(notes.get("recipe"), dict)):
         if isinstance(recipe, dict) and is_name(str(recipe.get("model"))):
             return str(recipe["model"])
     name = path.name.removesuffix(weights.SUFFIX)
@@ -125,19 +111,3 @@ def _name(path: Path, family: str | None) -> str:
     raise ModelError(
         "The file does not say of which model it is. Name it NAME.safetensors, see `uniultra models`."
     )
-
-
-def _sets(training: Any) -> tuple[str, ...] | None:
-    """The sets of a recipe that was kept beside weights."""
-    recipe = training.get("recipe") if isinstance(training, dict) else None
-    sets = recipe.get("datasets") if isinstance(recipe, dict) else None
-    return tuple(map(str, sets)) if isinstance(sets, dict) else None
-
-
-def _json(text: str | None, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
-    """A note of a file's metadata, empty where it is none of the kind."""
-    try:
-        found = json.loads(text) if text else kind()
-    except json.JSONDecodeError:
-        found = kind()
-    return found if isinstance(found, kind) else kind()

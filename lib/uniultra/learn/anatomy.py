@@ -77,9 +77,9 @@ class Body:
         rng = self.rng
         smooth = ndimage.gaussian_filter(shape.astype(np.float32), self.size / 256 * rng.uniform(0.6, 1.6))
         dy, dx = np.gradient(smooth)
-        scale = strength / max(1e-6, float(np.hypot(dy, dx).max()))
+        scale = np.full_like(smooth, strength / max(1e-6, float(np.hypot(dy, dx).max())))
         if rng.random() < gaps:
-            scale = scale * np.clip(0.6 + 1.6 * noise(rng, self.size, rng.uniform(0.08, 0.3)), 0, 1)
+            scale *= np.clip(0.6 + 1.6 * noise(rng, self.size, rng.uniform(0.08, 0.3)), 0, 1)
         self.surface_y += scale * dy
         self.surface_x += scale * dx
 

@@ -104,8 +104,8 @@ class Batches(Dataset[Batch]):
         painted = None
         if number >= recipe.drawn and recipe.implants and rng.random() < recipe.implants:
             taken = sample.masks(range(sample.labelled))[0].any(0)
-            picture, painted = implant(rng, sample.picture, taken)
-            sample = replace(sample, picture=picture)
+            grey, painted = implant(rng, sample.picture, taken)
+            sample = replace(sample, picture=grey)
         index = pick_targets(sample, recipe.targets - (painted is not None), rng)
         weights = [1.0 if i < sample.labelled else recipe.pseudo_weight for i in index]
         picture, targets, clickable = _tensors(sample, index)

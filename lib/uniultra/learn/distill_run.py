@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from uniultra.learn import checkpoint
 from uniultra.learn.distill import DistillSettings, load_teacher
 from uniultra.learn.outcome import trained_network
 from uniultra.learn.parallel import joined
+from uniultra.learn.provenance import TRAINED_ON, sets_of
 from uniultra.learn.recipe import Recipe, complaint, read_yaml
 from uniultra.learn.start import adapter_config
 from uniultra.learn.takeover import take_decoder
@@ -148,5 +150,6 @@ def hand_over(recipe: DistillRecipe, output: Path, *, begun: bool = False) -> No
 
 def _save(path: Path, network: PromptNetwork, recipe: Recipe) -> None:
     found = entry(recipe.model)
-    metadata = weights.config_metadata(found.name, adapter_config(found, recipe))
+    metadata = {TRAINED_ON: json.dumps(sets_of(recipe))}
+    metadata |= weights.config_metadata(found.name, adapter_config(found, recipe))
     weights.save(path, network, metadata, torch.float32)

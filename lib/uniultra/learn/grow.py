@@ -41,11 +41,10 @@ def grown(network: PromptNetwork, tensors: Mapping[str, Tensor]) -> dict[str, Te
     name = "image_encoder.trunk.pos_embed"
     if state.keys() != tensors.keys() or name not in state:
         raise ModelError("A trunk grows from a narrow one of the same blocks; these weights are of another.")
-    factor, rest = divmod(state[name].shape[1], tensors[name].shape[1])
+    narrow, wide = tensors[name].shape[1], state[name].shape[1]
+    factor, rest = divmod(wide, narrow)
     if rest or factor < 1:
-        raise ModelError(
-            f"A trunk grows by a whole factor; got {tensors[name].shape[1]} and {state[name].shape[1]} channels."
-        )
+        raise ModelError(f"A trunk grows by a whole factor; got {narrow} and {wide} channels.")
     generator = torch.Generator().manual_seed(0)
     heads = _heads(network)
     found = {k: _widened(k, v.float(), factor, heads, generator) for k, v in tensors.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uniultra.adapters import bundle
 from uniultra.learn.loop import Summary
+from uniultra.learn.provenance import TRAINED_ON, sets_of
 from uniultra.learn.quality import Quality
 from uniultra.learn.recipe import Recipe
 from uniultra.learn.splits import Division
@@ -30,9 +31,13 @@ def write_result(
     told |= {"recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
     if recipe.start is not None:
         told["recipe"]["start"] = Path(recipe.start).name  # where it lay is nobody's business
+    if recipe.distill and recipe.distill.get("weights"):
+        told["recipe"]["distill"] = recipe.distill | {"weights": Path(recipe.distill["weights"]).name}
+    told[TRAINED_ON] = list(sets_of(recipe))
     path, config = result_path(output, found, recipe), adapter_config(found, recipe)
     if path.suffix == weights.SUFFIX:
-        metadata = {"training": json.dumps(told)} | weights.config_metadata(found.name, config)
+        metadata = {"training": json.dumps(told), TRAINED_ON: json.dumps(told[TRAINED_ON])}
+        metadata |= weights.config_metadata(found.name, config)
         weights.save(path, network, metadata)
     else:
         metrics = {} if done.score is None else {"validation": done.score}
