@@ -119,9 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     for server in (serve, demo):
         server.add_argument("--host", default="127.0.0.1")
         server.add_argument("--port", type=int, default=8000)
-    for chooser in (one, check, demo):
+    for chooser in (one, check):
         chooser.add_argument("--model", default="uniultra_mini", help="see `uniultra models`")
-    serve.add_argument("--model", default="uniultra_mini", help="one or several (a,b), or all")
+    for server in (serve, demo):
+        server.add_argument(
+            "--model", help="one or several (a,b), or all; the default and the tasks beside it if not named"
+        )
     for runner in (one, check, train, serve, demo):
         runner.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
 
@@ -269,7 +272,7 @@ def _serve(options: argparse.Namespace) -> None:
         options.studies,
         host=options.host,
         port=options.port,
-        models=(options.model,),
+        models=(options.model,) if options.model else (),
         conf={"device": options.device, **dict(options.conf)},
     )
 

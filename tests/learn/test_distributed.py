@@ -47,7 +47,8 @@ def test_two_processes_and_one_train_the_same_weights(small, training_data, tmp_
     fresh = starting_network(recipe).state_dict()
     moved = 0.0
     for name, value in one["model"].items():
-        torch.testing.assert_close(value, two["model"][name], rtol=0, atol=1e-5, msg=name)
+        # Adam makes whole steps of gradients that are nearly zero, where sums in another order differ.
+        torch.testing.assert_close(value, two["model"][name], rtol=0, atol=3e-5, msg=name)
         moved = max(moved, float((value - fresh[name.removeprefix("network.")]).abs().max()))
     assert moved > 2e-4, "the weights move far more in these steps than the runs differ"
     assert one["score"] == pytest.approx(two["score"], abs=1e-3)

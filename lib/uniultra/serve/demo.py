@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from uniultra.demo import fetch_sample_dicom
+from uniultra.serve.settings import DEFAULT_MODEL
 
 PHANTOM_SEED = 2027
 
@@ -36,15 +37,17 @@ def prepare(folder: Path) -> Path:
     return studies
 
 
-def run_demo(folder: Path, host: str, port: int, model: str, device: str) -> None:
+def run_demo(folder: Path, host: str, port: int, model: str | None, device: str) -> None:
     """Prepare a studies folder, serve it in the foreground and, once it answers, say what to do next."""
     from uniultra.serve.server import check_port, run_server
 
     check_port(host, port)
     studies = prepare(folder)
     address = f"http://{host}:{port}"
-    threading.Thread(target=_tell_when_ready, args=(address, folder, model), daemon=True).start()
-    run_server(studies, host=host, port=port, models=(model,), conf={"device": device})
+    threading.Thread(
+        target=_tell_when_ready, args=(address, folder, model or DEFAULT_MODEL), daemon=True
+    ).start()
+    run_server(studies, host=host, port=port, models=(model,) if model else (), conf={"device": device})
 
 
 def _tell_when_ready(address: str, folder: Path, model: str) -> None:
@@ -75,5 +78,6 @@ The server is ready at {address} (Ctrl+C stops it). Three things to do next:
 
 3. In 3D Slicer with the MONAI Label extension: open the MONAI Label module, enter {address}
    as the server, press Next Sample, choose {model} under Smart Edit and place a point.
+   Auto Segmentation there needs no point: fetal heads and breast lesions, in pictures of yours.
 
 """

@@ -8,19 +8,20 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from uniultra.serve.settings import DEFAULT_MODEL, ServerSettings, SettingsError
+from uniultra.serve.settings import ServerSettings, SettingsError
 
 
 def run_server(
     studies: Path,
     host: str = "127.0.0.1",
     port: int = 8000,
-    models: Sequence[str] = (DEFAULT_MODEL,),
+    models: Sequence[str] = (),
     conf: Mapping[str, str] | None = None,
 ) -> None:
     """Serve a studies folder until interrupted; nothing is fetched from the network.
 
-    `conf` holds further settings as `monailabel start_server --conf KEY VALUE` takes them.
+    Without `models` the default is served, and every task without prompts beside it. `conf` holds further
+    settings as `monailabel start_server --conf KEY VALUE` takes them.
 
     Raises:
         SettingsError: no such folder, no app beside this library, or the port is taken.
@@ -28,7 +29,7 @@ def run_server(
     """
     from uniultra.serve import logs
 
-    settings = {**(conf or {}), "models": ",".join(models)}
+    settings = dict(conf or {}) | ({"models": ",".join(models)} if models else {})
     ServerSettings.parse(settings)
     if not studies.is_dir():
         raise SettingsError(

@@ -20,7 +20,8 @@ class ServerSettings:
     """The app's settings.
 
     Attributes:
-        models: names in the registry; with `everything`, all there are.
+        models: names in the registry; with `everything`, all there are. Named by nobody: the default and
+            whatever segments without prompts on this machine (`NAME.TASK`, the shipped tasks among them).
         everything: serve also what comes later: `NAME.TASK` weights put on this machine.
         labels: names of structures that clients offer first.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
@@ -58,7 +59,7 @@ class ServerSettings:
         for name in models:
             registry.entry(name)
         return cls(
-            models=models or plain.models,
+            models=models or (DEFAULT_MODEL, *weights.variants()),
             everything=everything,
             labels=_words(conf.get("labels", "")) or plain.labels,
             device=conf.get("device", plain.device),
