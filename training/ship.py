@@ -2,8 +2,8 @@
 
     .venv/bin/python training/ship.py OUT
 
-OUT is the output folder of `uniultra train training/default.yaml`. Prints the SHA-256 of each file, those of
-whole models for `lib/uniultra/models/uniultra.py`. The cards are written by hand, their tables by
+OUT is the output folder of `uniultra train training/default.yaml`. The SHA-256 of whole files go into
+`SHA256SUMS` beside them; a bundle's manifest has its own. The cards are written by hand, their tables by
 `training/tables.py`.
 """
 
@@ -19,18 +19,20 @@ import torch
 from uniultra.adapters import apg, bundle
 from uniultra.models import weights
 
-LIMIT = 48 * 2**20  # bytes of all shipped files together
-WHOLE = {"default": "uniultra_mini", "without_busi": "uniultra_mini_open"}
+LIMIT = 48_000_000  # bytes of all shipped files together
+WHOLE = {"default": "uniultra_mini", "without_busi": "uniultra_mini.nobusi"}
 TASKS = {"head": "autosamus_mini.fetal_head", "breast": "autosamus_mini.breast_lesion"}
 
 
-def ship(output: Path, folder: Path) -> dict[str, str]:
-    """Copy and fold; return the SHA-256 of each file by the model's name."""
+def ship(output: Path, folder: Path) -> None:
+    """Copy and fold."""
     sums = {}
     for stage, name in WHOLE.items():
         made = folder / f"{name}{weights.SUFFIX}"
         shutil.copyfile(output / stage / f"uniultra_mini{weights.SUFFIX}", made)
-        sums[name] = weights.file_sha256(made)
+        sums[made.name] = weights.file_sha256(made)
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    (folder / weights.SUMS).write_text(lines, encoding="ascii")
     base = weights.load_file("uniultra_mini", folder / f"uniultra_mini{weights.SUFFIX}")
     for stage, name in TASKS.items():
         network = apg.inject(base)
@@ -40,8 +42,6 @@ def ship(output: Path, folder: Path) -> dict[str, str]:
         bundle.save(
             folder / name, folded, "autosamus_mini", config=folded.config, dtype=torch.float16, **told
         )
-        sums[name] = weights.file_sha256(folder / name)
-    return sums
 
 
 def main() -> int:
@@ -49,10 +49,9 @@ def main() -> int:
     parser.add_argument("output", type=Path, help="folder of a finished plan")
     options = parser.parse_args()
     folder = weights.shipped_folder()
-    for name, digest in ship(options.output, folder).items():
-        print(f"{digest}  {name}")
+    ship(options.output, folder)
     size = sum(path.stat().st_size for path in folder.rglob(f"*{weights.SUFFIX}"))
-    print(f"{size / 2**20:.1f} MB of {LIMIT / 2**20:.0f}")
+    print(f"{size / 1e6:.1f} MB of {LIMIT / 1e6:.0f}")
     return 0 if size <= LIMIT else 1
 
 

@@ -48,6 +48,20 @@ def test_one_wrong_shape_is_refused():
         weights.load_into(model, tensors)
 
 
+def test_a_shipped_file_that_changed_on_the_way_is_refused(own_folder, monkeypatch):
+    monkeypatch.setattr(weights, "shipped_folder", lambda: own_folder / "shipped")
+    path = own_folder / "shipped" / "uniultra_mini.clinic.safetensors"
+    weights.save(path, build("uniultra_mini", 64), {})
+    sums = path.parent / weights.SUMS
+    sums.write_text(f"{weights.file_sha256(path)}  {path.name}\n")
+    assert weights.load("uniultra_mini.clinic")[1] == weights.file_sha256(path)
+    sums.write_text(f"{'0' * 64}  {path.name}\n")
+    with pytest.raises(ModelError, match="damaged"):
+        weights.load("uniultra_mini.clinic")
+    path.rename(own_folder / path.name)  # a person's own may be any
+    assert weights.load("uniultra_mini.clinic")[0].image_size == 64
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\xff" * 64])
 def test_files_of_another_kind_are_refused_without_their_path(own_folder, content):
     (own_folder / "uniultra_mini.safetensors").write_bytes(content)

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from uniultra.errors import ModelError
-from uniultra.models import registry
+from uniultra.models import registry, weights
 from uniultra.serve.server import app_folder, run_server
 from uniultra.serve.settings import ServerSettings, SettingsError
 
 
-def test_defaults() -> None:
+def test_defaults(monkeypatch) -> None:
+    present = ("autosamus_mini.breast", "uniultra_mini.clinic")
+    monkeypatch.setattr(weights, "variants", lambda: present)
     settings = ServerSettings.parse({})
-    assert settings == ServerSettings()
-    assert settings.models == ("uniultra_mini",)
+    assert settings == replace(ServerSettings(), models=("uniultra_mini", "autosamus_mini.breast"))
     assert not settings.allow_reload
+    assert ServerSettings.parse({"models": "uniultra_mini"}) == ServerSettings()
 
 
 def test_values_of_conf_are_text() -> None:

@@ -46,7 +46,6 @@ class ModelEntry:
             of its three others that it takes for the best.
         trains: fragments of the parameter names that the method trains; `""` means all, None what the
             kind of adapter says.
-        sha256: of a shipped weights file.
         url, url_sha256: official file of somebody else's weights, and its checksum.
         convert: names and shapes of that file to ours.
         weights_of: another entry whose weights serve this one too, brought to it by `adapt`.
@@ -69,7 +68,6 @@ class ModelEntry:
     prompts: tuple[str, ...] = ("point", "box", "scribble", "lasso", "mask")
     lone_click: Literal["single", "best"] = "single"
     trains: tuple[str, ...] | None = None
-    sha256: str | None = None
     url: str | None = None
     url_sha256: str | None = None
     convert: Callable[[Tensors], Tensors] | None = field(default=None, repr=False)
@@ -143,7 +141,7 @@ def entry(name: str) -> ModelEntry:
     if not is_name(name):
         raise ModelError(f"Unknown model; expected one of {', '.join(_ENTRIES)}, or NAME.TASK of one.")
     model, _, task = name.partition(".")
-    return replace(_ENTRIES[model], name=name, sha256=None) if task else _ENTRIES[model]
+    return replace(_ENTRIES[model], name=name) if task else _ENTRIES[model]
 
 
 def is_name(name: str) -> bool:

@@ -20,7 +20,6 @@ register(
         licence="Apache-2.0; training data: see the card",
         source="trained by this project, training/default.yaml",
         trains=("",),
-        sha256="e8c8a18a23654f252c01ad130090e74662b0bdb41ac60b4204ba06dcff7e9d65",
     )
 )
 

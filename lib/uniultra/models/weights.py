@@ -18,6 +18,7 @@ from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import build, entry, is_name
 
 SUFFIX = ".safetensors"
+SUMS = "SHA256SUMS"  # beside the shipped files: what was released
 CONFIG = "config"  # key of a file's metadata: settings of the adapter, as JSON
 SIDE = "image_size"  # key of a file's metadata: side of the input that the weights were trained at
 MAX_CHANNELS = 16
@@ -175,7 +176,6 @@ def load(name: str, image_size: int | None = None) -> tuple[PromptNetwork, str]:
     Raises:
         ModelError: unknown model, or its weights are missing, damaged or made for another network.
     """
-    found = entry(name)
     path = find(name)
     if path is None:
         raise ModelError(
@@ -187,11 +187,18 @@ def load(name: str, image_size: int | None = None) -> tuple[PromptNetwork, str]:
 
         return assemble(path, image_size, name)
     digest = file_sha256(path)
-    if found.sha256 and path.parent == shipped_folder() and digest != found.sha256:
+    if path.parent == shipped_folder() and _released().get(path.name, digest) != digest:
         raise ModelError(
             f"The shipped weights of {name!r} are damaged (their SHA-256 differs). Restore the released file."
         )
     return load_file(name, path, image_size), digest
+
+
+def _released() -> dict[str, str]:
+    """SHA-256 of the shipped files by name, as `sha256sum` writes them."""
+    path = shipped_folder() / SUMS
+    lines = path.read_text(encoding="ascii").splitlines() if path.is_file() else []
+    return {name.strip(): digest for digest, _, name in (line.partition(" ") for line in lines)}
 
 
 def load_file(name: str, path: Path, image_size: int | None = None) -> PromptNetwork:

@@ -59,7 +59,7 @@ class ServerSettings:
         for name in models:
             registry.entry(name)
         return cls(
-            models=models or (DEFAULT_MODEL, *weights.variants()),
+            models=models or (DEFAULT_MODEL, *_tasks()),
             everything=everything,
             labels=_words(conf.get("labels", "")) or plain.labels,
             device=conf.get("device", plain.device),
@@ -76,6 +76,11 @@ class ServerSettings:
         if not self.preload:
             return ()
         return (DEFAULT_MODEL,) if self.everything else self.models
+
+
+def _tasks() -> tuple[str, ...]:
+    """The models on this machine that segment one structure each, without prompts."""
+    return tuple(name for name in weights.variants() if not registry.entry(name).prompts)
 
 
 def _words(text: str) -> tuple[str, ...]:
