@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from uniultra import __version__, cli_benchmark, cli_data, cli_distill, cli_weights
+from uniultra import (
+    __version__,
+    cli_adapters,
+    cli_benchmark,
+    cli_campaign,
+    cli_data,
+    cli_distill,
+    cli_label,
+    cli_weights,
+)
 from uniultra.errors import PromptError, RequestError, UniUltraError
 
 
@@ -128,9 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     for runner in (one, check, train, serve, demo):
         runner.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
 
+    cli_adapters.add_parser(commands)
     cli_benchmark.add_parser(commands)
+    cli_campaign.add_parser(commands)
     cli_data.add_parser(commands)
     cli_distill.add_parser(commands)
+    cli_label.add_parser(commands)
     cli_weights.add_parser(commands)
     commands.add_parser("doctor", help="say what is wrong and how to fix it").set_defaults(run=_doctor)
     return parser

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uniultra.errors import ModelError
 from uniultra.images.types import FrameSource, Plane
 from uniultra.predict import Prediction
+from uniultra.predict.loaded import Loaded
 from uniultra.prompts import PromptSet
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -60,6 +62,8 @@ class WaitingPredictor:
     waiting = threading.Semaphore(0)
     failure: BaseException | None = None
     warmed = threading.Event()
+    adapter = None
+    problem = None
 
     def __init__(self, model: str, **_: Any) -> None:
         self._model = model
@@ -85,6 +89,9 @@ class WaitingPredictor:
 
     def warm_up(self) -> None:
         self.warmed.set()
+
+    def loaded(self) -> Loaded:
+        raise ModelError("There is no network here.")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +124,8 @@ def test_final_labels_are_never_replaced(tasks: Any, studies: Path) -> None:
     assert list(filled.json()) == ["cine"], filled.text
     assert labels(tasks, "final") == {"grey", "cine"}
     assert tasks.get("/datastore/label?label=grey&tag=final").content == before
-    shutil.rmtree(studies / "labels" / "final")
+    for image in ("grey", "cine"):
+        assert tasks.delete("/datastore/label", params={"id": image, "tag": "final"}).status_code == 200
 
 
 def test_a_label_saved_meanwhile_stays(tasks: Any) -> None:
@@ -173,3 +173,39 @@ def test_what_cannot_be_done_is_refused_before_it_starts(
     answer = tasks.post(f"/batch/infer/{path}", json=body)
     assert answer.status_code == status and answer.json()["detail"], answer.text
     assert len(tasks.get("/batch/infer?all=true").json()) == runs
+
+
+@pytest.fixture
+def campaign(studies: Path) -> Iterator[None]:
+    """A campaign of two structures while a test runs."""
+    file = studies / "campaign.yaml"
+    file.write_text("labels:\n- {name: lesion, index: 5}\n- {name: cyst, index: 2}\n")
+    yield
+    file.unlink()
+
+
+@pytest.mark.usefixtures("campaign")
+def test_answers_are_of_a_structure_of_the_campaign_and_say_who_made_them(tasks: Any, studies: Path) -> None:
+    from monailabel.interfaces.utils.app import app_instance
+
+    body = {"label_tag": "original", "images": ["cine"]}
+    refused = tasks.post(URL, params={"run_sync": True}, json=body)
+    assert refused.status_code == 422 and "lesion, cyst" in refused.json()["detail"]
+    answer = tasks.post(URL, params={"run_sync": True}, json={**body, "label": "lesion"})
+    assert answer.json()["cine"]["params"]["label_names"] == {"lesion": 1}
+    store = app_instance().datastore().store
+    version = store.versions("cine")[-1]
+    assert (version.tag, version.annotator, version.origin.model) == ("original", "", "autosamus_mini")
+    assert version.frames == tuple(range(len(version.frames))) and len(version.frames) > 1
+    values = set(np.unique(itk.array_from_image(itk.imread(str(store.path(version))))))
+    assert values <= {0, 5} and "cine" not in {label.image for label in store.trainable()}
+
+
+def test_somebodys_label_of_any_tag_stays(tasks: Any, studies: Path) -> None:
+    label = {"label": ("grey.png", (studies / "grey.png").read_bytes())}
+    assert tasks.put("/datastore/label?image=grey&tag=reading", files=label).status_code == 200
+    before = tasks.get("/datastore/label?label=grey&tag=reading").content
+    body = {"label_tag": "reading", "images": ["grey", "colour", "volume"]}
+    results = tasks.post(URL, params={"run_sync": True}, json=body).json()
+    assert "stays" in results["grey"]["skipped"] and results["volume"]["label"] == "volume"
+    assert tasks.get("/datastore/label?label=grey&tag=reading").content == before

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from uniultra.errors import ImageError, RequestError
-from uniultra.store import datastore as module
+from uniultra.store import images as module
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import NotFoundError, ProtectedError
 
@@ -274,14 +274,16 @@ def test_the_listing_has_the_shape_of_monai_labels_own(store: StudiesDatastore, 
 def test_a_damaged_index_is_put_aside_and_labels_are_found_again(
     store: StudiesDatastore, studies: Path, label: Path
 ) -> None:
-    store.save_label("one", str(label), "final", {})
-    index = studies / ".uniultra" / "index.json"
-    for damage in (b"", b"{", index.read_bytes()[:-20], b'{"version": 1, "images": []}'):
+    store.save_label("one", str(label), "final", {"client_id": "anna"})
+    index = studies / ".uniultra" / "index.sqlite"
+    for damage in (b"no database " * 99, b"\0" * 4096, b"SQLite format 3\0" + b"x" * 4096):
+        store.store.index.close()
         index.write_bytes(damage)
-        again = StudiesDatastore(studies)
-        assert again.list_images() == ["deep__er__two", "one"]
-        assert again.get_labeled_images() == ["one"]
-    assert len(list(index.parent.glob("index.damaged-*"))) == 4
+        store = StudiesDatastore(studies)
+        assert store.list_images() == ["deep__er__two", "one"]
+        assert store.get_labeled_images() == ["one"]
+        assert store.get_label_info("one", "final")["client_id"] == "anna"
+    assert len(list(index.parent.glob("index.damaged-*.sqlite"))) == 3
 
 
 def test_a_write_that_fails_leaves_the_old_label(
@@ -374,13 +376,17 @@ def test_a_listed_image_is_found_without_a_look_at_every_folder(
     store = StudiesDatastore(studies)
     store.list_images()
     looks: list[bool] = []
-    monkeypatch.setattr(store._scanner, "changed", lambda: bool(looks.append(True)))
-    monkeypatch.setattr(module.time, "monotonic", lambda: store._looked + 1.5 if not looks else store._looked)
+    monkeypatch.setattr(store.store.images.scanner, "changed", lambda: bool(looks.append(True)))
+    monkeypatch.setattr(
+        module.time,
+        "monotonic",
+        lambda: store.store.images._looked + 1.5 if not looks else store.store.images._looked,
+    )
     for _ in range(5):
         store.get_image_uri("one")
     assert len(looks) == 1  # a second had gone by once
     make_picture(studies / "new.png")
-    monkeypatch.setattr(store._scanner, "changed", lambda: True)
+    monkeypatch.setattr(store.store.images.scanner, "changed", lambda: True)
     assert store.get_image_uri("new") == str(studies / "new.png")  # an id nobody knows is looked for at once
 
 

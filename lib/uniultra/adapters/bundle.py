@@ -4,6 +4,9 @@
     config.json           which model, which adapter, which settings
     manifest.json         the base's fingerprint, the parent bundle, data, metrics, versions
 
+The base is that of the model's adapter; or, for what a campaign trained further, the model's own weights,
+which the bundle then names by their SHA-256 beside the fragments of the names that were trained.
+
 A bundle holds data only and is checked whole before anything of it reaches a network: a damaged one, one
 of another base or one with a tensor too many or too few is refused.
 """
@@ -22,7 +25,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from torch import Tensor, nn
 
 from uniultra.adapters.registry import kind, matches
@@ -30,7 +33,7 @@ from uniultra.adapters.settings import from_json, to_json
 from uniultra.errors import ModelError
 from uniultra.models import weights
 from uniultra.models.network import PromptNetwork
-from uniultra.models.registry import entry
+from uniultra.models.registry import ModelEntry, entry
 
 WEIGHTS, CONFIG, MANIFEST = "weights.safetensors", "config.json", "manifest.json"
 MAX_JSON = 1 << 20
@@ -45,6 +48,8 @@ class BundleConfig(BaseModel):
         model: name in the registry.
         adapter, config: kind of its adapter, and all its settings.
         image_size: side of the input that it was trained at.
+        base_sha256: of the model's own weights file, when the bundle lies over that.
+        trains: fragments of the names of its tensors, then; None for what the method trains.
     """
 
     model_config = _STRICT
@@ -53,6 +58,14 @@ class BundleConfig(BaseModel):
     adapter: str | None = Field(max_length=100)
     config: dict[str, JsonValue]
     image_size: int = Field(ge=32, le=weights.MAX_SIDE)
+    base_sha256: Sha256 | None = None
+    trains: tuple[Annotated[str, Field(max_length=200)], ...] | None = Field(None, max_length=100)
+
+    @model_validator(mode="after")
+    def _both(self) -> BundleConfig:
+        if (self.base_sha256 is None) != (self.trains is None):
+            raise ValueError("base_sha256 and trains come together")
+        return self
 
 
 class Manifest(BaseModel):
@@ -91,10 +104,12 @@ def fingerprint(network: nn.Module, replaced: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def trained_tensors(name: str, network: nn.Module) -> dict[str, Tensor]:
-    """The tensors of the network of model `name` that its method trains."""
+def trained_tensors(
+    name: str, network: nn.Module, trains: tuple[str, ...] | None = None
+) -> dict[str, Tensor]:
+    """The tensors of the network of model `name` that its method trains, or those of `trains`."""
     # A network whose settings train more (APGConfig.unfreeze_encoder) says so by its rates.
-    fragments = (*entry(name).trained, *getattr(network, "rates", {}))
+    fragments = (*entry(name).trained, *getattr(network, "rates", {})) if trains is None else trains
     return {key: value for key, value in network.state_dict().items() if matches(key, fragments)}
 
 
@@ -108,6 +123,7 @@ def save(
     data: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float] | None = None,
     dtype: torch.dtype = torch.float32,
+    over: tuple[str, tuple[str, ...]] | None = None,
 ) -> Manifest:
     """Write what was trained of the network of model `name`, whole or not at all; an older bundle goes.
 
@@ -119,15 +135,17 @@ def save(
         parent: SHA-256 of the weights of the bundle that the training started from.
         data, metrics: for the manifest.
         dtype: of the stored numbers.
+        over: what the bundle lies over is the model's own weights: their SHA-256, and the fragments of
+            the names of the tensors that were trained further.
 
     Raises:
-        ModelError: the model has no adapter.
+        ModelError: the model has no adapter, and the bundle is not of its own weights.
     """
     found = entry(name)
-    if found.adapter is None:
+    if found.adapter is None and over is None:
         raise ModelError(f"The model {name!r} has no adapter, so it is saved whole and not as a bundle.")
-    settings = config or found.config or kind(found.adapter).config()
-    tensors = trained_tensors(name, network)
+    base_sha256, trains = over or (None, None)
+    tensors = trained_tensors(name, network, trains)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".part"))
     try:
@@ -135,8 +153,10 @@ def save(
         described = BundleConfig(
             model=name,
             adapter=found.adapter,
-            config=json.loads(to_json(settings)),
+            config=_settings(found, config),
             image_size=network.image_size,
+            base_sha256=base_sha256,
+            trains=trains,
         )
         manifest = Manifest(
             base_fingerprint=fingerprint(network, tensors),
@@ -154,6 +174,16 @@ def save(
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return manifest
+
+
+def _settings(found: ModelEntry, config: Any) -> dict[str, JsonValue]:
+    """All settings of a model's adapter, for JSON; none where it has no adapter."""
+    if found.adapter is None:
+        return {}
+    settings: dict[str, JsonValue] = json.loads(
+        to_json(config or found.config or kind(found.adapter).config())
+    )
+    return settings
 
 
 def describe(folder: Path) -> tuple[BundleConfig, Manifest]:
@@ -184,15 +214,15 @@ def load(folder: Path, network: nn.Module) -> Manifest:
     if weights.file_sha256(path) != manifest.weights_sha256:
         raise ModelError("The bundle's weights are damaged (their SHA-256 differs). Copy the bundle again.")
     tensors = weights.read(path)
-    wanted = trained_tensors(described.model, network)
+    wanted = trained_tensors(described.model, network, described.trains)
     if found := weights.misfit(wanted, tensors):
         raise ModelError(f"The bundle does not fit {described.model!r}: tensors {found}.")
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ModelError("The bundle has numbers that are not finite; train it again from its parent.")
     if fingerprint(network, tensors) != manifest.base_fingerprint:
         raise ModelError(
-            f"The bundle was trained on other weights of {entry(described.model).base!r} than those on this "
-            "machine. Bring the base that it was trained on, or train it again on this one."
+            f"The bundle was trained on other weights of {_base(described)!r} than those on this "
+            "machine. Bring those that it was trained on, or train it again on these."
         )
     with torch.no_grad():
         for name, tensor in tensors.items():
@@ -217,12 +247,23 @@ def assemble(
     found = entry(described.model)
     if name is not None and name.partition(".")[0] != found.name.partition(".")[0]:
         raise ModelError(f"This bundle is of {found.name!r} and not of {name!r}.")
-    if found.adapter is None or described.adapter != found.adapter:
+    if described.adapter != found.adapter or (found.adapter is None and described.trains is None):
         raise ModelError(f"The bundle's adapter is not that of {found.name!r}; it is of another version.")
-    config = from_json(found.adapter, json.dumps(described.config))
     side = described.image_size if image_size is None else image_size
-    base, _ = weights.load(str(found.base), side)
-    network = kind(found.adapter).inject(base, config)
+    if described.trains is not None:
+        own = weights.find(found.name)
+        if own is not None and own.is_dir() and describe(own)[0].trains is not None:
+            raise ModelError(f"Expected weights of {found.name!r} under the bundle; there is a bundle only.")
+        network, digest = weights.load(found.name, side)
+        if digest != described.base_sha256:
+            raise ModelError(
+                f"The bundle was trained on other weights of {found.name!r} than those on this "
+                "machine. Bring those that it was trained on, or train it again on these."
+            )
+    else:
+        config = from_json(str(found.adapter), json.dumps(described.config))
+        base, _ = weights.load(str(found.base), side)
+        network = kind(str(found.adapter)).inject(base, config)
     manifest = load(folder, network)
     return network.eval(), manifest.weights_sha256
 
@@ -240,7 +281,7 @@ def merge(folder: Path, target: Path | None = None) -> Path:
     network, digest = assemble(folder)
     described, _ = describe(folder)
     found = entry(described.model)
-    config = from_json(str(found.adapter), json.dumps(described.config))
+    config = from_json(found.adapter, json.dumps(described.config)) if found.adapter else None
     path = target or weights.user_folder() / f"{found.name}{weights.SUFFIX}"
     notes = {"bundle": digest} | weights.config_metadata(found.name, config)
     weights.save(path, network, notes, torch.float32)
@@ -258,6 +299,11 @@ def copy(folder: Path, target: Path) -> Path:
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return target
+
+
+def _base(described: BundleConfig) -> str:
+    """The model whose weights a bundle lies over."""
+    return described.model if described.trains is not None else str(entry(described.model).base)
 
 
 def _put(staged: Path, folder: Path) -> None:

@@ -133,7 +133,8 @@ class Sample:
         )
 
 
-def _pack(masks: NDArray[np.bool_], size: int) -> NDArray[np.uint8]:
+def pack(masks: NDArray[np.bool_], size: int) -> NDArray[np.uint8]:
+    """Masks `(N,S,S)` as `Sample` holds them."""
     return np.packbits(masks.reshape(len(masks), size * size), axis=1)
 
 
@@ -178,8 +179,8 @@ def real_sample(row: Row, how: Preparation) -> Sample:
     free = pseudo & ~labels & alone[:, None, None]
     return Sample(
         picture,
-        _pack(np.concatenate([truth, pseudo]), size),
-        _pack(np.concatenate([truth, free]), size),
+        pack(np.concatenate([truth, pseudo]), size),
+        pack(np.concatenate([truth, free]), size),
         len(real),
         row.dataset,
     )
@@ -190,8 +191,8 @@ def synthetic_sample(size: int, seed: int | Sequence[int]) -> Sample:
     drawn = scene(np.random.default_rng(seed), size)
     return Sample(
         drawn.picture,
-        _pack(drawn.targets, size),
-        _pack(drawn.clickable, size),
+        pack(drawn.targets, size),
+        pack(drawn.clickable, size),
         len(drawn.targets),
         "synthetic",
     )

@@ -78,6 +78,8 @@ class Loop:
         world: the processes that do it.
         output: folder for checkpoints and curves.
         val: validation pictures; only process 0 needs them.
+        shown: show a progress bar.
+        keeps: write checkpoints.
 
     Raises:
         ModelError: the checkpoint in the folder is damaged or of another run, or the recipe wants to
@@ -85,9 +87,18 @@ class Loop:
     """
 
     def __init__(
-        self, goal: Objective, recipe: Recipe, world: World, output: Path, val: Sequence[Sample]
+        self,
+        goal: Objective,
+        recipe: Recipe,
+        world: World,
+        output: Path,
+        val: Sequence[Sample],
+        *,
+        shown: bool = True,
+        keeps: bool = True,
     ) -> None:
         self.goal, self.recipe, self.world, self.output = goal, recipe, world, output
+        self.shown, self.keeps = shown and world.first, keeps and world.first
         self.checks = list(validation(val, recipe, prompted=goal.prompted))
         self.validates = bool(world.told(len(self.checks)))
         if recipe.patience is not None and not self.validates:
@@ -152,7 +163,7 @@ class Loop:
         with (
             self.interrupts.listening(),
             tqdm(
-                total=recipe.length, initial=self.step, desc=recipe.model, disable=not world.first
+                total=recipe.length, initial=self.step, desc=recipe.model, disable=not self.shown
             ) as self.bar,
         ):
             self.engine.run(loader)
@@ -248,7 +259,7 @@ class Loop:
 
     def _keep(self, engine: Engine) -> None:
         self._finite(self.world.told(float(engine.state.output["loss"])))
-        if not self.world.first:
+        if not self.keeps:
             return
         state = {
             "recipe": self.recipe.model_dump_json(),

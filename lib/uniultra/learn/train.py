@@ -59,7 +59,7 @@ class Trainer:
         division = divide(self.recipe, self.data)
         # Before the network, because this forks and a GPU in use does not survive a fork.
         train, val = self._samples(division)
-        with joined(self.device) as world, _deterministic(self.recipe.deterministic, world.device):
+        with joined(self.device) as world, deterministic(self.recipe.deterministic, world.device):
             network = starting_network(self.recipe).to(world.device)
             if self.recipe.checkpointing:
                 recompute_blocks(network)
@@ -100,7 +100,7 @@ def _processors() -> int:
 
 
 @contextmanager
-def _deterministic(wanted: bool, device: torch.device) -> Iterator[None]:
+def deterministic(wanted: bool, device: torch.device) -> Iterator[None]:
     """Only algorithms that give the same bits each time; on a GPU those without one warn."""
     if not wanted:
         yield

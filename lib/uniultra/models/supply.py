@@ -111,6 +111,10 @@ def _settings(found: ModelEntry, path: Path) -> object:
 def _add_bundle(found: ModelEntry, folder: Path) -> Path:
     from uniultra.adapters import bundle
 
+    if bundle.describe(folder)[0].trains is not None:
+        raise ModelError(
+            "This bundle is of a campaign and lies over a model's own weights. Use `uniultra adapters import`."
+        )
     bundle.assemble(folder, name=found.name)
     target = weights.user_folder() / found.name
     if target.exists() and target.samefile(folder):

@@ -56,6 +56,12 @@ class EmbeddingCache:
             while self.bytes > self.limit:
                 self._drop(next(iter(self._kept)))
 
+    def forget(self, model: str, weights: str) -> None:
+        """Drop all embeddings of a model with certain weights."""
+        with self._lock:
+            for key in [key for key in self._kept if (key.model, key.weights) == (model, weights)]:
+                self._drop(key)
+
     def _drop(self, key: Key) -> None:
         gone = self._kept.pop(key, None)
         if gone is not None:

@@ -6,7 +6,9 @@ lives as long as the process. The lock lets other work (a training step) take th
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -26,10 +28,18 @@ class DeviceWorker:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.lock = threading.Lock()
+        self._asked = -math.inf
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"uniultra-{device}")
 
-    def submit(self, work: Callable[[], Result]) -> Future[Result]:
+    @property
+    def quiet_for(self) -> float:
+        """Seconds since somebody last asked for something; what runs in the background does not count."""
+        return time.monotonic() - self._asked
+
+    def submit(self, work: Callable[[], Result], *, background: bool = False) -> Future[Result]:
         """Queue `work`; it runs under the device lock without recording gradients."""
+        if not background:
+            self._asked = time.monotonic()
         return self._thread.submit(self._run, work)
 
     def _run(self, work: Callable[[], Result]) -> Result:

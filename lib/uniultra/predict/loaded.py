@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 import torch
 
 from uniultra.adapters.apg import AutoNetwork
-from uniultra.adapters.bundle import fingerprint
+from uniultra.adapters.bundle import assemble, fingerprint
+from uniultra.adapters.registry import DECODER, matches
 from uniultra.models import registry, weights
 from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
@@ -25,10 +27,14 @@ _choosing = threading.Lock()
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network on its device, and whose embeddings it uses: a model's name and its weights' digest."""
+    """A network on its device, and whose embeddings it uses: a model's name and its weights' digest.
+
+    `adapter` is the id of the campaign's bundle that it has, None for the model's own weights.
+    """
 
     network: PromptNetwork
     encoder: tuple[str, str]
+    adapter: str | None = None
 
 
 def load(model: ModelEntry, device: torch.device) -> Loaded:
@@ -46,11 +52,28 @@ def load(model: ModelEntry, device: torch.device) -> Loaded:
     family = model.name.partition(".")[0] if base is network else str(model.base)
     with _choosing:
         shared = _bases.setdefault((family, numbers, device), base).to(device)
-    encoder = (_encoder_name(model), numbers)
+    encoder = (_encoder_name(model), encoder_numbers(base))
     if not isinstance(network, AutoNetwork):
         return Loaded(shared, encoder)
     network.base = shared
     return Loaded(network.to(device), encoder)
+
+
+def load_bundle(model: ModelEntry, folder: Path, name: str, device: torch.device) -> Loaded:
+    """The network of `model` with a campaign's bundle; `name` is the bundle's id.
+
+    Raises:
+        ModelError: the bundle is damaged, of another model or base, or does not fit.
+    """
+    network, _ = assemble(folder, name=model.name)
+    encoder = (_encoder_name(model), encoder_numbers(network))
+    return Loaded(network.to(device), encoder, name)
+
+
+def encoder_numbers(network: PromptNetwork) -> str:
+    """What embeddings depend on: all weights but those of the decoder, and the side of the input."""
+    decoder = [name for name in network.state_dict() if matches(name, DECODER)]
+    return f"{fingerprint(network, decoder)}@{network.image_size}"
 
 
 def _is_a_base(model: ModelEntry) -> bool:

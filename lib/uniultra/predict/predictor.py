@@ -10,21 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from uniultra.errors import PromptError
 from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.predict.cache import EmbeddingCache, Key
+from uniultra.predict.decoding import MASK_LOGIT as MASK_LOGIT
+from uniultra.predict.decoding import decode, square
 from uniultra.predict.device import choose_device, worker
 from uniultra.predict.loaded import Loaded, load
+from uniultra.predict.swap import Published, Swap
 from uniultra.prompts.coordinates import Fit
-from uniultra.prompts.raster import Encoded, batch, encode
+from uniultra.prompts.raster import encode
 from uniultra.prompts.types import Point, PromptSet
 
 CACHE_BYTES = 512 << 20
-MASK_LOGIT = 10.0  # how sure a network that takes previous logits is told to be of a given mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +60,27 @@ class Predictor:
         device: `auto`, `cpu` or `cuda[:N]`.
         cache: where embeddings are kept; predictors may share one, and those of one base then share
             its embeddings.
+        published: where a campaign publishes adapters; the newest answers from the next click on that comes
+            after it was loaded, and clicks under way finish on the network they began with.
 
     Raises:
         ModelError: unknown model or device.
     """
 
     def __init__(
-        self, model: str = "uniultra_mini", *, device: str = "auto", cache: EmbeddingCache | None = None
+        self,
+        model: str = "uniultra_mini",
+        *,
+        device: str = "auto",
+        cache: EmbeddingCache | None = None,
+        published: Published | None = None,
     ) -> None:
         self.entry = entry(model)
         self.device = choose_device(device)
         self.cache = EmbeddingCache(CACHE_BYTES) if cache is None else cache
         self._loading = threading.Lock()
         self._loaded: Loaded | None = None
+        self._swap = None if published is None else Swap(self.entry, self.device, published)
 
     @classmethod
     def of(cls, network: PromptNetwork, model: ModelEntry, *, device: str = "auto") -> Predictor:
@@ -117,7 +126,7 @@ class Predictor:
             began = time.perf_counter()
             embedding = self._embedding(key, loaded, source, plane, picture, keep)
             encoded_at = time.perf_counter()
-            logits, iou = self._decode(loaded.network, embedding, encoded, lone)
+            logits, iou = decode(loaded.network, self.entry, embedding, encoded, lone)
             masks = (fit.picture(logits) > 0).cpu().numpy()
             timings.update(
                 queue=began - queued,
@@ -129,7 +138,7 @@ class Predictor:
         masks, scores = worker(self.device).submit(work).result()
         timings["total"] = time.perf_counter() - start
         return [
-            Prediction(mask, score, self.entry.name, None, timings)
+            Prediction(mask, score, self.entry.name, loaded.adapter, timings)
             for mask, score in zip(masks, scores, strict=True)
         ]
 
@@ -154,15 +163,47 @@ class Predictor:
             blank = torch.zeros(1, 3, size, size, device=self.device)
             middle = PromptSet(points=(Point(size / 2, size / 2),) if self.entry.prompts else ())
             drawn = [encode(middle, Fit(size, size, size))]
-            self._decode(loaded.network, loaded.network.encode(blank), drawn, [middle.lone_click])
+            embedding = loaded.network.encode(blank)
+            decode(loaded.network, self.entry, embedding, drawn, [middle.lone_click])
 
         worker(self.device).submit(work).result()
 
+    def loaded(self) -> Loaded:
+        """The network that answers now, and what its embeddings are kept by; loads the weights if need be.
+
+        Raises:
+            ModelError: the weights are missing or damaged.
+        """
+        return self._load()
+
+    @property
+    def adapter(self) -> str | None:
+        """Id of the bundle that answers now; None for the model's own weights, and before the first use."""
+        if self._loaded is not None:
+            self._load()
+        return None if self._loaded is None else self._loaded.adapter
+
+    @property
+    def problem(self) -> str | None:
+        """Why the published bundle does not answer; None when it does or there is none."""
+        return None if self._swap is None else self._swap.problem
+
     def _load(self) -> Loaded:
-        with self._loading:
-            if self._loaded is None:
-                self._loaded = load(self.entry, self.device)
-            return self._loaded
+        now = self._loaded
+        if now is None:
+            with self._loading:
+                if self._loaded is None:
+                    self._loaded = load(self.entry, self.device) if self._swap is None else self._swap.first()
+                return self._loaded
+        if self._swap is not None:
+            self._swap.look(now, self._take)
+        return now
+
+    def _take(self, new: Loaded) -> None:
+        """Answer with another network from now on."""
+        before, self._loaded = self._loaded, new
+        if before is not None and before.encoder != new.encoder:
+            self.cache.forget(*before.encoder)
 
     def _embedding(
         self,
@@ -177,58 +218,15 @@ class Predictor:
         found = self.cache.get(key)
         if found is None:
             # It may have been dropped between the look-up and now; then the plane is read here.
-            square = self._square(
-                source.picture(plane) if picture is None else picture, loaded.network.image_size
+            picture = source.picture(plane) if picture is None else picture
+            found = loaded.network.encode(
+                square(picture, self.entry, loaded.network.image_size)[None].to(self.device)
             )
-            found = loaded.network.encode(square[None].to(self.device))
-            if keep:
+            # A click that began before a swap leaves nothing that no later click could use.
+            now = self._loaded
+            if keep and now is not None and now.encoder == loaded.encoder:
                 self.cache.put(key, found)
         return found
-
-    def _square(self, picture: Picture, side: int) -> Tensor:
-        """The network's input `(3,side,side)` of a grey or RGB picture."""
-        pixels = torch.from_numpy(picture.astype(np.float32)) / 255
-        colour = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
-        fit = Fit(picture.shape[0], picture.shape[1], side, self.entry.fit)
-        # Normalised before it is padded: SAM learnt that padding is zero.
-        return fit.square(self.entry.normalise(colour[None])[0])
-
-    def _decode(
-        self,
-        network: PromptNetwork,
-        embedding: Embedding,
-        encoded: list[Encoded],
-        lone: Sequence[bool],
-    ) -> tuple[Tensor, Tensor]:
-        """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture.
-
-        `lone` says which are single clicks. SAM's decoder attends to padding tokens too. Sets of one
-        length go together, so that no answer depends on what else was asked in the same call.
-        """
-        chooses = self.entry.lone_click == "best"
-        kinds = [(len(e.labels), chooses and alone) for e, alone in zip(encoded, lone, strict=True)]
-        logits, iou = [], []
-        order: list[int] = []
-        for kind in sorted(set(kinds)):
-            members = [n for n, found in enumerate(kinds) if found == kind]
-            answer = self._decode_alike(network, embedding, [encoded[n] for n in members], kind[1])
-            logits.append(answer[0])
-            iou.append(answer[1])
-            order += members
-        back = torch.tensor(order, device=self.device).argsort()
-        return torch.cat(logits)[back], torch.cat(iou)[back]
-
-    def _decode_alike(
-        self, network: PromptNetwork, embedding: Embedding, encoded: list[Encoded], choose: bool
-    ) -> tuple[Tensor, Tensor]:
-        coords, labels, drawn = batch(encoded, self.device)
-        dense = MASK_LOGIT * drawn[:, :1] if network.map_channels == 1 else drawn
-        place = torch.arange(len(encoded), device=self.device)
-        logits, iou = network.decode(
-            embedding.repeat(torch.zeros_like(place)), coords, labels, dense, multimask=choose
-        )
-        best = iou.argmax(1)  # of one mask, or of three
-        return logits[place, best].float(), iou[place, best].float().clamp(0, 1)
 
     def _key(self, source: FrameSource, plane: Plane, loaded: Loaded) -> Key:
         return Key(source.content_hash, plane, *loaded.encoder)

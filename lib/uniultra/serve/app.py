@@ -11,6 +11,8 @@ from typing import Any
 from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
+from uniultra.active.pool import BATCH
+from uniultra.adapters.published import Published
 from uniultra.errors import ModelError
 from uniultra.models import registry, weights
 from uniultra.predict import Predictor
@@ -19,15 +21,27 @@ from uniultra.serve import logs
 from uniultra.serve.auto import AutoInferTask
 from uniultra.serve.batch import WholeImages
 from uniultra.serve.batch_runs import BatchRuns
+from uniultra.serve.campaign_info import with_campaign
 from uniultra.serve.files import OpenImages
 from uniultra.serve.going_on import GoingOn
 from uniultra.serve.infer import ModelTask, PromptInferTask
-from uniultra.serve.sampling import RandomSample
+from uniultra.serve.lease_touch import LeaseTouch
+from uniultra.serve.next_sample import annotator_of, next_sample
+from uniultra.serve.rankings import Rankings
+from uniultra.serve.scored_studies import background_of
+from uniultra.serve.scoring_background import BackgroundScores
 from uniultra.serve.sessions import CheckedSessions
 from uniultra.serve.settings import ServerSettings, SettingsError
+from uniultra.serve.store_settings import store_url
+from uniultra.serve.strategies import RankedSample, all_strategies
+from uniultra.serve.train_settings import TrainSettings
+from uniultra.serve.train_task import AdaptTask, trainable
+from uniultra.serve.training import Trainings
+from uniultra.store import campaign
 from uniultra.store.datastore import StudiesDatastore
-from uniultra.store.errors import NotFoundError
+from uniultra.store.errors import CampaignError, NotFoundError, StoreError
 from uniultra.store.ids import check_tag
+from uniultra.store.types import TrainingLabel
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +55,11 @@ class UniUltraParts:
 
     studies: str
     _infers: dict[str, ModelTask]
+    _trainers: dict[str, AdaptTask]
     _datastore: StudiesDatastore
+    # None where strategies are switched off (MONAI_LABEL_TASKS_STRATEGY)
+    rankings: Rankings | None = None
+    scoring: BackgroundScores | None = None
 
     def prepare(self, conf: dict[str, str]) -> ServerSettings:
         """Read the settings and put the front on a running server; before the base class's constructor.
@@ -51,6 +69,8 @@ class UniUltraParts:
         """
         logs.install()
         self.settings = ServerSettings.parse(conf)
+        self.train_settings = TrainSettings.parse(conf)
+        self._store_url = store_url(conf)
         self.images = OpenImages(self.settings.image_cache_mb << 20)
         self.batches = BatchRuns()
         self._adding = threading.Lock()
@@ -67,17 +87,40 @@ class UniUltraParts:
     def init_datastore(self) -> Datastore:
         if "://" in self.studies:
             raise SettingsError("Expected a studies folder of this machine; got an address. Give a folder.")
-        return StudiesDatastore(Path(self.studies))
+        try:
+            campaign.load(Path(self.studies))
+        except CampaignError as error:
+            raise SettingsError(str(error)) from None
+        datastore = StudiesDatastore(Path(self.studies), self._store_url)
+        self._touch = LeaseTouch(datastore.store)
+        return datastore
 
     def init_infers(self) -> dict[str, ModelTask]:
         self._embeddings = EmbeddingCache(self.settings.embed_cache_mb << 20)
         return {name: self._new_task(name) for name in self.settings.models}
 
+    def init_trainers(self) -> dict[str, AdaptTask]:
+        self.trainings = Trainings(Path(self.studies), self._trainable, self.train_settings)
+        return {name: AdaptTask(name, self.trainings) for name in self.settings.models if trainable(name)}
+
     def init_batch_infer(self) -> WholeImages:
         return WholeImages()
 
-    def init_strategies(self) -> dict[str, RandomSample]:
-        return {"random": RandomSample()}
+    def init_strategies(self) -> dict[str, RankedSample]:
+        batch = self.train_settings.after or BATCH
+        self.rankings, self.scoring = background_of(self._datastore, self.images, self._scoring_model, batch)
+        return all_strategies(self.rankings)
+
+    def _scoring_model(self) -> Predictor:
+        """What scores units for the strategies: the first model that takes prompts.
+
+        Raises:
+            ModelError: there is none.
+        """
+        found = next((task.predictor for task in self._infers.values() if task.needs_prompts), None)
+        if found is None:
+            raise ModelError("No model here takes prompts, so units get no scores. Serve uniultra_mini too.")
+        return found
 
     def _load_sessions(self, load: bool = False) -> CheckedSessions | None:
         if not load:
@@ -88,15 +131,47 @@ class UniUltraParts:
 
     def on_init_complete(self) -> None:
         super().on_init_complete()  # type: ignore[misc]
+        if self._trainers:
+            threading.Thread(target=self.trainings.go_on, name="training", daemon=True).start()
         if self.settings.preloaded:
             threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        if self.scoring is not None and (Path(self.studies) / campaign.FILE).is_file():
+            self.scoring.start()  # elsewhere the first question for a next image starts it
+
+    def on_save_label(self, image_id: str, label_id: str) -> Any:
+        """MONAI Label's own; then a training begins by itself where enough labels are new."""
+        extra = super().on_save_label(image_id, label_id)  # type: ignore[misc]
+        first = next(iter(self._trainers), None)
+        if first is not None:
+            threading.Thread(
+                target=self.trainings.labelled, args=(first,), name="training", daemon=True
+            ).start()
+        return extra
+
+    def _trainable(self) -> list[TrainingLabel]:
+        """What the campaign calls trainable now."""
+        store = getattr(self._datastore, "store", None)
+        return [] if store is None else store.trainable()
 
     def info(self) -> dict[str, Any]:
-        """MONAI Label's own, and under `unavailable` the models that have no weights here."""
+        """MONAI Label's own; under `unavailable` the models that have no weights here, and under `adapters`
+        which of the campaign's bundles each model answers with.
+        """
         self._look_for_variants()
         known: dict[str, Any] = super().info()  # type: ignore[misc]
+        known = with_campaign(known, self._datastore.store.campaign)
         tasks = self._infers.items()
-        return {**known, "unavailable": {name: t.unavailable() for name, t in tasks if not t.is_valid()}}
+        return {
+            **known,
+            "unavailable": {name: t.unavailable() for name, t in tasks if not t.is_valid()},
+            "adapters": {name: t.adapter() for name, t in tasks if t.needs_prompts},
+        }
+
+    # work
+
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Lease the next unit to whoever asks; MONAI Label adds the image's information."""
+        return next_sample(request, self._datastore, self.rankings)
 
     # inference
 
@@ -132,6 +207,7 @@ class UniUltraParts:
         image_id: Any = request.get("image")
         tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
         result = self.infer_file(request, Path(store.get_image_uri(image_id)), going_on)
+        self._touch.click(image_id, annotator_of(request))
         file = result["file"]
         if file and request.get("save_label"):
             info = {"model": request["model"], "params": result["params"]}
@@ -155,7 +231,8 @@ class UniUltraParts:
 
     def _new_task(self, name: str) -> ModelTask:
         kind = PromptInferTask if registry.entry(name).prompts else AutoInferTask
-        predictor = Predictor(name, device=self.settings.device, cache=self._embeddings)
+        published = Published(Path(self.studies)) if registry.entry(name).prompts else None
+        predictor = Predictor(name, device=self.settings.device, cache=self._embeddings, published=published)
         return kind(name, predictor, self.images, self.settings.labels)
 
     def _look_for_variants(self) -> None:
@@ -168,7 +245,10 @@ class UniUltraParts:
                 self._infers = {**self._infers, **{name: self._new_task(name) for name in new}}
 
     def _warm_up(self) -> None:
-        self._datastore.status()  # the first look through a large folder takes its time
+        try:
+            self._datastore.status()  # the first look through a large folder takes its time
+        except StoreError as error:
+            logger.warning("The label store cannot be used: %s", error)
         for name in self.settings.preloaded:
             task = self._infers[name]
             try:

@@ -15,9 +15,14 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType, BatchInferTask
 
 from uniultra.errors import RequestError, UniUltraError
+from uniultra.images import read_image
 from uniultra.serve.going_on import GoingOn, StoppedError
 from uniultra.serve.mask_files import checked_extension
-from uniultra.store.ids import check_tag
+from uniultra.store import proposals
+from uniultra.store.ids import check_tag, split_name
+from uniultra.store.labelmap import read_labelmap
+from uniultra.store.store import LabelStore
+from uniultra.store.types import Origin
 
 Infer = Callable[[dict[str, Any], Datastore, GoingOn], dict[str, Any]]
 Result = tuple[str, dict[str, Any]]  # image id; {"label", "tag", "params"}, {"error"} or {"skipped"}
@@ -41,9 +46,10 @@ class WholeImages(BatchInferTask):
         """The ids of the images of a request, at most `max_batch_size` of them.
 
         Raises:
-            RequestError: see `check_request`.
+            RequestError: see `check_request`; or the model marks nothing that the campaign labels.
         """
         check_request(request)
+        _structure(request, datastore.store)
         datastore.refresh()  # files that came a moment ago belong to it
         limit = request.get("max_batch_size") or None
         return sorted(self.get_images(request, datastore))[:limit]
@@ -96,21 +102,51 @@ def check_request(request: dict[str, Any]) -> None:
 def _segment(
     image_id: str, request: dict[str, Any], datastore: Datastore, infer: Infer, going_on: GoingOn
 ) -> dict[str, Any]:
-    tag = check_tag(request.get("label_tag") or "original")
+    store: LabelStore = datastore.store
+    tag = check_tag(request.get("label_tag") or proposals.TAG)
+    named = _structure(request, store)
     asked = {**request, "image": image_id, "save_label": False, "label_tag": tag}
-    if _is_final(image_id, tag, datastore):
-        return {"skipped": "It has a final label by now."}
+    if store.campaign.indices:
+        asked["label"] = named[0]
+    if why := proposals.refusal(store, image_id, tag):
+        return {"skipped": why}
     found = infer(asked, datastore, going_on)
     file = Path(found.pop("file"))
     try:
-        if _is_final(image_id, tag, datastore):
-            return {"skipped": "It has a final label by now."}
-        info = {"model": request["model"], "params": found["params"]}
-        return {**found, "label": datastore.save_label(image_id, str(file), tag, info)}
+        _keep(store, image_id, file, found["params"], named, tag)
+    except proposals.TakenError as error:
+        return {"skipped": str(error)}
     finally:
         file.unlink(missing_ok=True)
+    return {**found, "label": image_id}
 
 
-def _is_final(image_id: str, tag: str, datastore: Datastore) -> bool:
-    """Whether saving would replace somebody's final label."""
-    return tag == _FINAL and bool(datastore.get_label_by_image_id(image_id, tag))
+def _keep(
+    store: LabelStore,
+    image_id: str,
+    file: Path,
+    params: dict[str, Any],
+    named: tuple[str, int],
+    tag: str,
+) -> None:
+    opened = read_image(store.images.path(image_id))
+    plane = params.get("plane")
+    proposals.propose(
+        store,
+        image_id,
+        opened,
+        read_labelmap(file, opened, as_stored=True) > 0,
+        named=named,
+        origin=Origin(model=params.get("model"), adapter=params.get("adapter")),
+        frames=[plane["index"]] if plane and plane["axis"] == "k" else None,
+        tag=tag,
+        ext=split_name(file.name)[1],
+        info={"params": params},
+    )
+
+
+def _structure(request: dict[str, Any], store: LabelStore) -> tuple[str, int]:
+    label = request.get("label")
+    return proposals.structure(
+        store.campaign, str(request.get("model", "")), label if isinstance(label, str) else None
+    )

@@ -27,11 +27,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from uniultra.serve.access import AccessLog
 from uniultra.serve.batch_routes import BATCH_ROUTES
+from uniultra.serve.campaign_page.routes import CAMPAIGN_ROUTES
 from uniultra.serve.guards import guard_for
+from uniultra.serve.label_routes import LABEL_ROUTES
 from uniultra.serve.lanes import Lane, in_lanes
 from uniultra.serve.origins import OriginCheck
 from uniultra.serve.routes import ROUTES, segments_alone
 from uniultra.serve.routes import infer as infer_image
+from uniultra.serve.train_routes import TRAIN_ROUTES
 
 _STOCK = (
     *(info, model, infer, wsi_infer, batch_infer, train, activelearning),
@@ -72,8 +75,8 @@ def _router(allow_reload: bool) -> APIRouter:
     def chosen(values: dict[str, Any]) -> Lane:
         return whole if segments_alone(values) else clicks
 
-    for method, path, endpoint in (*ROUTES, *BATCH_ROUTES):
-        lane = batches if path.startswith("/batch/") and method == "POST" else work
+    for method, path, endpoint in (*ROUTES, *LABEL_ROUTES, *BATCH_ROUTES, *TRAIN_ROUTES):
+        lane = batches if path.startswith(("/batch/", "/train/")) and method == "POST" else work
         router.add_api_route(
             path,
             in_lanes(endpoint, chosen) if endpoint is infer_image else lane.endpoint(endpoint),
@@ -81,7 +84,12 @@ def _router(allow_reload: bool) -> APIRouter:
             tags=[path.split("/")[1]],
             response_model=None,
         )
-    taken = {(method, path) for method, path, _ in (*ROUTES, *BATCH_ROUTES)}
+    pages = Lane("page", 2)  # of its own: neither clicks nor /info/ wait for it
+    for method, path, endpoint in CAMPAIGN_ROUTES:
+        router.add_api_route(
+            path, pages.endpoint(endpoint), methods=[method], tags=["campaign"], response_model=None
+        )
+    taken = {(method, path) for method, path, _ in (*ROUTES, *LABEL_ROUTES, *BATCH_ROUTES, *TRAIN_ROUTES)}
     stock = [*_STOCK, login] if settings.MONAI_LABEL_AUTH_ENABLE else _STOCK
     for module in stock:
         for route in module.router.routes:

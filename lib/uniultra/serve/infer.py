@@ -41,6 +41,11 @@ class ModelTask(InferTask):
         self._predictor = predictor
         self._images = images
 
+    @property
+    def predictor(self) -> Predictor:
+        """What answers."""
+        return self._predictor
+
     def is_valid(self) -> bool:
         return self._entry.available
 
@@ -51,6 +56,10 @@ class ModelTask(InferTask):
             "description": self.description,
             "command": weights.how(self._entry.name),
         }
+
+    def adapter(self) -> dict[str, Any]:
+        """What `/info/` says of the bundle that answers: its id, and why a newer one does not."""
+        return {"adapter": self._predictor.adapter, "problem": self._predictor.problem}
 
     def check_weights(self) -> None:
         """Refuse a model whose weights are not here.

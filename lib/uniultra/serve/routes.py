@@ -14,7 +14,6 @@ from fastapi.responses import FileResponse
 from monailabel.config import settings
 from monailabel.endpoints import infer as stock_infer
 from monailabel.endpoints.user.auth import RBAC, User
-from monailabel.interfaces.datastore import DefaultLabelTag
 from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.others.generic import file_checksum, get_mime_type, remove_file
 from monailabel.utils.sessions import SessionInfo
@@ -28,7 +27,6 @@ from uniultra.serve.uploads import json_object, plain_name, received
 from uniultra.store.errors import NotFoundError
 from uniultra.store.ids import split_name
 
-_FINAL = DefaultLabelTag.FINAL.value
 OneFile = Annotated[UploadFile, File()]
 MaybeFile = Annotated[UploadFile | None, File()]
 JsonText = Annotated[str, Form()]
@@ -137,18 +135,6 @@ def add_image(
         return {"image": app_instance().datastore().add_image(image_id, str(path), info)}
 
 
-def save_label(
-    user: AsAnnotator, image: str, label: OneFile, params: JsonText = "{}", tag: str = _FINAL
-) -> dict[str, Any]:
-    """Keep a label of an image."""
-    app = app_instance()
-    info = {**json_object(params), "user": user.username}
-    with received(label) as path:
-        label_id = app.datastore().save_label(image, str(path), tag or _FINAL, info)
-    extra: dict[str, Any] = app.on_save_label(image, label_id) or {}
-    return {**extra, "image": image, "label": label_id}
-
-
 def check_image(image: str, user: AsUser, check_sum: str | None = None) -> dict[str, str]:
     """Whether an image is there, and has this checksum (`SHA256:<hex>`, or SHA512, MD5)."""
     path = Path(app_instance().datastore().get_image_uri(image))
@@ -190,7 +176,6 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", "/session/{session_id}", remove_session),
     ("PUT", "/datastore/image", add_image),
     ("PUT", "/datastore/", add_image),
-    ("PUT", "/datastore/label", save_label),
     ("HEAD", "/datastore/image", check_image),
     ("GET", "/datastore/dataset", download_dataset),
 )

@@ -56,17 +56,42 @@ def copy(source: Path, temporary: Path) -> None:
 def move(temporary: Path, target: Path) -> None:
     """Put a staged file in its place in the same folder, for good."""
     temporary.replace(target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
+
+
+def append(target: Path, data: bytes) -> int:
+    """Add `data` to the end of a file, through to the disk; the file's length afterwards.
+
+    One writer at a time. What a crash tore off in the middle of a line stays a line of its own.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = not target.exists()
+    with target.open("a+b") as file:
+        if end := file.seek(0, os.SEEK_END):
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                data = b"\n" + data
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        length = file.tell()
+    if new:
+        sync_folder(target.parent)
+    return length
 
 
 def remove(target: Path) -> None:
     """Delete a file if it is there, and make that last."""
     target.unlink(missing_ok=True)
     if target.parent.is_dir():
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed or deleted in a folder last, where the system can."""
     if os.name == "nt":  # Windows cannot open a folder; its file system orders the rename itself
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from uniultra.errors import ImageError, RequestError
 from uniultra.images.headers import read_meta_header, read_nrrd_header
@@ -37,8 +38,8 @@ def label_extension(name: str) -> str:
     return ext
 
 
-def check_decodable(path: Path) -> None:
-    """Refuse a label file that cannot be read back whole.
+def check_decodable(path: Path) -> Any:
+    """Refuse a label file that cannot be read back whole; SimpleITK's image of it.
 
     Raises:
         RequestError: ITK cannot read it, its voxels lie in another file, or its header asks for too
@@ -56,7 +57,7 @@ def check_decodable(path: Path) -> None:
         reader.ReadImageInformation()
         if math.prod(reader.GetSize()) * reader.GetNumberOfComponents() > _MAX_VOXELS:
             raise RequestError(f"A label may have {_MAX_VOXELS:,} voxels; its header asks for more.")
-        reader.Execute()
+        return reader.Execute()
     except (ImageError, RuntimeError):  # ITK's text holds the path
         raise refusal from None
 

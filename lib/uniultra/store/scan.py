@@ -24,28 +24,25 @@ class Scanner:
         self._root = root
         self._is_image = is_image
         self._folders: dict[Path, tuple[int, int]] = {}  # folder -> its mtime, when it was listed
+        self._labels: dict[Path, tuple[int, int]] = {}
         self._verdicts: dict[Path, tuple[tuple[int, int], bool]] = {}
 
     def changed(self) -> bool:
-        """Whether a folder has been touched since the last `files`, or might have been."""
-        if not self._folders:
-            return True
-        for folder, (before, listed) in self._folders.items():
-            try:
-                now = folder.stat().st_mtime_ns
-            except OSError:
-                return True
-            if now != before or listed - now < _SETTLED_NS:
-                return True
-        return False
+        """Whether a folder of images has been touched since the last `files`, or might have been."""
+        return not self._folders or _touched(self._folders)
+
+    def labels_changed(self) -> bool:
+        """Whether a folder of labels has been touched since this was last asked, or might have been."""
+        labels = self._root / LABELS
+        before, self._labels = self._labels, {}
+        for folder in (labels, *(labels.iterdir() if labels.is_dir() else ())):
+            if folder.is_dir():
+                self._labels[folder] = (folder.stat().st_mtime_ns, time.time_ns())
+        return before.keys() != self._labels.keys() or _touched(before)
 
     def files(self) -> list[PurePosixPath]:
         """Relative paths of all images, sorted."""
-        labels = self._root / LABELS
         self._folders = {}
-        for folder in (labels, *(labels.iterdir() if labels.is_dir() else ())):
-            if folder.is_dir():
-                self._folders[folder] = (folder.stat().st_mtime_ns, time.time_ns())
         found: list[PurePosixPath] = []
         verdicts: dict[Path, tuple[tuple[int, int], bool]] = {}
         for name_here, folders, files in os.walk(self._root):
@@ -83,3 +80,14 @@ class Scanner:
             return False
         verdicts[path] = (version, verdict)
         return verdict
+
+
+def _touched(folders: dict[Path, tuple[int, int]]) -> bool:
+    for folder, (before, listed) in folders.items():
+        try:
+            now = folder.stat().st_mtime_ns
+        except OSError:
+            return True
+        if now != before or listed - now < _SETTLED_NS:
+            return True
+    return False

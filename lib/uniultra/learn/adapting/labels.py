@@ -1,0 +1,114 @@
+"""From a campaign's trainable labels to pictures with masks; what is damaged is left out and named."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from uniultra.errors import ImageError
+from uniultra.images import AxisKind, UltrasoundImage, read_image
+from uniultra.images.types import Plane
+from uniultra.learn.adapting.pictures import Labelled
+from uniultra.learn.data import Row, load_pair
+from uniultra.store.labelmap import LabelMap, read_labelmap
+from uniultra.store.types import TrainingLabel
+
+log = logging.getLogger(__name__)
+SLICES = 8  # of a volume or of a cine that is labelled throughout, evenly taken
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A label that is not trained on, and why."""
+
+    image: str
+    revision: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What could be read of a campaign's labels.
+
+    Attributes:
+        labelled: in the order of the labels.
+        label: for each, which label it is of, `image@revision`.
+        left_out: labels that cannot be trained on.
+    """
+
+    labelled: tuple[Labelled, ...]
+    label: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_labels(studies: Path, labels: Sequence[TrainingLabel]) -> Pictures:
+    """The pictures and masks of labels; a label whose file is not the one that was saved is left out."""
+    labelled: list[Labelled] = []
+    names: list[str] = []
+    left_out: list[LeftOut] = []
+    for label in labels:
+        try:
+            found = list(_read(studies, label))
+        except ImageError as error:
+            log.warning("a label is left out of the training: %s", error)
+            left_out.append(LeftOut(label.image, label.revision, str(error)))
+            continue
+        labelled += found
+        names += [f"{label.image}@{label.revision}"] * len(found)
+    return Pictures(tuple(labelled), tuple(names), tuple(left_out))
+
+
+def known_pictures(rows: Sequence[Row]) -> list[Labelled]:
+    """Labelled pictures of a manifest, those with a label in them."""
+    found = []
+    for row in rows:
+        picture, mask = load_pair(row)
+        if mask.any():
+            found.append(Labelled(picture, mask, row.dataset, row.group or row.id))
+    return found
+
+
+def _read(studies: Path, label: TrainingLabel) -> Iterator[Labelled]:
+    """One picture for each labelled frame and each structure on it.
+
+    Raises:
+        ImageError: image or label is missing, damaged, or they do not belong together.
+    """
+    source, file = label.paths(studies)
+    if _sha256(file) != label.sha256:
+        raise ImageError(
+            "Expected the label as it was saved; its file has another SHA-256. Restore it from a backup, or "
+            "label the image again."
+        )
+    image = read_image(source)
+    values = read_labelmap(file, image)
+    for frame in _frames(label, image, values):
+        picture = image.picture(Plane("k", frame))
+        for value, name in sorted(label.names.items()):
+            yield Labelled(picture, values[frame] == value, name, label.group)
+
+
+def _frames(label: TrainingLabel, image: UltrasoundImage, values: LabelMap) -> list[int]:
+    """The labelled frames; of many, those with a structure, evenly taken."""
+    if label.frames is not None:
+        return [frame for frame in label.frames if frame < len(values)]
+    if image.axis_kind is AxisKind.STILL or len(values) == 1:
+        return [0]
+    marked = np.flatnonzero(values.reshape(len(values), -1).any(1))
+    if not len(marked):
+        return [len(values) // 2]
+    places = np.linspace(0, len(marked) - 1, min(SLICES, len(marked))).round().astype(int)
+    return [int(frame) for frame in marked[places]]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        raise ImageError("Expected the label's file; it cannot be read. Label the image again.") from None

@@ -1,0 +1,279 @@
+"""One job from its labels to a published bundle, or to a verdict that there is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from uniultra.adapters import bundle
+from uniultra.adapters.published import Published
+from uniultra.errors import ModelError
+from uniultra.learn.adapting import gate
+from uniultra.learn.adapting.division import folds, held_out
+from uniultra.learn.adapting.fit import fit
+from uniultra.learn.adapting.job import Ended, Job, JobFolder
+from uniultra.learn.adapting.labels import Pictures, known_pictures, read_labels
+from uniultra.learn.adapting.pace import Pace
+from uniultra.learn.adapting.pictures import Labelled
+from uniultra.learn.adapting.scoring import Case, Scores, cases_of, scene_cases, scores
+from uniultra.learn.adapting.settings import FitSettings
+from uniultra.learn.data import Row, manifest
+from uniultra.learn.start import trained_fragments
+from uniultra.models import weights
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import entry
+from uniultra.predict.device import choose_device
+from uniultra.store import durable
+
+KNOWN_TRAINS, KNOWN_CHECKS = 60, 40  # pictures of old organs, evenly taken
+CHECKPOINT_EVERY = 10
+ByLabel = dict[str, tuple[float, float]]  # Dice after a click and of a box, by `image@revision structure n`
+
+
+class Run:
+    """A job at work; `run` goes on where an earlier one was stopped.
+
+    Args:
+        folder: of the job.
+        going_on: called after each step; what it raises ends the work, to be gone on with later.
+
+    Raises:
+        ModelError: the job is damaged, or its model's weights are not here or not those it was made for.
+    """
+
+    def __init__(self, folder: JobFolder, going_on: Callable[[], None] = lambda: None) -> None:
+        self.folder, self.going_on = folder, going_on
+        self.job: Job = folder.job()
+        self.entry = entry(self.job.model)
+        self.device = choose_device(self.job.device)
+        self.published = Published(folder.studies)
+        network, digest = weights.load(self.job.model)
+        if digest != self.job.base_sha256:
+            raise ModelError(
+                "The model's weights were replaced while the job waited. Start a training again; nothing of "
+                "this one was published."
+            )
+        self.base = network.to(self.device)
+
+    def run(self) -> Ended:
+        """Do what is left to do, and say how it ended.
+
+        Raises:
+            ModelError: nothing to learn, or the loss is no longer a number.
+        """
+        pictures = read_labels(self.folder.studies, self.job.labels)
+        for one in pictures.left_out:
+            self.folder.note(left_out=asdict(one))
+        labelled, rows = _with_keys(pictures)
+        if not rows:
+            raise ModelError(
+                "Expected a label with a structure in it to learn from; there is none that can be read. Label "
+                "more images, or look at the ones that were left out."
+            )
+        away = [held_out(case.group) for _, case in rows.values()]
+        rule: gate.Rule = "held_out" if sum(away) >= gate.ENOUGH else "folds"
+        kept = [not held_out(one.group) for one in labelled] if rule == "held_out" else [True] * len(labelled)
+        trained = [one for one, keep in zip(labelled, kept, strict=True) if keep]
+        fits = 1 if rule == "held_out" else 1 + self.job.folds
+        self.settings = _for(self.job.settings, len(trained))
+        self.pace = Pace(self.folder, self.settings.steps, fits)
+        measured = {k: v for (k, v), out in zip(rows.items(), away, strict=True) if out or rule == "folds"}
+        known, checks = self._known()
+        if rule == "folds":
+            new = self._folds(labelled, rows, known)
+            verdict = self._compare(rule, measured, new)
+            adapted = self._final(trained, known) if verdict.publish else None
+        else:
+            adapted = self._final(trained, known)
+            new = self._score(adapted, measured)
+            verdict = self._compare(rule, measured, new)
+        adapter = None
+        if adapted is not None:
+            verdict = gate.remembers(verdict, self._old(adapted, checks))
+            adapter = self._publish(adapted, verdict, new, rule)
+        self.pace.tell("done")
+        return Ended(
+            status="DONE",
+            when=datetime.now(UTC),
+            verdict=verdict,
+            adapter=adapter,
+            left_out=tuple(asdict(one) for one in pictures.left_out),
+            seconds=round(self.pace.seconds, 1),
+        )
+
+    # training
+
+    def _folds(
+        self, labelled: Sequence[Labelled], rows: dict[str, tuple[int, Case]], known: Sequence[Labelled]
+    ) -> ByLabel:
+        """Each structure's scores by the network that never saw its patient."""
+        found: ByLabel = {}
+        which = folds([one.group for one in labelled], self.job.folds)
+        for fold in range(self.job.folds):
+            mine = {key: row for key, row in rows.items() if which[row[0]] == fold}
+            rest = [one for one, other in zip(labelled, which, strict=True) if other != fold]
+            if not mine or not any(one.mask.any() for one in rest):
+                self.pace.skip(fold)
+                continue
+            found |= self._fold(fold, rest, mine, known)
+            self.pace.score(float(np.mean(list(found.values()))))
+        return found
+
+    def _fold(
+        self,
+        fold: int,
+        rest: Sequence[Labelled],
+        mine: dict[str, tuple[int, Case]],
+        known: Sequence[Labelled],
+    ) -> ByLabel:
+        folder = self.folder.path / f"fold-{fold}"
+        file = folder / "scores.json"
+        if file.is_file():
+            self.pace.skip(fold)
+            return {key: (one[0], one[1]) for key, one in json.loads(file.read_bytes()).items()}
+        network = self._fit(rest, known, folder, fold)
+        found = self._score(network, mine)
+        durable.write(file, json.dumps(found).encode())
+        _forget(folder)
+        return found
+
+    def _final(self, labelled: Sequence[Labelled], known: Sequence[Labelled]) -> PromptNetwork:
+        return self._fit(labelled, known, self.folder.path / "final", self.pace.fits - 1)
+
+    def _fit(
+        self, labelled: Sequence[Labelled], known: Sequence[Labelled], folder: Path, number: int
+    ) -> PromptNetwork:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pace.begin(number, folder.name)
+        return fit(
+            self.base,
+            labelled,
+            self.settings,
+            seed=self.job.seed + number,
+            going_on=self.going_on,
+            known=known,
+            folder=folder,
+            checkpoint_every=CHECKPOINT_EVERY,
+            told=self.pace.step,
+        )
+
+    # measuring
+
+    def _compare(self, rule: gate.Rule, measured: dict[str, tuple[int, Case]], new: ByLabel) -> gate.Verdict:
+        """The first half of the verdict."""
+        keys = [key for key in measured if key in new]
+        self.pace.tell("measuring")
+        now = self._now({key: measured[key] for key in keys})
+        table = [np.array([one[key] for key in keys]).reshape(-1, 2) for one in (now, new)]
+        verdict = gate.improves(rule, table[0], table[1], [measured[key][1].group for key in keys])
+        self.folder.note(verdict=verdict.model_dump(mode="json"))
+        return verdict
+
+    def _now(self, measured: dict[str, tuple[int, Case]]) -> ByLabel:
+        """Scores of what answers now; where it learnt a label, those of its own cross-validation."""
+        if self.job.current is None:
+            return self._score(self.base, measured)
+        path = self.published.path(self.job.current)
+        data = bundle.describe(path)[1].data.get("unseen")
+        own = TypeAdapter(ByLabel).validate_python(data or {})
+        known: ByLabel = {key: one for key, one in own.items() if key in measured}
+        rest = {key: row for key, row in measured.items() if key not in known}
+        if rest:
+            known |= self._score(bundle.assemble(path)[0].to(self.device), rest)
+        return known
+
+    def _score(self, network: PromptNetwork, rows: dict[str, tuple[int, Case]]) -> ByLabel:
+        found = scores(network, self.entry, [case for _, case in rows.values()])
+        return {key: (float(one[0]), float(one[1])) for key, one in zip(rows, found, strict=True)}
+
+    def _old(self, adapted: PromptNetwork, checks: Sequence[Case]) -> dict[str, tuple[Scores, Scores]]:
+        """Scores of what the model's own weights know, before and after."""
+        self.pace.tell("looking back")
+        sets = {"scenes": scene_cases(self.base.image_size, self.job.scenes), "known": list(checks)}
+        return {
+            name: (scores(self.base, self.entry, cases), scores(adapted, self.entry, cases))
+            for name, cases in sets.items()
+            if cases
+        }
+
+    def _known(self) -> tuple[list[Labelled], list[Case]]:
+        """Pictures of old organs to rehearse on, and others to measure on, where the admin names some."""
+        if self.job.known is None:
+            return [], []
+        where, sets = self.job.known.folder, self.job.known.sets
+        rows = manifest(where, sets, ("train", "val", "test"))
+        train = _evenly([row for row in rows if row.split == "train"], KNOWN_TRAINS)
+        check = _evenly([row for row in rows if row.split == "val"], KNOWN_CHECKS) or _evenly(
+            [row for row in rows if row.split == "test"], KNOWN_CHECKS
+        )
+        return known_pictures(train), [case for one in known_pictures(check) for case in cases_of(one)]
+
+    # publishing
+
+    def _publish(
+        self, adapted: PromptNetwork, verdict: gate.Verdict, unseen: ByLabel, rule: gate.Rule
+    ) -> str | None:
+        """Write the bundle; if the gate lets it through, let the model answer with it. Its id."""
+        folder, job = self.folder.path / "bundle", self.job
+        trains = trained_fragments(self.entry, self.settings.recipe(job.seed))
+        bundle.save(
+            folder,
+            adapted,
+            job.model,
+            parent=self._parent(),
+            data={
+                "job": job.id,
+                "rule": rule,
+                "why": verdict.why,
+                "labels": [f"{one.image}@{one.revision}" for one in job.labels],
+                "unseen": {key: list(one) for key, one in unseen.items()},
+            },
+            metrics=verdict.metrics(),
+            over=(job.base_sha256, trains),
+        )
+        if not verdict.publish:
+            return None
+        adapter = self.published.publish(folder)
+        self.folder.note(published=adapter)
+        shutil.rmtree(folder, ignore_errors=True)
+        _forget(self.folder.path / "final")
+        return adapter
+
+    def _parent(self) -> str | None:
+        if self.job.current is None:
+            return None
+        return bundle.describe(self.published.path(self.job.current))[1].weights_sha256
+
+
+def _with_keys(pictures: Pictures) -> tuple[list[Labelled], dict[str, tuple[int, Case]]]:
+    """All labelled pictures, and by key the place among them and the structure of each that has one."""
+    rows: dict[str, tuple[int, Case]] = {}
+    for n, (one, label) in enumerate(zip(pictures.labelled, pictures.label, strict=True)):
+        for case in cases_of(one):
+            rows[f"{label} {one.name} {n - pictures.label.index(label)}"] = (n, case)
+    return list(pictures.labelled), rows
+
+
+def _for(settings: FitSettings, count: int) -> FitSettings:
+    """Longer where there is more to learn: in proportion from 20 pictures on, at most four times."""
+    longer = min(4.0, max(1.0, count / 20))
+    return settings.model_copy(update={"steps": round(settings.steps * longer)})
+
+
+def _evenly(rows: Sequence[Row], count: int) -> list[Row]:
+    if not rows:
+        return []
+    return [rows[int(n)] for n in np.linspace(0, len(rows) - 1, min(count, len(rows))).round()]
+
+
+def _forget(folder: Path) -> None:
+    """Delete checkpoints that nobody needs any more."""
+    for path in folder.glob("*.pt"):
+        path.unlink(missing_ok=True)

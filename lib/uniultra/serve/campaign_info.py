@@ -1,0 +1,34 @@
+"""What `/info/` says of the campaign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uniultra.store.campaign import Campaign
+
+
+def campaign_info(campaign: Campaign) -> dict[str, Any]:
+    """What clients show: names, colours and instructions, and what they need to know to take part."""
+    return {
+        "name": campaign.name,
+        "instructions": campaign.instructions,
+        "labels": [label.model_dump() for label in campaign.labels],
+        "readers": campaign.readers,
+        "frames": campaign.frames,
+        "strategy": campaign.strategy,
+        "skip_reasons": list(campaign.skip_reasons),
+        "lease_minutes": campaign.lease_minutes,
+    }
+
+
+def with_campaign(known: dict[str, Any], campaign: Campaign) -> dict[str, Any]:
+    """MONAI Label's `info` with the campaign; its labels are those of all models that take prompts."""
+    known = {**known, "campaign": campaign_info(campaign)}
+    if campaign.labels:
+        names = [label.name for label in campaign.labels]
+        known["labels"] = names
+        known["models"] = {
+            name: {**model, "labels": names} if model.get("type") == "deepgrow" else model
+            for name, model in known["models"].items()
+        }
+    return known

@@ -1,0 +1,76 @@
+"""The campaign as scoring in the background sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from uniultra.images.types import UltrasoundImage
+from uniultra.learn.adapting.labels import read_labels
+from uniultra.learn.adapting.pictures import Labelled
+from uniultra.predict import Predictor
+from uniultra.serve.files import OpenImages
+from uniultra.serve.rankings import Rankings
+from uniultra.serve.scoring_background import BackgroundScores
+from uniultra.store.datastore import StudiesDatastore
+from uniultra.store.scores import ScoreStore
+from uniultra.store.types import Unit
+from uniultra.store.work import FINAL
+
+FOLDER = "scores"  # within the store's private folder
+
+
+class ScoredStudies:
+    """Units, files and labels of one datastore."""
+
+    def __init__(self, datastore: StudiesDatastore, images: OpenImages) -> None:
+        self._datastore, self._images = datastore, images
+
+    def units(self) -> Sequence[Unit]:
+        waiting = self._datastore.store.unlabelled()
+        first = set(waiting)
+        return [*waiting, *(unit for unit in self._datastore.store.units() if unit not in first)]
+
+    def file(self, image: str) -> Path:
+        return Path(self._datastore.get_image_uri(image))
+
+    def open(self, image: str) -> UltrasoundImage:
+        return self._images.open(self.file(image))
+
+    def finished(self) -> set[Unit]:
+        """The units with a final label; asks the index only."""
+        current = self._datastore.store.current()
+        return {
+            Unit(image, frame)
+            for (image, tag), version in current.items()
+            if tag == FINAL
+            for frame in (version.frames or (0,))
+        }
+
+    def labels(self) -> int:
+        return len(self.finished())
+
+    def labelled(self, most: int) -> Sequence[Labelled]:
+        store = self._datastore.store
+        labels = store.trainable()
+        places = np.linspace(0, len(labels) - 1, min(most, len(labels))).round().astype(int)
+        return read_labels(store.studies, [labels[n] for n in places]).labelled
+
+
+def background_of(
+    datastore: StudiesDatastore, images: OpenImages, predictor: Callable[[], Predictor], batch: int
+) -> tuple[Rankings, BackgroundScores]:
+    """The rankings of a server, and the scorer that begins at the first question.
+
+    Args:
+        datastore, images: of the server.
+        predictor: of the model whose answers are scored.
+        batch: new labels after which a training begins.
+    """
+    studies = ScoredStudies(datastore, images)
+    scores = ScoreStore(datastore.store.private / FOLDER)
+    background = BackgroundScores(studies, predictor, scores)
+    rankings = Rankings(scores, background.scored, studies.finished, batch=batch, asked=background.start)
+    return rankings, background

@@ -1,0 +1,96 @@
+"""How well two readers of an image agree: Dice and HD95, for each structure."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from uniultra.images import AxisKind, UltrasoundImage, read_image
+from uniultra.metrics.overlap import dice
+from uniultra.store.labelmap import LabelMap, read_labelmap
+from uniultra.store.readings import readings
+from uniultra.store.types import LabelVersion
+
+if TYPE_CHECKING:
+    from uniultra.store.store import LabelStore
+
+
+class Agreement(BaseModel):
+    """Two readers' labels of one structure of one image.
+
+    Attributes:
+        annotators, revisions: whose, and which versions.
+        label: name of the structure.
+        dice: 0 to 1; 1 where both say that there is nothing.
+        hd95: 95th percentile Hausdorff distance in `unit`, mean over the frames where both have something;
+            None where there is no such frame.
+        unit: `mm` where the image is calibrated, else `px`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    annotators: tuple[str, str]
+    revisions: tuple[int, int]
+    label: str
+    dice: float
+    hd95: float | None
+    unit: str
+
+
+def agreement(store: LabelStore, image: str) -> list[Agreement]:
+    """Each two readers of an image and each structure, over the frames that both have labelled.
+
+    Raises:
+        NotFoundError: no such image.
+        ImageError: the image or a label cannot be read, or does not fit.
+    """
+    store.ready()
+    path = store.images.path(image)
+    versions = readings(store, image).get(image, [])
+    if len(versions) < 2:
+        return []
+    picture = read_image(path)
+    maps = {v.revision: read_labelmap(store.verified(v), picture, as_stored=True) for v in versions}
+    found = []
+    for first, second in combinations(versions, 2):
+        every = range(picture.shape[0])
+        common = set(first.frames or every) & set(second.frames or every)
+        for name in sorted(set(first.labels) | set(second.labels)):
+            one = _structure(maps[first.revision], first, name, common)
+            other = _structure(maps[second.revision], second, name, common)
+            found.append(_compare(picture, (first, second), name, one, other))
+    return found
+
+
+def _structure(label: LabelMap, version: LabelVersion, name: str, frames: set[int]) -> LabelMap:
+    value = version.labels.get(name)
+    chosen = label[sorted(frames)]
+    return (chosen == value).astype(np.uint8) if value else np.zeros_like(chosen)
+
+
+def _compare(
+    picture: UltrasoundImage,
+    versions: tuple[LabelVersion, LabelVersion],
+    name: str,
+    one: LabelMap,
+    other: LabelMap,
+) -> Agreement:
+    from uniultra.metrics.surface import hd95  # torch is slow to import
+
+    spacing = picture.spacing_mm
+    if spacing is not None and picture.axis_kind is AxisKind.VOLUME:
+        spacing = spacing[-2:]
+    flat = None if spacing is None else (spacing[0], spacing[1])
+    both = [(a > 0, b > 0) for a, b in zip(one, other, strict=True) if a.any() and b.any()]
+    distances = [hd95(a, b, flat) for a, b in both]
+    return Agreement(
+        annotators=(versions[0].annotator, versions[1].annotator),
+        revisions=(versions[0].revision, versions[1].revision),
+        label=name,
+        dice=dice(one > 0, other > 0),
+        hd95=float(np.mean(distances)) if distances else None,
+        unit="px" if flat is None else "mm",
+    )

@@ -1,0 +1,72 @@
+"""What a backup holds, and where: the rules for its writer and for what a reader takes."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import PurePath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from uniultra.store.records import MASK, RECORD, REVIEW
+from uniultra.store.scan import PRIVATE
+from uniultra.store.types import Sha256
+
+CAMPAIGN = "campaign.yaml"
+MANIFEST = "manifest.json"
+SINGLE = (CAMPAIGN, f"{PRIVATE}/store.json", f"{PRIVATE}/journal.jsonl")
+VERSIONS, ADAPTERS = f"{PRIVATE}/versions", f"{PRIVATE}/adapters"
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+_DEPTH = 4  # parts of a path below the adapters' folder
+
+
+class Entry(BaseModel):
+    """One file of a backup."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Sha256
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(BaseModel):
+    """What `manifest.json`, the last file of a backup, says of all the others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["uniultra campaign backup"] = "uniultra campaign backup"
+    schema_version: Literal[1] = 1
+    uniultra: str
+    made: datetime
+    files: dict[str, Entry]
+
+
+def belongs(name: str) -> bool:
+    """Whether a file of this name, relative to the studies folder, may be in a backup."""
+    parts = name.split("/")
+    if any(not plain(part) for part in parts):
+        return False
+    if name in SINGLE:
+        return True
+    folder = "/".join(parts[:2])
+    if folder == VERSIONS and len(parts) == 4:
+        return any(pattern.fullmatch(parts[3]) for pattern in (RECORD, REVIEW, MASK))
+    return folder == ADAPTERS and 3 <= len(parts) <= 2 + _DEPTH and not parts[-1].startswith(".")
+
+
+def relative(source: str) -> bool:
+    """Whether the path of an image, whose name nobody here has chosen, stays inside the studies folder."""
+    path = PurePath(source)
+    inside = path.parts and not path.is_absolute() and not path.drive and ".." not in path.parts
+    return bool(inside) and "\0" not in source
+
+
+def plain(part: str) -> bool:
+    """Whether this is the name of a file or folder on any system, and no way to another place."""
+    return (
+        part not in ("", ".", "..")
+        and not _FORBIDDEN.search(part)
+        and part[-1] not in ". "
+        and len(part.encode(errors="replace")) <= 255
+    )

@@ -1,0 +1,166 @@
+"""A backup put in place, once everything in it is known to be good."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from uniultra.errors import RequestError
+from uniultra.store import campaign, durable, identity, records
+from uniultra.store.backups.layout import ADAPTERS, CAMPAIGN, SINGLE, VERSIONS, plain, relative
+from uniultra.store.backups.unpack import unpack
+from uniultra.store.errors import StoreError
+from uniultra.store.ids import is_tag
+from uniultra.store.journal import Event, Journal
+from uniultra.store.labels import EXTENSIONS, check_decodable
+from uniultra.store.lock import WriteLock
+from uniultra.store.scan import LABELS, PRIVATE
+
+LIMIT = 64 << 30  # bytes
+_HEX = re.compile(r"[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came back: versions of labels, and files in all."""
+
+    versions: int
+    files: int
+
+
+def restore(archive: Path, studies: Path, *, limit: int = LIMIT) -> Restored:
+    """Put a backup into a studies folder that has no campaign yet; it may have the images.
+
+    All of it is unpacked aside, compared with its hashes, and every label decoded, before the first file is
+    put in place. The index is not in a backup: the label store builds it again when it is next opened.
+
+    Args:
+        archive: as `save` wrote it, or anybody else.
+        studies: made if need be.
+        limit: bytes that it may unpack to.
+
+    Raises:
+        RequestError: the folder has a campaign, or the archive is no whole and harmless backup.
+    """
+    check_free(studies)
+    try:
+        studies.mkdir(parents=True, exist_ok=True)
+        with _staging(studies) as folder:
+            manifest = unpack(archive, folder, limit)
+            versions = _check(folder)
+            # A server that is running on the empty folder waits, and then finds its index gone.
+            with WriteLock(studies / PRIVATE / "store.lock"):
+                check_free(studies)
+                _adopt(folder, studies)
+    except OSError:
+        raise RequestError(
+            "The studies folder cannot be written, or the disk is full. Make room, empty its .uniultra "
+            "folder and restore again."
+        ) from None
+    return Restored(versions, len(manifest.files))
+
+
+def check_free(studies: Path) -> None:
+    """Refuse a folder that has a campaign.
+
+    Raises:
+        RequestError: there is a campaign file, a label or an adapter.
+    """
+    taken = [studies / CAMPAIGN, *(studies / name for name in (VERSIONS, ADAPTERS, LABELS))]
+    if any(path.is_file() or (path.is_dir() and any(path.iterdir())) for path in taken):
+        raise RequestError(
+            "Expected a studies folder without a campaign; this one has labels, adapters or a campaign.yaml, "
+            "which a restore would replace. Choose an empty folder with --into."
+        )
+
+
+@contextmanager
+def _staging(studies: Path) -> Iterator[Path]:
+    folder = studies / f".{secrets.token_hex(8)}.restore"  # no name that a recovery sweeps up
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check(folder: Path) -> int:
+    """Read everything as the store will; how many versions there are.
+
+    Raises:
+        RequestError: something that the store did not write.
+    """
+    if (folder / CAMPAIGN).is_file():
+        campaign.load(folder)
+    if (known := identity.read(folder / PRIVATE)) and not _HEX.fullmatch(known.id + known.salt):
+        raise _refusal("the folder's identity is none")
+    if not all(map(_harmless, Journal(folder / PRIVATE).since())):
+        raise _refusal("its journal names what no studies folder has")
+    expected, versions = set(), 0
+    for path in sorted((folder / VERSIONS).glob("*/*.json")):
+        try:
+            if records.RECORD.fullmatch(path.name):
+                expected |= {path, _version(path, folder)}
+                versions += 1
+            elif _review(path):
+                expected.add(path)
+        except (ValueError, OSError, StoreError):
+            raise _refusal("a record of a label is damaged or of a newer version") from None
+    if expected != {path for path in (folder / VERSIONS).glob("*/*") if path.is_file()}:
+        raise _refusal("it has a label without its record, or a review of nothing")
+    return versions
+
+
+def _version(path: Path, folder: Path) -> Path:
+    """The mask of a record, which fits it and can be decoded."""
+    version = records.read_version(path)
+    if version.image != path.parent.name or str(version.revision) != path.stem:
+        raise ValueError("of another image")
+    if not is_tag(version.tag) or version.ext not in EXTENSIONS:
+        raise ValueError("of a kind that is not saved")
+    mask = records.mask_path(folder, version)
+    if not relative(version.source) or mask.parent != path.parent or records.sha256(mask) != version.sha256:
+        raise ValueError("of another label")
+    check_decodable(mask)
+    return mask
+
+
+def _harmless(event: Event) -> bool:
+    """Whether what an event names can be no other place than one in the studies folder."""
+    image, path, tag = event.get("image", "image"), event.get("path", "image"), event.get("tag", "final")
+    if not all(isinstance(name, str) for name in (image, path, tag)):
+        return False
+    return plain(image) and relative(path) and is_tag(tag)
+
+
+def _review(path: Path) -> bool:
+    review = records.read_review(path)
+    number = path.name.partition(".")[0]
+    there = path.with_name(f"{number}.json").is_file()
+    return there and review.image == path.parent.name and str(review.revision) == number
+
+
+def _adopt(folder: Path, studies: Path) -> None:
+    """Move what was checked to its place; the campaign file last."""
+    (studies / PRIVATE).mkdir(exist_ok=True)
+    for stale in (studies / PRIVATE).glob("index.*"):
+        stale.unlink()
+    for name in (VERSIONS, ADAPTERS, *reversed(SINGLE)):
+        if (target := studies / name).is_dir():
+            target.rmdir()  # empty, as was checked
+        if (folder / name).exists():
+            (folder / name).replace(target)
+    durable.sync_folder(studies / PRIVATE)
+    durable.sync_folder(studies)
+
+
+def _refusal(why: str) -> RequestError:
+    return RequestError(
+        f"Expected a backup as `uniultra campaign backup` writes it; {why}. Nothing was changed. "
+        "Take another copy of it."
+    )

@@ -1,0 +1,134 @@
+"""Events of the journal, and what each of them changes in the index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, select, update
+
+from uniultra.store import schema
+from uniultra.store.index import Index
+from uniultra.store.journal import Event, Journal
+from uniultra.store.lock import WriteLock
+
+_PLACE = "journal"
+
+
+class Events:
+    """Keeps what happens: in the journal first, then in the index.
+
+    `removed` is told, in the same transaction, which images lost a label.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        index: Index,
+        lock: WriteLock,
+        removed: Callable[[Connection, set[str]], None],
+    ) -> None:
+        self._journal, self._index, self._lock, self._removed = journal, index, lock, removed
+
+    def note(self, events: list[Event]) -> None:
+        """Keep events.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        with self._lock:
+            self._journal.add(events)
+            with self._index.writing() as connection:
+                self.catch_up(connection)
+
+    def catch_up(self, connection: Connection) -> None:
+        """Apply what the journal holds and the index does not know yet: a process may have died between."""
+        place, length = int(self._index.value(connection, _PLACE) or 0), self._journal.length()
+        if place > length:
+            place = 0  # an older journal was put back; events may be applied twice
+        lost: set[str] = set()
+        for event in self._journal.since(place):
+            apply(connection, event)
+            if event["kind"] == "label removed" and isinstance(event.get("image"), str):
+                lost.add(event["image"])
+        self._removed(connection, lost)
+        self._index.set_value(connection, _PLACE, str(length))
+
+
+def apply(connection: Connection, event: Event) -> None:
+    """Bring the index up to date with one event; one of an unknown kind or shape changes nothing."""
+    change = _CHANGES.get(event["kind"])
+    try:
+        if change is not None:
+            change(connection, event)
+    except (KeyError, TypeError, ValueError):
+        return  # a line that was changed by hand
+
+
+def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Change the row with this key, or make it."""
+    query = update(table)
+    for name, value in key.items():
+        query = query.where(table.c[name] == value)
+    if not connection.execute(query.values(**values)).rowcount:
+        connection.execute(table.insert().values(**key, **values))
+
+
+def _image(connection: Connection, event: Event) -> None:
+    info, added = json.dumps(event.get("info", {})), event.get("added") is True
+    values = {"path": str(event["path"]), "added": added, "info": info}
+    if not connection.execute(
+        update(schema.images).where(schema.images.c.id == event["image"]).values(**values)
+    ).rowcount:
+        connection.execute(schema.images.insert().values(id=event["image"], last=0, **values))
+
+
+def _image_info(connection: Connection, event: Event) -> None:
+    row = schema.images.c.id == event["image"]
+    old = connection.execute(select(schema.images.c.info).where(row)).scalar()
+    if old is not None:
+        info = json.dumps({**json.loads(old), **event["info"]})
+        connection.execute(update(schema.images).where(row).values(info=info))
+
+
+def _image_removed(connection: Connection, event: Event) -> None:
+    connection.execute(delete(schema.images).where(schema.images.c.id == event["image"]))
+    for table in (schema.removals, schema.infos, schema.leases, schema.skips):
+        connection.execute(delete(table).where(table.c.image == event["image"]))
+
+
+def _label_removed(connection: Connection, event: Event) -> None:
+    key = {"image": event["image"], "tag": event["tag"]}
+    put(connection, schema.removals, key, {"revision": int(event["revision"])})
+    table = schema.versions
+    connection.execute(
+        update(table)
+        .where(table.c.image == key["image"], table.c.tag == key["tag"])
+        .where(table.c.revision <= int(event["revision"]))
+        .values(hidden=True)
+    )
+
+
+def _label_info(connection: Connection, event: Event) -> None:
+    table = schema.infos
+    key = {"image": event["image"], "revision": int(event["revision"])}
+    old = connection.execute(
+        select(table.c.info).where(table.c.image == key["image"], table.c.revision == key["revision"])
+    ).scalar()
+    put(connection, table, key, {"info": json.dumps({**json.loads(old or "{}"), **event["info"]})})
+
+
+def _skip(connection: Connection, event: Event) -> None:
+    key = {"image": event["image"], "frame": int(event["frame"]), "annotator": event["annotator"]}
+    put(connection, schema.skips, key, {"reason": event["reason"], "made": float(event["made"])})
+
+
+_CHANGES: dict[str, Callable[[Connection, Event], None]] = {
+    "image": _image,
+    "image info": _image_info,
+    "image removed": _image_removed,
+    "label removed": _label_removed,
+    "label info": _label_info,
+    "skip": _skip,
+}

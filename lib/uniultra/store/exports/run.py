@@ -1,0 +1,160 @@
+"""An export from beginning to end: every label that can be opened goes out, the others are named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+from uniultra import __version__
+from uniultra.errors import ImageError, RequestError
+from uniultra.images.identity import burned_in
+from uniultra.store.exports.coco import CocoFolder
+from uniultra.store.exports.folder import appearing
+from uniultra.store.exports.labelled import LabelledImage, Structure, open_labelled, together
+from uniultra.store.exports.manifest import ManifestFolder, Shares
+from uniultra.store.exports.volumes import VolumeFolder
+from uniultra.store.types import TrainingLabel
+
+FORMATS = ("coco", "nifti", "nrrd", "manifest")
+_VOLUMES = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
+
+
+class Writer(Protocol):
+    """What writes the labels of images into a folder."""
+
+    def add(self, one: LabelledImage) -> int: ...
+
+    def finish(self) -> None: ...
+
+
+@dataclass
+class Exported:
+    """What an export wrote.
+
+    Attributes:
+        images: how many images with a label.
+        written: pictures, or label maps.
+        left_out: id of an image, and why it is not there.
+        burned_in: ids of images whose pixels show who the patient is, or may, by their DICOM header.
+    """
+
+    images: int = 0
+    written: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    burned_in: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How an export is written.
+
+    Attributes:
+        format: one of `FORMATS`.
+        title: name of the campaign.
+        structures: what it labels.
+        shares: of a manifest, the shares of patients in train, val and test.
+        keep_names: in a manifest, the images' own ids instead of hashes.
+        kinds: axis kind of images by id, where the campaign says.
+    """
+
+    format: str
+    title: str
+    structures: Sequence[Structure]
+    shares: Shares = (0.7, 0.1, 0.2)
+    keep_names: bool = False
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+def export(
+    studies: Path,
+    labels: Sequence[TrainingLabel],
+    target: Path,
+    how: Choices,
+    told: Callable[[int], None] = lambda done: None,
+) -> Exported:
+    """Write labels into a new folder, which appears whole or not at all.
+
+    Args:
+        studies: the studies folder; only read.
+        labels: which versions, those of an image together.
+        target: a new or empty folder.
+        how: format and names.
+        told: is called with how many labels are done.
+
+    Raises:
+        RequestError: no labels, none that can be opened, or a target that is taken or cannot be written.
+    """
+    if not labels:
+        raise RequestError(
+            "No label can be exported yet. Save some as final, or take every newest label with --all."
+        )
+    done = Exported()
+    with appearing(target) as folder:
+        writer = _writer(folder, how)
+        number = 0
+        for _, group in groupby(labels, key=lambda label: label.image):
+            of_one = list(group)
+            _add(studies, of_one, how, writer, done)
+            number += len(of_one)
+            told(number)
+        if not done.images:
+            raise RequestError(f"None of the labels can be exported. The first: {_first(done)}")
+        writer.finish()
+        (folder / "export.json").write_text(_summary(how, done), encoding="utf-8")
+    return done
+
+
+def _add(
+    studies: Path, labels: Sequence[TrainingLabel], how: Choices, writer: Writer, done: Exported
+) -> None:
+    """Write all labels of one image."""
+    opened, image = [], labels[0].image
+    for label in labels:
+        try:
+            opened.append(open_labelled(studies, label, how.structures, how.kinds))
+        except ImageError as error:
+            done.left_out[image] = str(error)
+    written = 0
+    for one in together(opened):
+        try:
+            written += writer.add(one)
+        except ImageError as error:
+            done.left_out[image] = str(error)
+    if not written:
+        return
+    done.images += 1
+    done.written += written
+    if how.format not in _VOLUMES and (said := burned_in(opened[0].path)) != "no":
+        done.burned_in[image] = said
+
+
+def _writer(folder: Path, how: Choices) -> Writer:
+    if how.format == "coco":
+        return CocoFolder(folder, how.structures, how.title)
+    if how.format == "manifest":
+        return ManifestFolder(folder, how.structures, how.title, shares=how.shares, keep_names=how.keep_names)
+    if how.format in _VOLUMES:
+        return VolumeFolder(folder, how.structures, how.title, _VOLUMES[how.format])
+    raise RequestError(f"Expected a format of {', '.join(FORMATS)}; got another.")
+
+
+def _summary(how: Choices, done: Exported) -> str:
+    """What was written, in numbers: names of images may be patients'."""
+    body = {
+        "campaign": how.title,
+        "uniultra": __version__,
+        "format": how.format,
+        "images": done.images,
+        "written": done.written,
+        "left_out": len(done.left_out),
+        "structures": [structure.name for structure in how.structures],
+    }
+    return json.dumps(body, indent=1) + "\n"
+
+
+def _first(done: Exported) -> str:
+    return next(iter(done.left_out.values()))

@@ -1,0 +1,46 @@
+"""Label maps in the geometry of their images, for ITK's world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from uniultra.images import write_mask
+from uniultra.store.exports.labelled import LabelledImage, Names, Structure
+
+
+class VolumeFolder:
+    """Writes one label map for each image, and `labels.json`.
+
+    `labels.json` has the structures, and of each file the image, its revision and, of a cine, the frames
+    that are labelled: a frame that is not named there is unknown, not empty.
+    """
+
+    def __init__(self, folder: Path, structures: Sequence[Structure], title: str, ext: str) -> None:
+        self._folder, self._structures, self._title, self._ext = folder, structures, title, ext
+        self._names = Names()
+        self._files: dict[str, Any] = {}
+
+    def add(self, one: LabelledImage) -> int:
+        """Write the label map of an image: 1.
+
+        Raises:
+            ImageError: the format cannot hold the image's orientation.
+        """
+        name = f"{self._names.take(one.name)}{self._ext}"
+        write_mask(one.values, one.image, self._folder / name)
+        self._files[name] = {
+            "image": one.label.image,
+            "revision": one.label.revision,
+            "frames": None if one.label.frames is None else list(one.frames),
+        }
+        return 1
+
+    def finish(self) -> None:
+        """Write `labels.json`."""
+        structures = [asdict(structure) for structure in self._structures]
+        body = {"campaign": self._title, "structures": structures, "files": self._files}
+        (self._folder / "labels.json").write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")

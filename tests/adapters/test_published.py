@@ -1,0 +1,160 @@
+"""Bundles of a campaign: published whole or not at all, rolled back, exported and checked on the way in."""
+
+import json
+import zipfile
+
+import pytest
+import torch
+
+from uniultra.adapters import bundle, exchange
+from uniultra.adapters.published import CURRENT, Published
+from uniultra.cli import main
+from uniultra.errors import ModelError
+from uniultra.models import build, weights
+from uniultra.store import durable
+
+MODEL = "uniultra_mini"
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Random weights of a small input, and a maker of bundles over them."""
+    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "weights"))
+    torch.manual_seed(1)
+    own = tmp_path / "weights" / f"{MODEL}.safetensors"
+    weights.save(own, build(MODEL, 64), {})
+
+    def make(name: str, seed: int, trains=("",), **changes):
+        network, digest = weights.load(MODEL)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for value in bundle.trained_tensors(MODEL, network, trains).values():
+                if value.is_floating_point():
+                    value.add_(0.05 * torch.randn(value.shape, generator=generator))
+        bundle.save(tmp_path / name, network, MODEL, **{"over": (digest, trains), **changes})
+        return tmp_path / name
+
+    return make
+
+
+def test_publish_roll_back_and_choose(machine, tmp_path):
+    published = Published(tmp_path / "studies")
+    assert published.current(MODEL) is None and published.stamp() is None and published.ids() == []
+    first = published.publish(machine("a", 1))
+    stamp = published.stamp()
+    second = published.publish(machine("b", 2, (".sam_mask_decoder.",)))
+    assert published.stamp() != stamp
+    assert published.ids() == [first, second] and first.endswith("-1") and second.endswith("-2")
+    assert published.current(MODEL) == second
+    assert published.rollback(MODEL) == first == published.current(MODEL)
+    assert published.rollback(MODEL, second) == second
+    assert published.rollback(MODEL, own=True) is None
+    with pytest.raises(ModelError, match="nothing to go back"):
+        published.rollback(MODEL)
+    assert [change.what for change in published.read().history] == ["published"] * 2 + ["rolled back"] * 3
+    assert published.publish(tmp_path / "a") == first  # the same bundle keeps its id
+
+
+def test_a_bundle_over_the_models_own_weights_gives_back_what_was_trained(machine, tmp_path):
+    folder = machine("a", 1, (".ch_adapters.",))
+    network, _ = bundle.assemble(folder)
+    own, _ = weights.load(MODEL)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, own.state_dict()[name]) != ("ch_adapters" in name and value.std() > 0), name
+
+
+@pytest.mark.parametrize("step", ["copy", "move", "write"])
+def test_a_crash_at_any_step_leaves_the_one_before(machine, tmp_path, monkeypatch, step):
+    published = Published(tmp_path / "studies")
+    first = published.publish(machine("a", 1))
+    other = machine("b", 2)
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, step, killed)
+        with pytest.raises(KilledError):
+            published.publish(other)
+    assert published.current(MODEL) == first
+    bundle.assemble(published.path(first))
+    second = published.publish(other)
+    assert published.current(MODEL) == second and second.endswith("-2")
+    assert sorted(path.name for path in published.folder.iterdir() if path.is_dir()) == sorted(
+        [first, second]
+    )
+
+
+def test_import_refuses_what_is_damaged_of_another_base_or_of_another_shape(machine, tmp_path):
+    published = Published(tmp_path / "studies")
+    folder = machine("a", 1)
+    data = bytearray((folder / bundle.WEIGHTS).read_bytes())
+    data[-5] ^= 1
+    (folder / bundle.WEIGHTS).write_bytes(data)
+    with pytest.raises(ModelError, match="damaged"):
+        published.add(folder)
+    with pytest.raises(ModelError, match="other weights"):
+        published.add(machine("b", 2, over=("0" * 64, ("",))))
+    narrow = machine("c", 3, (".ch_adapters.",))
+    config = json.loads((narrow / bundle.CONFIG).read_text())
+    (narrow / bundle.CONFIG).write_text(json.dumps(config | {"trains": [".sam_mask_decoder."]}))
+    with pytest.raises(ModelError, match="does not fit"):
+        published.add(narrow)
+    (narrow / bundle.CONFIG).write_text(json.dumps(config | {"base_sha256": None}))
+    with pytest.raises(ModelError, match="together"):
+        published.add(narrow)
+    assert published.ids() == [] and published.current(MODEL) is None
+
+
+def test_a_zip_with_anything_else_in_it_is_refused(machine, tmp_path):
+    folder, path = machine("a", 1), tmp_path / "a.zip"
+    exchange.export(folder, path)
+    with pytest.raises(ModelError, match="already"):
+        exchange.export(folder, path)
+    for extra in ("../escaped", "/absolute", bundle.CONFIG):
+        bad = tmp_path / "bad.zip"
+        bad.write_bytes(path.read_bytes())
+        with (
+            zipfile.ZipFile(bad, "a") as archive,
+            pytest.warns(UserWarning) if extra == bundle.CONFIG else zipfile.ZipFile(bad),
+        ):
+            archive.writestr(extra, "x")
+        with pytest.raises(ModelError, match="nothing else"), exchange.opened(bad):
+            pass
+    assert not (tmp_path.parent / "escaped").exists()
+    (tmp_path / "no.zip").write_bytes(b"PK no")
+    with pytest.raises(ModelError, match="neither"), exchange.opened(tmp_path / "no.zip"):
+        pass
+
+
+def test_the_commands(machine, tmp_path, capsys):
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    first = Published(studies).publish(machine("a", 1, metrics={"gain": 0.25}))
+    where = ["--studies", str(studies)]
+    target = tmp_path / "out.zip"
+    assert main(["adapters", "export", *where, first, str(target)]) == 0
+    assert main(["adapters", "rollback", *where, "--own"]) == 0
+    assert main(["adapters", "list", *where]) == 0
+    said = capsys.readouterr().out
+    assert "own weights" in said and first in said and "+0.250" in said
+    other = tmp_path / "other"
+    other.mkdir()
+    assert main(["adapters", "import", "--studies", str(other), str(target), "--serve"]) == 0
+    assert Published(other).current(MODEL) == first
+    capsys.readouterr()
+    assert main(["adapters", "show", "--studies", str(other), first]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["history"][0]["what"] == "imported" and shown["metrics"]["gain"] == 0.25
+    assert main(["adapters", "show", *where, "../../etc"]) == 2
+
+
+def test_a_damaged_choice_is_said_and_not_guessed(tmp_path):
+    published = Published(tmp_path)
+    published.folder.mkdir(parents=True)
+    (published.folder / CURRENT).write_text("{")
+    with pytest.raises(ModelError, match="damaged"):
+        published.current(MODEL)

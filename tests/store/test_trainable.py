@@ -1,0 +1,156 @@
+"""What the campaign trains on; agreement and consensus of readers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uniultra.store import consensus
+from uniultra.store.store import LabelStore
+from uniultra.store.types import TrainingLabel
+
+Maker = Callable[..., Path]
+LABELS = [{"name": "head", "index": 1}, {"name": "femur", "index": 2}]
+
+
+@pytest.fixture
+def store(studies: Path) -> LabelStore:
+    return LabelStore(studies)
+
+
+@pytest.fixture
+def label(tmp_path: Path, make_label: Maker) -> Path:
+    return make_label(tmp_path / "label.png")
+
+
+def chosen(store: LabelStore) -> list[tuple[str, int, tuple[int, ...] | None]]:
+    return [(t.image, t.revision, t.frames) for t in store.trainable()]
+
+
+def test_the_newest_good_version_trains(store: LabelStore, studies: Path, label: Path) -> None:
+    assert store.trainable() == []
+    store.save("one", label, tag="draft")
+    store.save("one", label, tag="original")
+    assert store.trainable() == []
+    for _ in range(2):
+        store.save("one", label, annotator="anna")
+    store.save("deep__er__two", label, annotator="ben")
+    assert chosen(store) == [("deep__er__two", 1, None), ("one", 4, None)]
+    trained = store.trainable()[1]
+    image, mask = trained.paths(studies)
+    assert image == studies / "one.png" and mask.read_bytes() == label.read_bytes()
+    assert trained.names == {1: "structure"} and len(trained.group) == 32
+    assert TrainingLabel.model_validate_json(trained.model_dump_json()) == trained
+    for state, expected in (("returned", []), ("flagged", []), ("approved", [("one", 4, None)])):
+        store.review("one", 4, state, "rita")
+        assert chosen(store)[1:] == expected, "a returned label hides what its annotator drew before"
+
+
+def test_each_frame_of_a_cine_trains_by_its_newest_version(
+    store: LabelStore, studies: Path, tmp_path: Path, make_label: Maker, make_cine: Maker
+) -> None:
+    make_cine(studies / "clip.seq.nrrd")
+    for frames in ({0, 1}, {1, 2}, {4}):
+        store.save("clip", make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), frames), annotator="anna")
+    assert chosen(store) == [("clip", 1, (0,)), ("clip", 2, (1, 2)), ("clip", 3, (4,))]
+
+
+def test_an_image_that_is_gone_does_not_train(store: LabelStore, studies: Path, label: Path) -> None:
+    store.save("one", label)
+    (studies / "one.png").unlink()
+    store.images.refresh()
+    assert store.trainable() == [] and len(store.versions()) == 1
+
+
+def test_with_several_readers_only_what_was_adjudicated(
+    store: LabelStore, studies: Path, label: Path, write_campaign: Any
+) -> None:
+    write_campaign(studies, readers=2, trains="adjudicated")
+    store.save("one", label, annotator="anna")
+    store.save("one", label, annotator="ben")
+    assert store.trainable() == []
+    store.review("one", 1, "approved", "rita")
+    assert chosen(store) == [("one", 1, None)]
+    own = store.save("one", label, annotator="rita")
+    assert chosen(store) == [("one", 1, None)]
+    store.review("one", own.revision, "approved", "rita")
+    assert chosen(store) == [("one", 3, None)]
+    write_campaign(studies, readers=2, trains="newest")
+    assert chosen(store) == [("one", 3, None)]
+
+
+def square(path: Path, top: int, left: int, size: int = 20, value: int = 1) -> Path:
+    voxels = np.zeros((40, 60), np.uint8)
+    voxels[top : top + size, left : left + size] = value
+    Image.fromarray(voxels).save(path)
+    return path
+
+
+@pytest.fixture
+def readers(studies: Path, tmp_path: Path, write_campaign: Any) -> LabelStore:
+    """Three readers of a picture of 40 x 60, who differ by a shift."""
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save(studies / "wide.png")
+    write_campaign(studies, readers=3, trains="consensus", labels=LABELS)
+    store = LabelStore(studies)
+    for who, left in (("anna", 10), ("ben", 12), ("cleo", 11)):
+        store.save("wide", square(tmp_path / "l.png", 5, left), annotator=who)
+    return store
+
+
+def test_a_consensus_is_a_version_of_its_own_and_follows_its_readers(
+    readers: LabelStore, tmp_path: Path
+) -> None:
+    (trained,) = readers.trainable()
+    version = readers.version("wide", trained.revision)
+    assert (version.annotator, version.tag, version.info["of"]) == ("consensus", "consensus", [1, 2, 3])
+    assert trained.names == {1: "head", 2: "femur"}
+    from uniultra.images.itk import sitk
+
+    found = sitk().GetArrayFromImage(sitk().ReadImage(str(readers.path(version))))[0]
+    middle = np.zeros((40, 60), bool)
+    middle[5:25, 11:31] = True
+    assert np.array_equal(found > 0, middle), "what two of three say"
+    assert chosen(readers) == [("wide", 4, None)], "made once"
+    readers.save("wide", square(tmp_path / "l.png", 6, 11), annotator="ben")
+    (again,) = readers.trainable()
+    assert readers.version("wide", again.revision).info["of"] == [1, 3, 5]
+    readers.review("wide", 3, "returned", "rita")
+    assert readers.trainable() == [], "two of three are not enough"
+
+
+def test_staple_of_several_structures_and_of_none() -> None:
+    one, two = np.zeros((2, 16, 16), np.uint8)
+    one[2:8, 2:8], one[9:14, 9:14] = 1, 2
+    two[2:8, 2:8], two[9:14, 9:14] = 1, 2
+    third = one.copy()
+    third[2:8, 2:8] = 0
+    found = consensus.staple(np.stack([one, two, third]))
+    assert np.array_equal(found, one)
+    assert not consensus.staple(np.zeros((3, 4, 4), np.uint8)).any()
+
+
+def test_agreement_of_two_readers_by_structure(readers: LabelStore, tmp_path: Path) -> None:
+    pairs = readers.agreement("wide")
+    assert [pair.annotators for pair in pairs[::2]] == [("anna", "ben"), ("anna", "cleo"), ("ben", "cleo")]
+    assert [pair.label for pair in pairs[:2]] == ["femur", "head"]
+    femur, head = pairs[:2]
+    assert math.isclose(head.dice, 18 / 20) and head.hd95 == 2.0 and head.unit == "px"
+    assert femur.dice == 1.0 and femur.hd95 is None
+    readers.save("wide", square(tmp_path / "l.png", 5, 10, value=2), annotator="ben")
+    femur, head = readers.agreement("wide")[:2]
+    assert (femur.dice, head.dice, head.hd95) == (0.0, 0.0, None)
+    assert readers.agreement("one") == []
+
+
+def test_labels_that_do_not_fit_each_other_have_no_consensus(
+    readers: LabelStore, tmp_path: Path, make_label: Maker, caplog: pytest.LogCaptureFixture
+) -> None:
+    readers.save("wide", make_label(tmp_path / "small.png"), annotator="cleo")
+    assert readers.trainable() == [] and "do not fit" in caplog.text
+    assert "wide" not in caplog.text

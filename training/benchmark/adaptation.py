@@ -1,0 +1,210 @@
+r"""What ten labels of an organ that the weights never saw are worth, by the server's own training job.
+
+    .venv/bin/python training/benchmark/adaptation.py --data ../shared/data \
+        --output training/benchmark/results/adaptation.json
+
+For each set and draw ten pictures are labelled, the job cross-validates, passes its gate or not, and
+publishes; then one click is asked on all remaining pictures of the set, before and after, and on test
+pictures of organs that the weights know. Where nothing was published, after is before. The interval is of
+the mean over pictures and draws, patients and draws resampled. Nothing was chosen by looking at these sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from uniultra.adapters import bundle
+from uniultra.adapters.published import Published
+from uniultra.learn.adapting import job as jobs
+from uniultra.learn.adapting import process
+from uniultra.learn.adapting.labels import known_pictures
+from uniultra.learn.adapting.scoring import cases_of, scores
+from uniultra.learn.adapting.settings import FitSettings
+from uniultra.learn.data import Row, manifest
+from uniultra.learn.machine import this_machine
+from uniultra.metrics.intervals import difference_interval
+from uniultra.models import registry, weights
+from uniultra.predict.device import choose_device
+from uniultra.store.types import TrainingLabel
+
+MODEL = "uniultra_mini"
+NEW = ("liver_mass", "carotid_lumen")
+OLD = ("hc18_fetal_head", "busi_breast", "dltrack_aponeurosis")
+WANTED, SHARE, HIGH, GOAL = 0.10, 0.40, 0.80, 0.95
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="a .safetensors file; default: those on this machine")
+    parser.add_argument("--sets", nargs="+", default=NEW)
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--labels", type=int, default=10)
+    parser.add_argument("--old", type=int, default=40, help="pictures of each old organ")
+    parser.add_argument("--steps", type=int, help="of each fit, for a quick look")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as name:
+        if options.weights:
+            os.environ["UNIULTRA_WEIGHTS"] = str(Path(name) / "weights")
+            (Path(name) / "weights").mkdir()
+            shutil.copy(options.weights, Path(name) / "weights" / f"{MODEL}.safetensors")
+        told = measure(options, Path(name))
+    options.output.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    network, digest = weights.load(MODEL)
+    network = network.to(choose_device(options.device))
+    old = {
+        name: [c for one in known_pictures(spread(options.data, name, options.old)) for c in cases_of(one)]
+        for name in OLD
+    }
+    known = {name: scores(network, registry.entry(MODEL), cases) for name, cases in old.items()}
+    told: dict[str, Any] = {
+        "date": str(date.today()),
+        "machine": this_machine(choose_device(options.device)).model_dump(mode="json"),
+        "weights_sha256": digest,
+        "threads": options.threads,
+        "settings": settings_of(options).model_dump(mode="json"),
+        "sets": {},
+    }
+    for name in options.sets:
+        rows = manifest(options.data, [name], ["test"])
+        told["sets"][name] = one_set(options, folder, name, rows, network, old, known)
+    return told
+
+
+def settings_of(options: argparse.Namespace) -> FitSettings:
+    plain = FitSettings.of(MODEL)
+    return plain.model_copy(update={"steps": options.steps}) if options.steps else plain
+
+
+def spread(data: Path, name: str, count: int) -> list[Row]:
+    rows = manifest(data, [name], ["test"])
+    return [rows[int(n)] for n in np.linspace(0, len(rows) - 1, min(count, len(rows))).round()]
+
+
+def one_set(
+    options: argparse.Namespace,
+    folder: Path,
+    name: str,
+    rows: Sequence[Row],
+    network: Any,
+    old: dict[str, Any],
+    known: dict[str, Any],
+) -> dict[str, Any]:
+    entry = registry.entry(MODEL)
+    kept = [row for row in rows if known_pictures([row])]
+    cases = [cases_of(known_pictures([row])[0])[0] for row in kept]
+    start = scores(network, entry, cases)
+    before, after, draws = [], [], []
+    for draw in range(options.draws):
+        chosen = np.random.default_rng([draw, len(kept)]).permutation(len(kept))[: options.labels]
+        studies = folder / f"{name}-{draw}"
+        labels = [make_label(studies, kept[int(n)]) for n in chosen]
+        job = jobs.create(
+            studies, MODEL, labels, settings_of(options), seed=draw, threads=options.threads, nice=0,
+            device=options.device,
+        )  # fmt: skip
+        began = time.monotonic()
+        process.main([str(job.path)])
+        seconds = time.monotonic() - began
+        ended = job.ended()
+        mean = {"click": start, "old": known}
+        if ended.adapter:
+            adapted = bundle.assemble(Published(studies).path(ended.adapter))[0].to(
+                next(network.parameters()).device
+            )
+            mean = {
+                "click": scores(adapted, entry, cases),
+                "old": {one: scores(adapted, entry, c) for one, c in old.items()},
+            }
+        rest = np.ones(len(kept), bool)
+        rest[chosen] = False
+        before.append(np.where(rest, start[:, 0], np.nan))
+        after.append(np.where(rest, mean["click"][:, 0], np.nan))
+        draws.append(
+            {
+                "seconds": round(seconds, 1),
+                "published": ended.adapter is not None,
+                "verdict": ended.verdict.model_dump(mode="json") if ended.verdict else None,
+                "error": ended.error,
+                "click_before": mean_of(before[-1]),
+                "click_after": mean_of(after[-1]),
+                "box_before": mean_of(start[rest, 1]),
+                "box_after": mean_of(mean["click"][rest, 1]),
+                "old_lost": {one: lost(known[one], mean["old"][one]) for one in known},
+            }
+        )
+        shutil.rmtree(studies)
+        print(name, draw, json.dumps({k: v for k, v in draws[-1].items() if k != "verdict"}), flush=True)
+    return summary(np.array(before), np.array(after), [row.group or row.id for row in kept], draws)
+
+
+def make_label(studies: Path, row: Row) -> TrainingLabel:
+    (studies / "labels").mkdir(parents=True, exist_ok=True)
+    shutil.copy(row.image, studies / f"{row.id}{row.image.suffix}")
+    file = studies / "labels" / f"{row.id}.png"
+    with Image.open(row.mask) as mask:
+        Image.fromarray(np.asarray(mask.convert("1")).astype(np.uint8)).save(file)
+    return TrainingLabel(
+        image=row.id,
+        revision=1,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        source=f"{row.id}{row.image.suffix}",
+        file=f"labels/{row.id}.png",
+        frames=None,
+        names={1: row.dataset},
+        group=hashlib.sha256((row.group or row.id).encode()).hexdigest(),
+    )
+
+
+def summary(before: Any, after: Any, groups: list[str], draws: list[dict[str, Any]]) -> dict[str, Any]:
+    gain = difference_interval(after, before, groups)
+    first = float(np.nanmean(before))
+    closed = gain.mean / (GOAL - first)
+    reached = gain.mean >= WANTED or (first > HIGH and closed >= SHARE)
+    lost = {name: max(d["old_lost"][name]["click"] for d in draws) for name in draws[0]["old_lost"]}
+    return {
+        "click_before": round(first, 4),
+        "click_after": mean_of(after),
+        "gain": {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(gain).items()},
+        "gap_closed": round(closed, 3),
+        "target_reached": bool(reached),
+        "old_lost_most": lost,
+        "published": sum(d["published"] for d in draws),
+        "seconds_most": max(d["seconds"] for d in draws),
+        "draws": draws,
+    }
+
+
+def lost(before: Any, after: Any) -> dict[str, float]:
+    click, box = (before - after).mean(0)
+    return {"click": round(float(click), 4), "box": round(float(box), 4)}
+
+
+def mean_of(values: Any) -> float:
+    return round(float(np.nanmean(values)), 4)
+
+
+if __name__ == "__main__":
+    main()
