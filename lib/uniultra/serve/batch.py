@@ -27,7 +27,6 @@ from uniultra.store.types import Origin
 Infer = Callable[[dict[str, Any], Datastore, GoingOn], dict[str, Any]]
 Result = tuple[str, dict[str, Any]]  # image id; {"label", "tag", "params"}, {"error"} or {"skipped"}
 _FINAL = DefaultLabelTag.FINAL.value
-_UNLABELLED = BatchInferImageType.IMAGES_UNLABELED.value
 _GROUPS = [group.value for group in BatchInferImageType]
 
 
@@ -81,7 +80,7 @@ def check_request(request: dict[str, Any]) -> None:
     """Refuse what cannot be done, before any image is segmented.
 
     Raises:
-        RequestError: a value that cannot be meant, or one that would replace final labels.
+        RequestError: a value that cannot be meant, or final labels to be written.
     """
     images, limit = request.get("images", "all"), request.get("max_batch_size") or 0
     listed = isinstance(images, list) and all(isinstance(one, str) for one in images)
@@ -89,11 +88,8 @@ def check_request(request: dict[str, Any]) -> None:
         raise RequestError(f"Expected images as {', '.join(_GROUPS)} or a list of ids; got another value.")
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
         raise RequestError("Expected max_batch_size as a number of images, 0 for all; got another value.")
-    if check_tag(request.get("label_tag") or "original") == _FINAL and images != _UNLABELLED:
-        raise RequestError(
-            "Final labels are people's, and this would replace some. Choose another label_tag, or "
-            "images=unlabeled to fill in only those that are missing."
-        )
+    if check_tag(request.get("label_tag") or proposals.TAG) == _FINAL:
+        raise RequestError("Final labels are people's: they are trained on. Choose another label_tag.")
     if request.get("result"):
         raise RequestError("A batch saves its answers as label files. Leave result out.")
     checked_extension(request.get("result_extension"))

@@ -14,7 +14,6 @@ from uniultra.errors import RequestError
 from uniultra.images import write_mask
 from uniultra.images.types import UltrasoundImage
 from uniultra.store.types import LabelVersion, Origin
-from uniultra.store.work import FINAL
 
 if TYPE_CHECKING:
     from uniultra.store.campaign import Campaign
@@ -56,7 +55,7 @@ def refusal(store: LabelStore, image: str, tag: str) -> str | None:
     there = store.current([image]).get((image, tag))
     if there is None or _by_model(there):
         return None
-    return "It has a final label by now." if tag == FINAL else "Somebody's label has that tag; it stays."
+    return "Somebody's label has that tag; it stays."
 
 
 def propose(

@@ -74,8 +74,8 @@ class Run:
         labelled, rows = _with_keys(pictures)
         if not rows:
             raise ModelError(
-                "Expected a label with a structure in it to learn from; there is none that can be read. Label "
-                "more images, or look at the ones that were left out."
+                "Expected a label with a structure in it to learn from; there is none that can be read. "
+                "Label more images, or look at the ones that were left out."
             )
         away = [held_out(case.group) for _, case in rows.values()]
         rule: gate.Rule = "held_out" if sum(away) >= gate.ENOUGH else "folds"

@@ -40,7 +40,7 @@ function layout(more = {}) {
     font: { family: getComputedStyle(document.body).fontFamily, color: css("--ink"), size: 13 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 44, r: 12, t: 8, b: 28 },
     dragmode: false, hovermode: "closest", showlegend: false,
-    hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { color: css("--ink"), size: 13 }, align: "left", namelength: 0 },
+    hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { family: getComputedStyle(document.body).fontFamily, color: css("--ink"), size: 13 }, align: "left", namelength: 0 },
     xaxis: { ...axis, showgrid: false, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...rest,
   };
 }
@@ -78,7 +78,7 @@ function told(one) {
     one.dice != null ? `Dice after a click ${number(one.dice, 3)}, before ${number(one.before, 3)}` : "",
     one.box != null ? `Dice of a box ${number(one.box, 3)}` : "",
     one.gain != null ? `Gain ${signed(one.gain)}${interval}` : "",
-    one.known != null ? `Known before: ${signed(one.known)}` : "",
+    one.known != null ? `Largest loss on what was known: ${signed(one.known)}` : "",
     one.labels != null ? `${count(one.labels, "label")}, measured on ${one.measured}${one.rule === "folds" ? ", cross-validated" : " held out"}` : "",
     one.why ? wrapped(one.why) : "",
   ].filter(Boolean).join("<br>");
@@ -127,7 +127,7 @@ export function model(data) {
   return show("model", `Dice over time: ${answered.length ? `${number(answered[0].dice, 3)} first, ${number(answered.at(-1).dice, 3)} last` : "nothing was published"}.`, traces, {
     shapes, annotations, showlegend: true, legend: { orientation: "h", x: 0, y: -0.12, yanchor: "top", font: { color: css("--soft"), size: 12 }, itemclick: false, itemdoubleclick: false },
     yaxis: { range: [low - room, Math.min(1, high + room)], tickformat: ".2f", nticks: 6 }, xaxis: { ...DATES, nticks: 7, range }, margin: { l: 44, r: 16, t: 14, b: 30 },
-  }, ["Trainings and what the gate said", ["When", "Verdict", "Dice", "Before", "Gain, 95 %", "Known before", "Labels", "Why"],
+  }, ["Trainings and what the gate said", ["When", "Verdict", "Dice", "Before", "Gain, 95 %", "Lost of what was known", "Labels", "Why"],
     data.adapters.toReversed().map((one) => [moment(one.when), WHAT[one.what] + (one.serving ? " (answers now)" : ""), number(one.dice, 3), number(one.before, 3),
       one.gain == null ? null : `${signed(one.gain)}${one.low == null ? "" : ` (${signed(one.low)} to ${signed(one.high)})`}`, one.known == null ? null : signed(one.known), one.labels == null ? null : String(one.labels), one.why]), [2, 3, 6]]);
 }

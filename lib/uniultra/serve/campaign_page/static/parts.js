@@ -61,16 +61,14 @@ function pace(p, days, today, readers, word) {
 }
 
 function tiles(data) {
-  const scored = data.adapters.filter((one) => one.dice != null && one.what === "published");
   const serving = data.adapters.findLast((one) => one.serving && one.dice != null);
-  const begun = scored[0]?.before;
   const last = data.adapters.at(-1);
   const up = (gain, digits) => make("span", { className: gain >= 0 ? "up" : "down" }, signed(gain, digits));
   const tile = (name, value, ...note) =>
-    make("div", {}, make("dt", {}, name), make("dd", { className: "v" }, value), make("dd", { className: "n" }, note));
+    make("div", {}, make("dt", {}, name), make("dd", { className: "v" }, value), make("dd", { className: "n" }, note.flat()));
   fill("tiles",
     serving
-      ? tile("Model, Dice after one click", number(serving.dice, 3), begun == null ? "" : up(serving.dice - begun), begun == null ? "" : " since the shipped weights")
+      ? tile("Model, Dice after one click", number(serving.dice, 3), serving.before == null ? "" : [up(serving.dice - serving.before), " over the one before"])
       : tile("Model", "Shipped weights", last ? `The last training was ${last.what}.` : "Nothing was learned yet."),
     trainingTile(data.training, tile), clicksTile(data, tile), agreementTile(data, tile));
 }
@@ -93,7 +91,8 @@ function clicksTile({ efforts }, tile) {
   return tile("Clicks per image", number(now, now % 1 ? 1 : 0), `median of the last ${part}; the first ${part}: ${number(before, before % 1 ? 1 : 0)}`);
 }
 
-function agreementTile({ agreement: { pairs }, campaign }, tile) {
+function agreementTile({ agreement: { pairs, waiting }, campaign }, tile) {
+  if (!pairs.length && waiting) return tile("Agreement", DASH, `${count(waiting, "image")} to be compared`);
   if (!pairs.length) return tile("Agreement", DASH, campaign.readers > 1 ? "No image has two readers yet." : "One reader per image.");
   const lowest = pairs.reduce((a, b) => (b.dice < a.dice ? b : a));
   return tile("Agreement, Dice", number(median(pairs.map((pair) => pair.dice)), 2), pairs.length > 1 ? `lowest ${number(lowest.dice, 2)}: ${lowest.first} and ${lowest.second}` : `${lowest.first} and ${lowest.second}`);
