@@ -65,7 +65,7 @@ def begun(studies: Path, one: str, times: int = 1) -> None:
 def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
     studies, labels = machine
     now = labels[:3]
-    trainings = Trainings(studies, lambda: now, TrainSettings(after=0, nice=0))
+    trainings = Trainings(studies, lambda: now, TrainSettings(nice=0))
     first = trainings.start(MODEL, {"model": MODEL})
     assert first["status"] == "RUNNING" and trainings.current()["id"] == first["id"]
     with pytest.raises(BusyError):
@@ -94,7 +94,7 @@ def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
 
 def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
     studies, labels = machine
-    trainings = Trainings(studies, lambda: labels, TrainSettings(after=0, nice=0))
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
     first = trainings.start(MODEL, {"model": MODEL})["id"]
     for times in range(1, training.CRASHES + 1):
         begun(studies, first, times)
@@ -106,17 +106,17 @@ def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
 
 def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_it(machine):
     studies, labels = machine
-    left = Trainings(studies, lambda: labels, TrainSettings(after=0, nice=0))
+    left = Trainings(studies, lambda: labels, TrainSettings(nice=0))
     first = left.start(MODEL, {"model": MODEL})["id"]
     begun(studies, first)
     left.close()
     assert left.wait(60) and left.records()[0]["status"] == "SUBMITTED"
-    fresh = Trainings(studies, lambda: labels, TrainSettings(after=0, nice=0))
+    fresh = Trainings(studies, lambda: labels, TrainSettings(nice=0))
     fresh.go_on()
     assert fresh.current()["id"] == first
     begun(studies, first, 2)
     fresh.stop()
-    third = Trainings(studies, lambda: labels, TrainSettings(after=0, nice=0))
+    third = Trainings(studies, lambda: labels, TrainSettings(nice=0))
     third.go_on()
     assert third.current() is None
 
@@ -124,7 +124,7 @@ def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_i
 def test_a_training_begins_by_itself_after_enough_new_labels(machine):
     studies, labels = machine
     now = labels[:2]
-    trainings = Trainings(studies, lambda: now, TrainSettings(after=3, nice=0))
+    trainings = Trainings(studies, lambda: now, TrainSettings(nice=0), lambda: 3)
     trainings.labelled(MODEL)
     assert trainings.current() is None
     now = labels[:3]

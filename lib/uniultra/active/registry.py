@@ -10,9 +10,10 @@ from uniultra.active.pool import Order, Pool
 from uniultra.active.strategy import QueryStrategy
 from uniultra.errors import RequestError
 
+DEFAULT = "default"
 # A file of this folder for each strategy; it holds `STRATEGY`.
 FILES = {
-    "default": "cold_start",
+    DEFAULT: "cold_start",
     "random": "random",
     "foreground_random": "foreground_random",
     "entropy": "entropy",

@@ -113,7 +113,7 @@ def _add_bundle(found: ModelEntry, folder: Path) -> Path:
 
     if bundle.describe(folder)[0].trains is not None:
         raise ModelError(
-            "This bundle is of a campaign and lies over a model's own weights. Use `uniultra adapters import`."
+            "This bundle is a campaign's, over a model's own weights. Use `uniultra adapters import`."
         )
     bundle.assemble(folder, name=found.name)
     target = weights.user_folder() / found.name

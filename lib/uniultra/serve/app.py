@@ -100,14 +100,16 @@ class UniUltraParts:
         return {name: self._new_task(name) for name in self.settings.models}
 
     def init_trainers(self) -> dict[str, AdaptTask]:
-        self.trainings = Trainings(Path(self.studies), self._trainable, self.train_settings)
+        self.trainings = Trainings(
+            Path(self.studies), self._trainable, self.train_settings, self._train_after
+        )
         return {name: AdaptTask(name, self.trainings) for name in self.settings.models if trainable(name)}
 
     def init_batch_infer(self) -> WholeImages:
         return WholeImages()
 
     def init_strategies(self) -> dict[str, RankedSample]:
-        batch = self.train_settings.after or BATCH
+        batch = self._train_after() or BATCH
         self.rankings, self.scoring = background_of(self._datastore, self.images, self._scoring_model, batch)
         return all_strategies(self.rankings)
 
@@ -141,17 +143,22 @@ class UniUltraParts:
     def on_save_label(self, image_id: str, label_id: str) -> Any:
         """MONAI Label's own; then a training begins by itself where enough labels are new."""
         extra = super().on_save_label(image_id, label_id)  # type: ignore[misc]
-        first = next(iter(self._trainers), None)
-        if first is not None:
+        wanted = self._datastore.store.campaign.model
+        model = wanted if wanted in self._trainers else next(iter(self._trainers), None)
+        if model is not None:
             threading.Thread(
-                target=self.trainings.labelled, args=(first,), name="training", daemon=True
+                target=self.trainings.labelled, args=(model,), name="training", daemon=True
             ).start()
         return extra
 
     def _trainable(self) -> list[TrainingLabel]:
         """What the campaign calls trainable now."""
-        store = getattr(self._datastore, "store", None)
-        return [] if store is None else store.trainable()
+        return self._datastore.store.trainable()
+
+    def _train_after(self) -> int:
+        """New labels that start a training: what the server was told, else what the campaign says."""
+        told = self.train_settings.after
+        return self._datastore.store.campaign.train_after if told is None else told
 
     def info(self) -> dict[str, Any]:
         """MONAI Label's own; under `unavailable` the models that have no weights here, and under `adapters`
@@ -161,8 +168,10 @@ class UniUltraParts:
         known: dict[str, Any] = super().info()  # type: ignore[misc]
         known = with_campaign(known, self._datastore.store.campaign)
         tasks = self._infers.items()
+        there = {name for name, task in tasks if task.is_valid()}
         return {
             **known,
+            "trainers": {name: told for name, told in known["trainers"].items() if name in there},
             "unavailable": {name: t.unavailable() for name, t in tasks if not t.is_valid()},
             "adapters": {name: t.adapter() for name, t in tasks if t.needs_prompts},
         }

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from uniultra.active.registry import DEFAULT
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.ids import check_tag
 from uniultra.store.types import Lease, Unit
@@ -31,8 +32,8 @@ def next_sample(
 ) -> dict[str, Any]:
     """Lease a unit to the annotator of a request: `{id, path, frame, lease}`; `{}` when none is left.
 
-    Without a ranking the order is by chance. With a `label_tag` images that have a label of that tag are
-    left out.
+    Without a ranking the order is by chance. The strategy `default`, or none, is the campaign's own. With a
+    `label_tag` images that have a label of that tag are left out.
 
     Raises:
         RequestError: a tag that is no plain word.
@@ -46,7 +47,9 @@ def next_sample(
     if ranking is None:
         random.shuffle(waiting)
     else:
-        waiting = ranking.order(str(request.get("strategy") or "random"), waiting)
+        asked = str(request.get("strategy") or DEFAULT)
+        own = store.campaign.strategy
+        waiting = ranking.order(own if asked == DEFAULT and own else asked, waiting)
     lease = store.claim(waiting, annotator)
     if lease is None:
         return {}

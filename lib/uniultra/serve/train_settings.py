@@ -16,13 +16,14 @@ class TrainSettings:
     """How the server trains.
 
     Attributes:
-        after: new final labels after which a training begins by itself; 0 for never.
+        after: new final labels after which a training begins by itself, 0 for never; None for what the
+            campaign says.
         threads: processor threads of a training; it makes way for clicks on all of them.
         nice: how much it makes way, 0..19.
         known: pictures of old organs to rehearse on and to measure by, a folder with a manifest.
     """
 
-    after: int = 10
+    after: int | None = None
     threads: int = 1
     nice: int = 10
     known: Known | None = None
@@ -42,7 +43,7 @@ class TrainSettings:
             sets = tuple(word.strip() for word in conf.get("train_known_sets", "").split(",") if word.strip())
             known = Known(folder=Path(folder).resolve(), sets=sets or None)
         return cls(
-            after=_number(conf, "train_after", plain.after, 0, 1_000_000),
+            after=_number(conf, "train_after", 0, 0, 1_000_000) if "train_after" in conf else None,
             threads=_number(conf, "train_threads", plain.threads, 1, 1024),
             nice=_number(conf, "train_nice", plain.nice, 0, 19),
             known=known,

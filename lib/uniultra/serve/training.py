@@ -46,6 +46,7 @@ class Trainings:
         studies: the folder.
         labels: what the campaign calls trainable now.
         settings: how to train.
+        after: new labels after which a training begins by itself; 0 for never.
         told: called when a job has ended.
     """
 
@@ -54,9 +55,11 @@ class Trainings:
         studies: Path,
         labels: Callable[[], Sequence[TrainingLabel]],
         settings: TrainSettings,
+        after: Callable[[], int] = lambda: 0,
         told: Callable[[], None] = lambda: None,
     ) -> None:
-        self.studies, self.labels, self.settings, self.told = studies, labels, settings, told
+        self.studies, self.labels, self.settings = studies, labels, settings
+        self.after, self.told = after, told
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._running: JobFolder | None = None
@@ -129,11 +132,12 @@ class Trainings:
 
     def labelled(self, model: str) -> None:
         """A label was saved: begin a training if there are enough new ones and none runs."""
-        if not self.settings.after:
+        after = self.after()
+        if not after:
             return
         with self._lock:
             busy = self._running is not None or self._closed
-            if busy or len(self._fresh(model)) < self.settings.after:
+            if busy or len(self._fresh(model)) < after:
                 return
             try:
                 self.start(model, {"model": model, "automatic": True})

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from uniultra.active.registry import DEFAULT
 from uniultra.adapters.published import Current, Published
 from uniultra.errors import ModelError, RequestError
 from uniultra.serve.campaign_page import learning, people
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 FRESH_S = 1.0
 SHARE = 10  # making it anew takes at most one part of so many of a processor's time
-DEFAULT = "default"
 
 
 class CampaignPage:

@@ -63,7 +63,7 @@ def _page() -> CampaignPage:
     if found is None:
         found = _pages[app] = CampaignPage(
             app.datastore().store,
-            lambda: app.trainings.settings.after,
+            app.trainings.after,
             lambda: getattr(app, "rankings", None),
         )
     return found
