@@ -124,6 +124,23 @@ def test_a_consensus_is_a_version_of_its_own_and_follows_its_readers(
     assert readers.trainable() == [], "two of three are not enough"
 
 
+def test_a_consensus_goes_by_names_however_clients_number_them(readers: LabelStore, tmp_path: Path) -> None:
+    ways = (
+        ("anna", 1, {"head": 1, "femur": 2}),
+        ("ben", 2, {"femur": 1, "head": 2}),
+        ("cleo", 3, {"head": 3}),
+    )
+    for who, value, labels in ways:
+        file = square(tmp_path / "l.png", 5, 10, value=value)
+        readers.save("wide", file, annotator=who, labels=labels)
+    (trained,) = readers.trainable()
+    from uniultra.images.itk import sitk
+
+    found = sitk().GetArrayFromImage(sitk().ReadImage(str(readers.studies / trained.file)))
+    assert trained.names == {1: "head", 2: "femur"}
+    assert np.array_equal(np.unique(found, return_counts=True), [[0, 1], [2000, 400]])
+
+
 def test_staple_of_several_structures_and_of_none() -> None:
     one, two = np.zeros((2, 16, 16), np.uint8)
     one[2:8, 2:8], one[9:14, 9:14] = 1, 2

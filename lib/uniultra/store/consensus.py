@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from uniultra.errors import ImageError
 from uniultra.images import read_image
 from uniultra.images.itk import sitk
 from uniultra.store.errors import NotFoundError
-from uniultra.store.labelmap import read_labelmap
+from uniultra.store.labelmap import LabelMap, read_labelmap
 from uniultra.store.readings import readings
 from uniultra.store.types import LabelVersion, Origin
 
@@ -78,7 +79,10 @@ def stored(store: LabelStore) -> list[tuple[LabelVersion, tuple[int, ...] | None
 
 def _make(store: LabelStore, image: str, versions: list[LabelVersion], of: list[int]) -> None:
     picture = read_image(store.images.path(image))
-    maps = np.stack([read_labelmap(store.verified(v), picture, as_stored=True) for v in versions])
+    names = _common(store.campaign.indices, versions)
+    maps = np.stack(
+        [_renumbered(read_labelmap(store.verified(v), picture, as_stored=True), v, names) for v in versions]
+    )
     done = [set(range(picture.shape[0])) if v.frames is None else set(v.frames) for v in versions]
     frames = sorted(set.intersection(*done))
     if not frames:
@@ -101,5 +105,21 @@ def _make(store: LabelStore, image: str, versions: list[LabelVersion], of: list[
             frames=None if versions[0].frames is None else frames,
             origin=Origin(),
             info={_OF: of},
-            labels={name: index for version in versions for name, index in version.labels.items()},
+            labels=names,
         )
+
+
+def _common(campaign: Mapping[str, int], versions: list[LabelVersion]) -> dict[str, int]:
+    """An index for each name that a reader used: clients number structures as they like."""
+    names = dict(campaign)
+    for name in sorted({name for version in versions for name, index in version.labels.items() if index}):
+        names.setdefault(name, max(names.values(), default=0) + 1)
+    return names
+
+
+def _renumbered(label: LabelMap, version: LabelVersion, names: Mapping[str, int]) -> NDArray[np.uint8]:
+    found = np.zeros(label.shape, np.uint8)
+    for name, index in version.labels.items():
+        if index:
+            found[label == index] = names[name]
+    return found

@@ -22,6 +22,7 @@ STEPS: dict[int, Callable[[Body], Body]] = {}
 RECORD = re.compile(r"([1-9]\d*)\.json")
 REVIEW = re.compile(r"([1-9]\d*)\.review-([1-9]\d*)\.json")
 MASK = re.compile(r"([1-9]\d*)(\.(?!json|review-).+)")
+_DIGEST = "record_sha256"
 
 
 class NewerRecordError(StoreError):
@@ -57,7 +58,8 @@ def write(path: Path, record: LabelVersion | Review) -> None:
     """
     if path.exists():
         raise FileExistsError(f"{path.name} is there already")
-    durable.write(path, record.model_dump_json(indent=1).encode())
+    body = record.model_dump(mode="json")
+    durable.write(path, json.dumps({**body, _DIGEST: _digest(body)}, indent=1).encode())
 
 
 def read_version(path: Path) -> LabelVersion:
@@ -122,4 +124,11 @@ def _body(path: Path) -> Body:
     body = json.loads(path.read_bytes())
     if not isinstance(body, dict):
         raise ValueError("no JSON object")
+    if body.pop(_DIGEST, None) not in (None, _digest(body)):  # hand-made records have none
+        raise ValueError("another checksum")
     return upgraded(body)
+
+
+def _digest(body: Body) -> str:
+    """SHA-256 of a record's content, however it is spaced."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crashes import made
+
 from uniultra.errors import UniUltraError
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
@@ -47,9 +48,9 @@ def _work(pipe: Connection, store: LabelStore, chance: random.Random, name: str,
                 continue
             image, revision = chance.choice(mine)
             state = chance.choice(("approved", "returned", "flagged", "final"))
-            pipe.send(("try", what, {"image": image, "revision": revision, "state": state, "comment": str(n)}))
-            store.review(image, revision, state, name, str(n))
             done = {"image": image, "revision": revision, "state": state, "by": name, "comment": str(n)}
+            pipe.send(("try", what, done))
+            store.review(image, revision, state, name, str(n))
         elif what == "claim":
             pipe.send(("try", what, {"by": name}))
             order = store.unlabelled(name)

@@ -52,11 +52,16 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def small_weights(folder: Path, side: int = 64) -> None:
-    """Random weights of the default model for a small input in `folder`."""
+def small_weights(folder: Path, side: int = 64, *, blank: bool = False) -> None:
+    """Random weights of the default model for a small input in `folder`; `blank` ones find nothing yet."""
     import torch
 
     from uniultra.models import build, weights
 
     torch.manual_seed(3)
-    weights.save(folder / "uniultra_mini.safetensors", build("uniultra_mini", side), {})
+    network = build("uniultra_mini", side)
+    if blank:
+        for layers in network.sam_mask_decoder.output_hypernetworks_mlps:
+            for parameter in layers.layers[-1].parameters():
+                torch.nn.init.zeros_(parameter)
+    weights.save(folder / "uniultra_mini.safetensors", network, {})

@@ -41,7 +41,7 @@ class Part(_Strict):
         checked: things that were compared, over all checks.
         put_aside: files in quarantine, by reason.
         moments: kills by what the process was doing, where that is known.
-        restart_s: median and worst seconds until the store, the job or the server was there again.
+        restart_s: median and worst seconds until the store or the server was there again, or the job ended.
         seconds: of this part.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import tempfile
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from crashes import annotator, made
 from crashes.schema import Part, Violation
 from crashes.told import Told, check, check_folder
+
 from uniultra.errors import UniUltraError
 from uniultra.store.store import LabelStore
 
@@ -25,9 +27,12 @@ PATIENCE = 60.0
 
 def context() -> Any:
     """Processes are forked from one that has imported everything: a kill in each second instead of ten."""
-    made_so = multiprocessing.get_context("forkserver")
-    made_so.set_forkserver_preload(["crashes.annotator"])
-    return made_so
+    found = multiprocessing.get_context("forkserver")
+    # Python 3.11 does not hand its path on to the process that is forked from
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    found.set_forkserver_preload(["crashes.annotator", "crashes.trainer"])
+    return found
 
 
 @dataclass

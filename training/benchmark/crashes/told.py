@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crashes.made import sha256
+
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
 

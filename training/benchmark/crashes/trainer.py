@@ -1,0 +1,18 @@
+"""A training process, as the server starts one, in a process that has imported everything already."""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+
+import torch
+
+# what a training imports when it begins
+from uniultra.learn.adapting import process, run  # noqa: F401
+
+
+def work(pipe: Connection, job: str) -> None:
+    """Work on a job as `python -m uniultra.learn.adapting.process JOB` does."""
+    torch.set_num_threads(1)
+    pipe.send(("alive",))
+    process.main([job])
+    pipe.send(("ended",))
