@@ -20,16 +20,19 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/uniultra demo --port $(PORT)
 
-# Slicer's offscreen views need OpenGL, and the campaign page is looked at in chromium; without them those
+# Slicer's offscreen views need OpenGL, the campaign page is looked at in chromium, and labels are kept in PostgreSQL; without them those
 # tests skip and say so.
 system:
-	@if ldconfig -p | grep -q libEGL.so.1 && ldconfig -p | grep -q 'libGL.so.1' && command -v chromium >/dev/null; then :; \
+	@if ldconfig -p | grep -q libEGL.so.1 && ldconfig -p | grep -q 'libGL.so.1' && command -v chromium >/dev/null \
+	&& ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libegl1 libgl1 >/dev/null \
 		|| echo "OpenGL could not be installed; the rendering tests will skip"; \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null \
 		|| echo "chromium could not be installed; the tests in a browser will skip"; \
-	else echo "For the rendering and browser tests run: sudo apt-get install libegl1 libgl1 chromium"; fi
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null \
+		|| echo "PostgreSQL could not be installed; its tests will skip"; \
+	else echo "For the rendering, browser and database tests run: sudo apt-get install libegl1 libgl1 chromium postgresql"; fi
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ DOCUMENTS = (
     "docs/data.md",
     "docs/labels.md",
     "docs/weights.md",
+    "docs/server.md",
     "docs/wire.md",
     "training/README.md",
     "apps/uniultra/README.md",

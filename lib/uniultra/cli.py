@@ -144,7 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     cli_distill.add_parser(commands)
     cli_label.add_parser(commands)
     cli_weights.add_parser(commands)
-    commands.add_parser("doctor", help="say what is wrong and how to fix it").set_defaults(run=_doctor)
+    doctor = commands.add_parser("doctor", help="say what is wrong and how to fix it")
+    doctor.add_argument("--json", action="store_true", help="as a list of {subject, state, remedy}")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -204,7 +206,7 @@ def _models(options: argparse.Namespace) -> None:
         return cli_distill.show_published(as_json=options.json)
     from uniultra.models import entry, names
     from uniultra.models.counting import count
-    from uniultra.models.weights import file_sha256
+    from uniultra.models.weights import file_sha256, variants
 
     found = []
     for name in names():
@@ -231,6 +233,8 @@ def _models(options: argparse.Namespace) -> None:
         total, encoder, adapter, trained = (f"{n:.2f} M" for n in counts)
         state = "available" if line["available"] else "not on this machine"
         print(f"{line['name']:16}{total:>12}{encoder:>10}{adapter:>10}{trained:>10}  {state}")
+    if variants():
+        print(f"other weights of these on this machine: {', '.join(variants())}")
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -295,9 +299,13 @@ def _demo(options: argparse.Namespace) -> None:
     run_demo(options.folder, options.host, options.port, options.model, options.device)
 
 
-def _doctor(_options: argparse.Namespace) -> int:
+def _doctor(options: argparse.Namespace) -> int:
     from uniultra.doctor import examine
 
+    if options.json:
+        findings = [asdict(finding) for finding in examine()]
+        print(json.dumps(findings, indent=2))
+        return int(any(finding["remedy"] for finding in findings))
     wrong = 0
     for finding in examine():
         wrong += bool(finding.remedy)

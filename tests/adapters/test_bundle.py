@@ -107,7 +107,7 @@ def test_settings_come_back_from_a_bundle_and_from_a_merged_file(folder):
 def test_a_task_of_a_model_has_its_own_bundle(saved, folder):
     network, _ = weights.load(NAME)
     saved.rename(folder / f"{NAME}.kidney")
-    assert weights.variants() == (f"{NAME}.kidney",) and weights.find(NAME) is None
+    assert f"{NAME}.kidney" in weights.variants() and weights.find(NAME) is None
     assert same(weights.load(f"{NAME}.kidney")[0], network)
     bundle.merge(folder / f"{NAME}.kidney", folder / f"{NAME}.liver.safetensors")
     assert same(weights.load(f"{NAME}.liver")[0], network)
@@ -151,7 +151,7 @@ def without_its_base(folder):
 
 def test_a_bundle_without_its_base_is_not_available(saved, folder):
     without_its_base(folder)
-    assert weights.find(NAME) is None and weights.variants() == ()
+    assert weights.find(NAME) is None
     with pytest.raises(ModelError, match="sam2_mini"):
         bundle.assemble(saved)
 

@@ -229,6 +229,13 @@ def test_regions_that_disagree_leave_no_single_calibration(make_dicom, grey):
     assert image.spacing_mm == pytest.approx((0.3, 0.2))
 
 
+def test_a_region_over_the_border_says_that_the_picture_was_resized(make_dicom, grey):
+    columns = grey.shape[-1]
+    wide = [region(RegionLocationMaxX1=2 * columns)]
+    image = read_image(make_dicom(grey, SequenceOfUltrasoundRegions=wide, PixelSpacing=[0.25, 0.5]))
+    assert image.spacing_mm is None and len(image.regions) == 1
+
+
 def test_spacing_attributes_calibrate_when_no_region_does(make_dicom, grey):
     spectral = [region(RegionSpatialFormat=3)]
     path = make_dicom(grey, SequenceOfUltrasoundRegions=spectral, PixelSpacing=[0.25, 0.5])

@@ -119,3 +119,36 @@ def test_an_ended_job_is_not_done_again_and_two_processes_never_work_on_one(camp
     monkeypatch.setattr(process, "work", lambda *_: pytest.fail("worked on"))
     (job.path / "ended.json").write_text('{"status": "DONE", "when": "2026-01-01T00:00:00Z"}')
     assert process.main([str(job.path)]) == 0
+
+
+def test_a_training_ends_with_whoever_started_it(campaign):
+    studies, labels = campaign
+    folder = new_job(studies, labels)
+    starter = """
+import os, subprocess, sys
+command = [sys.executable, "-m", "uniultra.learn.adapting.process", sys.argv[1], "--parent", str(os.getpid())]
+child = subprocess.Popen(command)
+print(child.pid, flush=True)
+child.wait()
+"""
+    with folder.lock():  # so that it waits, and no step of a training looks around
+        parent = subprocess.Popen(
+            [sys.executable, "-c", starter, str(folder.path)], stdout=subprocess.PIPE, text=True
+        )
+        child = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        end = time.monotonic() + 50  # it would wait for the lock for a minute
+        while _runs(child):
+            assert time.monotonic() < end, "it goes on without its parent"
+            time.sleep(0.1)
+    assert folder.ended() is None
+
+
+def _runs(number):
+    try:
+        os.kill(number, 0)
+        # who has nobody to take its status is dead all the same
+        return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False

@@ -1,11 +1,17 @@
 """A recipe says what a training does, and refuses what it cannot."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from uniultra.errors import ModelError
+from uniultra.learn.batches import protocol_of
+from uniultra.learn.objective import OBJECTIVES, loss_of
+from uniultra.learn.plan import Plan, is_plan
 from uniultra.learn.recipe import OptimizerSettings, Recipe
+from uniultra.learn.start import adapter_config, trained_fragments
+from uniultra.models import entry
 
 GOOD = "model: uniultra_mini\ndatasets: {tiny: 1}\nsteps: 100\nbatch: 4\n"
 
@@ -77,25 +83,31 @@ def test_rates_follow_their_schedule():
     assert exponential[2] == pytest.approx(0.98) and exponential[50] == pytest.approx(0.98**25)
 
 
-def test_shipped_recipes_can_be_used(project_root):
-    from uniultra.learn.batches import protocol_of
-    from uniultra.learn.objective import OBJECTIVES, loss_of
-    from uniultra.learn.start import adapter_config, trained_fragments
-    from uniultra.models import entry
-
+def test_shipped_recipes_and_plans_can_be_used(project_root):
     paths = [
         p
         for p in (project_root / "training").glob("*.yaml")
         if p.stem.split("_")[0] not in ("suite", "distill")
     ]
-    assert len(paths) >= 8
+    plans = [path for path in paths if is_plan(path)]
+    assert [path.name for path in plans] == ["default.yaml"] and len(paths) >= 9
     for path in paths:
-        recipe = Recipe.read(path)
-        found = entry(recipe.model)
-        assert trained_fragments(found, recipe) and recipe.objective in OBJECTIVES, path.name
-        assert bool(found.prompts) == (recipe.objective != "auto"), path.name
-        adapter_config(found, recipe)
-        loss_of(recipe.loss)
-        protocol_of(recipe)
-        if recipe.start and not recipe.start.endswith(".safetensors"):
-            entry(recipe.start)
+        if path not in plans:
+            check_usable(Recipe.read(path), path.name)
+    for path in plans:
+        plan = Plan.read(path)
+        for name in plan.stages:
+            recipe = plan.recipe(name, Path())
+            check_usable(recipe, f"{path.name}: {name}")
+
+
+def check_usable(recipe, where):
+    """Everything that a training asks of its recipe before the first step, but the data."""
+    found = entry(recipe.model)
+    assert trained_fragments(found, recipe) and recipe.objective in OBJECTIVES, where
+    assert bool(found.prompts) == (recipe.objective != "auto"), where
+    adapter_config(found, recipe)
+    loss_of(recipe.loss)
+    protocol_of(recipe)
+    if recipe.start and not recipe.start.endswith(".safetensors"):
+        entry(recipe.start)

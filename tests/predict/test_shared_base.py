@@ -66,16 +66,19 @@ def predictors(*names: str) -> tuple[EmbeddingCache, list[Predictor]]:
     return cache, [Predictor(name, device="cpu", cache=cache) for name in names]
 
 
-def test_weights_of_tasks_are_found_by_their_names() -> None:
+def test_weights_of_tasks_are_found_by_their_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(weights, "shipped_folder", lambda: tmp_path)
     tasks = ("autosamus_mini.breast", "autosamus_mini.stranger", "autosamus_mini.thyroid")
     assert weights.variants() == tasks
 
 
-def test_names_that_belong_to_no_model_are_left(folder: Path) -> None:
+def test_names_that_belong_to_no_model_are_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("nobody.breast", "autosamus_mini.A b", "autosamus_mini.", ".autosamus_mini"):
         (folder / f"{name}.safetensors").touch()
     (folder / "autosamus_mini.empty").mkdir(exist_ok=True)
-    test_weights_of_tasks_are_found_by_their_names()
+    test_weights_of_tasks_are_found_by_their_names(monkeypatch, tmp_path)
 
 
 def test_tasks_share_their_base_and_its_embedding() -> None:

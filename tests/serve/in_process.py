@@ -33,12 +33,21 @@ def serving(folder: Path, studies: Path, patch: pytest.MonkeyPatch, **conf: str)
     }.items():
         patch.setattr(settings, key, value)
     from monailabel.app import app
+    from monailabel.interfaces.utils.app import app_instance
 
     from uniultra.serve import logs
 
     level = logging.getLogger().level
     with TestClient(app, raise_server_exceptions=False) as running:
-        yield running
+        try:
+            yield running
+        finally:  # this process goes on: what would end with a server's has to be told
+            parts = app_instance()
+            if parts.scoring is not None:
+                parts.scoring.stop()
+            if hasattr(parts, "trainings"):
+                parts.trainings.close()
+                parts.trainings.wait(30)
     logs.uninstall()
     logging.getLogger().setLevel(level)
 

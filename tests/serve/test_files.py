@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import itk
+import numpy as np
 import pytest
 
 from uniultra.images.types import AxisKind
@@ -63,7 +65,20 @@ def test_a_changed_file_and_another_axis_kind_open_again(studies: Path, read: li
 
 
 def test_the_images_asked_for_last_stay(studies: Path, read: list[Path]) -> None:
-    images = OpenImages(80 * 60 * 6)  # the volume and one still
+    images = OpenImages(80 * 60 * 11)  # the volume, as it was read and as pictures, and one still
     for name in ("volume.nii.gz", "grey.png", "volume.nii.gz", "ward 3/colour.png", "volume.nii.gz"):
         images.open(studies / name)
     assert [path.name for path in read] == ["volume.nii.gz", "grey.png", "colour.png", "volume.nii.gz"]
+
+
+def test_deep_samples_count_for_what_they_take(tmp_path: Path) -> None:
+    files = [tmp_path / f"{n}.nrrd" for n in range(3)]
+    for n, file in enumerate(files):
+        voxels = np.full((4, 50, 60), n, np.float64 if n else np.uint8)
+        itk.imwrite(itk.image_from_array(voxels), str(file))
+    images = OpenImages(4 * 50 * 60 * (2 + 9))  # one of a byte and one of eight, each also as pictures
+    for file in files[:2]:
+        images.open(file)
+    assert len(images._images) == 2
+    images.open(files[2])
+    assert [key[0] for key in images._images] == [files[2]]

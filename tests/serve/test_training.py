@@ -41,14 +41,27 @@ while not (folder / "go").exists():
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Random weights, a studies folder with labels, and a short worker in the place of the training."""
+    """Random weights, a studies folder with labels, and a short worker in the place of the training.
+
+    No worker outlives its test.
+    """
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "weights"))
     torch.manual_seed(4)
     weights.save(tmp_path / "weights" / f"{MODEL}.safetensors", build(MODEL, 64), {})
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
     monkeypatch.setattr(training, "PROCESS", (str(worker),))
-    return tmp_path / "studies", make_campaign(tmp_path / "studies", 6)
+    made, real = [], Trainings.__init__
+
+    def remembered(self, *args, **named):
+        made.append(self)
+        real(self, *args, **named)
+
+    monkeypatch.setattr(Trainings, "__init__", remembered)
+    yield tmp_path / "studies", make_campaign(tmp_path / "studies", 6)
+    for one in made:
+        one.close()
+        assert one.wait(30)
 
 
 def let_go(studies: Path, one: str) -> None:
@@ -119,6 +132,23 @@ def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_i
     third = Trainings(studies, lambda: labels, TrainSettings(nice=0))
     third.go_on()
     assert third.current() is None
+
+
+def test_jobs_of_one_second_are_in_order(machine):
+    studies, labels = machine
+    made = [jobs.create(studies, MODEL, labels, fit_settings(MODEL, {})) for _ in range(8)]
+    assert [one.path for one in jobs.jobs(studies)] == [one.path for one in made]
+
+
+def test_after_the_end_of_a_server_nothing_begins(machine):
+    studies, labels = machine
+    left = Trainings(studies, lambda: labels, TrainSettings(nice=0), lambda: 3)
+    left.start(MODEL, {"model": MODEL})
+    left.close()
+    assert left.wait(60)
+    left.go_on()  # a thread that was still on its way
+    left.labelled(MODEL)
+    assert left.current() is None and left.records()[0]["status"] == "SUBMITTED"
 
 
 def test_a_training_begins_by_itself_after_enough_new_labels(machine):

@@ -46,9 +46,7 @@ def application() -> Any:
 @pytest.fixture
 def scene(application: Any) -> Iterator[Any]:
     """An empty scene; the test fails if VTK or Slicer reported an error during it."""
-    application.scene.Clear(0)
-    application.fill()
-    application.errors.clear()
+    application.reset()
     yield application.scene
     assert application.errors == []
 
@@ -69,3 +67,20 @@ def slice_view(application: Any, scene: Any) -> Iterator[Any]:
     yield make
     for view in views:
         view.close()
+
+
+@pytest.fixture(scope="session")
+def campaign_server(application: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """(address, studies folder) of a real server that leads a campaign, with small random weights."""
+    sys.path.insert(0, str(HERE.parents[1] / "training" / "benchmark"))
+    from campaign_rig import SHARED, make_studies
+    from crashes import made
+    from server_process import running_server
+
+    folder = tmp_path_factory.mktemp("campaign")
+    studies = make_studies(folder / "studies")
+    made.small_weights(folder / "weights")
+    with running_server(
+        studies, folder / "home", conf={"train_after": "0"}, weights=folder / "weights", campaign=SHARED
+    ) as address:
+        yield address, studies

@@ -46,8 +46,8 @@ class Scripted(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.reply: Callable[[Handler], None] = lambda handler: handler.send(200, good())
         self.asked: list[Handler] = []
         self.address = f"http://127.0.0.1:{self.server_port}"

@@ -28,6 +28,8 @@ _MANAGERS = (
     "vtkMRMLModelSliceDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager2D",
     "vtkMRMLMarkupsDisplayableManager",
+    "vtkMRMLCrosshairDisplayableManager",  # pan, zoom, scroll
+    "vtkMRMLScalarBarDisplayableManager",  # window and level by dragging
 )
 
 
@@ -61,6 +63,15 @@ class SlicerApplication:
         self.logic.GetColorLogic().AddDefaultColorNodes()
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
 
+    def reset(self) -> None:
+        """An empty scene; without the slice views too, which Slicer keeps when a scene is closed."""
+        self.scene.Clear(0)
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+            for _ in range(self.scene.GetNumberOfNodesByClass(kind)):
+                self.scene.RemoveNode(self.scene.GetNthNodeByClass(0, kind))
+        self.fill()
+        self.errors.clear()
+
     def load(self, path: Any, name: str = "image") -> Any:
         """A volume node of a file that slicer-core can read."""
         node = self.modules.volumes.logic().AddArchetypeVolume(str(path), name, 0)
@@ -82,6 +93,44 @@ class SlicerApplication:
         vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
         self._window = window
         return errors
+
+
+def save_scene(scene: Any, folder: Any) -> None:
+    """Save as the desktop does: every storable node into a file of its own, then the `.mrml`."""
+    scene.SetRootDirectory(str(folder))
+    scene.SetURL(f"{folder}/scene.mrml")
+    for n in range(scene.GetNumberOfNodes()):
+        node = scene.GetNthNode(n)
+        if not node.IsA("vtkMRMLStorableNode") or not node.GetSaveWithScene():
+            continue
+        if node.GetStorageNode() is None and not node.AddDefaultStorageNode():
+            continue
+        storage = node.GetStorageNode()
+        name = f"{node.GetID()}.{storage.GetDefaultWriteFileExtension()}"
+        storage.SetFileName(f"{folder}/{name}")
+        if not storage.WriteData(node):
+            raise RuntimeError(f"{node.GetClassName()} was not saved")
+    if not scene.Commit(f"{folder}/scene.mrml"):
+        raise RuntimeError("the scene was not saved")
+
+
+def load_scene(application: SlicerApplication, folder: Any) -> None:
+    """Close the scene and load the one that `save_scene` wrote."""
+    scene = application.scene
+    scene.Clear(0)
+    application.fill()
+    # Sequences of segmentations are kept in an archive, for which Slicer wants a cache folder.
+    cache, manager = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+    cache.SetRemoteCacheDirectory(str(folder))
+    manager.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(manager)
+    scene.SetURL(f"{folder}/scene.mrml")
+    loaded = scene.Connect()
+    # A view that was turned by hand has no preset of its name; Slicer says so and reads its matrix.
+    application.errors[:] = [text for text in application.errors if "name: Reformat" not in text]
+    if not loaded:
+        raise RuntimeError(f"the scene was not loaded: {application.errors}")
 
 
 def volume_node(array: np.ndarray, ijk_to_ras: Any = None, name: str = "image") -> Any:
@@ -142,6 +191,12 @@ class SliceView:
         self.logic.SetMRMLScene(application.scene)
         self.node = self.logic.AddSliceNode(name)
         self.managers.SetMRMLDisplayableNode(self.node)
+        # What the desktop's view does with the mouse: window/level, pan, zoom, scroll, markups.
+        self.style = slicer.vtkMRMLSliceViewInteractorStyle()
+        self.style.SetSliceLogic(self.logic)
+        self.style.SetDisplayableManagers(self.managers)
+        self.interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
+        self.style.SetInteractor(self.interactor)
         self._add_picture()
         self.node.SetDimensions(size[0], size[1], 1)
         self.logic.ResizeSliceNode(*size)
@@ -176,10 +231,50 @@ class SliceView:
         width, height, _ = image.GetDimensions()
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1].copy()
 
+    def xy(self, world: Any) -> tuple[float, float]:
+        """The view's pixel over a world position."""
+        matrix = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), matrix)
+        return matrix.MultiplyPoint([*world, 1.0])[:2]
+
+    def mouse(self, xy: Any, *events: str, shift: bool = False, control: bool = False) -> None:
+        """Send events of the mouse at a pixel, as the window system would."""
+        x, y = (round(float(v)) for v in xy)
+        self.interactor.SetEventInformation(x, y, int(control), int(shift), "\0", 0, None)
+        for event in events:
+            self.interactor.InvokeEvent(event)
+
+    def click(self, world: Any) -> None:
+        """Click on a world position; the view is rendered first, as markups expect."""
+        self.window.Render()
+        self.mouse(self.xy(world), "MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent")
+
+    def drag(self, path: Any, *, release: bool = True, **modifiers: bool) -> None:
+        """Press on the first world position, move over the others, release on the last."""
+        places = [self.xy(world) for world in path]
+        self.mouse(places[0], "MouseMoveEvent", "LeftButtonPressEvent", **modifiers)
+        for place in places[1:]:
+            self.mouse(place, "MouseMoveEvent", **modifiers)
+        if release:
+            self.mouse(places[-1], "LeftButtonReleaseEvent", **modifiers)
+
+    def key(self, symbol: str) -> None:
+        """Press and release a key, named as in `Escape`, over where the mouse is."""
+        x, y = self.interactor.GetEventPosition()
+        self.interactor.SetEventInformation(x, y, 0, 0, "\0", 0, symbol)
+        for event in ("KeyPressEvent", "KeyReleaseEvent"):
+            self.interactor.InvokeEvent(event)
+
     def close(self) -> None:
         """Let go of the scene."""
+        self.style.SetInteractor(None)
+        self.style.SetDisplayableManagers(None)
         self.logic.RemoveObserver(self.tag)
         self.application.logic.GetSliceLogics().RemoveItem(self.logic)
         self.managers.SetMRMLDisplayableNode(None)
+        nodes = (self.node, self.logic.GetSliceCompositeNode())
         self.logic.SetMRMLScene(None)
+        for node in nodes:  # clearing the scene would keep them, and the next view of this name get none
+            if node is not None and node.GetScene() is not None:
+                node.GetScene().RemoveNode(node)
         self.window.Finalize()

@@ -12,7 +12,7 @@ import pytest
 EXTENSION = Path(__file__).resolve().parents[2] / "slicer_extension"
 FILES = sorted(EXTENSION.rglob("*.py"))
 # What Slicer bundles, of what may be used here.
-BUNDLED = {"numpy", "requests", "urllib3", "vtk", "slicer", "qt", "ctk", "UniUltraLib"}
+BUNDLED = {"numpy", "requests", "urllib3", "pydicom", "vtk", "slicer", "qt", "ctk", "UniUltraLib"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -63,8 +63,10 @@ print("imported")
 @pytest.mark.parametrize(
     ("blocked", "modules"),
     [
-        ("torch,uniultra,slicer,vtk,qt", "client,prompts,packed,planes,errors"),
-        ("torch,uniultra,qt,monai,itk,sam2", "bridge,segments,cine,oblique,export"),
+        ("torch,uniultra,slicer,vtk,qt", "client,prompts,packed,planes,errors,controller"),
+        ("torch,uniultra,slicer,vtk,qt", "measuring,measure_rows,calibration_dicom,local_control"),
+        ("torch,uniultra,slicer,vtk,qt", "campaign,review,training,spool"),
+        ("torch,uniultra,qt,monai,itk,sam2", "bridge,segments,cine,oblique,export,measure_table"),
     ],
 )
 def test_it_works_without_torch_and_opens_nothing(blocked: str, modules: str, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
+vtk = pytest.importorskip("vtk")
+
 from slicer_harness import volume_node, vtk_matrix  # noqa: E402
 from UniUltraLib import segments  # noqa: E402
 from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
@@ -128,6 +130,38 @@ def test_a_block_is_replaced_only_where_asked(segmentation: Any, volume: Any) ->
     np.testing.assert_array_equal(whole(segmentation, segment, volume), expected)
     np.testing.assert_array_equal(whole(segmentation, other, volume), rest)
     np.testing.assert_array_equal(segments.read_block(segmentation, segment, volume, extent), expected[box])
+
+
+def test_a_surface_follows_the_mask(segmentation: Any, volume: Any) -> None:
+    segment = add(segmentation, "a")
+    small, large = np.zeros((2, 20, 30), bool)
+    small[8:12, 8:12] = large[3:17, 3:27] = True
+    segments.write_plane(segmentation, segment, volume, Plane("k", 5), small)
+    segmentation.CreateClosedSurfaceRepresentation()
+
+    def width() -> float:
+        surface = vtk.vtkPolyData()
+        segmentation.GetClosedSurfaceRepresentation(segment, surface)
+        return surface.GetLength()
+
+    before = width()
+    segments.write_plane(segmentation, segment, volume, Plane("k", 5), large)
+    assert width() > 2 * before
+    np.testing.assert_array_equal(segments.read_plane(segmentation, segment, volume, Plane("k", 5)), large)
+
+
+def test_rewriting_is_seen_by_those_who_watch(segmentation: Any, volume: Any) -> None:
+    segment, told = add(segmentation, "a"), []
+    segments.write_plane(segmentation, segment, volume, Plane("k", 5), blobs(1, (20, 30)))
+    segmentation.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, lambda *_: told.append(1))
+    segments.write_plane(segmentation, segment, volume, Plane("k", 5), blobs(2, (20, 30)))
+    assert len(told) == 1
+    for index in (0, 9):  # where the labelmap has to grow
+        segments.write_plane(segmentation, segment, volume, Plane("k", index), blobs(index, (20, 30)))
+        np.testing.assert_array_equal(
+            segments.read_plane(segmentation, segment, volume, Plane("k", index)), blobs(index, (20, 30))
+        )
+    np.testing.assert_array_equal(whole(segmentation, segment, volume)[5], blobs(2, (20, 30)))
 
 
 def test_under_a_transform_voxels_stay_voxels(scene: Any, volume: Any) -> None:

@@ -93,6 +93,7 @@ def _distances_in(scores: Sequence[UnitScore | None]) -> Floats:
     """Features `(N,D)` whose channels weigh alike, on their main directions; NaN where there are none."""
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     known = [n for n, one in enumerate(scores) if one is not None]
     if not known:
@@ -100,6 +101,8 @@ def _distances_in(scores: Sequence[UnitScore | None]) -> Floats:
     raw = StandardScaler().fit_transform(np.stack([one.features for one in scores if one is not None]))
     count = min(DIMENSIONS, *raw.shape)
     features = np.full((len(scores), count), np.nan)
-    # Where all are alike there is no main direction.
-    features[known] = 0.0 if not raw.any() else PCA(count, svd_solver="full").fit_transform(raw)
+    # Spinning threads of a linear algebra library starve each other where a training takes the cores.
+    with threadpool_limits(limits=1):
+        # Where all are alike there is no main direction.
+        features[known] = PCA(count, svd_solver="covariance_eigh").fit_transform(raw) if raw.any() else 0.0
     return features

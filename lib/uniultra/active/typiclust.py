@@ -41,19 +41,23 @@ def rank(pool: Pool) -> Order:
 def typicality(features: Floats) -> Floats:
     """One over the mean distance to the nearest neighbours, `(n,)`, of features `(n,D)`."""
     from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
 
     count = min(NEIGHBOURS, len(features) - 1)
     if count < 1:
         return np.ones(len(features))
-    found, _ = NearestNeighbors(n_neighbors=count).fit(features).kneighbors()
+    with threadpool_limits(limits=1):  # as in uniultra.active.scoring
+        found, _ = NearestNeighbors(n_neighbors=count).fit(features).kneighbors()
     return np.asarray(1 / np.maximum(found.mean(1), 1e-12))
 
 
 def _clusters(features: Floats, count: int, seed: int) -> NDArray[np.intp]:
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     distinct = len(np.unique(features, axis=0))
-    made = KMeans(min(count, distinct), n_init=3, random_state=seed).fit(features)
+    with threadpool_limits(limits=1):
+        made = KMeans(min(count, distinct), n_init=3, random_state=seed).fit(features)
     return np.asarray(made.labels_, np.intp)
 
 

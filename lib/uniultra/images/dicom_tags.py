@@ -87,8 +87,12 @@ def _region_spacing(item: Any) -> tuple[float, float] | None:
 def plane_spacing(dataset: Any, found: tuple[Region, ...]) -> tuple[float, float] | None:
     """`(dy,dx)` in mm: of the tissue regions if they agree, else of the pixel spacing attributes.
 
-    A file without 2D tissue regions may have a colour-flow one, which is calibrated just as well.
+    A file without 2D tissue regions may have a colour-flow one, which is calibrated just as well. Where a
+    region reaches over the picture's border, the picture was resized after it was calibrated: None.
     """
+    rows, columns = (numbers(dataset, keyword) for keyword in ("Rows", "Columns"))
+    if rows and columns and any(r.x1 > columns[0] or r.y1 > rows[0] for r in found):
+        return None
     for data_type in (TISSUE, COLOUR_FLOW):
         flat = [r for r in found if r.spatial_format == TWO_DIMENSIONAL and r.data_type == data_type]
         spacings = [r.spacing_mm for r in flat if r.spacing_mm]

@@ -83,6 +83,7 @@ def open_itk(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         read_frame=checked_reader(read, shape, channels, "image"),
         spacing_mm=_calibration(header, kind),
         frame_times_ms=_frame_times(text, header, stack.frames) if kind is AxisKind.CINE else None,
+        raw_bytes=needed,
     )
 
 

@@ -95,6 +95,7 @@ class UltrasoundImage:
         regions: DICOM ultrasound regions, in file order.
         frame_times_ms: start of each frame in ms, or None when the file does not say.
         read_frame: decodes one frame; `(H,W)` or `(H,W,3)` uint8, windowed.
+        raw_bytes: of stored samples, of whatever type, that stay in memory once a frame was read.
     """
 
     identity: str
@@ -107,6 +108,7 @@ class UltrasoundImage:
     spacing_mm: tuple[float, ...] | None = None
     regions: tuple[Region, ...] = ()
     frame_times_ms: tuple[float, ...] | None = None
+    raw_bytes: int = 0
 
     @cached_property
     def frames(self) -> Frames:

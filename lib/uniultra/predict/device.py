@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -29,6 +30,9 @@ class DeviceWorker:
         self.device = device
         self.lock = threading.Lock()
         self._asked = -math.inf
+        self._ahead: deque[tuple[Callable[[], object], Future[object]]] = deque()
+        self._wanted = 0  # functions in the queue that somebody waits for
+        self._counting = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"uniultra-{device}")
 
     @property
@@ -38,9 +42,38 @@ class DeviceWorker:
 
     def submit(self, work: Callable[[], Result], *, background: bool = False) -> Future[Result]:
         """Queue `work`; it runs under the device lock without recording gradients."""
-        if not background:
-            self._asked = time.monotonic()
-        return self._thread.submit(self._run, work)
+        if background:
+            return self._thread.submit(self._run, work)
+        self._asked = time.monotonic()
+        with self._counting:
+            self._wanted += 1
+        return self._thread.submit(self._answer, work)
+
+    def submit_ahead(self, work: Callable[[], Result]) -> Future[Result]:
+        """Queue `work` that nobody waits for yet; whatever `submit` gets until it begins goes before it."""
+        future: Future[Result] = Future()
+        self._ahead.append((work, future))  # type: ignore[arg-type]
+        self._thread.submit(self._go_ahead)
+        return future
+
+    def _answer(self, work: Callable[[], Result]) -> Result:
+        with self._counting:
+            self._wanted -= 1
+        return self._run(work)
+
+    def _go_ahead(self) -> None:
+        with self._counting:
+            wanted = self._wanted
+        if wanted:  # to the end of the queue, behind those
+            self._thread.submit(self._go_ahead)
+            return
+        work, future = self._ahead.popleft()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(self._run(work))
+        except Exception as error:  # whoever asks for the result gets it
+            future.set_exception(error)
 
     def _run(self, work: Callable[[], Result]) -> Result:
         with self.lock, torch.inference_mode():

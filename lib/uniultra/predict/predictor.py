@@ -20,7 +20,9 @@ from uniultra.predict.decoding import MASK_LOGIT as MASK_LOGIT
 from uniultra.predict.decoding import decode, square
 from uniultra.predict.device import choose_device, worker
 from uniultra.predict.loaded import Loaded, load
+from uniultra.predict.resident import Resident
 from uniultra.predict.swap import Published, Swap
+from uniultra.predict.tidy import tidy
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import encode
 from uniultra.prompts.types import Point, PromptSet
@@ -62,6 +64,7 @@ class Predictor:
             its embeddings.
         published: where a campaign publishes adapters; the newest answers from the next click on that comes
             after it was loaded, and clicks under way finish on the network they began with.
+        resident: keeps the networks of several predictors within a limit; None keeps every one.
 
     Raises:
         ModelError: unknown model or device.
@@ -74,10 +77,12 @@ class Predictor:
         device: str = "auto",
         cache: EmbeddingCache | None = None,
         published: Published | None = None,
+        resident: Resident | None = None,
     ) -> None:
         self.entry = entry(model)
         self.device = choose_device(device)
         self.cache = EmbeddingCache(CACHE_BYTES) if cache is None else cache
+        self._resident = resident
         self._loading = threading.Lock()
         self._loaded: Loaded | None = None
         self._swap = None if published is None else Swap(self.entry, self.device, published)
@@ -138,19 +143,31 @@ class Predictor:
         masks, scores = worker(self.device).submit(work).result()
         timings["total"] = time.perf_counter() - start
         return [
-            Prediction(mask, score, self.entry.name, loaded.adapter, timings)
-            for mask, score in zip(masks, scores, strict=True)
+            Prediction(tidy(mask, prompt), score, self.entry.name, loaded.adapter, timings)
+            for mask, prompt, score in zip(masks, prompts, scores, strict=True)
         ]
 
     def prefetch(self, source: FrameSource, plane: Plane) -> bool:
-        """Encode a plane before it is asked for; False when it is cached already."""
+        """Encode a plane before it is asked for, when nobody waits for the device; False when it is cached.
+
+        Raises:
+            ImageError: the image has no such plane or cannot be decoded.
+            ModelError: the weights are missing or damaged.
+        """
         loaded = self._load()
         key = self._key(source, plane, loaded)
         if key in self.cache:
             return False
         picture = source.picture(plane)
-        worker(self.device).submit(lambda: self._embedding(key, loaded, source, plane, picture)).result()
+        worker(self.device).submit_ahead(
+            lambda: self._embedding(key, loaded, source, plane, picture)
+        ).result()
         return True
+
+    def cached(self, source: FrameSource, plane: Plane) -> bool:
+        """Whether a plane is encoded; never loads anything."""
+        loaded = self._loaded
+        return loaded is not None and self._key(source, plane, loaded) in self.cache
 
     def warm_up(self) -> None:
         """Load the weights and run the network once, so that the first prompt is as quick as the second."""
@@ -176,6 +193,10 @@ class Predictor:
         """
         return self._load()
 
+    def release(self) -> None:
+        """Let go of the network; the next click loads it again, and those under way finish on it."""
+        self._loaded = None
+
     @property
     def adapter(self) -> str | None:
         """Id of the bundle that answers now; None for the model's own weights, and before the first use."""
@@ -192,9 +213,15 @@ class Predictor:
         now = self._loaded
         if now is None:
             with self._loading:
-                if self._loaded is None:
-                    self._loaded = load(self.entry, self.device) if self._swap is None else self._swap.first()
-                return self._loaded
+                now = self._loaded
+                if now is None:
+                    now = load(self.entry, self.device) if self._swap is None else self._swap.first()
+                    self._loaded = now
+                    if self._resident is not None:
+                        self._resident.loaded(self, now.network)
+                return now
+        if self._resident is not None:
+            self._resident.used(self)
         if self._swap is not None:
             self._swap.look(now, self._take)
         return now
@@ -204,6 +231,8 @@ class Predictor:
         before, self._loaded = self._loaded, new
         if before is not None and before.encoder != new.encoder:
             self.cache.forget(*before.encoder)
+        if self._resident is not None:
+            self._resident.loaded(self, new.network)
 
     def _embedding(
         self,

@@ -17,6 +17,7 @@ from uniultra.errors import ModelError
 from uniultra.models import registry, weights
 from uniultra.predict import Predictor
 from uniultra.predict.cache import EmbeddingCache
+from uniultra.predict.resident import Resident
 from uniultra.serve import logs
 from uniultra.serve.auto import AutoInferTask
 from uniultra.serve.batch import WholeImages
@@ -27,6 +28,7 @@ from uniultra.serve.going_on import GoingOn
 from uniultra.serve.infer import ModelTask, PromptInferTask
 from uniultra.serve.lease_touch import LeaseTouch
 from uniultra.serve.next_sample import annotator_of, next_sample
+from uniultra.serve.prefetch import Prefetch
 from uniultra.serve.rankings import Rankings
 from uniultra.serve.scored_studies import background_of
 from uniultra.serve.scoring_background import BackgroundScores
@@ -37,6 +39,7 @@ from uniultra.serve.strategies import RankedSample, all_strategies
 from uniultra.serve.train_settings import TrainSettings
 from uniultra.serve.train_task import AdaptTask, trainable
 from uniultra.serve.training import Trainings
+from uniultra.serve.wire_info import with_wire
 from uniultra.store import campaign
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import CampaignError, NotFoundError, StoreError
@@ -72,6 +75,7 @@ class UniUltraParts:
         self.train_settings = TrainSettings.parse(conf)
         self._store_url = store_url(conf)
         self.images = OpenImages(self.settings.image_cache_mb << 20)
+        self.prefetches = Prefetch(self.images)
         self.batches = BatchRuns()
         self._adding = threading.Lock()
         server = sys.modules.get("monailabel.app")  # absent in MONAI Label's background processes
@@ -79,7 +83,12 @@ class UniUltraParts:
             from uniultra.serve import front
 
             limit = self.settings.max_upload_mb << 20
-            front.install(server.app, max_upload_bytes=limit, allow_reload=self.settings.allow_reload)
+            front.install(
+                server.app,
+                max_upload_bytes=limit,
+                allow_reload=self.settings.allow_reload,
+                hosts=self.settings.allowed_hosts,
+            )
         return self.settings
 
     # MONAI Label's hooks
@@ -97,6 +106,7 @@ class UniUltraParts:
 
     def init_infers(self) -> dict[str, ModelTask]:
         self._embeddings = EmbeddingCache(self.settings.embed_cache_mb << 20)
+        self._resident = Resident(self.settings.network_cache_mb << 20)
         return {name: self._new_task(name) for name in self.settings.models}
 
     def init_trainers(self) -> dict[str, AdaptTask]:
@@ -166,7 +176,7 @@ class UniUltraParts:
         """
         self._look_for_variants()
         known: dict[str, Any] = super().info()  # type: ignore[misc]
-        known = with_campaign(known, self._datastore.store.campaign)
+        known = with_wire(with_campaign(known, self._datastore.store.campaign))
         tasks = self._infers.items()
         there = {name for name, task in tasks if task.is_valid()}
         return {
@@ -241,7 +251,13 @@ class UniUltraParts:
     def _new_task(self, name: str) -> ModelTask:
         kind = PromptInferTask if registry.entry(name).prompts else AutoInferTask
         published = Published(Path(self.studies)) if registry.entry(name).prompts else None
-        predictor = Predictor(name, device=self.settings.device, cache=self._embeddings, published=published)
+        predictor = Predictor(
+            name,
+            device=self.settings.device,
+            cache=self._embeddings,
+            published=published,
+            resident=self._resident,
+        )
         return kind(name, predictor, self.images, self.settings.labels)
 
     def _look_for_variants(self) -> None:

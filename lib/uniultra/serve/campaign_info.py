@@ -6,6 +6,9 @@ from typing import Any
 
 from uniultra.store.campaign import Campaign
 
+# what more than MONAI Label's own there is to ask for, so that a panel shows no more than that
+OFFERS = ("versions", "leases", "review", "masks", "geometry", "curve")
+
 
 def campaign_info(campaign: Campaign) -> dict[str, Any]:
     """What clients show: names, colours and instructions, and what they need to know to take part."""
@@ -18,6 +21,7 @@ def campaign_info(campaign: Campaign) -> dict[str, Any]:
         "strategy": campaign.strategy,
         "skip_reasons": list(campaign.skip_reasons),
         "lease_minutes": campaign.lease_minutes,
+        "offers": list(OFFERS),
     }
 
 

@@ -54,6 +54,15 @@ class OpenImages:
                 with self._lock:
                     self._opening.pop(key, None)
 
+    def peek(self, path: Path, axis_kind: AxisKind | None = None) -> UltrasoundImage | None:
+        """The image in a file, if it is open."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        with self._lock:
+            return self._images.get((path, stat.st_mtime_ns, stat.st_size, axis_kind))
+
     def forget(self, path: Path) -> None:
         """Let go of a file that will not be asked for again."""
         with self._lock:
@@ -75,7 +84,8 @@ class OpenImages:
 
 def _bytes(image: UltrasoundImage) -> int:
     t, h, w = image.shape
-    return t * h * w * image.channels
+    # the frames as 8 bits, which planes across them need, beside what was read of the file
+    return t * h * w * image.channels + image.raw_bytes
 
 
 def only_image(folder: Path) -> Path:

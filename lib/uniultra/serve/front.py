@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.routing import APIRoute
@@ -29,9 +31,12 @@ from uniultra.serve.access import AccessLog
 from uniultra.serve.batch_routes import BATCH_ROUTES
 from uniultra.serve.campaign_page.routes import CAMPAIGN_ROUTES
 from uniultra.serve.guards import guard_for
+from uniultra.serve.hosts import HostCheck
 from uniultra.serve.label_routes import LABEL_ROUTES
 from uniultra.serve.lanes import Lane, in_lanes
 from uniultra.serve.origins import OriginCheck
+from uniultra.serve.panel_routes import PANEL_ROUTES
+from uniultra.serve.prefetch_routes import PREFETCH_ROUTES
 from uniultra.serve.routes import ROUTES, segments_alone
 from uniultra.serve.routes import infer as infer_image
 from uniultra.serve.train_routes import TRAIN_ROUTES
@@ -43,7 +48,7 @@ _STOCK = (
 _MARK = "uniultra_front"
 
 
-def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool) -> None:
+def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool, hosts: Sequence[str] = ()) -> None:
     """Put the front on MONAI Label's application; a second call does nothing.
 
     The application has begun to run when an app is built, so its routes are reordered in place and
@@ -63,6 +68,8 @@ def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool) -> None:
     if origins:  # no page of another origin may read answers unless a person names it
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(OriginCheck, allowed=origins)
+    # a page that a person let in is often served under the same name
+    app.add_middleware(HostCheck, allowed=[*hosts, *filter(None, (urlsplit(o).hostname for o in origins))])
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=max_upload_bytes)
     app.add_middleware(AccessLog)
 
@@ -75,7 +82,7 @@ def _router(allow_reload: bool) -> APIRouter:
     def chosen(values: dict[str, Any]) -> Lane:
         return whole if segments_alone(values) else clicks
 
-    for method, path, endpoint in (*ROUTES, *LABEL_ROUTES, *BATCH_ROUTES, *TRAIN_ROUTES):
+    for method, path, endpoint in (*ROUTES, *LABEL_ROUTES, *BATCH_ROUTES, *TRAIN_ROUTES, *PANEL_ROUTES):
         lane = batches if path.startswith(("/batch/", "/train/")) and method == "POST" else work
         router.add_api_route(
             path,
@@ -84,6 +91,9 @@ def _router(allow_reload: bool) -> APIRouter:
             tags=[path.split("/")[1]],
             response_model=None,
         )
+    ahead = Lane("prefetch", 1)  # of its own: what nobody waits for stands before nobody
+    for method, path, endpoint in PREFETCH_ROUTES:
+        router.add_api_route(path, ahead.endpoint(endpoint), methods=[method], tags=["prefetch"])
     pages = Lane("page", 2)  # of its own: neither clicks nor /info/ wait for it
     for method, path, endpoint in CAMPAIGN_ROUTES:
         router.add_api_route(

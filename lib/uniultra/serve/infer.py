@@ -57,6 +57,10 @@ class ModelTask(InferTask):
             "command": weights.how(self._entry.name),
         }
 
+    def info(self) -> dict[str, Any]:
+        """MONAI Label's own; under `prompts` the kinds of prompts that the model takes."""
+        return {**super().info(), "prompts": list(self._entry.prompts)}
+
     def adapter(self) -> dict[str, Any]:
         """What `/info/` says of the bundle that answers: its id, and why a newer one does not."""
         return {"adapter": self._predictor.adapter, "problem": self._predictor.problem}

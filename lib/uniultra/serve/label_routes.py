@@ -52,7 +52,8 @@ def list_versions(image: str, user: AsUser) -> dict[str, Any]:
     """The versions of an image's labels, oldest first, with their states and reviews."""
     store = _store()
     _check_image(store, image)
-    states = store.states(image)
+    versions = store.versions(image)
+    states = store.states(image)  # after the versions: one may be saved meanwhile
     reviews: dict[int, list[dict[str, Any]]] = {}
     for review in store.reviews(image):
         reviews.setdefault(review.revision, []).append(
@@ -66,7 +67,7 @@ def list_versions(image: str, user: AsUser) -> dict[str, Any]:
                 "state": states[image, version.revision],
                 "reviews": reviews.get(version.revision, []),
             }
-            for version in store.versions(image)
+            for version in versions
         ],
     }
 

@@ -18,8 +18,9 @@ from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.others.generic import file_checksum, get_mime_type, remove_file
 from monailabel.utils.sessions import SessionInfo
 
-from uniultra.errors import RequestError
+from uniultra.errors import ImageError, RequestError
 from uniultra.images import read_image
+from uniultra.serve.calibrations import calibration
 from uniultra.serve.files import only_image
 from uniultra.serve.lanes import Endpoint
 from uniultra.serve.sessions import CheckedSessions
@@ -148,6 +149,17 @@ def check_image(image: str, user: AsUser, check_sum: str | None = None) -> dict[
     return {}
 
 
+def image_info(image: str, user: AsUser) -> dict[str, Any]:
+    """What is known about an image; `calibration` is null where the file cannot be read."""
+    app = app_instance()
+    store = app.datastore()
+    info = store.get_image_info(image)
+    try:
+        return {**info, "calibration": calibration(app.images.open(Path(store.get_image_uri(image))))}
+    except ImageError:
+        return {**info, "calibration": None}
+
+
 def download_dataset(
     background_tasks: BackgroundTasks, user: AsAnnotator, limit_cases: int | None = None
 ) -> FileResponse:
@@ -164,6 +176,15 @@ def _sessions() -> CheckedSessions:
     return sessions
 
 
+def live_session(session_id: str) -> str:
+    """The file, or the folder, of a session that is live.
+
+    Raises:
+        NotFoundError: no such session, or it has expired.
+    """
+    return str(_sessions().live(session_id).image)
+
+
 def _public(info: SessionInfo) -> dict[str, Any]:
     # a client needs no path of the server
     return {**info.to_json(), "path": "", "image": Path(info.image).name}
@@ -177,5 +198,6 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("PUT", "/datastore/image", add_image),
     ("PUT", "/datastore/", add_image),
     ("HEAD", "/datastore/image", check_image),
+    ("GET", "/datastore/image/info", image_info),
     ("GET", "/datastore/dataset", download_dataset),
 )

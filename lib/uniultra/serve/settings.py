@@ -30,7 +30,9 @@ class ServerSettings:
         max_upload_mb: the largest request body.
         preload: load the weights of models named one by one at the start, in the background; of
             everything, the default's only.
+        network_cache_mb: memory for networks; those that were not asked for longest are let go beyond it.
         allow_reload: let `POST /reload` build the app again.
+        allowed_hosts: names with a domain that people reach the server by, see `hosts`.
     """
 
     models: tuple[str, ...] = (DEFAULT_MODEL,)
@@ -41,7 +43,9 @@ class ServerSettings:
     image_cache_mb: int = 1024
     max_upload_mb: int = 2048
     preload: bool = True
+    network_cache_mb: int = 4096
     allow_reload: bool = False
+    allowed_hosts: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, conf: Mapping[str, str]) -> ServerSettings:
@@ -67,7 +71,9 @@ class ServerSettings:
             image_cache_mb=_megabytes(conf, "image_cache_mb", plain.image_cache_mb),
             max_upload_mb=_megabytes(conf, "max_upload_mb", plain.max_upload_mb),
             preload=_switch(conf, "preload", plain.preload),
+            network_cache_mb=_megabytes(conf, "network_cache_mb", plain.network_cache_mb),
             allow_reload=_switch(conf, "allow_reload", plain.allow_reload),
+            allowed_hosts=_words(conf.get("allowed_hosts", "")),
         )
 
     @property

@@ -148,6 +148,8 @@ class Trainings:
         """Go on with a job that the end of a server or a machine cut off."""
         with self._lock:
             for folder in jobs.jobs(self.studies):
+                if self._closed:
+                    return
                 if folder.ended() is None and not folder.stopped and self._running is None:
                     self._launch(folder)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 import zipfile
 from collections import Counter
 from io import BytesIO
@@ -40,7 +39,7 @@ class StudiesDatastore(Datastore):
     def __init__(self, studies: Path, url: str | None = None) -> None:
         self.store = LabelStore(studies, url)
         self._root = studies
-        self._lock = threading.RLock()
+        self._lock = self.store.images.turn  # whoever looks through the folder has it
         self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
 
     def name(self) -> str:
@@ -178,7 +177,7 @@ class StudiesDatastore(Datastore):
         self.store.ready()
         with durable.staged(self._root) as temporary:
             durable.copy(source, temporary)
-            with self._lock, self.store.images.turn, self.store.lock:
+            with self._lock, self.store.lock:
                 self.refresh()
                 names = {known.casefold() for known in self.store.images.records()}
                 if image_id.casefold() in names or target.exists():

@@ -55,7 +55,7 @@ class Images:
         self._found = found
         self._present: dict[str, PurePosixPath] = {}
         self._looked = -_FRESH_S
-        self._again = self._looking = False
+        self._again = self._looking = self._known_once = False
         # taken before the write lock by whoever needs both
         self.turn = threading.RLock()
 
@@ -77,6 +77,7 @@ class Images:
         if any(str(path) not in by_path for path in paths):
             by_path = self._adopt(paths)
         self._present = {by_path[str(path)]: path for path in paths}
+        self._known_once = True
         self.scanner.labels_changed()
         self._again = self._found()
         self._looked = time.monotonic()
@@ -92,13 +93,20 @@ class Images:
 
     def look(self) -> None:
         """Refresh when a second has gone by and something has changed."""
-        if time.monotonic() - self._looked >= _FRESH_S and not self._lock.held:
-            with self.turn:
+        if self._fresh or self._lock.held:
+            return
+        with self.turn:
+            if not self._fresh and not self._looking:
                 self._looked = time.monotonic()  # not at every click: there may be thousands of folders
                 if self.scanner.changed():
                     self.refresh()
                 elif self.scanner.labels_changed() or self._again:
                     self._look_at_labels()
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether what is known is new enough; before the first look has ended nothing is."""
+        return self._known_once and time.monotonic() - self._looked < _FRESH_S
 
     def _adopt(self, paths: list[PurePosixPath]) -> dict[str, str]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
@@ -67,6 +68,8 @@ class Index:
                         metadata.create_all(connection)
                         if self.value(connection, "schema") is None:
                             self.set_value(connection, "schema", str(SCHEMA))
+                            if not self._url:
+                                self.set_value(connection, "layout", _layout(connection))
                         break
             except (StoreError, exc.DatabaseError):
                 if attempt or self._url:
@@ -113,7 +116,7 @@ class Index:
         """Whether the database is new or has our schema."""
         place = self._name() if self._url else None
         if connection.dialect.name == "sqlite":
-            if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+            if connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() != "ok":
                 return False
         else:
             connection.execute(CreateSchema(self._name(), if_not_exists=True))
@@ -122,7 +125,9 @@ class Index:
             return True
         if not {table.name for table in metadata.sorted_tables} <= tables:
             return False
-        return self.value(connection, "schema") == str(SCHEMA)
+        return self.value(connection, "schema") == str(SCHEMA) and (
+            bool(self._url) or self.value(connection, "layout") == _layout(connection)
+        )
 
     def _put_aside(self) -> None:
         stamp = time.time_ns()
@@ -202,6 +207,12 @@ class Index:
         changed = connection.execute(meta.update().where(meta.c.key == key).values(value=value))
         if not changed.rowcount:
             connection.execute(meta.insert().values(key=key, value=value))
+
+
+def _layout(connection: Connection) -> str:
+    """SHA-256 of how the tables were made; the integrity check does not know how they should be."""
+    found = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")
+    return hashlib.sha256(repr([tuple(row) for row in found]).encode()).hexdigest()
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def readings(store: LabelStore, image: str | None = None) -> dict[str, list[LabelVersion]]:
     """By image, each annotator's newest final version that was not returned or flagged, by annotator."""
-    states = store.states(image)
     newest: dict[tuple[str, str], LabelVersion] = {}
     for version in store.versions(image):
         if version.tag == FINAL:
             newest[version.image, version.annotator] = version
+    states = store.states(image)  # after the versions: one may be saved meanwhile
     found: dict[str, list[LabelVersion]] = {}
     for (of, _), version in sorted(newest.items()):
         if states[of, version.revision] in ("final", "approved"):

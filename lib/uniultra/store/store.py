@@ -15,9 +15,7 @@ from uniultra.store import (
     adopt,
     campaign,
     identity,
-    migrate,
     quarantine,
-    recovery,
     schema,
     shelf,
     trainable,
@@ -31,6 +29,7 @@ from uniultra.store.index import Index
 from uniultra.store.journal import Journal
 from uniultra.store.leases import Leases
 from uniultra.store.lock import WriteLock
+from uniultra.store.opening import Opening
 from uniultra.store.records import mask_path
 from uniultra.store.saving import Draft, Saving
 from uniultra.store.scan import PRIVATE, Scanner
@@ -64,9 +63,9 @@ class LabelStore:
         self.events = Events(Journal(self.private), self.index, self.lock, self._recount)
         scanner = Scanner(studies, is_ultrasound_file)
         self.images = Images(studies, self.index, self.events, self.lock, scanner, lambda: adopt.adopt(self))
-        self._units, self._leases, self._saving = Units(self), Leases(self), Saving(self)
+        self._opening, self._saving = Opening(self), Saving(self)
+        self._units, self._leases = Units(self), Leases(self)
         self._identity: identity.Identity | None = None
-        self._counted: bool | None = None
         self._campaign: tuple[int, campaign.Campaign] | None = None
 
     # the folder
@@ -77,44 +76,14 @@ class LabelStore:
         Raises:
             StoreError: the database or the folder cannot be used.
         """
-        if self.lock.held:
-            return  # whoever took the lock asked before
-        if self.index.alive():
-            if self._counted != self.one_line:
-                self._count()
-            return
-        try:
-            with self.images.turn, self.lock:
-                if not self.index.alive():
-                    self._open()
-        except OSError:
-            with self.images.turn:
-                if not self.index.alive():
-                    logger.warning("The studies folder cannot be written: nothing new lasts for now.")
-                    self.index.open(in_memory=True)
-                    recovery.recover(self, repair=False)
-        self._counted = self.one_line
-
-    def _open(self) -> None:
-        self.index.open()
-        recovery.recover(self)
-        migrate.migrate(self)
-        shelf.publish(self)
+        self._opening.ready()
 
     def _recount(self, connection: Connection, images: Iterable[str]) -> None:
         work.recount(connection, images, one_line=self.one_line)
 
-    def _count(self) -> None:
-        """Count all work again: the campaign has another number of readers."""
-        with self.index.writing() as connection:
-            recovery.recount(self, connection)
-        self._counted = self.one_line
-
     def rebuild(self) -> None:
         """Put the index aside and build it again from the files."""
-        with self.images.turn, self.lock:
-            self.index.discard()
-            self._open()
+        self._opening.rebuild()
 
     @property
     def identity(self) -> identity.Identity:

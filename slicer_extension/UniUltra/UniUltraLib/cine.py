@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, List, Optional, Sequence
 
 import numpy as np
+import slicer
 
 from . import bridge
 from .bridge import PlacedPoint, image_size
@@ -42,6 +43,17 @@ def current_frame(browser: Any) -> int:
     if frame < 0:
         raise SceneError("No frame of the cine is selected. Move the sequence slider to a frame.")
     return frame
+
+
+def show_frame(browser: Any, frame: int) -> None:
+    """Have the browser show a frame.
+
+    Raises:
+        OutsideImage: the cine has no such frame.
+    """
+    Plane("k", frame).check(cine_size(browser))
+    browser.SetSelectedItemNumber(frame)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
 
 
 def cine_size(browser: Any) -> Size:

@@ -5,10 +5,9 @@ Needs numpy and requests only; calls block, so the panel makes them in a worker 
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
 import math
-import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +20,8 @@ from .errors import PackedMaskError, PromptsError, Refused, UnexpectedAnswer
 from .packed import unpack_mask
 from .planes import Plane
 from .transport import Transport
+from .uploads import Form, Report, Source, ending_of, hash_of
 
-Source = Union[bytes, str, Path]
-
-_ENDINGS = re.compile(
-    r"((?:\.nii|\.seq|\.igs)?\.(?:nrrd|nii|gz|mha|mhd|dcm|png|jpe?g|bmp|tiff?|mp4|avi))$", re.IGNORECASE
-)
 _SAME_VERSION = "Check that the server and this module are of the same version."
 
 
@@ -91,9 +86,18 @@ class Client:
         """The server's address, without a name or password."""
         return self._transport.address
 
+    @property
+    def transport(self) -> Transport:
+        """What sends the requests; the campaign's calls (`client_labels` and its like) go through it too."""
+        return self._transport
+
     def close(self) -> None:
         """Close the kept connections."""
         self._transport.close()
+
+    def abort(self, thread: int) -> None:
+        """Break off the request that a thread (its ident) waits for; it gets a `ServerUnreachable`."""
+        self._transport.abort(thread)
 
     def info(self) -> Dict[str, Any]:
         """What the server offers: models, strategies, labels, as MONAI Label's `/info/` tells it."""
@@ -120,16 +124,17 @@ class Client:
         """
         return self._transport.file("/datastore/image", Path(file), params={"image": image_id})
 
-    def upload(self, image: Source) -> str:
+    def upload(self, image: Source, report: Optional[Report] = None) -> str:
         """Send an image of one's own, once per content, and give the session id to ask about it with.
 
         Only the ending of a path is sent, never its name. The client keeps `image` to send it again when
-        the session expires; `forget` lets it go.
+        the session expires; `forget` lets it go. `report` gets the share (0..1) that was sent; what it
+        raises ends the upload.
         """
-        content = _hash(image)
+        content = hash_of(image)
         with self._lock:
             known = self._sessions.get(content)
-        return known or self._send(content, image)
+        return known or self._send(content, image, report)
 
     def forget(self, session_id: str) -> None:
         """Let go of an uploaded image; it is not sent again."""
@@ -148,6 +153,7 @@ class Client:
         image_id: Optional[str] = None,
         session_id: Optional[str] = None,
         axis_kind: Optional[str] = None,
+        report: Optional[Report] = None,
     ) -> Answer:
         """Ask `model` for the mask that the prompts `params` describe (`PromptSet.to_params`).
 
@@ -157,6 +163,7 @@ class Client:
             session_id: one that was uploaded; sent again, once, if its session has expired.
             axis_kind: `still`, `cine` or `volume`, where the file does not say it: `cine` for what
                 `export.cine_bytes` made, which the server would take for a volume.
+            report: as for `upload`, if it has to be sent again.
 
         Raises:
             ServerError: one of its kinds, see `errors`.
@@ -172,12 +179,38 @@ class Client:
             source = self._expired(session_id, refused)
             if source is None:
                 raise
-            self._send(*source)
+            self._send(*source, report)
             answer = self._ask(model, asked, image_id, session_id)
         return self._answer(answer, asked, shape)
 
-    def _ask(self, model: str, params: Any, image_id: Optional[str], session_id: Optional[str]) -> Any:
-        query = {"output": "json"}
+    def prefetch(
+        self,
+        model: str,
+        plane: Plane,
+        *,
+        image_id: Optional[str] = None,
+        session_id: Optional[str] = None,
+        axis_kind: Optional[str] = None,
+    ) -> None:
+        """Have the server encode a plane before it is asked about; it answers at once.
+
+        Raises:
+            ServerError: one of its kinds; a session that has expired is not uploaded for this.
+        """
+        params: Dict[str, Any] = {"plane": plane.to_dict()}
+        if axis_kind is not None:
+            params["axis_kind"] = axis_kind
+        self._ask(model, params, image_id, session_id, route="prefetch")
+
+    def _ask(
+        self,
+        model: str,
+        params: Any,
+        image_id: Optional[str],
+        session_id: Optional[str],
+        route: str = "infer",
+    ) -> Any:
+        query = {"output": "json"} if route == "infer" else {}
         if image_id is not None:
             query["image"] = image_id
         else:
@@ -186,7 +219,7 @@ class Client:
                     self._hashes.get(str(session_id), ""), str(session_id)
                 )
         form = {"params": json.dumps(params, separators=(",", ":"), allow_nan=False)}
-        return self._transport.json("POST", f"/infer/{quote(model, safe='')}", params=query, data=form)
+        return self._transport.json("POST", f"/{route}/{quote(model, safe='')}", params=query, data=form)
 
     def _expired(self, session_id: Optional[str], refused: Refused) -> Optional[Tuple[str, Source]]:
         """What to upload again when `refused` says that the session is gone; else None."""
@@ -197,13 +230,13 @@ class Client:
             source = self._sources.get(content)
         return None if source is None else (content, source)
 
-    def _send(self, content: str, image: Source) -> str:
-        name = content[:16] + _ending(image)
-        if isinstance(image, bytes):
-            answer = self._put(name, image)
-        else:
-            with Path(image).open("rb") as stream:
-                answer = self._put(name, stream)
+    def _send(self, content: str, image: Source, report: Optional[Report] = None) -> str:
+        name = content[:16] + ending_of(image)
+        with io.BytesIO(image) if isinstance(image, bytes) else Path(image).open("rb") as stream:
+            form = Form(name, stream, report)
+            headers = {"Content-Type": form.content_type}
+            put = self._transport.json("PUT", "/session/", data=form, headers=headers)
+        answer = self._dict(put, "session_id")
         session_id = answer["session_id"]
         if not isinstance(session_id, str) or not session_id:
             raise UnexpectedAnswer(self.address, "the upload got no session id.", _SAME_VERSION)
@@ -212,10 +245,6 @@ class Client:
             self._hashes[session_id] = content
             self._sources[content] = image
         return session_id
-
-    def _put(self, name: str, body: Any) -> Dict[str, Any]:
-        files = {"files": (name, body, "application/octet-stream")}
-        return self._dict(self._transport.json("PUT", "/session/", files=files), "session_id")
 
     def _dict(self, answer: Any, key: str) -> Dict[str, Any]:
         if not isinstance(answer, dict) or key not in answer:
@@ -251,22 +280,3 @@ class Client:
 def _number(value: Any) -> Optional[float]:
     known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if known else None
-
-
-def _hash(image: Source) -> str:
-    digest = hashlib.sha256()
-    if isinstance(image, bytes):
-        digest.update(image)
-    else:
-        with Path(image).open("rb") as stream:
-            for block in iter(lambda: stream.read(1 << 20), b""):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _ending(image: Source) -> str:
-    """The ending of an image's file; bytes are what `export` makes, NRRD."""
-    if isinstance(image, bytes):
-        return ".nrrd"
-    found = _ENDINGS.search(Path(image).name)
-    return found.group(1).lower() if found else ""

@@ -6,6 +6,8 @@ patient's value or a full path, so a caller may show or log it as it is.
 
 from __future__ import annotations
 
+from typing import Any, Dict
+
 
 class UniUltraLibError(Exception):
     """Base of every error whose text may be shown as it is."""
@@ -40,6 +42,17 @@ class AnsweredError(ServerError):
 
 class Refused(AnsweredError):
     """The server understood the request and refused it (4xx)."""
+
+
+class Conflict(Refused):
+    """Nothing was saved, because a newer version stands: its `revision`, by whom and when."""
+
+    def __init__(self, address: str, status: int, detail: str, newer: Dict[str, Any]) -> None:
+        next_step = "Look at the newer one, then save yours on top of it or leave it."
+        super().__init__(address, "a newer version of this label was saved.", next_step, status, detail)
+        self.revision = int(newer["revision"])
+        self.annotator = str(newer.get("annotator") or "")
+        self.made = str(newer.get("made") or "")
 
 
 class ServerFailed(AnsweredError):

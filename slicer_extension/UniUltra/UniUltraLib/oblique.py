@@ -59,8 +59,7 @@ def reslice_view(slice_node: Any, volume: Any) -> StillView:
         OutsideImage: the view misses the volume.
     """
     size = image_size(volume)
-    view = array_of(slice_node.GetSliceToRAS())
-    view[:3, :3] /= np.linalg.norm(view[:3, :3], axis=0)
+    view = steady_view(slice_node, volume)
     low, high = _bounds(view, volume)
     pitch = max(float(min(volume.GetSpacing())), float(max(high - low)) / (MAX_SIDE - 1))
     columns, rows = (int(n) for n in np.floor((high - low) / pitch) + 1)
@@ -73,6 +72,21 @@ def reslice_view(slice_node: Any, volume: Any) -> StillView:
         raise OutsideImage(f"The view misses {describe(size)}. Scroll the slice view back onto the image.")
     to_pixels = np.array([[1, 0, 0, -low[0]], [0, -1, 0, high[1]], [0, 0, 1, 0], [0, 0, 0, pitch]]) / pitch
     return StillView(_sample(voxels(volume), ijk, inside), ijk, inside, to_pixels @ np.linalg.inv(view))
+
+
+def steady_view(slice_node: Any, volume: Any) -> np.ndarray:
+    """The 4x4 of a view, in mm, with the volume's centre dropped onto it as its origin.
+
+    It is the same however the view is panned or zoomed, and after the scene was saved and loaded: hence
+    rounded, to far less than a voxel.
+    """
+    view = array_of(slice_node.GetSliceToRAS())
+    view[:3, :3] = np.round(view[:3, :3] / np.linalg.norm(view[:3, :3], axis=0), 5)
+    view[:3, :3] /= np.linalg.norm(view[:3, :3], axis=0)
+    centre = ijk_to_world(volume, [(np.array(image_size(volume)) - 1) / 2])[0]
+    normal = view[:3, 2]
+    view[:3, 3] = centre + normal * np.round(normal @ (view[:3, 3] - centre), 3)
+    return view
 
 
 def write_view(segmentation: Any, segment: str, volume: Any, still: StillView, mask: np.ndarray) -> None:

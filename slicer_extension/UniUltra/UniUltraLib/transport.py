@@ -7,13 +7,14 @@ import logging
 import re
 import time
 from pathlib import Path
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from .errors import Refused, ServerFailed, ServerTimeout, ServerUnreachable, UnexpectedAnswer
+from .connections import Connections
+from .errors import Conflict, Refused, ServerFailed, ServerTimeout, ServerUnreachable, UnexpectedAnswer
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHUNK = 64 * 1024
@@ -57,6 +58,8 @@ class Transport(requests.auth.AuthBase):
         self._session = requests.Session()
         self._session.auth = self  # also keeps a .netrc entry from answering in its place
         self._session.headers["Accept-Encoding"] = "identity"
+        self._connections = Connections()
+        self._connections.mount(self._session)
         # A proxy set for the internet cannot reach this machine.
         self._session.trust_env = not local
         logging.getLogger("urllib3.connectionpool").addFilter(_hide_query)
@@ -71,13 +74,17 @@ class Transport(requests.auth.AuthBase):
         """Close the kept connections."""
         self._session.close()
 
+    def abort(self, thread: int) -> None:
+        """Break off what a thread (its ident) waits for."""
+        self._connections.abort(thread)
+
     def json(self, method: str, path: str, **options: Any) -> Any:
         """The JSON answer to `method path`; `options` as for `requests.request`.
 
         Raises:
             ServerError: one of its kinds, see `errors`.
         """
-        with self._open(method, path, options) as response:
+        with self._connections.in_use(), self._open(method, path, options) as response:
             # Each read has its own time-out; together they get the same, so that no trickle holds a caller.
             deadline = time.monotonic() + self._timeout[1]
             body = b"".join(self._chunks(response, self._max_json, deadline))
@@ -94,7 +101,7 @@ class Transport(requests.auth.AuthBase):
         Raises:
             ServerError: one of its kinds, see `errors`.
         """
-        with self._open("GET", path, options) as response:
+        with self._connections.in_use(), self._open("GET", path, options) as response:
             if not target.suffix:
                 target = target.with_name(target.name + _ending(response))
             part = target.with_name(target.name + ".part")
@@ -106,6 +113,20 @@ class Transport(requests.auth.AuthBase):
             finally:
                 part.unlink(missing_ok=True)
         return target
+
+    def exists(self, path: str, **options: Any) -> bool:
+        """Whether the server has `path`: it answers a HEAD, and not with 404.
+
+        Raises:
+            ServerError: one of its kinds, see `errors`.
+        """
+        try:
+            with self._open("HEAD", path, options):
+                return True
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            return False
 
     def _open(self, method: str, path: str, options: Any) -> requests.Response:
         # `from None` below: the text of requests' own errors holds the image id.
@@ -129,7 +150,7 @@ class Transport(requests.auth.AuthBase):
             ) from None
         except requests.exceptions.RequestException as error:
             raise ServerUnreachable(self.address, _why(error), _START) from None
-        if response.status_code != 200:
+        if response.status_code not in (200, 202):
             with response:
                 self._refuse(response)
         return response
@@ -168,7 +189,11 @@ class Transport(requests.auth.AuthBase):
                 "Set the address it redirects to.",
             )
         deadline = time.monotonic() + self._timeout[1]
-        detail = _detail(b"".join(self._chunks(response, self._max_json, deadline)))
+        body = b"".join(self._chunks(response, self._max_json, deadline))
+        detail = _detail(body)
+        newer = _newer(body) if status == 409 else None
+        if newer is not None:
+            raise Conflict(self.address, status, detail, newer)
         said = f" and says: {detail}" if detail else "."
         if status in (401, 403):
             raise Refused(
@@ -225,9 +250,21 @@ def _detail(body: bytes) -> str:
         detail = json.loads(body)["detail"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
+    if isinstance(detail, dict):
+        detail = detail.get("message", "")
     if isinstance(detail, list):
         detail = "; ".join(str(entry.get("msg", "")) for entry in detail if isinstance(entry, dict))
     return re.sub(r"[\x00-\x1f\x7f]+", " ", str(detail))[:MAX_DETAIL].strip()
+
+
+def _newer(body: bytes) -> Optional[Dict[str, Any]]:
+    """The version that stands in the way, as a 409 tells it."""
+    try:
+        newer = json.loads(body)["detail"]["newer"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    known = isinstance(newer, dict) and type(newer.get("revision")) is int
+    return newer if known else None
 
 
 def _ending(response: requests.Response) -> str:

@@ -57,7 +57,7 @@ class TrainKills:
             self._template()
             begun = time.monotonic()
             straight = self._new("straight")
-            self._end(straight)
+            self._start(straight).process.join()
             self.span = time.monotonic() - begun
             self.expected = self._result(straight)
             if self.expected[1] is None:
@@ -104,13 +104,7 @@ class TrainKills:
 
     def _kill(self, job: JobFolder, chance: random.Random) -> None:
         """Start the process and kill it: at any moment, or soon after it has come to a certain place."""
-        ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=trainer.work, args=(theirs, str(job.path)), daemon=True)
-        process.start()
-        theirs.close()
-        child = Child(process, ours)
-        if not ours.poll(PATIENCE):
-            raise RuntimeError("a process did not begin")
+        child = self._start(job)
         place = chance.choice(list(PLACES))
         _wait(child, lambda: PLACES[place](job))
         time.sleep(chance.random() * (self.span if place == "anywhere" else 0.6))
@@ -122,6 +116,15 @@ class TrainKills:
         self.part.kills += 1
         progress = job.progress()
         self.part.add("moments", progress.phase if progress else "before the first word")
+
+    def _start(self, job: JobFolder) -> Child:
+        ours, theirs = self.context.Pipe(duplex=False)
+        process = self.context.Process(target=trainer.work, args=(theirs, str(job.path)), daemon=True)
+        process.start()
+        theirs.close()
+        if not ours.poll(PATIENCE):
+            raise RuntimeError("a process did not begin")
+        return Child(process, ours)
 
     def _look(self, job: JobFolder) -> None:
         """What stands there after a kill is whole, and is what answered before or the new one."""

@@ -47,7 +47,7 @@ class Job(BaseModel):
     """What a training is to do.
 
     Attributes:
-        id: the name of its folder.
+        id: the name of its folder; names are in the order of time.
         model: name in the registry.
         made: when, UTC.
         base_sha256: of the model's own weights, which it starts from.
@@ -213,7 +213,7 @@ def create(
         raise ModelError(f"The weights of {model!r} are not on this machine; there is nothing to train on.")
     made = _now()
     job = Job(
-        id=f"{made:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        id=f"{made:%Y%m%d-%H%M%S%f}-{secrets.token_hex(3)}",
         model=model,
         made=made,
         base_sha256=weights.file_sha256(own),

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +22,7 @@ from uniultra.errors import UniUltraError
 from uniultra.learn.adapting.job import Ended, JobFolder
 
 WAIT = 60.0  # seconds, for a process of an earlier server to end
+LOOK, GRACE = 1.0, 20.0  # seconds between two looks for the parent; for a step to end without it
 BUSY = 75  # exit status: another process works on the job
 
 
@@ -29,16 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
     options = parser.parse_args(arguments)
     folder = JobFolder(options.job.resolve())
+    # on Windows a virtual environment's launcher stands between, which ends with its parent itself
+    if options.parent is not None and os.name == "posix":
+        threading.Thread(target=_follow, args=(options.parent,), daemon=True).start()
     try:
         with folder.lock().acquire(timeout=WAIT):
             if folder.ended() is None:
-                work(folder, options.parent)
+                work(folder)
     except Timeout:
         return BUSY
     return 0
 
 
-def work(folder: JobFolder, parent: int | None = None) -> None:
+def work(folder: JobFolder) -> None:
     """Work on a job whose lock this process holds; how it ends is written in its folder."""
     try:
         job = folder.job()
@@ -51,15 +58,19 @@ def work(folder: JobFolder, parent: int | None = None) -> None:
         from uniultra.learn.adapting.run import Run
 
         torch.set_num_threads(job.threads)
-
-        def going_on() -> None:
-            if parent is not None and os.getppid() != parent:
-                raise SystemExit(0)
-
-        folder.end(Run(folder, going_on).run())
+        folder.end(Run(folder).run())
     except UniUltraError as error:
         folder.note(error=str(error))
         folder.end(Ended(status="ERROR", when=datetime.now(UTC), error=str(error)))
+
+
+def _follow(parent: int) -> None:
+    """End with the parent, whatever is being done: a step is kept, the rest is gone on with later."""
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(128 + signal.SIGTERM)  # a last checkpoint serves
 
 
 if __name__ == "__main__":

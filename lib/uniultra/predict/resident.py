@@ -1,0 +1,57 @@
+"""Networks in memory within a limit: those that nobody asked for longest are let go first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from uniultra.predict.predictor import Predictor
+
+logger = logging.getLogger(__name__)
+
+
+class Resident:
+    """The predictors of one server that have their network in memory.
+
+    A network that was let go is loaded again at the next click; what it encoded stays in the cache.
+
+    Args:
+        limit: bytes of weights to keep. The network used last stays, however large it is.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[Predictor, nn.Module] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def used(self, predictor: Predictor) -> None:
+        """A predictor was asked."""
+        with self._lock:
+            if predictor in self._kept:
+                self._kept.move_to_end(predictor)
+
+    def loaded(self, predictor: Predictor, network: nn.Module) -> None:
+        """A predictor has loaded a network; others may lose theirs."""
+        with self._lock:
+            self._kept[predictor] = network
+            self._kept.move_to_end(predictor)
+            while len(self._kept) > 1 and _bytes(self._kept.values()) > self._limit:
+                idle, _ = self._kept.popitem(last=False)
+                idle.release()
+                logger.info("%s was let go to make room for %s", idle.entry.name, predictor.entry.name)
+
+
+def _bytes(networks: Iterable[nn.Module]) -> int:
+    """Bytes of their weights, those that they share once."""
+    tensors = (t for network in networks for t in chain(network.parameters(), network.buffers()))
+    return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())

@@ -1,0 +1,129 @@
+"""The UniUltra module of 3D Slicer: outlining ultrasound by pointing at it, with a server that learns.
+
+This file is the shell: the module's name, its panel, its logic for scripts. What the panel decides is decided in
+`UniUltraLib/controller.py`, `campaign.py` and `measure*.py`, which know no Qt.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import slicer
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class UniUltra(ScriptedLoadableModule):
+    """What Slicer lists."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "UniUltra"
+        parent.categories = ["Ultrasound", "Segmentation"]
+        parent.dependencies = ["Segmentations", "Sequences", "Markups"]
+        parent.contributors = ["The UniUltra authors"]
+        parent.helpText = (
+            "Outline structures in ultrasound stills, cines and volumes by a click, a box, a scribble or a lasso. "
+            "A UniUltra server answers with the mask, hands out the images of a campaign, keeps the labels and "
+            "learns from them.<br><br>For research use. Not a medical device."
+        )
+        parent.acknowledgementText = (
+            "After UniUltra (arXiv 2511.15771), SAMUS and AutoSAMUS (arXiv 2309.06824), LG-MedSeg (DOI "
+            "10.12677/mos.2025.144358) and SAM2."
+        )
+
+
+class UniUltraWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: makes its parts, and tells them when Slicer shows or leaves it."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic: Optional[UniUltraLogic] = None
+        self.ui: Any = None
+        self.panel: Any = None
+
+    def setup(self) -> None:
+        """Called once, when the module is opened for the first time."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from UniUltraLib.panel_main import Panel
+
+        widget = slicer.util.loadUI(self.resourcePath("UI/UniUltra.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = UniUltraLogic()
+        self.panel = Panel(self.ui, self.logic, self.resourcePath)
+        events = slicer.vtkMRMLScene
+        self.addObserver(slicer.mrmlScene, events.StartCloseEvent, self.on_scene_closing)
+        self.addObserver(slicer.mrmlScene, events.EndCloseEvent, self.on_scene_closed)
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self.panel.enter()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self.panel.exit()
+
+    def cleanup(self) -> None:
+        """Slicer ends, or the module is reloaded."""
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.close()
+
+    def on_scene_closing(self, *_: Any) -> None:
+        """All nodes are about to go."""
+        self.panel.scene_closing()
+
+    def on_scene_closed(self, *_: Any) -> None:
+        """The scene is empty."""
+        self.panel.scene_closed()
+
+
+class UniUltraLogic(ScriptedLoadableModuleLogic):
+    """The module without its panel, for scripts and the Python console."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        self._session: Any = None
+
+    @property
+    def session(self) -> Any:
+        """Scene, controller, campaign, measurements and local server; made when first asked for."""
+        if self._session is None:
+            from UniUltraLib.panel_session import Session
+
+            self._session = Session()
+        return self._session
+
+    def close(self) -> None:
+        """End its thread, close its connection, stop the server that was started here."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+class UniUltraTest(ScriptedLoadableModuleTest):
+    """The self-test that Slicer offers in developer mode; needs no server."""
+
+    def runTest(self) -> None:
+        """Run the checks of Testing/Python."""
+        self.setUp()
+        self.test_panel()
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear(0)
+
+    def test_panel(self) -> None:
+        """The module opens, takes an image, and shows what it should without a server."""
+        from UniUltraLib.panel_selftest import check_panel
+
+        check_panel()
+        self.delayDisplay("Test passed")

@@ -1,0 +1,155 @@
+"""The longest axis of a closed curve, the longest chord across it, and the ellipse that fits it best.
+
+Curves are (N,2) points, the first not repeated, in any unit with the same scale along x and y.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional, Tuple
+
+import numpy as np
+
+Point = Tuple[float, float]
+Line = Tuple[Point, Point]
+
+# Places along the long axis at which a chord is tried: a miss is below a thousandth of the axis.
+_CHORDS = 2000
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse: centre, half axes a >= b, and the direction of the long one in radians from x towards y."""
+
+    centre: Point
+    a: float
+    b: float
+    angle: float
+
+    @property
+    def circumference(self) -> float:
+        """Its perimeter by Ramanujan's second formula (1914); exact to 1e-8 at axes of 2:1."""
+        h = ((self.a - self.b) / (self.a + self.b)) ** 2
+        return float(np.pi * (self.a + self.b) * (1 + 3 * h / (10 + np.sqrt(4 - 3 * h))))
+
+    @property
+    def axes(self) -> Tuple[Line, Line]:
+        """The ends of the long axis, and of the short one."""
+        along = np.array([np.cos(self.angle), np.sin(self.angle)])
+        across = np.array([-along[1], along[0]])
+        return _line(self.centre, self.a * along), _line(self.centre, self.b * across)
+
+
+def line_length(line: Line) -> float:
+    """The distance between the ends."""
+    return float(np.hypot(line[1][0] - line[0][0], line[1][1] - line[0][1]))
+
+
+def long_axis(curve: np.ndarray) -> Line:
+    """The two points of a curve that lie farthest apart: the maximum Feret diameter."""
+    corners = _hull(curve)
+    apart = np.hypot(*(corners[:, None] - corners[None]).transpose(2, 0, 1))
+    first, second = np.unravel_index(apart.argmax(), apart.shape)
+    return _point(corners[first]), _point(corners[second])
+
+
+def short_axis(curve: np.ndarray, axis: Line) -> Line:
+    """The longest chord at right angles to `axis` that lies within the curve all along."""
+    start, end = np.array(axis)
+    along = (end - start) / max(line_length(axis), 1e-12)
+    turn = np.array([along, [-along[1], along[0]]])
+    u, v = turn @ (curve - start).T
+    steps = np.unique(u)
+    # Between two vertices no chord touches a corner: each crosses the curve an even number of times.
+    places = (steps[1:] + steps[:-1]) / 2
+    if len(places) > _CHORDS:
+        places = places[np.linspace(0, len(places) - 1, _CHORDS).astype(int)]
+    u_next, v_next = np.roll(u, -1), np.roll(v, -1)
+    best: Tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    for place in places:
+        crossed = (u < place) != (u_next < place)
+        share = (place - u[crossed]) / (u_next - u)[crossed]
+        heights = np.sort(v[crossed] + share * (v_next - v)[crossed])
+        inside = heights[1::2] - heights[::2]
+        widest = int(inside.argmax())
+        if inside[widest] > best[0]:
+            best = (float(inside[widest]), float(place), heights[2 * widest], heights[2 * widest + 1])
+    low, high = (start + np.array([best[1], height]) @ turn for height in best[2:])
+    return _point(low), _point(high)
+
+
+def farthest(curve: np.ndarray, place: Point) -> Point:
+    """The point of a curve that lies farthest from a place."""
+    return _point(curve[np.hypot(*(curve - np.array(place)).T).argmax()])
+
+
+def fit_ellipse(curve: np.ndarray) -> Optional[Ellipse]:
+    """The ellipse of least algebraic distance to points; None when they determine none.
+
+    Source: Fitzgibbon, Pilu and Fisher, IEEE TPAMI 21(5), 1999, in the numerically stable form of Halir
+    and Flusser, WSCG 1998.
+    """
+    centre, scale = curve.mean(axis=0), curve.std()
+    if len(curve) < 6 or scale == 0:
+        return None
+    x, y = ((curve - centre) / scale).T
+    quadratic, linear = np.column_stack([x * x, x * y, y * y]), np.column_stack([x, y, np.ones(len(x))])
+    try:
+        to_linear = -np.linalg.solve(linear.T @ linear, linear.T @ quadratic)
+        scatter = quadratic.T @ quadratic + quadratic.T @ linear @ to_linear
+        constraint = np.array([[0, 0, 2], [0, -1, 0], [2, 0, 0]], float)
+        vectors = np.linalg.eig(np.linalg.solve(constraint, scatter))[1].real
+    except np.linalg.LinAlgError:
+        return None
+    ellipses = 4 * vectors[0] * vectors[2] - vectors[1] ** 2 > 0
+    if not ellipses.any():
+        return None
+    conic = vectors[:, ellipses.argmax()]
+    return _ellipse(np.concatenate([conic, to_linear @ conic]), centre, scale)
+
+
+def _ellipse(conic: np.ndarray, centre: np.ndarray, scale: float) -> Optional[Ellipse]:
+    """The ellipse a x² + b xy + c y² + d x + e y + f = 0, moved and scaled."""
+    a, b, c, d, e, f = conic
+    form = np.array([[a, b / 2], [b / 2, c]])
+    middle = np.linalg.solve(-2 * form, [d, e])
+    values, directions = np.linalg.eigh(form)
+    squares = -(f + np.dot([d, e], middle) / 2) / values
+    if not (np.isfinite(squares).all() and (squares > 0).all()):
+        return None
+    halves = np.sqrt(squares) * scale
+    longer = int(halves.argmax())
+    along = directions[:, longer]
+    return Ellipse(
+        _point(middle * scale + centre),
+        float(halves[longer]),
+        float(halves[1 - longer]),
+        float(np.arctan2(along[1], along[0])),
+    )
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    """The corners of the convex hull. Source: Andrew, Information Processing Letters 9(5), 1979."""
+    ordered = np.unique(points, axis=0)
+    if len(ordered) < 3:
+        return ordered
+    chains = []
+    for direction in (ordered, ordered[::-1]):
+        chain: Any = []
+        for x, y in direction.tolist():
+            while len(chain) > 1:
+                (ax, ay), (bx, by) = chain[-2:]
+                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        chains.append(chain[:-1])
+    return np.array(chains[0] + chains[1])
+
+
+def _line(centre: Point, half: np.ndarray) -> Line:
+    return _point(np.array(centre) - half), _point(np.array(centre) + half)
+
+
+def _point(values: np.ndarray) -> Point:
+    return float(values[0]), float(values[1])

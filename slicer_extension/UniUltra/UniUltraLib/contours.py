@@ -1,0 +1,141 @@
+"""The outlines of a mask, finer than its pixels: components, marching squares, and what a curve measures.
+
+Points are (N,2) as (x,y); an integer is a pixel's centre, until `spacing` has turned them into mm.
+"""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+import numpy as np
+
+# Sides of the square between four pixel centres that the outline joins, object on its right: by which of
+# the corners (1 top left, 2 top right, 4 bottom right, 8 bottom left) lie in the object. Where only two
+# opposite corners do, the object counts as joined: its components are 8-connected.
+_TOP, _RIGHT, _BOTTOM, _LEFT = range(4)
+_JOINS = {
+    1: [(_TOP, _LEFT)],
+    2: [(_RIGHT, _TOP)],
+    3: [(_RIGHT, _LEFT)],
+    4: [(_BOTTOM, _RIGHT)],
+    5: [(_TOP, _RIGHT), (_BOTTOM, _LEFT)],
+    6: [(_BOTTOM, _TOP)],
+    7: [(_BOTTOM, _LEFT)],
+    8: [(_LEFT, _BOTTOM)],
+    9: [(_TOP, _BOTTOM)],
+    10: [(_LEFT, _TOP), (_RIGHT, _BOTTOM)],
+    11: [(_RIGHT, _BOTTOM)],
+    12: [(_LEFT, _RIGHT)],
+    13: [(_TOP, _RIGHT)],
+    14: [(_LEFT, _TOP)],
+}
+
+
+def components(mask: np.ndarray) -> List[np.ndarray]:
+    """The 8-connected parts of a (rows, columns) mask, largest first, each a mask of the same shape."""
+    mask = np.asarray(mask, bool)
+    rows, starts, ends = _runs(mask)
+    parent = list(range(len(rows)))
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            parent[n] = parent[parent[n]]
+            n = parent[n]
+        return n
+
+    first = np.searchsorted(rows, np.arange(mask.shape[0] + 1))
+    for row in range(1, mask.shape[0]):
+        above, below = first[row - 1], first[row]
+        while above < first[row] and below < first[row + 1]:
+            if starts[above] <= ends[below] and starts[below] <= ends[above]:  # ends lie one behind
+                parent[root(int(below))] = root(int(above))
+            if ends[above] < ends[below]:
+                above += 1
+            else:
+                below += 1
+    roots = np.array([root(n) for n in range(len(rows))], int)
+    parts = []
+    for label in np.unique(roots):
+        part = np.zeros(mask.shape, bool)
+        for n in np.flatnonzero(roots == label):
+            part[rows[n], starts[n] : ends[n]] = True
+        parts.append(part)
+    return sorted(parts, key=lambda part: -int(part.sum()))
+
+
+def _runs(mask: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, first column and column behind the last, of every run of object pixels, in reading order."""
+    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    return rows, starts, ends
+
+
+def outlines(mask: np.ndarray) -> List[np.ndarray]:
+    """The closed outlines of a (rows, columns) mask by marching squares: the longest outer one first.
+
+    Vertices lie half-way between the centres of an object pixel and its neighbour; the first is not
+    repeated at the end. An outer outline has a positive `signed_area`, that of a hole a negative one.
+    Source: Lorensen and Cline, Computer Graphics 21(4), 1987, in two dimensions.
+    """
+    padded = np.pad(np.asarray(mask, bool), 1).astype(np.uint8)
+    cells = padded[:-1, :-1] | padded[:-1, 1:] << 1 | padded[1:, 1:] << 2 | padded[1:, :-1] << 3
+    following = {}
+    for case, joins in _JOINS.items():
+        # cell (r,c) has its top left corner at the centre of pixel (r-1,c-1); sides in half pixels
+        found = np.argwhere(cells == case) - 1
+        for start, end in joins:
+            for a, b in zip(_side(found, start), _side(found, end)):  # noqa: B905 - Python 3.9
+                following[a] = b
+    curves = []
+    while following:
+        start, at = following.popitem()
+        curve = [start]
+        while at != start:
+            curve.append(at)
+            at = following.pop(at)
+        curves.append(np.array(curve, float) / 2)
+    return sorted(curves, key=lambda curve: -signed_area(curve))
+
+
+def _side(cells: np.ndarray, side: int) -> List[Tuple[int, int]]:
+    """The middle of one side of cells given as (row, column), as (x,y) in half pixels."""
+    dx, dy = ((1, 0), (2, 1), (1, 2), (0, 1))[side]
+    return list(zip((2 * cells[:, 1] + dx).tolist(), (2 * cells[:, 0] + dy).tolist()))  # noqa: B905
+
+
+def signed_area(curve: np.ndarray) -> float:
+    """The area within a closed curve, by the shoelace formula."""
+    x, y = curve.T
+    return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2)
+
+
+def length(curve: np.ndarray) -> float:
+    """The length of a closed curve."""
+    return float(np.hypot(*(np.roll(curve, -1, axis=0) - curve).T).sum())
+
+
+def resample(curve: np.ndarray, count: int) -> np.ndarray:
+    """`count` points at equal distances along a closed curve."""
+    closed = np.vstack([curve, curve[:1]])
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
+    at = np.arange(count) * along[-1] / count
+    return np.column_stack([np.interp(at, along, closed[:, n]) for n in (0, 1)])
+
+
+def smooth(curve: np.ndarray) -> np.ndarray:
+    """A closed outline in pixels without its staircase, one point for each half pixel.
+
+    The staircase of a mask makes an outline too long by up to 8 %, at any resolution. A Gaussian along the
+    curve of sigma = 0.4 sqrt(r) pixels, r being the radius of a circle of the same area, takes it away; it
+    is applied as 2g - g*g (Taubin, SIGGRAPH 1995), which does not shrink what is wider than sigma.
+    """
+    sigma = 0.4 * (abs(signed_area(curve)) / np.pi) ** 0.25
+    total = length(curve)
+    count = max(8, int(np.ceil(2 * total)))
+    points = resample(curve, count)
+    waves = np.fft.fftfreq(count, total / count)
+    gaussian = np.exp(-2 * (np.pi * sigma * waves) ** 2)
+    spectrum = np.fft.fft(points[:, 0] + 1j * points[:, 1]) * (2 * gaussian - gaussian**2)
+    smoothed = np.fft.ifft(spectrum)
+    return np.column_stack([smoothed.real, smoothed.imag])

@@ -1,0 +1,48 @@
+"""What a label cost: seconds of work, without the pauses, and clicks."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Optional
+
+# After so long without a sign of life the person is taken to look elsewhere.
+IDLE_S = 20.0
+
+
+class Effort:
+    """Counts seconds between signs of life (`touch`); of a longer silence, only `IDLE_S` count."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._spent = 0.0
+        self._last: Optional[float] = None
+        self.clicks = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work until now."""
+        return self._spent + self._since_last()
+
+    @property
+    def active(self) -> bool:
+        """Whether the last sign of life is less than `IDLE_S` ago."""
+        return self._last is not None and self._clock() - self._last < IDLE_S
+
+    def start(self, seconds: float = 0.0, clicks: int = 0) -> None:
+        """Begin, with what an earlier session had cost already."""
+        self._spent, self._last, self.clicks = seconds, self._clock(), clicks
+
+    def touch(self, clicks: int = 0) -> None:
+        """The person did something; nothing happens before `start`."""
+        if self._last is None:
+            return
+        self._spent += self._since_last()
+        self._last = self._clock()
+        self.clicks += clicks
+
+    def stop(self) -> None:
+        """No image is worked on now."""
+        self._spent, self._last, self.clicks = 0.0, None, 0
+
+    def _since_last(self) -> float:
+        return 0.0 if self._last is None else min(max(self._clock() - self._last, 0.0), IDLE_S)

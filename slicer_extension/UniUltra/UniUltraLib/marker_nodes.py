@@ -1,0 +1,99 @@
+"""The few nodes that show prompts: two of points, three of drawn shapes, reused for every picture.
+
+None is saved with the scene (the prompts are, with their segment), listed, or part of Slicer's undo.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, List
+
+import numpy as np
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
+from .stroke_outline import NEGATIVE, POSITIVE
+
+OUTLINE = (0.35, 0.75, 1.0)
+
+
+def new_points(scene: Any, positive: bool) -> Any:
+    """A node of points: discs that say "this is it", crosses that say "this is not"."""
+    node = scene.AddNewNodeByClass(
+        "vtkMRMLMarkupsFiducialNode", "UniUltra positive" if positive else "UniUltra negative"
+    )
+    _transient(node)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetSaveWithScene(False)
+    display.SetGlyphTypeFromString("Circle2D" if positive else "ThickCross2D")
+    display.SetGlyphScale(3.0 if positive else 4.5)
+    for paint in (display.SetColor, display.SetSelectedColor):
+        paint(*(POSITIVE if positive else NEGATIVE))
+    display.SetActiveColor(1.0, 1.0, 1.0)
+    display.SetPointLabelsVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetVisibility3D(False)
+    return node
+
+
+def new_shapes(scene: Any, name: str, colour: Iterable[float], opacity: float) -> Any:
+    """A node of lines and areas that are drawn flat onto the slice views."""
+    node = scene.AddNewNodeByClass("vtkMRMLModelNode", name)
+    _transient(node)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetSaveWithScene(False)
+    display.SetColor(*colour)
+    display.SetSliceIntersectionOpacity(opacity)
+    display.SetSliceIntersectionThickness(2)
+    display.SetSliceDisplayModeToProjection()
+    display.SetVisibility2D(True)
+    display.SetVisibility3D(False)
+    return node
+
+
+def set_lines(node: Any, loops: List[np.ndarray]) -> None:
+    """Show closed lines through world positions, (N,3) each."""
+    points, cells = vtk.vtkPoints(), vtk.vtkCellArray()
+    for loop in loops:
+        first = points.GetNumberOfPoints()
+        for place in loop:
+            points.InsertNextPoint(*place)
+        cells.InsertNextCell(len(loop) + 1)
+        for n in [*range(len(loop)), 0]:
+            cells.InsertCellPoint(first + n)
+    shape = vtk.vtkPolyData()
+    shape.SetPoints(points)
+    shape.SetLines(cells)
+    node.SetAndObservePolyData(shape)
+
+
+def set_areas(node: Any, quads: np.ndarray) -> None:
+    """Show four-cornered areas, (N,4,3) world positions."""
+    points, cells = vtk.vtkPoints(), vtk.vtkCellArray()
+    corners = np.ascontiguousarray(quads.reshape(-1, 3), np.float64)
+    points.SetData(numpy_to_vtk(corners, deep=1, array_type=vtk.VTK_DOUBLE))
+    for n in range(len(quads)):
+        cells.InsertNextCell(4)
+        for corner in range(4):
+            cells.InsertCellPoint(4 * n + corner)
+    shape = vtk.vtkPolyData()
+    shape.SetPoints(points)
+    shape.SetPolys(cells)
+    node.SetAndObservePolyData(shape)
+
+
+def run_quads(mask: np.ndarray) -> np.ndarray:
+    """Every run of true pixels in a row of a (rows, columns) picture as an area's corners, (N,4,2) xy."""
+    padded = np.pad(np.asarray(mask, bool), ((0, 0), (1, 1))).astype(np.int8)
+    steps = np.diff(padded, axis=1)
+    rows, first = np.nonzero(steps == 1)
+    last = np.nonzero(steps == -1)[1]
+    x0, x1, y0, y1 = first - 0.5, last - 0.5, rows - 0.5, rows + 0.5
+    return np.stack([np.c_[x0, y0], np.c_[x1, y0], np.c_[x1, y1], np.c_[x0, y1]], axis=1)
+
+
+def _transient(node: Any) -> None:
+    node.SetSaveWithScene(False)
+    node.SetHideFromEditors(True)
+    node.SetUndoEnabled(False)

@@ -1,0 +1,29 @@
+"""Observers of VTK objects that are all taken off again."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Tuple, Union
+
+
+class Observers:
+    """Keeps what it attached, so that nothing of ours stays on a node when the panel is done with it."""
+
+    def __init__(self) -> None:
+        self._kept: List[Tuple[Any, int]] = []
+
+    def add(
+        self, subject: Any, event: Union[int, str], callback: Callable[..., None], priority: float = 0.0
+    ) -> int:
+        """Have `callback(caller, event[, data])` called on a VTK object's event; gives the observer's tag."""
+        tag = int(subject.AddObserver(event, callback, priority))
+        self._kept.append((subject, tag))
+        return tag
+
+    def clear(self) -> None:
+        """Take every observer off."""
+        kept, self._kept = self._kept, []
+        for subject, tag in kept:
+            subject.RemoveObserver(tag)
+
+    def __len__(self) -> int:
+        return len(self._kept)

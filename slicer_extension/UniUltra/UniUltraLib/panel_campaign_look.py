@@ -1,0 +1,210 @@
+"""What the panel shows of the campaign, of reviewing and of training. No Qt here, see `panel_look`."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import List, Sequence, Tuple
+
+from .answers import ToReview, Version
+from .campaign_state import CampaignState, ReviewState, TrainingState
+from .panel_look import Looks, offered
+from .state import LOST, OFFLINE, ONLINE, State
+
+SKIP_REASONS = ("Cannot be judged", "Not the structure that is asked for", "Names a patient")
+_STATES = {"final": "to review", "returned": "returned", "approved": "approved", "flagged": "flagged"}
+
+
+def campaign_look(state: State, work: CampaignState, refused: Sequence[str] = ()) -> Looks:
+    """The sections Campaign and Finish."""
+    connected = state.connection in (ONLINE, LOST)
+    return {
+        "campaignSection": {"visible": connected or state.shown is not None},
+        "campaignFrame": {"visible": connected and work.offered},
+        **_line("campaignLabel", work.campaign.name),
+        **_line("instructionsLabel", work.campaign.instructions),
+        **_line("unitLabel", unit_text(work)),
+        **_line("nameLabel", work.name_problem or work.name_warning),
+        **offered(["nextButton", "strategyCombo"], work.offered, work.can_next),
+        **offered(["proposalCombo", "proposalButton"], bool(work.proposals)),
+        "labelsList": {"visible": bool(work.campaign.labels) and state.shown is not None},
+        **offered(["volumeSelector", "openButton"], True, state.connection != OFFLINE),
+        **_finish(state, work, refused),
+        **_conflict(work),
+        **offered(["besideFrame"], work.compared),
+    }
+
+
+def strategy_items(state: State, work: CampaignState) -> List[Tuple[str, str]]:
+    """The orders of images, in the server's words where it has some: (name, text)."""
+    told = state.info.get("strategies")
+    told = told if isinstance(told, dict) else {}
+    described = {name: one.get("description") for name, one in told.items() if isinstance(one, dict)}
+    return [(name, str(described.get(name) or name)) for name in work.strategies]
+
+
+def unit_text(work: CampaignState) -> str:
+    """What is worked on, where it comes from, and what to know about it."""
+    if work.nothing_left and work.unit is None:
+        return "Nothing is left for you in this campaign."
+    if work.opening:
+        return "The next image is on its way…"
+    parts = []
+    if work.unit is not None:
+        parts.append(f"<b>{escape(work.unit.image)}</b>" + (f", asked for {work.position}" if work.position else ""))
+    if work.lease_ended:
+        parts.append("Your turn with this image has ended; somebody else may get it too.")
+    if work.resumed is not None:
+        parts.append(_resumed(work.resumed))
+    return "<br>".join(parts)
+
+
+def _resumed(version: Version) -> str:
+    if version.state == "returned":
+        said = f": {escape(version.comment)}" if version.comment else "."
+        return f"A reviewer returned your label{said}"
+    return "You go on with your draft." if version.tag == "draft" else "You go on with your label."
+
+
+def _finish(state: State, work: CampaignState, refused: Sequence[str]) -> Looks:
+    of_campaign = work.offered and work.unit is not None
+    return {
+        "finishSection": {"visible": state.shown is not None},
+        **offered(["acceptButton"], state.shown is not None, not state.done),
+        **offered(["submitButton", "thenNextCheck", "draftButton"], of_campaign, work.can_submit),
+        **offered(["skipCombo", "skipButton"], of_campaign, work.can_skip),
+        **_line("effortLabel", effort_text(work, refused, state.clicks)),
+        **offered(["discardButton"], bool(refused)),
+    }
+
+
+def effort_text(work: CampaignState, refused: Sequence[str] = (), given: int = 0) -> str:
+    """Time and clicks on this image, and what waits to be sent."""
+    parts = []
+    if work.unit is not None:
+        minutes, seconds = divmod(int(work.seconds), 60)
+        count = max(work.clicks, given)
+        clicks = f"{count} prompt" + ("" if count == 1 else "s")
+        parts.append(f"{minutes}:{seconds:02d}, {clicks}")
+    if work.submitted:
+        parts.append("saved" + (f" as revision {work.saved}" if work.saved else ""))
+    if work.unsent:
+        parts.append(f"{work.unsent} label{'' if work.unsent == 1 else 's'} waiting to be sent")
+    parts.extend(f"not taken: {why}" for why in refused)
+    return " · ".join(parts)
+
+
+def _conflict(work: CampaignState) -> Looks:
+    conflict = work.conflict
+    if conflict is None:
+        return {"conflictFrame": {"visible": False}}
+    who = escape(conflict.annotator or "Somebody")
+    when = f" ({escape(when_text(conflict.made))})" if conflict.made else ""
+    text = f"<b>{who} saved a newer label{when}.</b><br>Yours is kept here and was not saved."
+    if not conflict.here:
+        text += " It is of another image than the one that is open."
+    return {
+        "conflictFrame": {"visible": True},
+        "conflictLabel": {"text": text},
+        **offered(["conflictLookButton"], conflict.here),
+    }
+
+
+def review_look(state: State, review: ReviewState) -> Looks:
+    """The section Review."""
+    chosen = review.item is not None
+    return {
+        "reviewSection": {"visible": review.offered and state.connection in (ONLINE, LOST)},
+        **offered(["reviewListButton", "reviewOpenButton"], review.offered, not review.busy),
+        **offered(
+            ["approveButton", "returnButton", "flagButton", "commentEdit"], review.offered, chosen and not review.busy
+        ),
+        **offered(["compareButton"], review.offered, chosen and not review.busy),
+        **_line("reviewLabel", review_text(review)),
+    }
+
+
+def review_text(review: ReviewState) -> str:
+    """The label that is open, and how far the readers agree."""
+    parts = []
+    if review.item is not None:
+        parts.append(f"<b>{escape(review.item.image)}</b>, revision {review.item.revision} by {escape(review.item.annotator)}")
+    version = review.version
+    if version is not None and version.seconds:
+        parts.append(f"Made in {version.seconds:.0f} s with {version.clicks} prompts")
+    for said in version.reviews if version is not None else ():
+        parts.append(f"{escape(said.reviewer)}: {escape(said.state)}" + (f", {escape(said.comment)}" if said.comment else ""))
+    for pair in review.agreement or ():
+        first, second = map(escape, pair.annotators)
+        distance = "" if pair.hd95 is None else f", HD95 {pair.hd95:.1f} {escape(pair.unit)}"
+        parts.append(f"{escape(pair.label)}: {first} and {second}, Dice {pair.dice:.3f}{distance}")
+    if review.agreement == ():
+        parts.append("Nobody else has labelled this image.")
+    return "<br>".join(parts)
+
+
+def review_states(review: ReviewState) -> List[Tuple[str, str]]:
+    """The lists there are, with how many labels each has: (value, text)."""
+    counts = dict(review.counts)
+    return [(name, text + (f" ({counts[name]})" if name in counts else "")) for name, text in _STATES.items()]
+
+
+def review_rows(review: ReviewState) -> List[Tuple[str, ...]]:
+    """The table of labels."""
+    return [_row(item) for item in review.items]
+
+
+def _row(item: ToReview) -> Tuple[str, ...]:
+    return item.image, item.annotator, _STATES.get(item.state, item.state), when_text(item.made)
+
+
+def training_look(state: State, training: TrainingState) -> Looks:
+    """The section Training."""
+    now = training.training
+    progress = now.progress
+    return {
+        "trainingSection": {"visible": training.offered and state.connection in (ONLINE, LOST)},
+        **offered(["trainCombo"], len(training.models) > 1),
+        **offered(["trainButton"], training.offered, training.can_start),
+        **offered(["stopTrainingButton"], now.running, training.can_stop),
+        "trainingBar": {
+            "visible": now.running,
+            "maximum": 0 if progress is None else 100,
+            "value": 0 if progress is None else round(100 * progress),
+        },
+        **_line("trainingLabel", training_text(training)),
+        "curveLabel": {"visible": bool(training_points(training))},
+    }
+
+
+def training_points(training: TrainingState) -> List[Tuple[float, float]]:
+    """(epoch, validation Dice) where it was measured."""
+    return [(float(one.epoch), one.dice) for one in training.training.curve if one.dice is not None]
+
+
+def training_text(training: TrainingState) -> str:
+    """How far the training is, or how the last one ended."""
+    now, parts = training.training, []
+    if now.running:
+        parts.append(f"Training {now.model or training.model}")
+        if now.epoch is not None and now.epochs:
+            parts.append(f"epoch {now.epoch} of {now.epochs}")
+        if now.labels:
+            parts.append(f"{now.labels} labels")
+        if now.left_s:
+            parts.append(f"about {max(1, round(now.left_s / 60))} min left")
+        return ", ".join(parts)
+    if now.state != "none":
+        parts.append(now.message or f"The last training was {now.state}.")
+    if training.new_adapter and training.adapter:
+        parts.append(f"A new adapter answers now: {training.adapter}.")
+    return " ".join(parts)
+
+
+def when_text(made: str) -> str:
+    """A time of the server, to the minute, as it says it (UTC)."""
+    return made[:16].replace("T", " ")
+
+
+def _line(name: str, text: str) -> Looks:
+    """A label that takes no room while it has nothing to say."""
+    return {name: {"text": text, "visible": bool(text)}}

@@ -1,0 +1,52 @@
+"""Connecting: address, name, key, and a test of the connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .panel_look import connection_look
+from .state import ONLINE
+
+
+class ConnectionPart:
+    """The section at the top; it folds once the connection stands."""
+
+    def __init__(self, panel: Any) -> None:
+        self.panel, self.ui, self.settings = panel, panel.ui, panel.settings
+        self.controller = panel.session.controller
+        self._was = ""
+        self.ui.addressEdit.text = self.settings["address"]
+        self.ui.annotatorEdit.text = self.settings["annotator"]
+        self.ui.keepKeyCheck.checked = self.settings["keep_key"]
+        self.ui.keyEdit.text = self.settings["key"]
+        bind = panel.binding.clicked
+        bind("testButton", self.test)
+        bind("connectButton", self.connect)
+        bind("disconnectButton", self.controller.disconnect)
+        for name in ("addressEdit", "annotatorEdit", "keyEdit"):
+            getattr(self.ui, name).connect("returnPressed()", self.connect)
+        self.ui.keepKeyCheck.connect("toggled(bool)", lambda *_: self.keep_key())
+
+    def test(self) -> None:
+        """Ask the server whether it answers."""
+        self.controller.test_connection(self.ui.addressEdit.text, self.ui.keyEdit.text)
+
+    def connect(self) -> None:
+        """Connect, and remember with what."""
+        address, annotator = self.ui.addressEdit.text.strip(), self.ui.annotatorEdit.text.strip()
+        self.settings["address"], self.settings["annotator"] = address, annotator
+        self.keep_key()
+        self.controller.connect(address, self.ui.keyEdit.text, annotator)
+
+    def keep_key(self) -> None:
+        """Remember or forget the key, as the mark says."""
+        self.settings.keep_key(self.ui.keyEdit.text, self.ui.keepKeyCheck.checked)
+
+    def update(self) -> None:
+        """Show the connection."""
+        state = self.controller.state
+        self.panel.binding.show(connection_look(state))
+        if state.connection != self._was:
+            if state.connection == ONLINE or self._was == ONLINE:
+                self.ui.connectionSection.collapsed = state.connection == ONLINE
+            self._was = state.connection

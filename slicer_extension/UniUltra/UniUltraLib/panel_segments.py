@@ -1,0 +1,64 @@
+"""Slicer's own segment editor inside the panel, on the segmentation of the open image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Islands", "Smoothing")
+NODE_TAG = "UniUltraSegmentEditor"
+
+
+class SegmentsPart:
+    """Keeps the editor's node, segmentation, image and chosen segment those of the panel."""
+
+    def __init__(self, panel: Any) -> None:
+        self.panel, self.ui = panel, panel.ui
+        self.session, self.controller = panel.session, panel.session.controller
+        self.editor = self.ui.segmentEditor
+        self.editor.setEffectNameOrder(EFFECTS)
+        self._node: Any = None
+        self._tag: Any = None
+        self._shown: Any = (None, None)
+        self.session.save_undo = self.editor.saveStateForUndo
+        self.editor.connect("currentSegmentIDChanged(QString)", lambda *_: self.chosen())
+
+    def chosen(self) -> None:
+        """The person chose a segment in the editor's list."""
+        segment = self.editor.currentSegmentID()
+        if segment and segment != self.controller.state.segment:
+            self.controller.select_segment(segment)
+
+    def update(self) -> None:
+        """Follow the open image and the chosen segment."""
+        self._give_node()
+        scene = self.session.scene
+        nodes = (scene.segmentation, scene.volume if scene.is_open else None)
+        if nodes != self._shown:
+            self._shown = nodes
+            self.editor.setSegmentationNode(nodes[0])
+            self.editor.setSourceVolumeNode(nodes[1])
+        segment = self.controller.state.segment
+        if segment and nodes[0] is not None and self.editor.currentSegmentID() != segment:
+            self.editor.setCurrentSegmentID(segment)
+
+    def _give_node(self) -> None:
+        """A node of its own, so that the Segment Editor module keeps what it had; again after the scene closed."""
+        node = slicer.mrmlScene.GetSingletonNode(NODE_TAG, "vtkMRMLSegmentEditorNode")
+        if node is not None and node is self._node:
+            return
+        if node is None:
+            node = slicer.vtkMRMLSegmentEditorNode()
+            node.SetSingletonTag(NODE_TAG)
+            node = slicer.mrmlScene.AddNode(node)
+        # Slicer's default would take voxels from one segment when another is painted.
+        node.SetOverwriteMode(node.OverwriteNone)
+        self._node = node
+        node.AddObserver("ModifiedEvent", self._effect_changed)
+        self.editor.setMRMLSegmentEditorNode(node)
+
+    def _effect_changed(self, node: Any, _event: Any) -> None:
+        """Somebody took one of Slicer's tools: ours is put down."""
+        if node.GetActiveEffectName():
+            self.session.tools.put_down()

@@ -1,0 +1,51 @@
+"""What the panel remembers between sessions, in Slicer's settings and never in the scene."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+import qt
+
+GROUP = "UniUltra"
+DEFAULTS: Mapping[str, Any] = {
+    "address": "http://127.0.0.1:8000",
+    "annotator": "",
+    "key": "",
+    "keep_key": False,
+    "model": "",
+    "auto_model": "",
+    "consent": "",
+    "strategy": "",
+    "consent": "",
+    "studies": "",
+    "environment": "",
+    "keys": "",
+}
+
+
+class Settings:
+    """Reads and writes one table of values; a value keeps the type of its default."""
+
+    def __getitem__(self, name: str) -> Any:
+        default = DEFAULTS[name]
+        value = qt.QSettings().value(f"{GROUP}/{name}", default)
+        if isinstance(default, bool):
+            return str(value).lower() in ("true", "1")
+        return default if value is None else type(default)(value)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        default = DEFAULTS[name]
+        if value == default:
+            qt.QSettings().remove(f"{GROUP}/{name}")
+        else:
+            qt.QSettings().setValue(f"{GROUP}/{name}", value)
+
+    def keep_key(self, key: str, keep: bool) -> None:
+        """Keep the server's key only when it was asked for; else make sure that none stays."""
+        self["keep_key"] = keep
+        self["key"] = key if keep else ""
+
+    def own_keys(self) -> Dict[str, str]:
+        """Keys that a person chose, by button: `nextButton=Ctrl+J; acceptButton=` in the value `keys`."""
+        pairs = (pair.partition("=") for pair in str(self["keys"]).split(";"))
+        return {button.strip(): sequence.strip() for button, equals, sequence in pairs if equals}

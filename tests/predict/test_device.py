@@ -1,0 +1,32 @@
+"""What nobody waits for stands behind what somebody does."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from uniultra.predict.device import DeviceWorker
+
+
+def test_what_is_wanted_goes_before_what_is_done_ahead() -> None:
+    device, gate, order = DeviceWorker(torch.device("cpu")), threading.Event(), []
+    first = device.submit(lambda: gate.wait(30))
+    ahead = [device.submit_ahead(lambda n=n: order.append(f"ahead {n}")) for n in range(3)]
+    wanted = [device.submit(lambda n=n: order.append(f"wanted {n}")) for n in range(3)]
+    background = device.submit(lambda: order.append("background"), background=True)
+    gate.set()
+    for future in (first, *ahead, *wanted, background):
+        future.result(30)
+    assert order[:3] == ["wanted 0", "wanted 1", "wanted 2"]
+    assert [name for name in order if name.startswith("ahead")] == ["ahead 0", "ahead 1", "ahead 2"]
+
+
+def test_what_comes_of_it_is_told_and_the_worker_goes_on() -> None:
+    device = DeviceWorker(torch.device("cpu"))
+    assert device.submit_ahead(torch.is_inference_mode_enabled).result(30) is True
+    with pytest.raises(ZeroDivisionError):
+        device.submit_ahead(lambda: 1 / 0).result(30)
+    assert device.quiet_for > 1e6, "nobody asked for anything"
+    assert device.submit(lambda: 7).result(30) == 7

@@ -1,0 +1,112 @@
+"""`POST /prefetch/{model}`: a picture is encoded before somebody clicks on it, and no click waits for it."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from in_process import infer
+from PIL import Image
+
+from uniultra.images.types import Plane
+from uniultra.predict import Predictor
+from uniultra.predict.device import choose_device, worker
+from uniultra.serve.files import OpenImages
+from uniultra.serve.prefetch import MOST, Prefetch
+
+
+def wish(client: Any, index: int, axis: str = "k", model: str = "uniultra_mini", **query: str) -> Any:
+    body = {"plane": {"axis": axis, "index": index}}
+    return client.post(f"/prefetch/{model}", params=query, data={"params": json.dumps(body)})
+
+
+def until_cached(client: Any, *place: Any, **query: str) -> None:
+    end = time.monotonic() + 60
+    while wish(client, *place, **query).status_code != 200:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_wished_picture_is_encoded_and_its_first_click_is_a_later_one(tasks: Any) -> None:
+    answer = wish(tasks, 2, image="cine")
+    assert answer.status_code == 202 and answer.json() == {"cached": False}
+    until_cached(tasks, 2, image="cine")
+    click = infer(tasks, "uniultra_mini", "cine", foreground=[[40, 30, 2]], result="packed").json()
+    assert click["timings"]["cached"] == 1
+    other = infer(tasks, "uniultra_mini", "cine", foreground=[[40, 30, 3]], result="packed").json()
+    assert other["timings"]["cached"] == 0
+
+
+def test_of_a_session_and_across_a_volume(tasks: Any) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (30, 40), np.uint8)).save(file, "png")
+    session = tasks.put("/session/", files={"files": ("a.png", file.getvalue())}).json()["session_id"]
+    until_cached(tasks, 0, session_id=session)
+    until_cached(tasks, 7, "j", image="volume")
+
+
+def test_what_cannot_be_meant_is_refused(tasks: Any) -> None:
+    assert wish(tasks, 0, image="no-such-image").status_code == 404
+    assert wish(tasks, 0, session_id="no-such-session").status_code == 404
+    assert wish(tasks, 0).status_code == 422
+    assert wish(tasks, 0, model="no-such-model", image="cine").status_code == 404
+    alone = wish(tasks, 0, model="autosamus_mini", image="cine")
+    assert alone.status_code == 422 and "prompts" in alone.json()["detail"]
+    for params in ("{}", "[]", '{"plane": {"axis": "k", "index": -1}}'):
+        answer = tasks.post("/prefetch/uniultra_mini?image=cine", data={"params": params})
+        assert answer.status_code == 422, params
+    assert wish(tasks, 999, image="cine").status_code == 202, "a frame that is not there shows at the click"
+    until_cached(tasks, 1, image="cine")
+
+
+def test_a_click_goes_before_wishes(tasks: Any) -> None:
+    device, gate = worker(choose_device("cpu")), threading.Event()
+    held = device.submit(lambda: gate.wait(60))
+    assert wish(tasks, 3, image="volume").status_code == 202
+    time.sleep(0.2)
+    order: list[str] = []
+    clicked = device.submit(lambda: order.append("click"))
+    ahead = device.submit_ahead(lambda: order.append("ahead"))
+    gate.set()
+    for future in (held, clicked, ahead):
+        future.result(60)
+    assert order == ["click", "ahead"]
+    until_cached(tasks, 3, image="volume")
+
+
+def test_info_says_who_answers_and_what_models_take(tasks: Any) -> None:
+    info = tasks.get("/info/").json()
+    assert info["uniultra"]["wire"] == 1 and "prefetch" in info["uniultra"]["features"]
+    assert {"point", "box", "mask"} <= set(info["models"]["uniultra_mini"]["prompts"])
+    assert info["models"]["autosamus_mini"]["prompts"] == []
+
+
+def test_only_the_newest_wishes_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, all_in, done = threading.Event(), threading.Event(), []
+
+    def encode(self: Predictor, source: Any, plane: Plane) -> bool:
+        done.append(plane.index)
+        first.set()
+        assert all_in.wait(30)
+        return True
+
+    file = tmp_path / "a.png"
+    Image.new("L", (8, 6)).save(file)
+    monkeypatch.setattr(Predictor, "prefetch", encode)
+    prefetch, predictor = Prefetch(OpenImages(1 << 20)), Predictor("uniultra_mini", device="cpu")
+    assert prefetch.wish(predictor, file, None, Plane("k", 0)) is False
+    assert first.wait(30)
+    for n in range(1, MOST + 5):
+        prefetch.wish(predictor, file, None, Plane("k", n))
+    prefetch.wish(predictor, file, None, Plane("k", MOST))  # again: it is the newest now
+    all_in.set()
+    end = time.monotonic() + 30
+    while len(done) < MOST + 1 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert done[:3] == [0, MOST, MOST + 4] and len(done) == MOST + 1 and min(done[1:]) == 5
