@@ -17,6 +17,8 @@ DOCUMENTS = (
     "docs/campaign.md",
     "docs/data.md",
     "docs/labels.md",
+    "docs/slicer-troubleshooting.md",
+    "docs/slicer.md",
     "docs/weights.md",
     "docs/server.md",
     "docs/wire.md",

@@ -1,7 +1,7 @@
 """The UniUltra module of 3D Slicer: outlining ultrasound by pointing at it, with a server that learns.
 
-This file is the shell: the module's name, its panel, its logic for scripts. What the panel decides is decided in
-`UniUltraLib/controller.py`, `campaign.py` and `measure*.py`, which know no Qt.
+This file is the shell: the module's name, its panel, its logic for scripts. What the panel decides is decided
+in `UniUltraLib/controller.py`, `campaign.py` and `measuring.py`, which know no Qt.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class UniUltra(ScriptedLoadableModule):
         parent.dependencies = ["Segmentations", "Sequences", "Markups"]
         parent.contributors = ["The UniUltra authors"]
         parent.helpText = (
-            "Outline structures in ultrasound stills, cines and volumes by a click, a box, a scribble or a lasso. "
-            "A UniUltra server answers with the mask, hands out the images of a campaign, keeps the labels and "
-            "learns from them.<br><br>For research use. Not a medical device."
+            "Outline structures in ultrasound stills, cines and volumes by a click, a box, a scribble or a "
+            "lasso. A UniUltra server answers with the mask, hands out the images of a campaign, keeps the "
+            "labels and learns from them.<br><br>For research use. Not a medical device."
         )
         parent.acknowledgementText = (
             "After UniUltra (arXiv 2511.15771), SAMUS and AutoSAMUS (arXiv 2309.06824), LG-MedSeg (DOI "

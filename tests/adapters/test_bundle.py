@@ -13,6 +13,7 @@ from uniultra.adapters.registry import kind
 from uniultra.adapters.settings import from_json, to_json
 from uniultra.errors import ModelError
 from uniultra.models import build, entry, registry, weights
+from uniultra.store import sealed
 
 NAME = "samus_mini"  # on the smallest trunk, and trains less than everything
 
@@ -157,8 +158,23 @@ def test_a_bundle_without_its_base_is_not_available(saved, folder):
 
 
 def change(saved, file, **changes):
+    """Change a description as somebody does who leaves out its checksum."""
     path = saved / file
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(sealed.opened(path.read_bytes()) | changes))
+
+
+@pytest.mark.parametrize("file", [bundle.CONFIG, bundle.MANIFEST])
+def test_a_flipped_bit_in_a_description_is_found(saved, file):
+    data = (saved / file).read_bytes()
+    assert sealed.KEY.encode() in data
+    for place in range(0, len(data), 7):
+        (saved / file).write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        try:
+            found = bundle.describe(saved)
+        except ModelError:
+            continue
+        (saved / file).write_bytes(data)
+        assert bundle.describe(saved) == found, "only a space became another"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from uniultra.adapters.published import CURRENT, Published
 from uniultra.cli import main
 from uniultra.errors import ModelError
 from uniultra.models import build, weights
-from uniultra.store import durable
+from uniultra.store import durable, sealed
 
 MODEL = "uniultra_mini"
 
@@ -99,7 +99,7 @@ def test_import_refuses_what_is_damaged_of_another_base_or_of_another_shape(mach
     with pytest.raises(ModelError, match="other weights"):
         published.add(machine("b", 2, over=("0" * 64, ("",))))
     narrow = machine("c", 3, (".ch_adapters.",))
-    config = json.loads((narrow / bundle.CONFIG).read_text())
+    config = sealed.opened((narrow / bundle.CONFIG).read_bytes())
     (narrow / bundle.CONFIG).write_text(json.dumps(config | {"trains": [".sam_mask_decoder."]}))
     with pytest.raises(ModelError, match="does not fit"):
         published.add(narrow)
@@ -155,6 +155,12 @@ def test_the_commands(machine, tmp_path, capsys):
 def test_a_damaged_choice_is_said_and_not_guessed(tmp_path):
     published = Published(tmp_path)
     published.folder.mkdir(parents=True)
+    body = sealed.seal({"schema_version": 1, "models": {MODEL: "0123456789-1"}, "history": []})
+    (published.folder / CURRENT).write_text(json.dumps(body))
+    assert published.current(MODEL) == "0123456789-1"
+    (published.folder / CURRENT).write_text(json.dumps(body).replace("789-1", "789-3"))
+    with pytest.raises(ModelError, match="damaged"):
+        published.current(MODEL)
     (published.folder / CURRENT).write_text("{")
     with pytest.raises(ModelError, match="damaged"):
         published.current(MODEL)

@@ -174,6 +174,8 @@ def test_the_command_reads_a_recipe_with_changes(data, teacher, tmp_path, capsys
     [
         {"surprise": 1},
         {"teacher": {}},
+        {"student": "unet"},
+        {"teacher": {"model": "unet"}},
         {"transfer": {"datasets": {"tiny": 1}}},
         {"finetune": {**STAGE, "start": "elsewhere"}},
         {"finetune": {**STAGE, "nonsense": 1}},

@@ -222,11 +222,14 @@ def test_people_come_first(folder, served, monkeypatch):
     person = threading.Thread(target=click)
     person.start()
     background.start()
+    deadline = time.monotonic() + 50
+    while background._scores._kept is None and time.monotonic() < deadline:
+        time.sleep(0.02)  # it has not begun to look yet
     time.sleep(0.4)
     clicking.set()
     person.join()
     assert served.cache.bytes == 0
-    assert background._scores._kept is not None, "it had begun to look"
+    assert background._scores._kept is not None
     assert not any(background._scores._kept.values()), "but asked nothing of the network"
     background.stop()
 

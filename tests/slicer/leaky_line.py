@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 class LeakyLine:
-    """Passes bytes on; `cut` breaks all connections and refuses new ones, `lose_answers` keeps answers back."""
+    """Passes bytes on; `cut` breaks all connections and refuses new ones, `lose_answers` drops answers."""
 
     def __init__(self, server: str) -> None:
         self._to = ("127.0.0.1", int(server.rpartition(":")[2]))

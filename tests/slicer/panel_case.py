@@ -1,8 +1,9 @@
-"""The whole panel on Slicer's libraries: the real .ui, scene, controller and server, the mouse and the keyboard."""
+"""The whole panel on Slicer's libraries: the real .ui, scene, controller and server, mouse and keyboard."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -101,6 +102,13 @@ class PanelCase:
                 interactor.LeftButtonPressEvent()
         interactor.LeftButtonReleaseEvent()
         self.settle()
+
+    def picture(self, name: str) -> None:
+        """Save what a person would see for the documents, where UNIULTRA_PICTURES names a folder."""
+        folder = os.environ.get("UNIULTRA_PICTURES")
+        if folder:
+            self.rest()
+            save_screenshot(self.desktop.screenshot(), Path(folder) / f"{name}.jpg")
 
     def rest(self) -> None:
         """Move the mouse out of the view, so that no marker is lit up by it."""

@@ -6,6 +6,7 @@ PythonQt's look is kept where code may rely on it: a Q_PROPERTY is an attribute 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import types
@@ -101,10 +102,21 @@ def qt_module() -> types.ModuleType:
 def application(style: str = "Fusion") -> QtWidgets.QApplication:
     """The one application of this process, off the screen; with the desktop's kind of style."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    _keep_none_alive()
     made = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["tests"])
     assert isinstance(made, QtWidgets.QApplication)
     made.setStyle(style)
     return made
+
+
+def _keep_none_alive() -> None:
+    """Give None so many references that it outlives the process.
+
+    PySide6 6.12 hands out None without counting it (each `processEvents()` takes one away), which is right
+    from Python 3.12 on, where None is immortal; 3.11 would free it in the end, and crash.
+    """
+    if sys.version_info < (3, 12) and sys.getrefcount(None) < 1 << 30:
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
 def palette(dark: bool) -> QtGui.QPalette:

@@ -1,4 +1,4 @@
-"""Test-only stand-ins for the widgets that Slicer and CTK bring: their properties, their signals, a plain look.
+"""Test-only stand-ins for the widgets that Slicer and CTK bring: their properties, signals, and a plain look.
 
 Names of properties and methods are those of the real classes' headers, so that a misspelt one fails here too.
 """

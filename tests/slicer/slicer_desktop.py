@@ -107,10 +107,21 @@ class Layouts:
 
     def __init__(self, desktop: Desktop) -> None:
         self.desktop = desktop
+        self.slots: list[Any] = []
         self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
 
     def setLayout(self, layout: int) -> None:
-        self.layout = layout
+        if layout != self.layout:
+            self.layout = layout
+            for slot in list(self.slots):
+                slot(layout)
+
+    def connect(self, signal: str, slot: Any) -> None:
+        assert signal == "layoutChanged(int)"
+        self.slots.append(slot)
+
+    def disconnect(self, signal: str, slot: Any) -> None:
+        self.slots.remove(slot)
 
     def sliceWidget(self, name: str) -> Any:
         return self if name == "Red" else None

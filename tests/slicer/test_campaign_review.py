@@ -22,7 +22,7 @@ Make = Callable[..., Reader]
 def reader(scene: Any, campaign_server: tuple[str, Path], tmp_path: Path) -> Iterator[Make]:
     people: list[Reader] = []
     address, studies = campaign_server
-    write_campaign(studies, {**SHARED, "readers": 3})
+    write_campaign(studies, {**SHARED, "readers": 20})
 
     def make(name: str) -> Reader:
         people.append(Reader(scene, tmp_path / name, name))

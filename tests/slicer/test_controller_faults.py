@@ -116,8 +116,11 @@ def test_a_key_is_asked_for_and_kept_nowhere(
 
 def scene_text(scene: Any) -> str:
     scene.SetSaveToXMLString(1)
-    scene.Commit()
-    return scene.GetSceneXMLString()
+    try:
+        scene.Commit()
+        return scene.GetSceneXMLString()
+    finally:
+        scene.SetSaveToXMLString(0)  # else no test after this one could save a file
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ print("imported")
         ("torch,uniultra,slicer,vtk,qt", "measuring,measure_rows,calibration_dicom,local_control"),
         ("torch,uniultra,slicer,vtk,qt", "campaign,review,training,spool"),
         ("torch,uniultra,qt,monai,itk,sam2", "bridge,segments,cine,oblique,export,measure_table"),
+        ("torch,uniultra,qt,monai,itk,sam2", "scene,capture,markers,scene_files"),
     ],
 )
 def test_it_works_without_torch_and_opens_nothing(blocked: str, modules: str, tmp_path: Path) -> None:

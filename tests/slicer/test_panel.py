@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from server_process import running_server  # noqa: E402
 from slicer_harness import missing_gl, volume_node  # noqa: E402
 from UniUltraLib.export import nrrd_bytes  # noqa: E402
 from UniUltraLib.keys import KEYS  # noqa: E402
+from UniUltraLib.planes import Plane  # noqa: E402
 
 from uniultra import cli  # noqa: E402
 
@@ -39,7 +43,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     studies = tmp_path_factory.mktemp("studies")
     for n in range(2):
         (studies / f"still_{n}.nrrd").write_bytes(nrrd_bytes(cyst(n), SPACING))
-    made = ["campaign", "init", "--studies", str(studies), "--name", "Cysts", "--label", "cyst", "--label", "wall"]
+    made = [
+        "campaign",
+        "init",
+        "--studies",
+        str(studies),
+        "--name",
+        "Cysts",
+        "--label",
+        "cyst",
+        "--label",
+        "wall",
+    ]
     assert cli.main(made) in (0, None)
     with running_server(studies, tmp_path_factory.mktemp("home")) as running:
         yield running
@@ -75,6 +90,7 @@ def test_a_server_that_is_not_there_is_named_with_what_to_do(panel: PanelCase) -
     text = panel.ui.problemLabel.text
     assert NOBODY in text and "refused" in text and "uniultra serve" in text
     assert not panel.hidden("problemFrame") and panel.hidden("problemRetryButton")
+    panel.picture("panel_problem")
     panel.click("problemCloseButton")
     assert panel.hidden("problemFrame")
     panel.write("annotatorEdit", "Dr. A")
@@ -126,6 +142,7 @@ def test_an_own_image_is_sent_only_after_a_yes(panel: PanelCase, address: str) -
     panel.click("includeButton")
     panel.mouse((160, 110))
     assert not panel.hidden("consentFrame")
+    panel.picture("panel_consent")
     text = panel.ui.consentLabel.text
     assert address in text and "DICOM" in text and "JANE" not in text
     panel.click("consentNoButton")
@@ -201,6 +218,7 @@ def test_leaving_gives_back_layout_toolbar_and_mouse(panel: PanelCase, address: 
     assert panel.get("segmentEditor").observing
     panel.widget.exit()
     assert panel.desktop.layouts.layout == before and not panel.desktop.toolbar.visible
+    assert panel.desktop.layouts.slots == []
     assert not panel.get("segmentEditor").observing
 
 
@@ -218,7 +236,9 @@ def test_closing_the_scene_keeps_the_connection_and_begins_anew(
     panel.desktop.view.node.SetOrientation("Axial")
 
 
-def test_a_label_goes_from_the_annotator_through_the_review(panel: PanelCase, address: str) -> None:
+def test_a_label_goes_from_the_annotator_through_the_review(
+    panel: PanelCase, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel.connect(address, "Dr. A")
     panel.click("nextButton")
     panel.wait(lambda: panel.state.shown is not None and panel.quiet(), what="the first image")
@@ -228,8 +248,20 @@ def test_a_label_goes_from_the_annotator_through_the_review(panel: PanelCase, ad
     panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
     panel.click("acceptButton")
     panel.click("measureButton")
-    panel.wait(lambda: panel.get("measureTable").rowCount() > 0, what="a measurement")
-    assert "area" in panel.get("measureTable").item(panel.get("measureTable").rowCount() - 1, 0).text().lower()
+    table = panel.get("measureTable")
+    panel.wait(lambda: table.rowCount() > 0, what="a measurement")
+    assert "area" in {table.item(row, 0).text().lower() for row in range(table.rowCount())}
+    assert "Research use" in panel.ui.measureNote.text
+    assert panel.hidden("annulusSelector") and panel.hidden("diastoleButton")
+    panel.unfold(panel.get("exportButton"))
+    panel.picture("panel_measure")
+    file = tmp_path / "measurements.csv"
+    # PythonQt gives the name alone
+    monkeypatch.setattr(
+        sys.modules["qt"], "QFileDialog", SimpleNamespace(getSaveFileName=lambda *_: str(file))
+    )
+    panel.click("exportButton")
+    assert "not for diagnosis" in file.read_text("utf-8-sig") and "still_" not in file.read_text("utf-8-sig")
     panel.click("thenNextCheck")
     panel.click("submitButton")
     panel.wait(lambda: panel.session.campaign.state.saved is not None, what="the saved label")
@@ -244,12 +276,67 @@ def test_a_label_goes_from_the_annotator_through_the_review(panel: PanelCase, ad
     panel.click("reviewOpenButton")
     panel.wait(lambda: panel.session.review.state.item is not None and panel.quiet(), what="the label")
     panel.write("commentEdit", "Too wide at the left.")
+    panel.picture("panel_review")
     panel.click("returnButton")
     panel.wait(lambda: panel.get("reviewTable").rowCount() == 0, what="the verdict")
     panel.click("disconnectButton")
     panel.connect(address, "Dr. A")
     panel.click("nextButton")
     panel.wait(lambda: "Too wide" in panel.ui.unitLabel.text, what="the returned label")
+
+
+def test_a_volume_is_outlined_in_the_slice_that_is_shown(panel: PanelCase, address: str) -> None:
+    panel.connect(address)
+    own_image(panel, cyst(frames=12))
+    assert panel.desktop.layouts.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    assert panel.hidden("framesSection") and panel.state.shown.kind == "volume"
+    index = panel.state.shown.plane.index
+    panel.press("E")
+    panel.mouse((105, 68), (160, 110), (214, 152))
+    panel.click("consentYesButton")
+    panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
+    held = [
+        panel.session.scene.read(panel.state.segment, replace(panel.state.shown, plane=Plane("k", k))).any()
+        for k in range(12)
+    ]
+    assert held == [k == index for k in range(12)]
+
+
+def test_pictures_that_the_panel_paints_itself(panel: PanelCase) -> None:
+    import qt
+    from UniUltraLib.panel_curve import curve, frame_strip
+
+    def image(pixmap: Any) -> np.ndarray:
+        made = pixmap.toImage().convertToFormat(qt.QImage.Format_RGBA8888)
+        return np.frombuffer(made.constBits(), np.uint8).reshape(made.height(), made.width(), 4)
+
+    strip = image(frame_strip(300, 10, {0, 3}, 3))
+    green = (strip[8, :, 1] > strip[8, :, 0] + 40) & (strip[8, :, 3] > 200)
+    assert green[:56].mean() > 0.9 and not green[62:178].any() and green[182:236].mean() > 0.9
+    rising = image(
+        curve(300, [(1, 0.2), (5, 0.9), (9, 0.6)], qt.QColor(0, 0, 0), panel.get("curveLabel").font())
+    )
+    blue = (rising[..., 2] > 150) & (rising[..., 0] < 120) & (rising[..., 3] > 150)
+    rows = [np.nonzero(blue[:, x])[0].mean() for x in (100, 300)]
+    assert rows[1] < rows[0], "a better Dice is drawn higher"
+
+
+def test_the_self_test_of_the_desktop_passes_here_too(
+    panel: PanelCase, monkeypatch: pytest.MonkeyPatch, application: Any
+) -> None:
+    from UniUltraLib.panel_selftest import check_panel
+
+    panel.widget.exit()
+    turns = {"UniUltra": panel.widget.enter}
+    monkeypatch.setattr(
+        slicer.util, "selectModule", lambda name: turns.get(name, panel.widget.exit)(), raising=False
+    )
+    module = SimpleNamespace(widgetRepresentation=lambda: SimpleNamespace(self=lambda: panel.widget))
+    monkeypatch.setattr(slicer.modules, "uniultra", module, raising=False)
+    for _ in range(2):
+        check_panel()
+        application.fill()
+        panel.desktop.view.node.SetOrientation("Axial")
 
 
 def test_the_local_server_says_what_it_needs_before_anything_is_downloaded(

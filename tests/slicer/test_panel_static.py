@@ -1,4 +1,4 @@
-"""What can be known of the panel without running it: names, files, keys, and what the Extensions Index demands."""
+"""What can be known of the panel without running it: names, files, keys, and what the Index demands."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ MODULE = EXTENSION / "UniUltra"
 UI = MODULE / "Resources" / "UI" / "UniUltra.ui"
 PANEL = sorted([MODULE / "UniUltra.py", *(MODULE / "UniUltraLib").glob("panel_*.py")])
 
-# Slicer's own keys: user_interface.md, segmenteditor.md (with its Draw and Paint effects), markups.md, the sequence
-# toolbar of its source. Keys of a plot view count only in one, and the panel opens none.
+# Slicer's own keys: user_interface.md, segmenteditor.md (with its Draw and Paint effects), markups.md, the
+# sequence toolbar of its source. Keys of a plot view count only in one, and the panel opens none.
 SLICE_VIEWS = "B F V R G T [ ] { } Left Right Up Down"
 SEGMENT_EDITOR = "Q W Z Y I Esc Space 1 2 3 4 5 6 7 8 9 0 A X Return Enter + - ="
 VIEWS_3D = "End Home PgUp PgDown Insert Ctrl+B"
-APPLICATION = "Ctrl+F Ctrl+O Ctrl+S Ctrl+W Ctrl+H Ctrl+0 Ctrl+1 Ctrl+2 Ctrl+3 Ctrl+4 Ctrl+5 Ctrl+` Ctrl+G Ctrl+V Del"
+APPLICATION = (
+    "Ctrl+F Ctrl+O Ctrl+S Ctrl+W Ctrl+H Ctrl+0 Ctrl+1 Ctrl+2 Ctrl+3 Ctrl+4 Ctrl+5 Ctrl+` Ctrl+G Ctrl+V Del"
+)
 TOOLBARS = "Ctrl+Shift+A Ctrl+Shift+T Ctrl+Shift+Space Ctrl+Shift+Left Ctrl+Shift+Right Ctrl+Shift+Down"
 SLICERS = set(" ".join((SLICE_VIEWS, SEGMENT_EDITOR, VIEWS_3D, APPLICATION, TOOLBARS)).split())
 
@@ -38,7 +40,10 @@ def named_in(tree: ast.AST) -> set[str]:
     )
     names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and getattr(node.value, "attr", getattr(node.value, "id", "")) == "ui":
+        if (
+            isinstance(node, ast.Attribute)
+            and getattr(node.value, "attr", getattr(node.value, "id", "")) == "ui"
+        ):
             names.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and endings.match(node.value):
             names.add(node.value)
@@ -96,11 +101,13 @@ def test_a_person_may_choose_other_keys_or_none() -> None:
 
 
 def test_cmake_lists_every_file() -> None:
-    listed = set(re.findall(r"^\s+((?:\w+/)*[\w.]+\.\w+)$", (MODULE / "CMakeLists.txt").read_text("utf-8"), re.M))
+    listed = set(
+        re.findall(r"^\s+((?:\w+/)*[\w.]+\.\w+)$", (MODULE / "CMakeLists.txt").read_text("utf-8"), re.M)
+    )
     there = {
         str(file.relative_to(MODULE))
         for file in MODULE.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts and "Testing" not in file.parts
+        if file.is_file() and not {"__pycache__", "Testing", ".mypy_cache"} & set(file.parts)
     } - {"CMakeLists.txt"}
     assert listed == there
     tests = (MODULE / "Testing" / "Python" / "CMakeLists.txt").read_text("utf-8")

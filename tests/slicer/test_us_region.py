@@ -23,7 +23,7 @@ def rectangle() -> np.ndarray:
 
 
 def screen(inside: np.ndarray, seed: int = 0, bar: bool = False, text: str = "") -> np.ndarray:
-    """(H,W) uint8: speckle with a shadow and a cyst, a flat bar on top, a name on it, a ruler, a grey wedge."""
+    """(H,W) uint8: speckle with a shadow and a cyst, a flat bar, a name on it, a ruler, a grey wedge."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(SHAPE)
     mean = np.where(np.hypot(x - 180, y - 150) < 25, 4, 45) * np.where(np.abs(x - 240) < 12, 0.2, 1.0)

@@ -371,3 +371,62 @@ def test_a_flipped_bit_in_any_value_of_the_index_is_found_and_the_index_built_ag
         assert told(again) == before
         assert list(again.private.glob("index.damaged-*"))
         again.index.close()
+
+
+def flip(path: Path, words: bytes) -> None:
+    """Flip a bit of a word in a file."""
+    data = path.read_bytes()
+    place = data.index(words)
+    path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+
+def without_index(studies: Path) -> LabelStore:
+    for file in (studies / ".uniultra").glob("index.sqlite*"):
+        file.unlink()
+    return LabelStore(studies)
+
+
+def test_a_label_whose_newest_review_is_damaged_is_not_trained_on_until_it_is_reviewed_again(
+    studies: Path, label: Path
+) -> None:
+    store = LabelStore(studies)
+    saved = store.save("one", label, annotator="anna")
+    for state in ("approved", "returned"):
+        store.review("one", 1, state, "rita")
+    flip(store.private / "versions" / "one" / "1.review-2.json", b"returned")
+    again = without_index(studies)
+    assert again.state(saved) == "flagged" and again.trainable() == []
+    assert [problem.reason for problem in again.problems()] == ["record damaged"]
+    assert without_index(studies).state(saved) == "flagged", "also after the next start"
+    again = LabelStore(studies)
+    again.review("one", 1, "approved", "rita")
+    assert again.state(saved) == "approved" and len(again.trainable()) == 1
+    assert without_index(studies).state(saved) == "approved"
+
+
+def test_a_later_review_counts_though_an_earlier_one_is_damaged(studies: Path, label: Path) -> None:
+    store = LabelStore(studies)
+    saved = store.save("one", label, annotator="anna")
+    for state in ("returned", "approved"):
+        store.review("one", 1, state, "rita")
+    flip(store.private / "versions" / "one" / "1.review-1.json", b"returned")
+    again = without_index(studies)
+    assert again.state(saved) == "approved" and again.problems()
+    again.review("one", 1, "returned", "rita")
+    assert without_index(studies).state(saved) == "returned", "the place of the damaged one is not taken"
+
+
+def test_a_damaged_line_of_the_journal_is_put_aside_and_the_others_count(studies: Path) -> None:
+    store = LabelStore(studies)
+    for who in ("ben", "carl", "dora"):
+        store.skip(Unit("one", 0), who, "unsure")
+    journal = store.private / "journal.jsonl"
+    lines = journal.read_bytes().count(b"\n")
+    flip(journal, b"carl")
+    again = without_index(studies)
+    assert again.skipped() == {Unit("one", 0): {"ben": "unsure", "dora": "unsure"}}
+    assert [problem.reason for problem in again.problems()] == ["journal damaged"]
+    assert journal.read_bytes().count(b"\n") == lines - 1
+    again.skip(Unit("one", 0), "emil", "unsure")
+    third = without_index(studies)
+    assert set(third.skipped()[Unit("one", 0)]) == {"ben", "dora", "emil"} and len(third.problems()) == 1

@@ -34,6 +34,7 @@ from uniultra.errors import ModelError
 from uniultra.models import weights
 from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
+from uniultra.store import sealed
 
 WEIGHTS, CONFIG, MANIFEST = "weights.safetensors", "config.json", "manifest.json"
 MAX_JSON = 1 << 20
@@ -169,7 +170,8 @@ def save(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         for file, content in ((CONFIG, described), (MANIFEST, manifest)):
-            (staged / file).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            body = sealed.seal(content.model_dump(mode="json"))
+            (staged / file).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
         _put(staged, folder)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -194,8 +196,8 @@ def describe(folder: Path) -> tuple[BundleConfig, Manifest]:
     """
     try:
         return (
-            BundleConfig.model_validate_json(_text(folder / CONFIG)),
-            Manifest.model_validate_json(_text(folder / MANIFEST)),
+            BundleConfig.model_validate_json(_content(folder / CONFIG)),
+            Manifest.model_validate_json(_content(folder / MANIFEST)),
         )
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -319,6 +321,14 @@ def _file(path: Path) -> Path:
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
         raise ModelError(f"Expected a bundle with a plain file {path.name}; it has none.")
     return path
+
+
+def _content(path: Path) -> str:
+    """The JSON in a file of a bundle, without its checksum."""
+    try:
+        return json.dumps(sealed.opened(_text(path)))
+    except ValueError as error:
+        raise ModelError(f"The bundle's description is damaged: {path.name}: {error}.") from None
 
 
 def _text(path: Path) -> bytes:

@@ -9,6 +9,7 @@ any moment leaves the bundle that answered before, or the new one.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import shutil
@@ -18,11 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from uniultra.adapters import bundle
 from uniultra.errors import ModelError
-from uniultra.store import durable
+from uniultra.store import durable, sealed
 from uniultra.store.lock import WriteLock
 
 FOLDER = Path(".uniultra") / "adapters"
@@ -82,10 +83,11 @@ class Published:
             ModelError: the file is damaged.
         """
         try:
-            return Current.model_validate_json((self.folder / CURRENT).read_bytes())
+            body = sealed.opened((self.folder / CURRENT).read_bytes())
+            return Current.model_validate_json(json.dumps(body))
         except FileNotFoundError:
             return Current()
-        except (OSError, ValidationError):
+        except (OSError, ValueError):
             raise ModelError(
                 "Expected current.json of the published adapters; it is damaged. Delete it to answer with "
                 "the models' own weights, then choose with `uniultra adapters rollback --to ID`."
@@ -184,7 +186,8 @@ class Published:
             after = Current(
                 models={**found.models, model: chosen}, history=(*found.history, change)[-HISTORY:]
             )
-            durable.write(self.folder / CURRENT, (after.model_dump_json(indent=1) + "\n").encode())
+            body = sealed.seal(after.model_dump(mode="json"))
+            durable.write(self.folder / CURRENT, (json.dumps(body, indent=1) + "\n").encode())
 
     @contextmanager
     def _staged(self) -> Iterator[Path]:

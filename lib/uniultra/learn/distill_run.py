@@ -55,6 +55,9 @@ class DistillRecipe(BaseModel):
             raise ValueError(f"transfer has no setting {', '.join(sorted(fixed))}")
         if "start" in (self.finetune or {}):
             raise ValueError("finetune starts from the distilled student; take start out")
+        for name in (self.student, self.teacher.model):
+            if not entry(name).prompts:
+                raise ValueError(f"{name} takes no prompts; distil from and into models that do")
         return self
 
     @classmethod

@@ -13,7 +13,7 @@ _ROUND = np.ones((3, 3), bool)
 
 
 def tidy(mask: NDArray[np.bool_], prompts: PromptSet) -> NDArray[np.bool_]:
-    """The mask without parts smaller than a tenth of the largest and without holes smaller than a tenth of it.
+    """The mask without parts smaller than a tenth of its largest, and without holes smaller than a tenth.
 
     What a person pointed at stays: a part that holds a positive click or scribble, or that the mask to refine
     held; a hole that holds a negative one, or that the mask to refine left out.

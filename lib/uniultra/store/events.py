@@ -42,6 +42,11 @@ class Events:
             with self._index.writing() as connection:
                 self.catch_up(connection)
 
+    def mend(self, connection: Connection) -> None:
+        """Put damaged lines of the journal aside; the caller holds the write lock."""
+        if self._journal.mend():
+            self._index.set_value(connection, _PLACE, "0")  # all that is left is applied again
+
     def catch_up(self, connection: Connection) -> None:
         """Apply what the journal holds and the index does not know yet: a process may have died between."""
         place, length = int(self._index.value(connection, _PLACE) or 0), self._journal.length()

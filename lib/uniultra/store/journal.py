@@ -1,4 +1,7 @@
-"""What happened to images, apart from labels: a line of JSON for each event, only ever added to."""
+"""What happened to images, apart from labels: a line of JSON for each event, only ever added to.
+
+Each line carries its own checksum. Damaged ones are put aside when the store is opened.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from uniultra.store import durable
+from uniultra.store import durable, sealed
+from uniultra.store.quarantine import Reason, put_aside
 
 Event = dict[str, Any]
 
 
 class Journal:
-    """The file `journal.jsonl`. The caller of `add` holds the folder's write lock."""
+    """The file `journal.jsonl`. The caller of `add` and `mend` holds the folder's write lock."""
 
     def __init__(self, private: Path) -> None:
-        self._file = private / "journal.jsonl"
+        self._private, self._file = private, private / "journal.jsonl"
 
     def length(self) -> int:
         """Bytes in the file."""
@@ -28,19 +32,46 @@ class Journal:
         Raises:
             OSError: the folder cannot be written.
         """
-        lines = "".join(json.dumps(event, ensure_ascii=True) + "\n" for event in events)
+        lines = "".join(json.dumps(sealed.seal(event), ensure_ascii=True) + "\n" for event in events)
         return durable.append(self._file, lines.encode())
 
     def since(self, place: int = 0) -> Iterator[Event]:
-        """The events from a place in the file on; a line that a crash tore is passed over."""
+        """The events from a place in the file on; a damaged line is passed over."""
         if not self._file.exists():
             return
         with self._file.open("rb") as file:
             file.seek(place)
             for line in file:
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(event, dict) and isinstance(event.get("kind"), str):
+                event = _event(line)
+                if event is not None:
                     yield event
+
+    def mend(self) -> bool:
+        """Put damaged lines aside; whether there were any.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if not self._file.exists():
+            return False
+        lines = self._file.read_bytes().splitlines(keepends=True)
+        bad = [line for line in lines if _event(line) is None and line.strip()]
+        if not bad:
+            return False
+        # what a crash tears off lacks its end; that it was never acknowledged nobody can tell afterwards
+        torn = all(not line.rstrip().endswith(b"}") for line in bad)
+        reason: Reason = "half written" if torn else "journal damaged"
+        aside = self._file.with_name("damaged.jsonl")
+        durable.write(aside, b"".join(bad))
+        put_aside(self._private, [aside], reason)
+        whole = b"".join(line.rstrip(b"\n") + b"\n" for line in lines if _event(line) is not None)
+        durable.write(self._file, whole)
+        return True
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        event = sealed.opened(line)
+    except ValueError:
+        return None
+    return event if isinstance(event.get("kind"), str) else None

@@ -23,6 +23,7 @@ Reason = Literal[
     "record damaged",
     "mask has another checksum",
     "label file cannot be decoded",
+    "journal damaged",
 ]
 
 

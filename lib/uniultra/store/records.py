@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from uniultra.store import durable
+from uniultra.store import durable, sealed
 from uniultra.store.errors import StoreError
 from uniultra.store.scan import PRIVATE
 from uniultra.store.types import LabelVersion, Review
@@ -22,7 +22,6 @@ STEPS: dict[int, Callable[[Body], Body]] = {}
 RECORD = re.compile(r"([1-9]\d*)\.json")
 REVIEW = re.compile(r"([1-9]\d*)\.review-([1-9]\d*)\.json")
 MASK = re.compile(r"([1-9]\d*)(\.(?!json|review-).+)")
-_DIGEST = "record_sha256"
 
 
 class NewerRecordError(StoreError):
@@ -49,6 +48,12 @@ def review_path(studies: Path, image: str, revision: int, number: int) -> Path:
     return folder(studies, image) / f"{revision}.review-{number}.json"
 
 
+def last_review(studies: Path, image: str, revision: int) -> int:
+    """The highest number of a version's reviews; 0 where there is none."""
+    names = (path.name for path in folder(studies, image).glob(f"{revision}.review-*"))
+    return max((int(m[2]) for name in names if (m := REVIEW.fullmatch(name))), default=0)
+
+
 def write(path: Path, record: LabelVersion | Review) -> None:
     """Keep a record; one that is there is never overwritten.
 
@@ -59,7 +64,7 @@ def write(path: Path, record: LabelVersion | Review) -> None:
     if path.exists():
         raise FileExistsError(f"{path.name} is there already")
     body = record.model_dump(mode="json")
-    durable.write(path, json.dumps({**body, _DIGEST: _digest(body)}, indent=1).encode())
+    durable.write(path, json.dumps(sealed.seal(body), indent=1).encode())
 
 
 def read_version(path: Path) -> LabelVersion:
@@ -121,14 +126,4 @@ def sha256(path: Path) -> str:
 
 
 def _body(path: Path) -> Body:
-    body = json.loads(path.read_bytes())
-    if not isinstance(body, dict):
-        raise ValueError("no JSON object")
-    if body.pop(_DIGEST, None) not in (None, _digest(body)):  # hand-made records have none
-        raise ValueError("another checksum")
-    return upgraded(body)
-
-
-def _digest(body: Body) -> str:
-    """SHA-256 of a record's content, however it is spaced."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return upgraded(sealed.opened(path.read_bytes()))

@@ -16,13 +16,14 @@ from uniultra.store.events import apply
 from uniultra.store.ids import check_id
 from uniultra.store.quarantine import Reason
 from uniultra.store.scan import LABELS, PRIVATE
-from uniultra.store.types import LabelVersion
+from uniultra.store.types import LabelVersion, Review
 
 if TYPE_CHECKING:
     from uniultra.store.store import LabelStore
 
 _PART = ".*.part"
 _ABANDONED_S = 3600.0
+_UNREAD = "The newest review of this label was damaged and put aside. Review the label again."
 
 
 @dataclass
@@ -45,6 +46,8 @@ def recover(store: LabelStore, *, repair: bool = True) -> None:
     if repair:
         _sweep(store)
     with store.index.writing() as connection:
+        if repair:
+            store.events.mend(connection)
         store.events.catch_up(connection)
         known, reviewed = _known(connection)
         folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
@@ -157,21 +160,42 @@ def _enter_reviews(store: LabelStore, connection: Connection, seen: _Seen, repai
     table = schema.versions.c
     there = set(connection.execute(select(table.revision).where(table.image == seen.image)).scalars())
     different = False
+    damaged: dict[int, int] = {}
     found = {(int(m[1]), int(m[2])): p for n, p in seen.names.items() if (m := records.REVIEW.fullmatch(n))}
     for (revision, number), path in sorted(found.items()):
-        if (revision, number) in seen.reviewed or revision not in there or not path.exists():
+        if revision not in there or not path.exists():
+            continue
+        if (revision, number) in seen.reviewed:
+            damaged.pop(revision, None)
             continue
         try:
             review = records.read_review(path)
         except records.NewerRecordError:
             continue
         except ValueError:
+            damaged[revision] = number
             if repair:
                 quarantine.put_aside(store.private, [path], "record damaged", seen.image, revision)
             continue
         different = True
+        damaged.pop(revision, None)  # whatever it said, a later one counts
         rows.insert_review(connection, review, number)
+    for revision, number in damaged.items():
+        different = True
+        _flag(store, connection, seen, revision, number, repair)
     return different
+
+
+def _flag(
+    store: LabelStore, connection: Connection, seen: _Seen, revision: int, number: int, repair: bool
+) -> None:
+    """Flag a version whose newest review cannot be read: it may have been returned."""
+    review = Review(
+        image=seen.image, revision=revision, state="flagged", reviewer="", comment=_UNREAD, made=store.now()
+    )
+    if repair:  # in the place of the one that was put aside: the next review comes after it
+        records.write(records.review_path(store.studies, seen.image, revision, number), review)
+    rows.insert_review(connection, review, number)
 
 
 def _aside(store: LabelStore, connection: Connection, seen: _Seen, revision: int, reason: Reason) -> None:

@@ -192,10 +192,8 @@ class Saving:
                 raise RequestError(
                     "Expected a review's state to be final, returned, approved or flagged; got another."
                 ) from None
-            number = 1
-            while (path := records.review_path(store.studies, image, revision, number)).exists():
-                number += 1
-            records.write(path, review)
+            number = 1 + records.last_review(store.studies, image, revision)
+            records.write(records.review_path(store.studies, image, revision, number), review)
             with store.index.writing() as connection:
                 rows.insert_review(connection, review, number)
                 work.recount(connection, [image], one_line=store.one_line)

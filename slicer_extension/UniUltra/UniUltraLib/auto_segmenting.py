@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Callable, List, Optional
 
 from .client import Answer
@@ -37,6 +38,7 @@ class AutoSegmenting:
         self.model: Optional[str] = None
         self._left: List[Shown] = []
         self._total = 0
+        self._since = 0.0
 
     def start(self, shown: Shown, segment: str, all_frames: bool, changed: Callable[[], None]) -> None:
         """Segment what is shown, or every frame or slice along its axis; `changed` is called at each mask.
@@ -48,7 +50,7 @@ class AutoSegmenting:
             raise SceneError("No server with a model that needs no prompt is connected. Connect to one.")
         every = [at(shown, index) for index in range(planes_along(shown))] if all_frames else [shown]
         self._left = [one for one in every if one is not None] or [shown]
-        self._total = len(self._left)
+        self._total, self._since = len(self._left), time.monotonic()
         self._next(segment, changed)
 
     def cancel(self) -> None:
@@ -85,5 +87,6 @@ class AutoSegmenting:
                 self._told(Problem.of(error))
 
         ticket = self._worker.submit(job, done, failed, what="Segmenting", key=_KEY)
+        ticket.since = self._since
         if self._total > 1:
             ticket.progress = 1 - len(self._left) / self._total

@@ -233,7 +233,7 @@ class CampaignWork(CampaignCore):
         """
         self._keep_draft()
         held = self._leasing.let_go()
-        unit = None if self.hand.drafted else held
+        unit = None if self.hand.drafted or self.hand.submitted else held
         address, name, spool = self._seen.address, self._who.name, self._sending.spool
 
         def last(client: Client) -> None:
@@ -273,7 +273,7 @@ class CampaignWork(CampaignCore):
 
     def _take(self, fetched: Fetched, leased: bool = True) -> bool:
         """Open what was fetched, and give back what was in hand before, where nothing was made of it."""
-        before, drafted = self._leasing.let_go(), self.hand.drafted
+        before, kept = self._leasing.let_go(), self.hand.drafted or self.hand.submitted
         if leased:
             self._leasing.hold(fetched.unit, self._who.name, self._campaign.lease_minutes)
         opened = self._try(lambda: self._opened(fetched))
@@ -281,7 +281,7 @@ class CampaignWork(CampaignCore):
         self.hand.asked = opened and leased and self._campaign.frames != "first"
         if not opened and leased:
             self._leasing.let_go()
-        for unit in (before if not drafted else None, None if opened or not leased else fetched.unit):
+        for unit in (before if not kept else None, None if opened or not leased else fetched.unit):
             if unit is not None and (not opened or _key(unit) != _key(fetched.unit)):
                 self._leasing.give_back(unit)
         return opened

@@ -16,7 +16,7 @@ from .scene_side import SceneSide
 from .shown import Shown
 from .state import CONNECTING, LOST, Consent, Problem, State
 from .viewing import Viewing
-from .worker import Ticket, Worker
+from .worker import Cancelled, Ticket, Worker
 
 Listener = Callable[[State], None]
 
@@ -150,6 +150,15 @@ class Core:
         if then is not None:
             then()
         self._changed()
+
+    def _cancel_runs(self, quiet_too: bool = False) -> None:
+        """End what `run` was given, and tell whoever gave it."""
+        gone = [ticket for ticket in self._tasks.tickets if quiet_too or not ticket.quiet]
+        gone = [ticket for ticket in gone if ticket.key != "info"]
+        self._tasks.cancel(lambda ticket: ticket in gone)
+        for ticket in gone:
+            if ticket in self._runs:
+                self._runs[ticket](Cancelled("Cancelled."))
 
     def _break_off(self, thread: int) -> None:
         if self._link.client is not None:

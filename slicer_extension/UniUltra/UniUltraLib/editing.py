@@ -36,12 +36,11 @@ class Editing:
         self.clicks = 0
 
     def prompts(self, shown: Shown, segment: str) -> PromptSet:
-        """The prompts of a segment on a picture; none when those that are kept belong to another image."""
+        """The prompts of a segment on a picture; none when what is kept belongs to another size."""
         self._load(segment)
         try:
             return self._book.get(shown.key, shown.plane, segment, shown.size)
-        except PromptsError as error:
-            self._told(Problem.of(error))
+        except PromptsError:
             return PromptSet(shown.size, shown.plane)
 
     def timeline(self, shown: Shown, segment: str) -> Optional[Timeline]:
@@ -137,8 +136,7 @@ class Editing:
         held = self._scene.read(asked.segment, asked.shown)
         # What was painted while the answer was awaited comes back by undo.
         asked.timeline.look(held)
-        asked.moment.answer = answer
-        asked.moment.settle(answer.mask)
+        asked.moment.settle(answer)
         self._write(asked.shown, asked.segment, asked.timeline, answer.mask)
 
     def take(self, shown: Shown, segment: str, answer: Answer) -> None:
@@ -149,7 +147,7 @@ class Editing:
         """
         timeline = self._look(shown, segment)
         empty = PromptSet(shown.size, shown.plane)
-        timeline.say(empty, answer.mask).answer = answer
+        timeline.say(empty).settle(answer)
         self._keep(shown, segment, empty)
         self._write(shown, segment, timeline, answer.mask)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -13,7 +15,7 @@ LIMIT = 200
 
 
 class KeptMask(NamedTuple):
-    """A (rows, columns) mask, eight pixels to a byte; equal when the pixels are."""
+    """A (rows, columns) mask, compressed; equal when the pixels are."""
 
     shape: Tuple[int, ...]
     bits: bytes
@@ -22,19 +24,20 @@ class KeptMask(NamedTuple):
     def of(cls, mask: np.ndarray) -> KeptMask:
         """Keep a mask."""
         mask = np.asarray(mask, bool)
-        return cls(mask.shape, np.packbits(mask).tobytes())
+        return cls(mask.shape, zlib.compress(np.packbits(mask).tobytes(), 1))
 
     def array(self) -> np.ndarray:
         """The mask, (rows, columns) bool."""
         count = self.shape[0] * self.shape[1]
-        return np.unpackbits(np.frombuffer(self.bits, np.uint8), count=count).reshape(self.shape).astype(bool)
+        bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
+        return np.unpackbits(bits, count=count).reshape(self.shape).astype(bool)
 
 
 class Moment:
     """The prompts at one time, and the mask they gave.
 
     `mask` is None while no answer has come. `by_hand` says that a person painted it. `answer` is what came
-    with it, if a model made it.
+    with it, without its mask, if a model made it.
     """
 
     def __init__(self, prompts: PromptSet, mask: Optional[KeptMask] = None, by_hand: bool = False) -> None:
@@ -42,9 +45,10 @@ class Moment:
         self.answer: Optional[Answer] = None
         self.tries = 0
 
-    def settle(self, mask: np.ndarray) -> None:
-        """The answer came: (rows, columns) bool."""
-        self.mask = KeptMask.of(mask)
+    def settle(self, answer: Answer) -> None:
+        """The answer came. Its mask is kept small: a cine has hundreds of moments."""
+        self.mask = KeptMask.of(answer.mask)
+        self.answer = replace(answer, mask=answer.mask[:0])
 
 
 class Timeline:

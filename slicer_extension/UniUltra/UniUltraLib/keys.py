@@ -1,7 +1,7 @@
 """The panel's keys: which button each presses, and the text that shows it on the button.
 
-They keep clear of Slicer's: slice views (b f v r g t [ ] { } arrows), the segment editor (q w z y i, digits, Esc, Space),
-its Draw effect (a x, Return), its Paint effect (+ -), the sequence toolbar and markups (Ctrl+Shift+...).
+They keep clear of Slicer's: slice views (b f v r g t [ ] { } arrows), the segment editor (q w z y i, digits,
+Esc, Space), its effects Draw (a x Return) and Paint (+ -), the sequence toolbar and markups (Ctrl+Shift+...).
 """
 
 from __future__ import annotations

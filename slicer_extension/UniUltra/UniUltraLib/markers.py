@@ -304,7 +304,7 @@ class PromptMarkers:
         ]
 
     def _only_in(self, shown: Shown) -> None:
-        """Draw the shapes in the view they belong to; flat as they are, all slices of others would show them."""
+        """Draw the shapes in the view they belong to; flat as they are, all slices would show them."""
         views = self._scene.views() if shown.kind != VOLUME and not shown.oblique else [self._scene.view]
         names = [view.GetID() for view in views if view is not None]
         for node in self._shapes:

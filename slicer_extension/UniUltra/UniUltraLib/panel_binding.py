@@ -10,8 +10,8 @@ from .keys import labelled
 class Binding:
     """The widgets of the panel by name.
 
-    A property is written only when it changed, so that nothing flickers, no cursor jumps in a text, and a signal
-    never answers a change that came from here.
+    A property is written only when it changed, so that nothing flickers, no cursor jumps in a text, and a
+    signal never answers a change that came from here.
     """
 
     def __init__(self, ui: Any) -> None:

@@ -9,7 +9,6 @@ import qt
 from .panel_campaign_look import SKIP_REASONS, campaign_look, strategy_items
 from .panel_curve import swatch
 
-
 # Structures that are shown without scrolling.
 MOST_ROWS = 6
 
@@ -79,7 +78,9 @@ class CampaignPart:
         refused = [entry.refused for entry in self.work.unsent() if entry.refused] if work.unsent else []
         binding.show(campaign_look(state, work, refused))
         binding.items("strategyCombo", strategy_items(state, work), work.strategy)
-        proposals = [(str(one.revision), f"{one.model or one.annotator}, {one.revision}") for one in work.proposals]
+        proposals = [
+            (str(one.revision), f"{one.model or one.annotator}, {one.revision}") for one in work.proposals
+        ]
         binding.items("proposalCombo", proposals, binding.chosen("proposalCombo"))
         reasons = work.campaign.skip_reasons or SKIP_REASONS
         if reasons != self._reasons:

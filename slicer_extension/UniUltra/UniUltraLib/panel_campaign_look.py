@@ -50,7 +50,9 @@ def unit_text(work: CampaignState) -> str:
         return "The next image is on its way…"
     parts = []
     if work.unit is not None:
-        parts.append(f"<b>{escape(work.unit.image)}</b>" + (f", asked for {work.position}" if work.position else ""))
+        parts.append(
+            f"<b>{escape(work.unit.image)}</b>" + (f", asked for {work.position}" if work.position else "")
+        )
     if work.lease_ended:
         parts.append("Your turn with this image has ended; somebody else may get it too.")
     if work.resumed is not None:
@@ -116,7 +118,9 @@ def review_look(state: State, review: ReviewState) -> Looks:
         "reviewSection": {"visible": review.offered and state.connection in (ONLINE, LOST)},
         **offered(["reviewListButton", "reviewOpenButton"], review.offered, not review.busy),
         **offered(
-            ["approveButton", "returnButton", "flagButton", "commentEdit"], review.offered, chosen and not review.busy
+            ["approveButton", "returnButton", "flagButton", "commentEdit"],
+            review.offered,
+            chosen and not review.busy,
         ),
         **offered(["compareButton"], review.offered, chosen and not review.busy),
         **_line("reviewLabel", review_text(review)),
@@ -126,13 +130,15 @@ def review_look(state: State, review: ReviewState) -> Looks:
 def review_text(review: ReviewState) -> str:
     """The label that is open, and how far the readers agree."""
     parts = []
-    if review.item is not None:
-        parts.append(f"<b>{escape(review.item.image)}</b>, revision {review.item.revision} by {escape(review.item.annotator)}")
+    item = review.item
+    if item is not None:
+        parts.append(f"<b>{escape(item.image)}</b>, revision {item.revision} by {escape(item.annotator)}")
     version = review.version
     if version is not None and version.seconds:
         parts.append(f"Made in {version.seconds:.0f} s with {version.clicks} prompts")
     for said in version.reviews if version is not None else ():
-        parts.append(f"{escape(said.reviewer)}: {escape(said.state)}" + (f", {escape(said.comment)}" if said.comment else ""))
+        comment = f", {escape(said.comment)}" if said.comment else ""
+        parts.append(f"{escape(said.reviewer)}: {escape(said.state)}{comment}")
     for pair in review.agreement or ():
         first, second = map(escape, pair.annotators)
         distance = "" if pair.hd95 is None else f", HD95 {pair.hd95:.1f} {escape(pair.unit)}"

@@ -31,7 +31,7 @@ def swatch(colour: Sequence[float]) -> Any:
     """A square of a colour (red, green, blue from 0 to 1) as an icon."""
     pixmap, painter = _canvas(14, 14)
     painter.setPen(qt.QColor(128, 128, 128))
-    painter.setBrush(qt.QColor(*(int(round(255 * part)) for part in colour)))
+    painter.setBrush(qt.QColor(*(round(255 * part) for part in colour)))
     painter.drawRoundedRect(1, 1, 12, 12, 3, 3)
     return qt.QIcon(_done(pixmap, painter))
 

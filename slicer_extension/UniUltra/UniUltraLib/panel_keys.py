@@ -17,7 +17,7 @@ class Shortcuts:
     def __init__(self, ui: Any, own: Dict[str, str]) -> None:
         self.sequences = chosen(own)
         self._buttons = {key.button: getattr(ui, key.button) for key in KEYS}
-        self._made: List[Any] = []
+        self.made: List[Any] = []
         for name, button in self._buttons.items():
             button.text = labelled(button.text, self.sequences[name])
 
@@ -34,20 +34,20 @@ class Shortcuts:
             shortcut.connect("activated()", press)
             # Where Slicer's own menu has the same key, Qt calls neither unless this is answered too.
             shortcut.connect("activatedAmbiguously()", press)
-            self._made.append(shortcut)
+            self.made.append(shortcut)
 
     def remove(self) -> None:
         """Listen no longer; Slicer's own keys are as they were."""
-        for shortcut in self._made:
+        for shortcut in self.made:
             shortcut.setParent(None)
             shortcut.deleteLater()
-        self._made = []
+        self.made = []
 
 
 def _press(button: Any, is_tool: bool) -> Any:
     def press() -> None:
-        # What is hidden is also disabled, see `panel_look`; a folded section's keys go on working. A tool's key
-        # always takes it in hand: pressing it again on the next frame must not put it down.
+        # What is hidden is also disabled, see `panel_look`; a folded section's keys go on working. A tool's
+        # key always takes it in hand: pressing it again on the next frame must not put it down.
         if button.enabled and not (is_tool and button.checked):
             button.click()
 

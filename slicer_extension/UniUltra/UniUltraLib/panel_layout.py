@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 import slicer
 
@@ -15,6 +15,7 @@ class Views:
     def __init__(self) -> None:
         self._own_layout: Optional[int] = None
         self._own_toolbar: Optional[bool] = None
+        self._watcher: Optional[Callable[..., None]] = None
 
     def slice_widgets(self) -> List[Any]:
         """The slice views that prompts are given in; none while Slicer has no window."""
@@ -22,7 +23,7 @@ class Views:
         return [manager.sliceWidget(name) for name in manager.sliceViewNames()] if manager is not None else []
 
     def show(self, kind: str, volume: Any, browser: Any = None) -> None:
-        """Lay out the views for a still, a cine (with its sequence browser) or a volume, and show it whole."""
+        """Lay out the views for a still, a cine (with its sequence browser) or a volume; show it whole."""
         manager = slicer.app.layoutManager()
         if manager is None:
             return
@@ -42,6 +43,20 @@ class Views:
                 self._own_toolbar = toolbar.isToolBarVisible()
             toolbar.setToolBarVisible(True)
             toolbar.setToolBarActiveBrowserNode(browser)
+
+    def watch(self, changed: Callable[..., None]) -> None:
+        """Call something when other views are laid out."""
+        manager = slicer.app.layoutManager()
+        if manager is not None and self._watcher is None:
+            self._watcher = changed
+            manager.connect("layoutChanged(int)", changed)
+
+    def unwatch(self) -> None:
+        """End that."""
+        manager = slicer.app.layoutManager()
+        if manager is not None and self._watcher is not None:
+            manager.disconnect("layoutChanged(int)", self._watcher)
+        self._watcher = None
 
     def restore(self) -> None:
         """What the person had before."""

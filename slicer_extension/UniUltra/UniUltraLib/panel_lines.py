@@ -51,6 +51,7 @@ class MeasuredLines:
         display = node.GetDisplayNode()
         display.SetColor(*COLOUR)
         display.SetSelectedColor(*COLOUR)
+        display.SetGlyphScale(1.6)
         display.SetPropertiesLabelVisibility(False)
         display.SetPointLabelsVisibility(False)
         return node

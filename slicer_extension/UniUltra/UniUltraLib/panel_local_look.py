@@ -7,7 +7,7 @@ from typing import List, Tuple
 
 from .local_control import ASKING, LocalControlState
 from .local_server import RUNNING
-from .measuring import MeasuringState
+from .measuring import VENTRICLE, MeasuringState
 from .panel_look import Looks, offered
 from .state import State
 
@@ -41,14 +41,15 @@ def local_look(state: LocalControlState, log: str) -> Looks:
     }
 
 
-def measure_look(state: State, measuring: MeasuringState) -> Looks:
+def measure_look(state: State, measuring: MeasuringState, kind: str) -> Looks:
     """The section Measurements."""
     marks = [
         f"{name} frame {frame + 1}"
         for name, frame in (("ED", measuring.diastole), ("ES", measuring.systole))
         if frame is not None
     ]
-    cine = state.shown is not None and state.shown.frame is not None
+    heart = kind == VENTRICLE
+    cine = heart and state.shown is not None and state.shown.frame is not None
     text = measuring.text
     if not text and not measuring.can_measure:
         text = "Accept the mask first; only accepted masks are measured."
@@ -57,8 +58,8 @@ def measure_look(state: State, measuring: MeasuringState) -> Looks:
         **offered(["measureButton", "measureCombo"], True, measuring.can_measure),
         **offered(["diastoleButton", "systoleButton"], cine, measuring.can_mark),
         **offered(["forgetMarksButton"], cine and bool(marks)),
-        **offered(["annulusLabel", "annulusSelector"], True, measuring.can_measure),
-        "marksLabel": {"text": ", ".join(marks), "visible": bool(marks)},
+        **offered(["annulusLabel", "annulusSelector"], heart, measuring.can_measure),
+        "marksLabel": {"text": ", ".join(marks), "visible": cine and bool(marks)},
         "measureLabel": {"text": text, "visible": bool(text)},
         **offered(["exportButton", "hideImagesCheck"], bool(measuring.rows)),
         "measureTable": {"visible": bool(measuring.rows)},
@@ -66,10 +67,10 @@ def measure_look(state: State, measuring: MeasuringState) -> Looks:
 
 
 def measure_rows(measuring: MeasuringState) -> List[Tuple[str, ...]]:
-    """The table, the newest on top."""
+    """The table."""
     return [
         (row.measurement, f"{row.value:.4g}", row.unit, row.segment, _frame(row.frame))
-        for row in reversed(measuring.rows)
+        for row in measuring.rows
     ]
 
 

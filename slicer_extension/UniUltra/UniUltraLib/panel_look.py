@@ -1,4 +1,4 @@
-"""What the panel shows in a state: visible, enabled, texts. No Qt here; `panel_binding.Look` puts it on the widgets.
+"""What the panel shows in a state: visible, enabled, texts. No Qt; `panel_binding` puts it on the widgets.
 
 What the server does not offer is hidden, and what is hidden is disabled, so that its key does nothing either.
 """
@@ -99,8 +99,8 @@ def _consent(state: State) -> str:
     if question is None:
         return ""
     text = (
-        f"<b>Send this image to {escape(question.address)}?</b><br>Its pixels and its geometry are sent; no DICOM "
-        "header, no name of a person or file. The server keeps it for this session only."
+        f"<b>Send this image to {escape(question.address)}?</b><br>Its pixels and its geometry are sent; "
+        "no DICOM header, no name of a person or file. The server keeps it for this session only."
     )
     return f"{text}<br><br>{escape(question.warning)}" if question.warning else text
 

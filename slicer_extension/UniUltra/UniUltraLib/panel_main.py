@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import qt
-import slicer
 
 from .panel_binding import Binding
 from .panel_campaign import CampaignPart
@@ -59,6 +58,7 @@ class Panel:
                 LocalServerPart,
             )
         ]
+        self.segments = next(part for part in self.parts if isinstance(part, SegmentsPart))
         for name, icon in _ICONS.items():
             getattr(ui, name).icon = qt.QIcon(resource(f"Icons/{icon}"))
         for name, icon in _SIGNS.items():
@@ -85,10 +85,15 @@ class Panel:
 
     def enter(self) -> None:
         """The panel is shown: its keys count, and points and strokes are its own."""
-        self.session.look_through(self.views.slice_widgets())
+        self.look_through()
+        self.views.watch(self.look_through)
         self.shortcuts.make()
         self.ui.segmentEditor.setupViewObservations()
         self.session.refresh()
+
+    def look_through(self, *_: Any) -> None:
+        """Take prompts in the slice views that there are."""
+        self.session.look_through(self.views.slice_widgets())
 
     def exit(self) -> None:
         """Another module is shown: the mouse, the keys and the layout are as they were."""
@@ -96,6 +101,7 @@ class Panel:
         self.shortcuts.remove()
         self.ui.segmentEditor.setActiveEffect(None)
         self.ui.segmentEditor.removeViewObservations()
+        self.views.unwatch()
         self.views.restore()
 
     def scene_closing(self) -> None:
@@ -112,6 +118,7 @@ class Panel:
         self.timer.stop()
         self.exit()
         self.session.unsubscribe(self.update)
+        self.segments.forget_node()
         self.logic.close()
 
 

@@ -25,6 +25,7 @@ class MeasurePart:
         self._lines = MeasuredLines(self.session.scene)
         self._rows: Any = None
         panel.binding.items("measureCombo", list(KINDS), KINDS[0][0])
+        self.ui.measureCombo.connect("activated(int)", lambda *_: self.update())
         bind = panel.binding.clicked
         bind("measureButton", self.measure)
         bind("diastoleButton", lambda: self.measuring.mark(DIASTOLE, self.annulus()))
@@ -48,7 +49,9 @@ class MeasurePart:
     def export(self) -> None:
         """Save the table as CSV."""
         window = slicer.util.mainWindow()
-        name = qt.QFileDialog.getSaveFileName(window, "Export measurements", "measurements.csv", "CSV (*.csv)")
+        name = qt.QFileDialog.getSaveFileName(
+            window, "Export measurements", "measurements.csv", "CSV (*.csv)"
+        )
         if not name:
             return
         try:
@@ -61,8 +64,9 @@ class MeasurePart:
     def update(self) -> None:
         """Show the table, and the lines of the newest measurement while its picture is shown."""
         state, measuring = self.controller.state, self.measuring.state
-        self.panel.binding.show(measure_look(state, measuring))
+        self.panel.binding.show(measure_look(state, measuring, self.panel.binding.chosen("measureCombo")))
         self._lines.show(measuring.lines, state.shown)
         if measuring.rows != self._rows:
             self._rows = measuring.rows
             fill(self.ui.measureTable, MEASURED, measure_rows(measuring))
+            self.ui.measureTable.scrollToBottom()

@@ -21,7 +21,11 @@ class ReviewPart:
         bind("reviewListButton", self.list)
         bind("reviewOpenButton", self.open)
         bind("compareButton", self.review.compare)
-        for name, state in (("approveButton", "approved"), ("returnButton", "returned"), ("flagButton", "flagged")):
+        for name, state in (
+            ("approveButton", "approved"),
+            ("returnButton", "returned"),
+            ("flagButton", "flagged"),
+        ):
             bind(name, lambda state=state: self.say(state))
         self.ui.reviewStateCombo.connect("activated(int)", lambda *_: self.list())
         self.ui.reviewTable.connect("cellDoubleClicked(int,int)", lambda *_: self.open())

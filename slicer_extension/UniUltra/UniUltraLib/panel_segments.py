@@ -44,7 +44,7 @@ class SegmentsPart:
             self.editor.setCurrentSegmentID(segment)
 
     def _give_node(self) -> None:
-        """A node of its own, so that the Segment Editor module keeps what it had; again after the scene closed."""
+        """A node of its own, so that Slicer's Segment Editor keeps what it had; a new one in a new scene."""
         node = slicer.mrmlScene.GetSingletonNode(NODE_TAG, "vtkMRMLSegmentEditorNode")
         if node is not None and node is self._node:
             return
@@ -54,9 +54,15 @@ class SegmentsPart:
             node = slicer.mrmlScene.AddNode(node)
         # Slicer's default would take voxels from one segment when another is painted.
         node.SetOverwriteMode(node.OverwriteNone)
-        self._node = node
-        node.AddObserver("ModifiedEvent", self._effect_changed)
+        self.forget_node()
+        self._node, self._tag = node, node.AddObserver("ModifiedEvent", self._effect_changed)
         self.editor.setMRMLSegmentEditorNode(node)
+
+    def forget_node(self) -> None:
+        """Watch the editor's node no longer."""
+        if self._node is not None:
+            self._node.RemoveObserver(self._tag)
+        self._node = None
 
     def _effect_changed(self, node: Any, _event: Any) -> None:
         """Somebody took one of Slicer's tools: ours is put down."""

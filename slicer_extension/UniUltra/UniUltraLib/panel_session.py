@@ -118,7 +118,11 @@ class Session:
         for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
             browser = scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode")
             frames = browser.GetMasterSequenceNode()
-            if self.scene.is_open and frames is not None and browser.GetProxyNode(frames) is self.scene.volume:
+            if (
+                self.scene.is_open
+                and frames is not None
+                and browser.GetProxyNode(frames) is self.scene.volume
+            ):
                 return browser
         return None
 

@@ -14,7 +14,6 @@ DEFAULTS: Mapping[str, Any] = {
     "keep_key": False,
     "model": "",
     "auto_model": "",
-    "consent": "",
     "strategy": "",
     "consent": "",
     "studies": "",

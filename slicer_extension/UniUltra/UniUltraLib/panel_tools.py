@@ -1,4 +1,4 @@
-"""The prompt tools: one in hand at a time, in every slice view, from the button or key to the prompt. No Qt."""
+"""The prompt tools: one in hand at a time, in every slice view, from the button to the prompt. No Qt."""
 
 from __future__ import annotations
 

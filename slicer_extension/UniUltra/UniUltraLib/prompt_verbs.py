@@ -8,7 +8,6 @@ from .core import Core
 from .editing import Edit
 from .errors import OutsideImage
 from .shown import Shown, Stroke
-from .worker import Cancelled
 
 
 class PromptVerbs(Core):
@@ -88,11 +87,7 @@ class PromptVerbs(Core):
         self._auto.cancel()
         self._try(self._editing.cancel)
         self._asks.cancel()
-        gone = [ticket for ticket in self._tasks.tickets if not ticket.quiet and ticket.key != "info"]
-        self._tasks.cancel(lambda ticket: ticket in gone)
-        for ticket in gone:
-            if ticket in self._runs:
-                self._runs[ticket](Cancelled("Cancelled."))
+        self._cancel_runs()
         self._changed()
 
     def auto_segment(self, all_frames: bool = False) -> None:

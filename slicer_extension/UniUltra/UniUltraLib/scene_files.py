@@ -12,6 +12,8 @@ from . import bridge
 from .errors import SceneError
 from .shown import CINE
 
+# Without this option Slicer takes files whose names differ in a number only for the slices of one volume.
+_SINGLE_FILE = 4
 _SEQUENCES = (".seq.nrrd", ".seq.nhdr")
 
 
@@ -54,7 +56,7 @@ def show_in_views(volume: Any) -> None:
 
 
 def _read_volume(path: Path, name: str) -> Any:
-    node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, 0)
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, _SINGLE_FILE)
     if node is None:
         raise SceneError(
             f"Slicer cannot read {path.suffix or 'this'} files. Convert the image to NRRD or DICOM."

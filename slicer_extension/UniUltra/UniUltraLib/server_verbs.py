@@ -47,7 +47,7 @@ class ServerVerbs(Core):
     def disconnect(self) -> None:
         """Let go of the server; prompts and masks stay."""
         self._asks.cancel()
-        self._tasks.cancel()
+        self._cancel_runs(quiet_too=True)
         self._prefetching.forget()
         self._images.forget_sessions(None)
         self._problem = None

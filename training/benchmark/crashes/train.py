@@ -57,7 +57,8 @@ class TrainKills:
             self._template()
             begun = time.monotonic()
             straight = self._new("straight")
-            self._start(straight).process.join()
+            child = self._start(straight)
+            child.process.join()
             self.span = time.monotonic() - begun
             self.expected = self._result(straight)
             if self.expected[1] is None:

@@ -1,0 +1,36 @@
+"""JSON objects that carry the checksum of their own content, so that a flipped bit is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic_core import from_json
+
+KEY = "record_sha256"
+Body = dict[str, Any]
+
+
+def seal(body: Body) -> Body:
+    """A JSON object with its checksum."""
+    return {**body, KEY: _digest(body)}
+
+
+def opened(data: bytes | str) -> Body:
+    """The object in some JSON, without its checksum; one made by hand may have none.
+
+    Raises:
+        ValueError: no JSON object, or its content is not the one that was sealed.
+    """
+    body = from_json(data)
+    if not isinstance(body, dict):
+        raise ValueError("no JSON object")
+    if body.pop(KEY, None) not in (None, _digest(body)):
+        raise ValueError("another checksum")
+    return body
+
+
+def _digest(body: Body) -> str:
+    """SHA-256 of an object's content, however it is spaced."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
