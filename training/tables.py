@@ -1,4 +1,4 @@
-"""Write the numbers of `training/results` and `training/benchmark/results` into the README and the cards.
+"""Write the numbers of `training/results` and `training/benchmark/results` into README, documents, cards.
 
     .venv/bin/python training/tables.py
 
@@ -170,6 +170,22 @@ def _dice(score: dict[str, Any] | None) -> str:
     return f"{dice['mean']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"
 
 
+def heads(result: dict[str, Any]) -> str:
+    """Errors of the head circumference: measured minus reference."""
+    masks = {"the true ones": result["true_masks"]}
+    for name, found in result["predicted_from_a_tight_box"].items():
+        masks[f"of `{name}`, from the box tight around the true one"] = found
+    lines = ["| masks | mean | SD | median | mean absolute | 95 % below |", "|---" * 6 + "|"]
+    for name, found in masks.items():
+        mean, sd, median, absolute, most = (
+            f"{found[f'{key}_mm']:.2f} mm"
+            for key in ("mean", "sd", "median", "mean_absolute", "p95_absolute")
+        )
+        absolute += f" ({found['mean_absolute_percent']:.2f} %)"
+        lines.append(f"| {name} | {mean} | {sd} | {median} | {absolute} | {most} |")
+    return "\n".join(lines)
+
+
 def fill(path: Path, tables: dict[str, str]) -> None:
     """Replace the marked blocks of a Markdown file."""
     text = path.read_text(encoding="utf-8")
@@ -186,22 +202,25 @@ def card(result: dict[str, Any]) -> dict[str, str]:
 
 
 def everything() -> dict[str, str]:
-    """The tables of the README by name, from the committed results."""
+    """The tables of the README and the documents by name, from the committed results."""
     mini = json.loads((ROOT / "training/results/accuracy.json").read_text())
     speed = json.loads((ROOT / "training/benchmark/results/latency.json").read_text())
     models = json.loads((ROOT / "training/results/models.json").read_text())
     seeds = json.loads((ROOT / "training/results/suite_seeds.json").read_text())
+    measured = json.loads((ROOT / "training/benchmark/results/measurements.json").read_text())
     return {
         "accuracy": accuracy(mini),
         "latency": latency(speed),
         "systems": systems(models),
         "suite": suite(seeds),
+        "head_circumference": heads(measured),
     }
 
 
 def main() -> None:
-    """Fill the README and the cards."""
-    fill(ROOT / "README.md", everything())
+    """Fill the README, the documents and the cards."""
+    for name in ("README.md", "docs/measurements.md"):
+        fill(ROOT / name, everything())
     for name, found in CARDS.items():
         result = json.loads((ROOT / f"training/results/{found}.json").read_text())
         fill(ROOT / f"apps/uniultra/model/{name}.md", card(result))

@@ -56,10 +56,12 @@ def steps(text: str) -> list[str]:
     return [line.strip() for line in lines if line.startswith("     ")]
 
 
-def test_it_says_three_things_to_do_next(demo):
+def test_it_says_four_things_to_do_next(demo):
     address, text = demo
     assert address in text
-    assert [line[:2] for line in text.splitlines() if line[:2] in ("1.", "2.", "3.")] == ["1.", "2.", "3."]
+    assert [line[:2] for line in text.splitlines() if line[:1].isdigit() and line[1] == "."] == [
+        *("1.", "2.", "3.", "4.")
+    ]
 
 
 def test_the_step_without_slicer_works(demo, samples):
@@ -84,6 +86,13 @@ def test_the_step_over_http_works(demo):
     assert answer.status_code == 200
     assert set(answer.json()) >= {"bbox", "mask", "frame", "score", "model", "adapter", "timings"}
     assert answer.json()["frame"] == json.loads(params)["foreground"][0][2]
+
+
+def test_the_campaign_page_is_where_it_says(demo):
+    address, text = demo
+    assert f"{address}/campaign" in text
+    page = requests.get(f"{address}/campaign", timeout=60)
+    assert page.status_code == 200 and "html" in page.headers["content-type"]
 
 
 def test_the_studies_are_the_samples_and_the_phantom_without_its_masks(demo):

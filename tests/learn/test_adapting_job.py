@@ -42,6 +42,7 @@ def killed(folder: JobFolder, when) -> int:
     """Start the job's process, kill it when `when()` says so; how often it was killed."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "uniultra.learn.adapting.process", str(folder.path)]
+    command += ["--parent", str(os.getpid())]
     with subprocess.Popen(command, env=environment) as running:
         while running.poll() is None:
             if when():

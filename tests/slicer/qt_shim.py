@@ -172,4 +172,5 @@ def install() -> types.ModuleType:
     if "qt" not in sys.modules:
         sys.modules["qt"] = qt_module()
         sys.modules["ctk"] = types.ModuleType("ctk")
+        sys.modules["ctk"].ctkPathLineEdit = types.SimpleNamespace(Dirs=1)  # type: ignore[attr-defined]
     return sys.modules["qt"]

@@ -252,3 +252,17 @@ def test_a_file_of_the_server_that_is_seen_here_is_not_downloaded(
     got = client_units.image_file(client, unit, tmp_path / "down")
     assert got.parent == tmp_path / "down" and got.read_bytes() == b"another"
     assert "scan" not in got.name and got.suffix == ".png"
+
+
+def test_a_path_of_the_server_that_cannot_be_looked_at_is_not_here(
+    server: Scripted, client: Client, tmp_path: Path
+) -> None:
+    server.reply = lambda h: h.send(200, b"picture", Content_Disposition='x; filename="a.png"')
+    for path in ("/" + "a" * 5000, "a\0b"):
+        got = client_units.image_file(client, Unit("scan", path=path), tmp_path)
+        assert got.read_bytes() == b"picture"
+
+
+def test_prompts_of_an_endless_image_are_passed_over() -> None:
+    sent = {"segment": "head", "size": [float("inf"), 1, 1], "plane": {"axis": "k", "index": 0}}
+    assert how_made.restore_prompts(Kept(), [sent], {"head": "s"}, "scan") == []

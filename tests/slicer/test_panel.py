@@ -16,6 +16,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
 
+from bmode_pictures import BOX, MIDDLE, WITHIN, nodule  # noqa: E402
 from panel_case import PanelCase, opened_panel  # noqa: E402
 from PySide6 import QtCore  # noqa: E402
 from server_process import running_server  # noqa: E402
@@ -30,30 +31,24 @@ SPACING = np.diag([-0.4, -0.4, 1.0, 1.0])
 NOBODY = "http://127.0.0.1:9"
 
 
-def cyst(seed: int = 3, frames: int = 1) -> np.ndarray:
-    """(K,J,I) speckle with a dark ellipse about (160,110)."""
-    rng = np.random.default_rng(seed)
-    _, j, i = np.indices((frames, 220, 320))
-    inside = ((i - 160) / 50) ** 2 + ((j - 110) / 38) ** 2 <= 1
-    return np.clip(rng.rayleigh(np.where(inside, 10, 60)), 0, 255).astype(np.uint8)
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     studies = tmp_path_factory.mktemp("studies")
-    for n in range(2):
-        (studies / f"still_{n}.nrrd").write_bytes(nrrd_bytes(cyst(n), SPACING))
+    for n, seed in enumerate((12, 8)):
+        (studies / f"still_{n}.nrrd").write_bytes(nrrd_bytes(nodule(seed), SPACING))
     made = [
         "campaign",
         "init",
         "--studies",
         str(studies),
         "--name",
-        "Cysts",
+        "Neck nodules",
         "--label",
-        "cyst",
+        "nodule",
         "--label",
-        "wall",
+        "vessel",
+        "--instructions",
+        "Outline each nodule at its outer edge.",
     ]
     assert cli.main(made) in (0, None)
     with running_server(studies, tmp_path_factory.mktemp("home")) as running:
@@ -70,7 +65,7 @@ def panel(application: Any, scene: Any, tmp_path: Path) -> Iterator[PanelCase]:
 
 def own_image(panel: PanelCase, array: np.ndarray | None = None) -> Any:
     """Choose an image of one's own in the scene, as a person does."""
-    node = volume_node(cyst() if array is None else array, SPACING, "DOE^JANE")
+    node = volume_node(nodule(14) if array is None else array, SPACING, "DOE^JANE")
     panel.ui.volumeSelector.setCurrentNode(node)
     panel.click("openButton")
     return node
@@ -106,7 +101,7 @@ def test_the_connection_folds_and_what_the_server_lacks_is_hidden(panel: PanelCa
     assert "answers" in panel.desktop.status[-1]
     panel.connect(address)
     assert panel.ui.connectionSection.collapsed and "Dr. A" in panel.ui.stateLabel.text
-    assert panel.ui.campaignLabel.text == "Cysts"
+    assert panel.ui.campaignLabel.text == "Neck nodules"
     assert not panel.hidden("nextButton") and not panel.hidden("trainButton")
     # nothing is open yet, and this server has no model without prompts
     assert panel.hidden("promptSection") and panel.hidden("finishSection") and panel.hidden("autoCombo")
@@ -140,22 +135,22 @@ def test_an_own_image_is_sent_only_after_a_yes(panel: PanelCase, address: str) -
     own_image(panel)
     assert panel.hidden("submitButton") and panel.hidden("skipButton")
     panel.click("includeButton")
-    panel.mouse((160, 110))
+    panel.mouse(MIDDLE)
     assert not panel.hidden("consentFrame")
     panel.picture("panel_consent")
     text = panel.ui.consentLabel.text
     assert address in text and "DICOM" in text and "JANE" not in text
     panel.click("consentNoButton")
     assert panel.hidden("consentFrame") and not panel.state.has_prompts
-    panel.mouse((160, 110))
+    panel.mouse(MIDDLE)
     panel.click("blankCheck")
     panel.click("consentYesButton")
     panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
     shown = panel.session.scene.shown()
-    assert panel.session.scene.read(panel.state.segment, shown)[110, 160]
+    assert panel.session.scene.read(panel.state.segment, shown)[MIDDLE[1], MIDDLE[0]]
     assert not panel.hidden("scoreLabel") and panel.ui.adapterLabel.text.startswith("uniultra_mini")
     # agreed once, not asked again
-    panel.mouse((150, 100))
+    panel.mouse(WITHIN)
     panel.wait(lambda: panel.quiet() and len(panel.state.prompts.points) == 2)
     assert panel.hidden("consentFrame")
 
@@ -244,7 +239,7 @@ def test_a_label_goes_from_the_annotator_through_the_review(
     panel.wait(lambda: panel.state.shown is not None and panel.quiet(), what="the first image")
     assert panel.get("labelsList").count() == 2 and not panel.hidden("labelsList")
     panel.click("boxButton")
-    panel.mouse((105, 68), (160, 110), (214, 152))
+    panel.mouse(*BOX)
     panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
     panel.click("acceptButton")
     panel.click("measureButton")
@@ -269,8 +264,8 @@ def test_a_label_goes_from_the_annotator_through_the_review(
 
     panel.click("disconnectButton")
     panel.connect(address, "Dr. B")
-    panel.click("reviewListButton")
-    panel.wait(lambda: panel.get("reviewTable").rowCount() == 1, what="the list")
+    panel.unfold(panel.get("reviewTable"))  # which asks for the list by itself
+    panel.wait(lambda: panel.get("reviewTable").rowCount() == 1 and panel.quiet(), what="the list")
     assert panel.get("reviewTable").item(0, 1).text() == "Dr. A"
     panel.get("reviewTable").selectRow(0)
     panel.click("reviewOpenButton")
@@ -287,12 +282,12 @@ def test_a_label_goes_from_the_annotator_through_the_review(
 
 def test_a_volume_is_outlined_in_the_slice_that_is_shown(panel: PanelCase, address: str) -> None:
     panel.connect(address)
-    own_image(panel, cyst(frames=12))
+    own_image(panel, nodule(14, frames=12))
     assert panel.desktop.layouts.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
     assert panel.hidden("framesSection") and panel.state.shown.kind == "volume"
     index = panel.state.shown.plane.index
     panel.press("E")
-    panel.mouse((105, 68), (160, 110), (214, 152))
+    panel.mouse(*BOX)
     panel.click("consentYesButton")
     panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
     held = [

@@ -20,6 +20,7 @@ from UniUltraLib.errors import (
     ServerTimeout,
     ServerUnreachable,
     UnexpectedAnswer,
+    UniUltraLibError,
 )
 
 
@@ -173,3 +174,40 @@ def test_other_services_are_no_server(server: Scripted, client: Client) -> None:
     server.reply = lambda handler: handler.send(200, {"session_id": None})
     with pytest.raises(UnexpectedAnswer, match="session id"):
         client.upload(b"x")
+
+
+@pytest.mark.parametrize("key", ["abc\r\nX-Other: 1", "ключ"])
+def test_a_key_that_cannot_travel_is_told_at_once(key: str) -> None:
+    with pytest.raises(ValueError, match="key") as told:
+        Client("http://127.0.0.1:1", api_key=key)
+    assert key not in str(told.value)
+
+
+def test_blanks_around_a_key_are_no_part_of_it(server: Scripted) -> None:
+    server.reply = lambda handler: handler.send(200, {"models": {}})
+    Client(server.address, api_key=" abc\n").info()
+    assert server.asked[0].headers["Authorization"] == "Bearer abc"
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "..", "[::1"])
+def test_a_name_that_no_server_has(host: str) -> None:
+    try:
+        client = Client(f"http://{host}:80")
+    except ValueError:
+        return
+    with pytest.raises(ServerUnreachable):
+        client.info()
+
+
+def test_a_download_that_the_disk_refuses(server: Scripted, client: Client, tmp_path: Any) -> None:
+    server.reply = lambda handler: handler.send(200, b"picture")
+    with pytest.raises(UniUltraLibError, match="disk") as told:
+        client.download_image(SECRET, tmp_path / "nowhere" / "file.png")
+    assert SECRET not in str(told.value) and "nowhere" not in str(told.value)
+
+
+def test_a_thread_whose_question_is_over_cannot_be_broken_off(server: Scripted, client: Client) -> None:
+    server.RequestHandlerClass.do_HEAD = server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
+    server.reply = lambda handler: handler.send(200, b"")
+    assert client.transport.exists("/datastore/image")
+    assert client.transport._connections._used == {}, "its connection may serve another thread by now"

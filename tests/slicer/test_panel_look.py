@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -32,6 +34,16 @@ from UniUltraLib.state import AUTO, LOST, ONLINE, POINT, REFINE, Consent, Proble
 
 SHOWN = Shown("k", "cine", Plane("k", 2), (40, 30, 9), frame=2, frames=9)
 OPEN = State(ONLINE, "https://us.example:8000", "Dr. A", shown=SHOWN, segment="s", tools=frozenset({POINT}))
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This computer is two hours before UTC, the server's time."""
+    monkeypatch.setenv("TZ", "Etc/GMT-2")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_only_tools_of_the_model_are_offered() -> None:
@@ -89,6 +101,8 @@ def test_frames_stop_at_both_ends() -> None:
 
 
 def test_the_answer_names_its_model_and_adapter() -> None:
+    scored = replace(OPEN, answered_by="uniultra_mini", adapter="6fbb-3", score=0.8)
+    assert "by uniultra_mini, adapter 6fbb-3." in prompts_look(scored)["scoreLabel"]["toolTip"]
     assert model_look(OPEN)["adapterLabel"]["text"] == "nothing on this picture yet"
     own = replace(OPEN, answered_by="uniultra_mini")
     assert model_look(own)["adapterLabel"]["text"] == "uniultra_mini, its own weights"
@@ -114,13 +128,40 @@ def test_the_campaign_tells_what_is_worked_on() -> None:
     assert strategy_items(replace(OPEN, info=info), named) == [("random", "By chance"), ("own", "own")]
 
 
+def test_an_own_image_is_told_from_one_of_the_campaign() -> None:
+    work = CampaignState(Campaign("Thyroid"), True)
+    assert "your own" in campaign_look(OPEN, work)["unitLabel"]["text"]
+    ours = replace(OPEN, shown=replace(SHOWN, image_id="case"))
+    assert not campaign_look(ours, work)["unitLabel"]["visible"], "it is being taken up"
+    assert not campaign_look(OPEN, CampaignState())["unitLabel"]["visible"], "there is no campaign"
+
+
+def test_a_name_is_a_matter_of_a_connection() -> None:
+    shared = CampaignState(offered=True, name_warning="It looks shared.")
+    assert campaign_look(OPEN, shared)["nameLabel"] == {"text": "It looks shared.", "visible": True}
+    assert not campaign_look(State(), CampaignState(name_problem="None."))["nameLabel"]["visible"]
+
+
+def test_accept_says_that_it_is_done() -> None:
+    assert campaign_look(OPEN, CampaignState())["acceptButton"]["text"] == "Accept"
+    done = campaign_look(replace(OPEN, done=True), CampaignState())["acceptButton"]
+    assert done == {"visible": True, "enabled": False, "text": "Accepted"}
+
+
+def test_the_answer_of_a_test_stands_in_the_panel() -> None:
+    told = State(notice="The server answers.")
+    assert connection_look(told, tested=True)["testLabel"] == {"text": "The server answers.", "visible": True}
+    assert not connection_look(told)["testLabel"]["visible"], "it is of something else"
+
+
 def test_a_conflict_is_a_question_and_another_images_says_so() -> None:
     conflict = Conflicted("k", 7, "Dr. B", "2027-01-02T03:04:05Z")
     looks = campaign_look(OPEN, CampaignState(offered=True, conflict=conflict))
-    assert "Dr. B saved a newer label (2027-01-02 03:04)" in looks["conflictLabel"]["text"]
-    assert looks["conflictLookButton"]["enabled"]
+    assert "Dr. B saved a newer label (2027-01-02 05:04)" in looks["conflictLabel"]["text"]
+    assert looks["conflictLookButton"]["text"] == "Compare"
     away = campaign_look(OPEN, CampaignState(offered=True, conflict=replace(conflict, here=False)))
     assert "another image" in away["conflictLabel"]["text"]
+    assert away["conflictLookButton"]["text"] == "Open and compare"
 
 
 def test_a_review_shows_who_said_what_and_how_far_readers_agree() -> None:
@@ -129,7 +170,8 @@ def test_a_review_shows_who_said_what_and_how_far_readers_agree() -> None:
     state = ReviewState(True, items=(item,), counts=(("final", 1),), item=item, agreement=(pair,))
     text = review_look(OPEN, state)["reviewLabel"]["text"]
     assert "Dr. A and Dr. B, Dice 0.913, HD95 2.1 mm" in text
-    assert review_rows(state) == [("case", "Dr. A", "to review", "2027-01-02 03:04")]
+    assert review_rows(state) == [("case", "Dr. A", "to review", "2027-01-02 05:04")]
+    assert review_rows(replace(state, items=(replace(item, made="lately"),)))[0][3] == "lately"
     assert review_states(state)[0] == ("final", "to review (1)")
     assert not review_look(OPEN, ReviewState())["reviewSection"]["visible"]
     assert not review_look(OPEN, ReviewState(True))["approveButton"]["enabled"]
@@ -153,5 +195,8 @@ def test_the_local_server_asks_before_it_downloads() -> None:
     asking = local_look(LocalControlState("asking", question="Downloads 1 GB.\nInto <here>."), "")
     assert asking["localQuestionFrame"]["visible"] and not asking["localServerButton"]["enabled"]
     assert "&lt;here&gt;" in asking["localQuestionLabel"]["text"]
+    assert not asking["sourcePath"]["visible"] and not asking["localGpuCheck"]["visible"]
+    alone = local_look(LocalControlState(), "", source=True, card=True)
+    assert alone["sourcePath"]["enabled"] and alone["localGpuCheck"]["enabled"]
     running = local_look(LocalControlState("running", "http://127.0.0.1:8000"), "log")
     assert running["localStopButton"]["enabled"] and not running["localServerButton"]["visible"]

@@ -74,6 +74,11 @@ def test_names_are_given_once_and_own_widgets_are_declared() -> None:
     assert {kind for kind in widgets().values() if not re.match(r"Q[A-Z]", kind)} == declared
 
 
+def test_every_widget_of_slicers_gets_the_scene() -> None:
+    given = {node.findtext("receiver") for node in ET.parse(UI).iter("connection")}
+    assert {name for name, kind in widgets().items() if kind.startswith("qMRML")} - {"UniUltra"} == given
+
+
 def test_every_control_has_a_tool_tip() -> None:
     for node in ET.parse(UI).iter("widget"):
         if re.search(r"Button|ComboBox|LineEdit|CheckBox|Selector", node.get("class", "")):

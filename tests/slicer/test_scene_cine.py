@@ -174,7 +174,7 @@ def test_files_become_cines_and_volumes(
     scene: Any, application: Any, side: SlicerScene, tmp_path: Path
 ) -> None:
     expected = side._open.pictures()
-    (tmp_path / "cine.nrrd").write_bytes(side.content())
+    (tmp_path / "cine.nrrd").write_bytes(side.content(side.shown()))
     node = load_image(scene, tmp_path / "cine.nrrd", "echo-1", "cine")
     side.open(node, "echo-1")
     shown = side.shown()

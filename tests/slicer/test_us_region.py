@@ -88,11 +88,6 @@ def test_a_cine_needs_what_moves() -> None:
     assert still is not None, "a cine that was frozen is judged as a still"
 
 
-def test_given_boxes_are_kept() -> None:
-    region = us_region.boxes_region([(2, 1, 3, 2), (-5, 6, 0, 99)], (8, 5))
-    assert region.sum() == 4 + 2 and region[1:3, 2:4].all() and region[6:, 0].all()
-
-
 def test_hull_and_parts() -> None:
     shape = np.zeros((9, 9), bool)
     shape[1:8, 1] = shape[7, 1:8] = True

@@ -110,3 +110,23 @@ def test_a_poll_is_short(gate: threading.Event) -> None:
         worker.poll()
     assert time.thread_time() - start < 0.1
     worker.close()
+
+
+def test_an_answer_that_cannot_be_taken_has_failed() -> None:
+    worker, failed = Worker("t"), []
+
+    def full(_: object) -> None:
+        raise SceneError("The disk is full.")
+
+    worker.submit(lambda _: 1, full, failed.append)
+    taken(worker)
+    assert [str(one) for one in failed] == ["The disk is full."]
+
+
+def test_a_bug_is_told_to_whoever_waits_and_then_raised() -> None:
+    worker, failed = Worker("t"), []
+    worker.submit(lambda _: 1 / 0, failed.append, failed.append)
+    with pytest.raises(ZeroDivisionError):
+        taken(worker)
+    assert len(failed) == 1 and "ZeroDivisionError" in str(failed[0])
+    worker.close()

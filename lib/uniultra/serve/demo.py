@@ -66,7 +66,7 @@ def _tell_when_ready(address: str, folder: Path, model: str) -> None:
 
 
 NEXT_STEPS = """
-The server is ready at {address} (Ctrl+C stops it). Three things to do next:
+The server is ready at {address} (Ctrl+C stops it). Four things to do next:
 
 1. Without Slicer: draw a box around the left ventricle of the echo cine, and look at the mask.
      {command} segment {folder}/studies/examples_ybr_color.dcm --box 152,62,204,140 --frame 10 \\
@@ -76,8 +76,10 @@ The server is ready at {address} (Ctrl+C stops it). Three things to do next:
      curl -s '{address}/infer/{model}?image=examples_ybr_color&output=json' \\
          -F 'params={{"foreground": [[182, 100, 10]], "roi": [152, 62, 204, 140], "result": "packed"}}'
 
-3. In 3D Slicer with the MONAI Label extension: open the MONAI Label module, enter {address}
-   as the server, press Next Sample, choose {model} under Smart Edit and place a point.
-   Auto Segmentation there needs no point: fetal heads and breast lesions, in pictures of yours.
+3. In 3D Slicer: add the folder slicer_extension/UniUltra to the module paths (docs/slicer.md says how), open
+   the module UniUltra, enter {address} and your name, press Next image and draw a box. Slicer's
+   MONAI Label extension works too: model {model} under Smart Edit.
+
+4. Watch the campaign in a browser: {address}/campaign
 
 """

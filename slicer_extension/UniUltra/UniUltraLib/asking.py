@@ -71,7 +71,7 @@ class Asking:
             self._worker.cancel(lambda ticket: ticket.key == asked.key)
             self._told_why_not()
             return
-        if not self._images.may_be_sent(asked.shown):
+        if not self._images.may_be_sent(asked.shown, self._link.address):
             self._consent(asked.shown)
             return
         try:

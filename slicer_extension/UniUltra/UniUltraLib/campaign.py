@@ -6,6 +6,7 @@ disk before it is sent, and leaves it when the server has it.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Callable, List, Optional
 
 from . import client_labels, client_units, how_made, opening
@@ -15,7 +16,7 @@ from .campaign_core import CampaignCore
 from .client import Client
 from .client_units import Unit
 from .errors import SceneError, UniUltraLibError
-from .leasing import while_closing
+from .leasing import Lease, while_closing
 from .opening import Fetched
 from .sending import deliver
 from .spool import Unsent
@@ -96,15 +97,16 @@ class CampaignWork(CampaignCore):
     def skip(self, reason: str, then_next: bool = True) -> None:
         """Give the unit back for good, and say why; nothing that was drawn on it is saved."""
         unit, who = self.hand.unit, self._who
-        if unit is None or not self._may_work():
+        if unit is None or self._have is None or not self._may_work():
             return
         if not reason.strip():
             self._tell(SceneError("Skipping needs a reason. Choose one, or say it in a few words."))
             return
 
         def done(_: Any) -> None:
-            self._leasing.let_go()
-            self.hand.keep()
+            if self.hand.unit is unit:
+                self._leasing.let_go()
+                self.hand.keep()
             self.controller.notify("Skipped. You will not be asked for it again.")
             self._changed()
             if then_next:
@@ -133,14 +135,14 @@ class CampaignWork(CampaignCore):
             return False
         try:
             label, frames = hand.collected(tag)
+            if tag == FINAL and self._submitted_already(label):
+                self.controller.notify("This is submitted already; nothing was changed since.")
+                return True
             entry = self._add(tag, label, frames)
         except UniUltraLibError as error:
             self._tell(error)
             return False
-        if label.overlap and tag == FINAL:
-            self.controller.notify(
-                f"{label.overlap} pixels were in two structures; in the label the later in the list has them."
-            )
+        self._tell_overlap(label)
         if tag == FINAL:
             hand.submit(label, frames)
         else:
@@ -158,7 +160,7 @@ class CampaignWork(CampaignCore):
     def load_proposal(self, version: Optional[Version] = None) -> None:
         """Take a model's proposal, by default the newest, in place of what is drawn, to correct it."""
         found = version or next(iter(reversed(self.hand.proposals)), None)
-        image = self.hand.image
+        image = self._have
         if found is None or image is None:
             return
 
@@ -210,7 +212,7 @@ class CampaignWork(CampaignCore):
 
     def show_beside(self, revision: int, whose: str) -> None:
         """Show a version of the open image beside the own segments, as segments that are never saved."""
-        image, place, labels = self.hand.image, self.hand.place, self._campaign.labels
+        image, place, labels = self._have, self.hand.place, self._campaign.labels
         if image is None or place is None:
             return
 
@@ -232,21 +234,22 @@ class CampaignWork(CampaignCore):
         This waits for the server `CLOSING_S` at most. Close the controller after it.
         """
         self._keep_draft()
-        held = self._leasing.let_go()
-        unit = None if self.hand.drafted or self.hand.submitted else held
-        address, name, spool = self._seen.address, self._who.name, self._sending.spool
+        lease, spool = self._leasing.let_go(), self._sending.spool
+        if self.hand.drafted or self.hand.submitted:
+            lease = None
+        waiting = [one for one in self.unsent() if not one.refused and one.newer is None]
 
         def last(client: Client) -> None:
-            for entry in spool.waiting(address):
-                if entry.refused or entry.newer is not None:
-                    continue
-                if deliver(client, spool, entry, spool.label(entry)).revision is not None:
-                    spool.remove(entry.key)
-            if unit is not None:
-                client_units.release(client, unit, name)
+            for entry in waiting:
+                with contextlib.suppress(UniUltraLibError):  # it is on the disk
+                    if deliver(client, spool, entry, spool.label(entry)).revision is not None:
+                        spool.remove(entry.key)
+            if lease is not None:
+                lease.on(client, client_units.release)
 
-        if self._client is not None and self._online:
-            while_closing(self._client, last, CLOSING_S)
+        client = self.controller.client
+        if client is not None and self._online and (waiting or lease is not None):
+            while_closing(client, last, CLOSING_S)
         for off in self._offs:
             if callable(off):
                 off()
@@ -273,17 +276,22 @@ class CampaignWork(CampaignCore):
 
     def _take(self, fetched: Fetched, leased: bool = True) -> bool:
         """Open what was fetched, and give back what was in hand before, where nothing was made of it."""
-        before, kept = self._leasing.let_go(), self.hand.drafted or self.hand.submitted
-        if leased:
-            self._leasing.hold(fetched.unit, self._who.name, self._campaign.lease_minutes)
-        opened = self._try(lambda: self._opened(fetched))
-        self.hand.address = self._seen.address
-        self.hand.asked = opened and leased and self._campaign.frames != "first"
-        if not opened and leased:
-            self._leasing.let_go()
-        for unit in (before if not kept else None, None if opened or not leased else fetched.unit):
-            if unit is not None and (not opened or _key(unit) != _key(fetched.unit)):
-                self._leasing.give_back(unit)
+        # What was drawn while it was on its way is kept too.
+        safe, kept = self._keep_draft(), self.hand.drafted or self.hand.submitted
+        opened = safe and self._try(lambda: self._opened(fetched))
+        before = self._leasing.held
+        if before is not None and (opened or self.hand.unit is None):
+            before = self._leasing.let_go()
+            if before is not None and not kept and not (opened and before.of(fetched.unit)):
+                self._leasing.give_back(before)
+        lease = Lease(fetched.unit, self._who.name, self._seen.address) if leased else None
+        if opened:
+            self.hand.address = self._seen.address
+            self.hand.asked = leased and self._campaign.frames != "first"
+            if lease is not None:
+                self._leasing.hold(lease, self._campaign.lease_minutes)
+        elif lease is not None and not (self._leasing.held and self._leasing.held.of(fetched.unit)):
+            self._leasing.give_back(lease)
         return opened
 
     def _opened(self, fetched: Fetched) -> None:
@@ -325,10 +333,34 @@ class CampaignWork(CampaignCore):
             return True  # the image went with its node
         return self.submit(DRAFT) if dirty else True
 
+    def _submitted_already(self, label: LabelMap) -> bool:
+        """Whether the label is the one that was submitted last, which the server has or will get."""
+        hand = self.hand
+        if not hand.submitted or hand.changed(label):
+            return False
+        on_its_way = any(
+            one.names(hand.image or "") and one.tag == FINAL and not one.refused and one.newer is None
+            for one in self._sending.spool.waiting(hand.address)
+        )
+        return on_its_way or hand.saved is not None
+
+    def _tell_overlap(self, label: LabelMap) -> None:
+        """Say what a label file cannot hold: one voxel is of one structure."""
+        if not label.overlap:
+            return
+        text = f"{label.overlap} pixels were in two structures; in the label the later in the list has them."
+        _, left_out = label.packed_hidden()
+        if left_out:
+            text += (
+                f" What is hidden of {', '.join(left_out)} is too much to be sent along, so it will not be "
+                "kept: it is in this scene only."
+            )
+        self.controller.notify(text)
+
     def _add(self, tag: str, label: LabelMap, frames: Optional[List[int]]) -> Unsent:
         hand, name = self.hand, checked_name(self._who.name)
         image = hand.image or ""
-        for old in self._sending.waiting(hand.address):
+        for old in self._sending.spool.waiting(hand.address):
             if old.names(image) and old.tag == tag and (old.refused or old.newer is not None):
                 self._sending.spool.remove(old.key)  # this one takes its place
         model, adapter = hand.made_by
@@ -336,7 +368,7 @@ class CampaignWork(CampaignCore):
             annotator=name,
             frames=frames,
             names=label.names,
-            hidden=label.packed_hidden(),
+            hidden=label.packed_hidden()[0],
             seen=hand.bases[FINAL],
             seconds=self.effort.seconds,
             clicks=self.effort.clicks,
@@ -355,6 +387,7 @@ class CampaignWork(CampaignCore):
                     SceneError("This server no longer has the image of that label. Discard the label.")
                 )
             else:
+                spool.change(found.key, image=found.image)
                 self._changed()
                 then()
 
@@ -370,7 +403,3 @@ class CampaignWork(CampaignCore):
         self._opening = False
         self._tell(error)
         self._changed()
-
-
-def _key(unit: Unit) -> Any:
-    return unit.image, unit.frame

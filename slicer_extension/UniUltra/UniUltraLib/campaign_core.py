@@ -45,9 +45,8 @@ class CampaignCore:
         self._downloads = downloads
         self._listeners: List[Listener] = []
         self._leasing = Leasing(controller, self._lease_ended, clock)
-        self._sending = Sending(controller, Spool(spool), self._sent, self._refused, self._changed, clock)
+        self._sending = Sending(controller, Spool(spool), self._sent, self._tell, self._changed, clock)
         self._state, self._seen = CampaignState(), controller.state
-        self._client: Optional[Client] = None
         self._strategy, self._conflict = "", Conflicted("", 0)
         self._after: Dict[str, Callable[[int], None]] = {}
         self._adopting: Optional[str] = None
@@ -55,6 +54,7 @@ class CampaignCore:
         self._clicks = 0
         self._offs = [
             controller.subscribe(self._controller_changed),
+            scene.on("closing", self._keep_draft),
             scene.on("closed", self._scene_closed),
             scene.on("painted", lambda _segment: self.touch()),
             scene.on("frame", lambda _frame: self.touch()),
@@ -91,7 +91,7 @@ class CampaignCore:
 
     def unsent(self) -> List[Unsent]:
         """What the server does not have yet; those it refused say why (`refused`)."""
-        return self._sending.waiting(self._seen.address)
+        return self._sending.spool.waiting(self._seen.address)
 
     @property
     def name(self) -> str:
@@ -100,6 +100,10 @@ class CampaignCore:
 
     def _adopt(self, image: str, frame: int) -> None:
         """Go on with an image that was opened without our doing."""
+        raise NotImplementedError
+
+    def _keep_draft(self) -> bool:
+        """Keep unsaved work as a draft."""
         raise NotImplementedError
 
     # -- inside -----------------------------------------------------------------------------------------
@@ -129,16 +133,14 @@ class CampaignCore:
             hand.bases[entry.tag] = max(hand.bases[entry.tag], sent.revision)
             if entry.tag == FINAL:
                 hand.saved = sent.revision
-                self._leasing.let_go()
+                lease, frames = self._leasing.held, entry.params.get("frames")
+                if lease is not None and (frames is None or lease.unit.frame in frames):
+                    self._leasing.let_go()  # of a later frame of the same cine, it goes on
         self.controller.notify(f"Saved as revision {sent.revision}.")
         after = self._after.pop(entry.key, None)
         if after is not None and sent.revision is not None:
             self._changed()
             after(sent.revision)
-
-    def _refused(self, entry: Unsent, error: UniUltraLibError) -> None:
-        del entry
-        self._tell(error)
 
     def _conflicting(self) -> Optional[Unsent]:
         """The first label that needs a decision."""
@@ -185,10 +187,6 @@ class CampaignCore:
     def _run(
         self, task: Callable[[Client], Any], done: Callable[[Any], None], failed: Any = None, *, what: str
     ) -> None:
-        def remembering(client: Client) -> Any:
-            self._client = client
-            return task(client)
-
         address = self._seen.address
 
         def here(value: Any) -> None:
@@ -197,7 +195,7 @@ class CampaignCore:
             else:  # the person connected to another server meanwhile
                 self._opening = False
 
-        self.controller.run(remembering, here, failed, what=what)
+        self.controller.run(task, here, failed, what=what)
         self._changed()
 
     def _try(self, action: Callable[[], Any]) -> bool:
@@ -227,7 +225,7 @@ class CampaignCore:
         waiting = self.unsent()
         conflicting = next((one for one in waiting if one.newer is not None), None)
         free = offered and self._online and not problem and not self._opening
-        leased = self._leasing.unit is not None
+        leased = self._leasing.held is not None and self._leasing.held.address == seen.address
         return CampaignState(
             campaign=campaign,
             offered=offered,

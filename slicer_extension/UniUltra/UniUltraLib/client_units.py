@@ -68,9 +68,8 @@ def image_file(client: Client, unit: Unit, folder: Path) -> Path:
     that tells nothing.
     """
     own = Path(unit.path) if unit.path else None
-    if own is not None and own.is_file() and _same(client, unit.image, own):
+    if own is not None and _same(client, unit.image, own):
         return own
-    folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(unit.image.encode()).hexdigest()[:16]
     return client.download_image(unit.image, folder / name)
 
@@ -81,7 +80,7 @@ def _same(client: Client, image: str, file: Path) -> bool:
         with file.open("rb") as stream:
             for block in iter(lambda: stream.read(1 << 20), b""):
                 digest.update(block)
-    except OSError:
+    except (OSError, ValueError):  # it is not there, or is none of this person's business
         return False
     check = f"SHA256:{digest.hexdigest()}"
     return client.transport.exists("/datastore/image", params={"image": image, "check_sum": check})

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Optional, Protocol, Sequence
 
 from .asking import Asked, Asking
 from .auto_segmenting import AutoSegmenting
-from .client import Answer
+from .client import Answer, Client
 from .editing import Editing
 from .errors import SceneError, UniUltraLibError
 from .link import Link, MakeClient
@@ -69,6 +69,11 @@ class Core:
         """What the panel shows now."""
         return self._state
 
+    @property
+    def client(self) -> Optional[Client]:
+        """Of the connected server."""
+        return self._link.client
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have `listener(state)` called at every change; gives the function that ends that."""
         self._listeners.append(listener)
@@ -97,8 +102,8 @@ class Core:
         self._changed()
         self._prefetching.rest(self._viewing.shown)
 
-    def _do(self, action: Callable[[Shown, str], None]) -> None:
-        """Do something to the chosen segment on what is shown."""
+    def _do(self, action: Callable[[Shown, str], None], make: bool = True) -> None:
+        """Do something to the chosen segment on what is shown; where there is none, `make` one."""
         if self._state.connection not in (LOST, CONNECTING):
             self._problem = None
         self._notice = ""
@@ -108,7 +113,16 @@ class Core:
             shown = self._viewing.shown
             if shown is None:
                 raise SceneError("No image is shown. Open one, and scroll the view onto it.")
-            action(shown, self._viewing.segment or self._viewing.add_segment())
+            segment = self._viewing.segment
+            if segment is not None:
+                action(shown, segment)
+            elif make:
+                segment = self._viewing.add_segment()
+                try:
+                    action(shown, segment)
+                except UniUltraLibError:
+                    self.scene.remove_segment(segment)  # nobody asked for an empty one
+                    raise
 
         self._try(work)
         self._asks.give_way()
@@ -136,7 +150,7 @@ class Core:
 
     def _needs_consent(self, shown: Shown, then: Optional[Callable[[], None]] = None) -> None:
         address, _, blanked = str(self.settings["consent"]).partition(" ")
-        if address and address == self._link.address:
+        if address and address == self._link.address and not (blanked and self._images.cannot_blank):
             self._agree(bool(blanked), then)
             return
         self._after_consent = then
@@ -145,7 +159,7 @@ class Core:
 
     def _agree(self, blanked: bool, then: Optional[Callable[[], None]]) -> None:
         self._consent = None
-        self._images.agree(blanked)
+        self._images.agree(self._link.address, blanked)
         self._asking.again()
         if then is not None:
             then()

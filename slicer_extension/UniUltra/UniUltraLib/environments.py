@@ -5,12 +5,11 @@ Slicer's own cannot: the server needs numpy 1 and pydicom 2. An environment is k
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Iterator, List, Mapping, Optional, Tuple
 
 from .processes import WINDOWS, ProcessProblem, output_of
 
@@ -37,15 +36,6 @@ class Environment:
     def command(self, *arguments: str) -> List[str]:
         """The command line of `uniultra ARGUMENTS` there."""
         return [str(self.python), "-c", _START, *arguments]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of `uniultra doctor`; `remedy` is empty when all is well."""
-
-    subject: str
-    state: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -166,27 +156,6 @@ def check(
             "Update it there."
         )
     return Environment(python, version.group(0), found_by)
-
-
-def examine(found: Environment, environment: Mapping[str, str], *, seconds: float = 300) -> List[Finding]:
-    """What `uniultra doctor` says of an environment: everything, fit or not.
-
-    Raises:
-        ProcessProblem: it does not answer, or not with findings.
-    """
-    answer = output_of(found.command("doctor", "--json"), environment, seconds)
-    try:
-        told = json.loads(answer.stdout)
-        return [Finding(str(f["subject"]), str(f["state"]), str(f["remedy"])) for f in told]
-    except (ValueError, TypeError, KeyError):
-        raise ProcessProblem(
-            "`uniultra doctor` did not finish there. Install UniUltra there again, or create an environment."
-        ) from None
-
-
-def wrong(findings: Sequence[Finding]) -> str:
-    """The findings that need a remedy, in words; empty when there are none."""
-    return " ".join(f"{f.subject}: {f.state}. {f.remedy}" for f in findings if f.remedy)
 
 
 def source_tree(near: Path) -> Optional[Path]:

@@ -63,6 +63,10 @@ class UnexpectedAnswer(ServerError):
     """An answer that no UniUltra server gives: not JSON, too large, or a mask that cannot be one."""
 
 
+class DiskError(UniUltraLibError):
+    """A file that this machine cannot keep or read."""
+
+
 class PackedMaskError(UniUltraLibError, ValueError):
     """Packed mask or run lengths that do not describe pixels of their picture."""
 

@@ -107,7 +107,7 @@ class Timeline:
         """A new moment after now, which becomes now; what was undone is forgotten."""
         del self._moments[self._at + 1 :]
         self._moments.append(Moment(prompts, None if mask is None else KeptMask.of(mask)))
-        del self._moments[:-LIMIT]
+        del self._moments[1 : len(self._moments) - LIMIT + 1]  # never the mask that was there at first
         self._at = len(self._moments) - 1
         return self.now
 
@@ -134,10 +134,7 @@ class Timeline:
 
     def known_mask(self) -> np.ndarray:
         """The mask of the newest moment up to now that has one, (rows, columns) bool."""
-        mask = self._moments[self._last_known()].mask
-        if mask is None:  # hundreds of prompts, and never an answer
-            return np.zeros(self.now.prompts.shape, bool)
-        return mask.array()
+        return (self._moments[self._last_known()].mask or self._held).array()
 
     def back_to_known(self) -> Moment:
         """Go back to the newest moment that has its mask; the moment that is now."""
@@ -145,8 +142,7 @@ class Timeline:
         return self.now
 
     def _last_known(self) -> int:
-        known = [n for n in range(self._at + 1) if self._moments[n].mask is not None]
-        return known[-1] if known else 0
+        return max(n for n in range(self._at + 1) if n == 0 or self._moments[n].mask is not None)
 
 
 def _within(fewer: PromptSet, more: PromptSet) -> bool:

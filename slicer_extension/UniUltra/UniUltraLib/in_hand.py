@@ -13,7 +13,7 @@ from . import how_made, opening
 from .answers import DRAFT, FINAL, Label, Masks, Version
 from .beside import Beside
 from .client_units import Unit
-from .errors import SceneError
+from .errors import SceneError, UniUltraLibError
 from .nrrd import label_array, nrrd_bytes
 from .opening import Annotator, Fetched
 from .shown import CINE
@@ -118,21 +118,30 @@ class InHand:
         self.labels, self.unit = tuple(labels), fetched.unit
         self.resumed, self.proposals = fetched.resume, opening.proposals(fetched.versions)
         self.submitted, self.saved, self.drafted = False, None, False
-        ensure(self.scene, labels)
-        given: List[str] = []
-        if fetched.masks is not None:
-            self.put(fetched.masks, over=again)
-        if fetched.masks is not None and fetched.resume is not None:
-            if fetched.judged or fetched.resume.annotator == who.name:
-                self._mark(fetched.resume, fetched.masks)
-            put_hidden(self.scene, self._place(), fetched.resume.hidden, self.segments())
-            given = how_made.restore_prompts(
-                self.scene, fetched.resume.prompts, self.segments(), fetched.unit.image
-            )
+        try:
+            given = self._put_back(fetched, who, over=again)
+        except UniUltraLibError:
+            self.forget()  # what is half there must not be saved over what is whole
+            raise
         if self.cine:
             self.scene.go_to(fetched.unit.frame)
         self.keep()
         return given
+
+    def _put_back(self, fetched: Fetched, who: Annotator, *, over: bool) -> List[str]:
+        """Masks, marks and prompts of the version that is gone on from; the segments that got prompts."""
+        ensure(self.scene, self.labels)
+        if fetched.masks is None:
+            return []
+        self.put(fetched.masks, over=over)
+        if fetched.resume is None:
+            return []
+        if fetched.judged or fetched.resume.annotator == who.name:
+            self._mark(fetched.resume, fetched.masks)
+        put_hidden(self.scene, self._place(), fetched.resume.hidden, self.segments())
+        return how_made.restore_prompts(
+            self.scene, fetched.resume.prompts, self.segments(), fetched.unit.image
+        )
 
     def adopt(self, fetched: Fetched, who: Annotator, labels: Sequence[Label]) -> None:
         """Go on with an image that is open without our doing, such as one of a saved scene.
@@ -230,6 +239,10 @@ class InHand:
     def dirty(self) -> bool:
         """Whether something was drawn or marked since `keep`."""
         return self.unit is not None and self._digest() != self._kept
+
+    def changed(self, label: LabelMap) -> bool:
+        """Whether this, as it was collected just now, is other than what was kept."""
+        return self._digest(label.digest) != self._kept
 
     def _open_image(self, fetched: Fetched) -> None:
         file, before = fetched.file, self._node

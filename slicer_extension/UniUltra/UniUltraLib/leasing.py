@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from . import client_units
 from .client import Client
 from .client_units import Unit
 from .errors import Refused, UniUltraLibError
 from .sending import Runner
+
+
+class Lease(NamedTuple):
+    """A unit that the server at `address` gave to `annotator`."""
+
+    unit: Unit
+    annotator: str
+    address: str
+
+    def of(self, unit: Unit) -> bool:
+        """Whether it is about this unit."""
+        return (self.unit.image, self.unit.frame) == (unit.image, unit.frame)
+
+    def on(self, client: Client, call: Callable[[Client, Unit, str], Any]) -> None:
+        """Make a call about it, unless `client` is another server's."""
+        if client.address == self.address:
+            call(client, self.unit, self.annotator)
 
 
 class Leasing:
@@ -25,42 +42,40 @@ class Leasing:
         self, runner: Runner, changed: Callable[[], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._runner, self._changed, self._clock = runner, changed, clock
-        self.unit: Optional[Unit] = None
+        self.held: Optional[Lease] = None
         self.ended = False
-        self._annotator, self._every, self._renewed = "", 600.0, 0.0
+        self._every, self._renewed = 600.0, 0.0
 
-    def hold(self, unit: Unit, annotator: str, minutes: float) -> None:
+    def hold(self, lease: Lease, minutes: float) -> None:
         """It was given just now, for so many minutes without work."""
-        self.unit, self.ended, self._annotator = unit, False, annotator
+        self.held, self.ended = lease, False
         self._every, self._renewed = 60.0 * minutes / 3, self._clock()
 
     def tick(self, working: bool) -> None:
         """Renew when it is time, if somebody works."""
-        unit = self.unit
-        if unit is None or self.ended or not working or self._clock() - self._renewed < self._every:
+        lease = self.held
+        if lease is None or self.ended or not working or self._clock() - self._renewed < self._every:
             return
         self._renewed = self._clock()
 
         def failed(error: UniUltraLibError) -> None:
-            if isinstance(error, Refused) and error.status == 404 and self.unit is unit:
+            if isinstance(error, Refused) and error.status == 404 and self.held is lease:
                 self.ended = True
                 self._changed()
 
-        annotator = self._annotator
         self._runner.run(
-            lambda client: client_units.renew(client, unit, annotator), lambda _: None, failed, quiet=True
+            lambda client: lease.on(client, client_units.renew), lambda _: None, failed, quiet=True
         )
 
-    def let_go(self) -> Optional[Unit]:
-        """Forget it; the unit that was held, if it was."""
-        unit, self.unit = self.unit, None
-        return None if self.ended else unit
+    def let_go(self) -> Optional[Lease]:
+        """Forget it; the lease that was held, if it was."""
+        lease, self.held = self.held, None
+        return None if self.ended else lease
 
-    def give_back(self, unit: Unit) -> None:
+    def give_back(self, lease: Lease) -> None:
         """Have a unit given to whoever asks next."""
-        annotator = self._annotator
         self._runner.run(
-            lambda client: client_units.release(client, unit, annotator),
+            lambda client: lease.on(client, client_units.release),
             lambda _: None,
             lambda _: None,  # it ends by itself
             quiet=True,

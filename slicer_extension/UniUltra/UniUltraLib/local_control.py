@@ -14,7 +14,7 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from . import environment_maker, environments
 from .environment_plan import Plan, plan
-from .environments import Environment, own_home
+from .environments import Environment, own_home, source_tree
 from .errors import UniUltraLibError
 from .local_server import DIED, RUNNING, STARTING, STOPPED, LocalServer
 from .process_log import ProcessLog
@@ -83,6 +83,11 @@ class LocalControl:
     def state(self) -> LocalControlState:
         """What the panel shows now."""
         return self._state
+
+    @property
+    def has_source(self) -> bool:
+        """Whether this module lies in UniUltra's source tree, so that `start` needs no other."""
+        return self._near is not None and source_tree(self._near) is not None
 
     @property
     def default_studies(self) -> Path:

@@ -18,6 +18,7 @@ from .errors import UniUltraLibError
 from .measure import MeasureError, measure
 from .measure_heart import Ventricle, ejection, ventricle
 from .measure_rows import Origin, Row, rows_of
+from .prompts import PromptSet
 from .shown import Shown
 from .state import State
 
@@ -40,7 +41,8 @@ class MeasuringState:
         can_mark: the same, on a frame of a cine.
         rows: all rows measured since the start, the newest last.
         diastole, systole: the frames marked, of the shown image and chosen segment.
-        lines: what was measured last, as lines to draw: ends in pixels (x,y) of its picture.
+        lines: what was measured last, as lines to draw: ends in pixels (x,y) of its picture; none once the
+            mask is another.
         text: what to say about the newest numbers, or why there are none.
     """
 
@@ -59,6 +61,7 @@ class _Asked:
 
     shown: Shown
     segment: str
+    prompts: Optional[PromptSet]
     mask: np.ndarray
     origin: Origin
     then: Callable[[_Asked, ImageCalibration], List[Row]]
@@ -88,7 +91,12 @@ class MeasuringWork:
         self._marks: Dict[Tuple[str, Optional[str]], Dict[str, Ventricle]] = {}  # by image and segment
         self._lines: Tuple[Line, ...] = ()
         self._text = ""
-        self._off = controller.subscribe(lambda _state: self._changed())
+        self._measured: Optional[_Asked] = None
+        self._offs = [
+            controller.subscribe(self._panel_changed),
+            scene.on("painted", self._painted),
+            scene.on("closed", self._drop_lines),
+        ]
 
     @property
     def state(self) -> MeasuringState:
@@ -154,8 +162,26 @@ class MeasuringWork:
 
     def close(self) -> None:
         """The panel goes."""
-        self._off()
+        for off in self._offs:
+            if callable(off):
+                off()
         self._listeners.clear()
+
+    def _panel_changed(self, state: State) -> None:
+        asked = self._measured
+        if asked is not None and state.shown is not None and asked.segment == state.segment:
+            here = (state.shown.key, state.shown.plane) == (asked.shown.key, asked.shown.plane)
+            if here and (state.prompts != asked.prompts or not state.done):
+                self._drop_lines()
+        self._changed()
+
+    def _painted(self, segment: str) -> None:
+        if self._measured is not None and self._measured.segment == segment:
+            self._drop_lines()
+
+    def _drop_lines(self) -> None:
+        self._lines, self._measured = (), None
+        self._changed()
 
     def _ventricle_rows(self, asked: _Asked, found: Ventricle) -> List[Row]:
         self._lines = (found.annulus, found.axis)
@@ -178,7 +204,7 @@ class MeasuringWork:
             self._tell(str(error))
             return
         origin = Origin(shown.key, name, shown.plane.index, panel.answered_by or "", panel.adapter)
-        asked = _Asked(shown, segment, mask, origin, then)
+        asked = _Asked(shown, segment, panel.prompts, mask, origin, then)
         image_id = shown.image_id
         if local.known or image_id is None or panel.connection == "offline":
             self._finish(asked, local)
@@ -196,10 +222,11 @@ class MeasuringWork:
         except MeasureError as error:
             self._tell(str(error))
             return
+        self._measured = asked
         self._rows += tuple(rows)
         self._keep(rows)
-        notes = [rows[-1].notes] if rows[-1].notes else []
-        self._tell("; ".join([rows[-1].calibration, *notes]))
+        parts = [text.rstrip(".") for text in (rows[-1].calibration, *rows[-1].notes.split("; ")) if text]
+        self._tell(" ".join(f"{text[:1].upper()}{text[1:]}." for text in parts))
 
     def _tell(self, text: str) -> None:
         self._text = text

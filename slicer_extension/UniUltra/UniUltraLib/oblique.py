@@ -71,7 +71,7 @@ def reslice_view(slice_node: Any, volume: Any) -> StillView:
     if not inside.any():
         raise OutsideImage(f"The view misses {describe(size)}. Scroll the slice view back onto the image.")
     to_pixels = np.array([[1, 0, 0, -low[0]], [0, -1, 0, high[1]], [0, 0, 1, 0], [0, 0, 0, pitch]]) / pitch
-    return StillView(_sample(voxels(volume), ijk, inside), ijk, inside, to_pixels @ np.linalg.inv(view))
+    return StillView(sample(voxels(volume), ijk, inside), ijk, inside, to_pixels @ np.linalg.inv(view))
 
 
 def steady_view(slice_node: Any, volume: Any) -> np.ndarray:
@@ -87,6 +87,20 @@ def steady_view(slice_node: Any, volume: Any) -> np.ndarray:
     normal = view[:3, 2]
     view[:3, 3] = centre + normal * np.round(normal @ (view[:3, 3] - centre), 3)
     return view
+
+
+def place_of_view(slice_node: Any, volume: Any) -> np.ndarray:
+    """Which voxels a view cuts, at a lattice of places on it: the same for the same cut, wherever both lie.
+
+    Rounded to hundredths of a voxel, as they come back from a saved scene a little otherwise.
+    """
+    view = steady_view(slice_node, volume)
+    reach = (
+        np.linspace(-1, 1, _LATTICE) * float(np.max(np.array(image_size(volume)) * volume.GetSpacing())) / 2
+    )
+    x, y = np.meshgrid(reach, reach)
+    on_view = np.stack([x, y, np.zeros_like(x), np.ones_like(x)], -1).reshape(-1, 4)
+    return np.round(world_to_ijk(volume, (on_view @ view.T)[:, :3]), 2) + 0.0
 
 
 def write_view(segmentation: Any, segment: str, volume: Any, still: StillView, mask: np.ndarray) -> None:
@@ -144,7 +158,7 @@ def _bounds(view: np.ndarray, volume: Any) -> Tuple[np.ndarray, np.ndarray]:
     return points[:, :2].min(axis=0), points[:, :2].max(axis=0)
 
 
-def _sample(array: np.ndarray, ijk: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def sample(array: np.ndarray, ijk: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """(K,J,I[,C]) values at (H,W,3) voxel coordinates, linear between voxels, 0 outside."""
     picture = np.zeros((*inside.shape, *array.shape[3:]), array.dtype)
     limits = np.array(array.shape[:3][::-1]) - 1

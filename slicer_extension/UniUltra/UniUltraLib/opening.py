@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -13,6 +14,7 @@ from .answers import DRAFT, FINAL, PROPOSAL, RETURNED, Masks, Version
 from .client import Client
 from .client_labels import understood
 from .client_units import Unit
+from .errors import UniUltraLibError
 from .planes import Size
 
 
@@ -71,7 +73,8 @@ def next_unit(
     try:
         return fetch(client, unit, who, folder, have=open_image == unit.image)
     except Exception:
-        client_units.release(client, unit, who.name)
+        with contextlib.suppress(UniUltraLibError):
+            client_units.release(client, unit, who.name)
         raise
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from .client import Client
+from .errors import SceneError
 from .scene_side import SceneSide
 from .shown import Shown
 from .worker import Ticket
@@ -31,11 +32,12 @@ class Reference:
         """
         if self._image_id is not None:
             return {"image_id": self._image_id}
-        if self.session is None and self._content is not None:
+        content = self._content
+        if self.session is None and content is not None:
             asking = ticket.what if ticket else ""
             if ticket:
                 ticket.what = "Sending the image"
-            self.session = client.upload(self._content, ticket.report if ticket else None)
+            self.session = client.upload(content, ticket.report if ticket else None)
             self._content = None  # the client keeps it, to send it again when the session has expired
             if ticket:
                 ticket.what, ticket.progress = asking, None
@@ -48,27 +50,30 @@ class Reference:
 
 
 class OwnImages:
-    """The open image: whether it may be sent, and how the server knows it and the cuts through it."""
+    """The open image: whether it may be sent, and how the server knows it and the cuts through it.
+
+    `cannot_blank`: only its ultrasound region was to be sent, and none was found.
+    """
 
     def __init__(self, scene: SceneSide) -> None:
         self._scene = scene
         self._kept: Dict[str, Reference] = {}
-        self._agreed = False
-        self.blanked = False
+        self._agreed = ""
+        self._blanked = self.cannot_blank = False
 
-    def agree(self, blanked: bool) -> None:
-        """The open image may be sent; with `blanked`, only its ultrasound region."""
-        self._agreed, self.blanked = True, blanked
+    def agree(self, address: str, blanked: bool) -> None:
+        """The open image may be sent to a server; with `blanked`, only its ultrasound region."""
+        self._agreed, self._blanked = address, blanked
 
-    def may_be_sent(self, shown: Shown) -> bool:
+    def may_be_sent(self, shown: Shown, address: str) -> bool:
         """Whether nobody need be asked any more."""
-        return shown.image_id is not None or self._agreed
+        return shown.image_id is not None or (bool(address) and self._agreed == address)
 
     def reference(self, shown: Shown) -> Reference:
-        """How to name what is shown now, once it may be sent.
+        """How to name a picture, once it may be sent.
 
         Raises:
-            SceneError: the image cannot be exported.
+            SceneError: the image cannot be exported; where it cannot be blanked, somebody is asked anew.
         """
         if shown.image_id is not None:
             return Reference(shown.image_id, None, shown.kind)
@@ -76,7 +81,13 @@ class OwnImages:
             cuts = [key for key in self._kept if key != shown.key]
             if shown.oblique and len(cuts) >= _KEPT_CUTS:
                 del self._kept[cuts[0]]
-            self._kept[shown.key] = Reference(None, self._scene.content(self.blanked), shown.kind)
+            try:
+                content = self._scene.content(shown, self._blanked)
+            except SceneError:
+                if self._blanked:
+                    self._agreed, self.cannot_blank = "", True
+                raise
+            self._kept[shown.key] = Reference(None, content, shown.kind)
         return self._kept[shown.key]
 
     def known(self, shown: Shown) -> Optional[Reference]:
@@ -86,7 +97,7 @@ class OwnImages:
 
     def forget(self, client: Optional[Client]) -> None:
         """The image was closed: let go of what was sent, and ask again for the next one."""
-        self._agreed = self.blanked = False
+        self._agreed, self._blanked, self.cannot_blank = "", False, False
         self.forget_sessions(client)
 
     def forget_sessions(self, client: Optional[Client]) -> None:

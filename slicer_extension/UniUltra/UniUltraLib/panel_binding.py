@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
 
+import qt
+
 from .keys import labelled
+
+# Rows of a table that are seen without scrolling.
+FEWEST_ROWS, MOST_ROWS = 2, 7
 
 
 class Binding:
@@ -19,6 +24,7 @@ class Binding:
         self.sequences: Mapping[str, str] = {}
         self._last: Dict[Tuple[str, str], Any] = {}
         self._items: Dict[str, Tuple[Tuple[str, str], ...]] = {}
+        self._rows: Dict[str, Sequence[Sequence[str]]] = {}
 
     def show(self, looks: Mapping[str, Mapping[str, Any]]) -> None:
         """Write what is new in `looks`."""
@@ -41,8 +47,9 @@ class Binding:
         if self._items.get(name) != wanted:
             self._items[name] = wanted
             box.clear()
-            for value, text in wanted:
+            for row, (value, text) in enumerate(wanted):
                 box.addItem(text, value)
+                box.setItemData(row, text, qt.Qt.ToolTipRole)
         index = next((n for n, (value, _) in enumerate(wanted) if value == chosen), -1)
         if index >= 0 and box.currentIndex != index:
             box.setCurrentIndex(index)
@@ -53,6 +60,29 @@ class Binding:
         index = getattr(self.ui, name).currentIndex
         items = self._items.get(name, ())
         return items[index][0] if 0 <= index < len(items) else ""
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+        """Show rows of texts under a heading, with room for a few; whether they are others than before."""
+        if self._rows.get(name) == rows:
+            return False
+        self._rows[name] = rows
+        table = getattr(self.ui, name)
+        table.setColumnCount(len(columns))
+        table.setHorizontalHeaderLabels(list(columns))
+        table.setRowCount(len(rows))
+        for row, cells in enumerate(rows):
+            for column, text in enumerate(cells):
+                table.setItem(row, column, qt.QTableWidgetItem(text))
+        table.verticalHeader().setVisible(False)
+        # The last column takes the room that is left, which resizing takes back from it.
+        table.horizontalHeader().setStretchLastSection(False)
+        table.resizeColumnsToContents()
+        table.horizontalHeader().setStretchLastSection(True)
+        table.resizeRowsToContents()
+        high = table.rowHeight(0) if rows else table.horizontalHeader().height
+        seen = min(max(len(rows), FEWEST_ROWS), MOST_ROWS)
+        table.setFixedHeight(table.horizontalHeader().height + seen * high + 6)
+        return True
 
     def clicked(self, name: str, call: Callable[[], Any]) -> None:
         """Call something when a button is clicked."""

@@ -23,6 +23,7 @@ class CampaignPart:
         self._labels: Any = None
         self._reasons: Any = None
         self._kind: Any = None
+        self._conflict = ""
         self._swatches: Dict[Any, Any] = {}
         bind = panel.binding.clicked
         bind("nextButton", self.work.next)
@@ -76,7 +77,7 @@ class CampaignPart:
         state, work = self.controller.state, self.work.state
         binding = self.panel.binding
         refused = [entry.refused for entry in self.work.unsent() if entry.refused] if work.unsent else []
-        binding.show(campaign_look(state, work, refused))
+        binding.show(campaign_look(state, work, refused, set(self.work.hand.beside.ids)))
         binding.items("strategyCombo", strategy_items(state, work), work.strategy)
         proposals = [
             (str(one.revision), f"{one.model or one.annotator}, {one.revision}") for one in work.proposals
@@ -86,11 +87,18 @@ class CampaignPart:
         if reasons != self._reasons:
             self._reasons = reasons
             binding.items("skipCombo", [(text, text) for text in reasons], reasons[0])
+        self._ask_about(work.conflict)
         self._show_labels(work.campaign.labels, state)
         kind = state.shown.kind if state.shown is not None else None
         if kind is not None and kind != self._kind:
             self.panel.views.show(kind, self.session.scene.volume, self.session.browser)
         self._kind = kind
+
+    def _ask_about(self, conflict: Any) -> None:
+        key = conflict.key if conflict is not None else ""
+        if key and key != self._conflict:
+            self.controller.tell(None)  # the question says the same, and has the answers
+        self._conflict = key
 
     def _show_labels(self, labels: Any, state: Any) -> None:
         drawn = {segment.name: segment.id for segment in state.segments}

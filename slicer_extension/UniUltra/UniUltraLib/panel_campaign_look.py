@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
-from typing import List, Sequence, Tuple
+from typing import Collection, List, Sequence, Tuple
 
 from .answers import ToReview, Version
 from .campaign_state import CampaignState, ReviewState, TrainingState
-from .panel_look import Looks, offered
+from .panel_look import Looks, line, offered
 from .state import LOST, OFFLINE, ONLINE, State
 
 SKIP_REASONS = ("Cannot be judged", "Not the structure that is asked for", "Names a patient")
 _STATES = {"final": "to review", "returned": "returned", "approved": "approved", "flagged": "flagged"}
 
 
-def campaign_look(state: State, work: CampaignState, refused: Sequence[str] = ()) -> Looks:
-    """The sections Campaign and Finish."""
+def campaign_look(
+    state: State,
+    work: CampaignState,
+    refused: Sequence[str] = (),
+    beside: Collection[str] = (),
+) -> Looks:
+    """The sections Campaign and Finish; `beside` are the segments of the labels shown beside the own."""
     connected = state.connection in (ONLINE, LOST)
     return {
         "campaignSection": {"visible": connected or state.shown is not None},
         "campaignFrame": {"visible": connected and work.offered},
-        **_line("campaignLabel", work.campaign.name),
-        **_line("instructionsLabel", work.campaign.instructions),
-        **_line("unitLabel", unit_text(work)),
-        **_line("nameLabel", work.name_problem or work.name_warning),
+        **line("campaignLabel", work.campaign.name),
+        **line("instructionsLabel", work.campaign.instructions),
+        **line("unitLabel", unit_text(work, state.annotator) or _own_text(state, work)),
+        **line("nameLabel", (work.name_problem or work.name_warning) if connected else ""),
         **offered(["nextButton", "strategyCombo"], work.offered, work.can_next),
         **offered(["proposalCombo", "proposalButton"], bool(work.proposals)),
         "labelsList": {"visible": bool(work.campaign.labels) and state.shown is not None},
@@ -31,6 +37,7 @@ def campaign_look(state: State, work: CampaignState, refused: Sequence[str] = ()
         **_finish(state, work, refused),
         **_conflict(work),
         **offered(["besideFrame"], work.compared),
+        "besideLabel": {"text": _beside(state, beside)},
     }
 
 
@@ -42,8 +49,8 @@ def strategy_items(state: State, work: CampaignState) -> List[Tuple[str, str]]:
     return [(name, str(described.get(name) or name)) for name in work.strategies]
 
 
-def unit_text(work: CampaignState) -> str:
-    """What is worked on, where it comes from, and what to know about it."""
+def unit_text(work: CampaignState, annotator: str = "") -> str:
+    """What `annotator` works on, where it comes from, and what to know about it."""
     if work.nothing_left and work.unit is None:
         return "Nothing is left for you in this campaign."
     if work.opening:
@@ -56,11 +63,28 @@ def unit_text(work: CampaignState) -> str:
     if work.lease_ended:
         parts.append("Your turn with this image has ended; somebody else may get it too.")
     if work.resumed is not None:
-        parts.append(_resumed(work.resumed))
+        parts.append(_resumed(work.resumed, annotator))
     return "<br>".join(parts)
 
 
-def _resumed(version: Version) -> str:
+def _beside(state: State, beside: Collection[str]) -> str:
+    """Whose labels are shown beside the own, in which colours."""
+    lines = []
+    for segment in state.segments:
+        if segment.id in beside:
+            colour = "#" + "".join(f"{round(255 * part):02x}" for part in segment.colour)
+            lines.append(f'<font color="{colour}">\u25a0</font> {escape(segment.name)}')
+    return "<br>".join(["Shown beside yours:", *lines])
+
+
+def _own_text(state: State, work: CampaignState) -> str:
+    own = work.offered and state.shown is not None and state.shown.image_id is None
+    return "An image of your own: not of the campaign, its masks stay in Slicer." if own else ""
+
+
+def _resumed(version: Version, annotator: str) -> str:
+    if version.annotator != annotator:
+        return f"The label of {escape(version.annotator)}, revision {version.revision}."
     if version.state == "returned":
         said = f": {escape(version.comment)}" if version.comment else "."
         return f"A reviewer returned your label{said}"
@@ -71,10 +95,14 @@ def _finish(state: State, work: CampaignState, refused: Sequence[str]) -> Looks:
     of_campaign = work.offered and work.unit is not None
     return {
         "finishSection": {"visible": state.shown is not None},
-        **offered(["acceptButton"], state.shown is not None, not state.done),
+        "acceptButton": {
+            "visible": state.shown is not None,
+            "enabled": state.shown is not None and not state.done,
+            "text": "Accepted" if state.done else "Accept",
+        },
         **offered(["submitButton", "thenNextCheck", "draftButton"], of_campaign, work.can_submit),
         **offered(["skipCombo", "skipButton"], of_campaign, work.can_skip),
-        **_line("effortLabel", effort_text(work, refused, state.clicks)),
+        **line("effortLabel", effort_text(work, refused, state.clicks)),
         **offered(["discardButton"], bool(refused)),
     }
 
@@ -85,12 +113,12 @@ def effort_text(work: CampaignState, refused: Sequence[str] = (), given: int = 0
     if work.unit is not None:
         minutes, seconds = divmod(int(work.seconds), 60)
         count = max(work.clicks, given)
-        clicks = f"{count} prompt" + ("" if count == 1 else "s")
-        parts.append(f"{minutes}:{seconds:02d}, {clicks}")
-    if work.submitted:
-        parts.append("saved" + (f" as revision {work.saved}" if work.saved else ""))
-    if work.unsent:
-        parts.append(f"{work.unsent} label{'' if work.unsent == 1 else 's'} waiting to be sent")
+        parts.append(f"{minutes}:{seconds:02d}, {_many(count, 'prompt')}")
+    if work.submitted and work.saved:
+        parts.append(f"saved as revision {work.saved}")
+    waiting = work.unsent - len(refused) - (work.conflict is not None)
+    if waiting > 0:
+        parts.append(f"{_many(waiting, 'label')} waiting to be sent")
     parts.extend(f"not taken: {why}" for why in refused)
     return " · ".join(parts)
 
@@ -107,7 +135,7 @@ def _conflict(work: CampaignState) -> Looks:
     return {
         "conflictFrame": {"visible": True},
         "conflictLabel": {"text": text},
-        **offered(["conflictLookButton"], conflict.here),
+        "conflictLookButton": {"text": "Compare" if conflict.here else "Open and compare"},
     }
 
 
@@ -123,7 +151,7 @@ def review_look(state: State, review: ReviewState) -> Looks:
             chosen and not review.busy,
         ),
         **offered(["compareButton"], review.offered, chosen and not review.busy),
-        **_line("reviewLabel", review_text(review)),
+        **line("reviewLabel", review_text(review)),
     }
 
 
@@ -135,15 +163,16 @@ def review_text(review: ReviewState) -> str:
         parts.append(f"<b>{escape(item.image)}</b>, revision {item.revision} by {escape(item.annotator)}")
     version = review.version
     if version is not None and version.seconds:
-        parts.append(f"Made in {version.seconds:.0f} s with {version.clicks} prompts")
+        parts.append(f"Made in {version.seconds:.0f} s with {_many(version.clicks, 'prompt')}")
     for said in version.reviews if version is not None else ():
         comment = f", {escape(said.comment)}" if said.comment else ""
         parts.append(f"{escape(said.reviewer)}: {escape(said.state)}{comment}")
-    for pair in review.agreement or ():
+    agreement = review.agreement if item is not None else None
+    for pair in agreement or ():
         first, second = map(escape, pair.annotators)
         distance = "" if pair.hd95 is None else f", HD95 {pair.hd95:.1f} {escape(pair.unit)}"
         parts.append(f"{escape(pair.label)}: {first} and {second}, Dice {pair.dice:.3f}{distance}")
-    if review.agreement == ():
+    if agreement == ():
         parts.append("Nobody else has labelled this image.")
     return "<br>".join(parts)
 
@@ -177,7 +206,7 @@ def training_look(state: State, training: TrainingState) -> Looks:
             "maximum": 0 if progress is None else 100,
             "value": 0 if progress is None else round(100 * progress),
         },
-        **_line("trainingLabel", training_text(training)),
+        **line("trainingLabel", training_text(training)),
         "curveLabel": {"visible": bool(training_points(training))},
     }
 
@@ -206,11 +235,14 @@ def training_text(training: TrainingState) -> str:
     return " ".join(parts)
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
 def when_text(made: str) -> str:
-    """A time of the server, to the minute, as it says it (UTC)."""
-    return made[:16].replace("T", " ")
-
-
-def _line(name: str, text: str) -> Looks:
-    """A label that takes no room while it has nothing to say."""
-    return {name: {"text": text, "visible": bool(text)}}
+    """A time of the server, to the minute, by the clock of this computer."""
+    try:
+        # Python 3.9 does not know the Z.
+        return datetime.fromisoformat(made.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return made

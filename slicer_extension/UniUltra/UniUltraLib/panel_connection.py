@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .annotators import AnnotatorError, checked_name
 from .panel_look import connection_look
-from .state import ONLINE
+from .state import ONLINE, Problem
 
 
 class ConnectionPart:
@@ -14,7 +15,7 @@ class ConnectionPart:
     def __init__(self, panel: Any) -> None:
         self.panel, self.ui, self.settings = panel, panel.ui, panel.settings
         self.controller = panel.session.controller
-        self._was = ""
+        self._was, self._tested = "", False
         self.ui.addressEdit.text = self.settings["address"]
         self.ui.annotatorEdit.text = self.settings["annotator"]
         self.ui.keepKeyCheck.checked = self.settings["keep_key"]
@@ -25,14 +26,28 @@ class ConnectionPart:
         bind("disconnectButton", self.controller.disconnect)
         for name in ("addressEdit", "annotatorEdit", "keyEdit"):
             getattr(self.ui, name).connect("returnPressed()", self.connect)
+        self.ui.addressEdit.connect("textEdited(QString)", lambda *_: self.forget_test())
         self.ui.keepKeyCheck.connect("toggled(bool)", lambda *_: self.keep_key())
 
     def test(self) -> None:
         """Ask the server whether it answers."""
+        self._tested = True
         self.controller.test_connection(self.ui.addressEdit.text, self.ui.keyEdit.text)
+
+    def forget_test(self) -> None:
+        """What was tested is not what is in the fields now."""
+        self._tested = False
+        self.update()
 
     def connect(self) -> None:
         """Connect, and remember with what."""
+        self._tested = False
+        try:
+            checked_name(self.ui.annotatorEdit.text)
+        except AnnotatorError as error:
+            self.controller.tell(Problem.of(error))
+            self.ui.annotatorEdit.setFocus()
+            return
         address, annotator = self.ui.addressEdit.text.strip(), self.ui.annotatorEdit.text.strip()
         self.settings["address"], self.settings["annotator"] = address, annotator
         self.keep_key()
@@ -45,7 +60,7 @@ class ConnectionPart:
     def update(self) -> None:
         """Show the connection."""
         state = self.controller.state
-        self.panel.binding.show(connection_look(state))
+        self.panel.binding.show(connection_look(state, self._tested))
         if state.connection != self._was:
             if state.connection == ONLINE or self._was == ONLINE:
                 self.ui.connectionSection.collapsed = state.connection == ONLINE

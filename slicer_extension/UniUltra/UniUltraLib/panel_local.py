@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+import ctk
 
 from .local_server import RUNNING
 from .panel_local_look import local_look
@@ -20,6 +23,14 @@ class LocalServerPart:
         self._kind = self._log = ""
         self.ui.studiesPath.currentPath = self.settings["studies"] or str(self.local.default_studies)
         self.ui.environmentPath.currentPath = self.settings["environment"]
+        self.ui.sourcePath.currentPath = self.settings["source"]
+        self.ui.localGpuCheck.checked = self.settings["gpu"]
+        for name in ("studiesPath", "environmentPath", "sourcePath"):
+            # As it comes, its button opens files only.
+            getattr(self.ui, name).filters = ctk.ctkPathLineEdit.Dirs
+        self._source = not self.local.has_source
+        # Elsewhere PyTorch's packages hold no such libraries.
+        self._card = sys.platform.startswith("linux")
         bind = panel.binding.clicked
         bind("localServerButton", self.start)
         bind("localStopButton", self.local.stop)
@@ -30,13 +41,15 @@ class LocalServerPart:
         """Start it, or ask whether to make what it needs."""
         self.settings["studies"] = studies = self.ui.studiesPath.currentPath
         self.settings["environment"] = environment = self.ui.environmentPath.currentPath
-        self.local.start(studies, environment)
+        self.settings["source"] = source = self.ui.sourcePath.currentPath
+        self.settings["gpu"] = gpu = self.ui.localGpuCheck.checked
+        self.local.start(studies, environment, source=source, gpu=gpu)
 
     def update(self) -> None:
         """Show what it does; connect to it once it answers."""
         state = self.local.state
         log = "\n".join(self.local.log.tail(LOG_LINES))
-        self.panel.binding.show(local_look(state, log))
+        self.panel.binding.show(local_look(state, log, source=self._source, card=self._card))
         if log != self._log:
             self._log = log
             self.ui.localLog.setPlainText(log)

@@ -38,6 +38,11 @@ def offered(names: Iterable[str], visible: bool, enabled: bool = True) -> Looks:
     return {name: {"visible": visible, "enabled": visible and enabled} for name in names}
 
 
+def line(name: str, text: str) -> Looks:
+    """A label that takes no room while it has nothing to say."""
+    return {name: {"text": text, "visible": bool(text)}}
+
+
 def where(state: State) -> str:
     """The server and the annotator in a few words."""
     host = state.address.partition("://")[2] or state.address
@@ -50,8 +55,8 @@ def where(state: State) -> str:
     return "Not connected"
 
 
-def connection_look(state: State) -> Looks:
-    """The section that connects."""
+def connection_look(state: State, tested: bool = False) -> Looks:
+    """The section that connects; `tested` when the newest notice tells of a test."""
     free = state.connection == OFFLINE
     return {
         **{name: {"enabled": free} for name in ("addressEdit", "annotatorEdit", "keyEdit", "keepKeyCheck")},
@@ -59,6 +64,7 @@ def connection_look(state: State) -> Looks:
         "connectionSection": {"text": "Connection" if free else f"Connection: {_host(state)}"},
         **offered(["disconnectButton"], not free),
         "testButton": {"enabled": state.connection != CONNECTING},
+        **line("testLabel", state.notice if tested and state.problem is None else ""),
     }
 
 
@@ -121,6 +127,9 @@ def prompts_look(state: State, in_hand: Optional[str] = None) -> Looks:
     looks.update(offered(["clearButton"], there, usable and state.has_prompts))
     known = there and state.score is not None
     looks["scoreLabel"] = {"visible": known, "text": f"Quality {state.score:.2f}" if known else ""}
+    if known:
+        said = "The model's own estimate of how good this mask is, from 0 to 1."
+        looks["scoreLabel"]["toolTip"] = f"{said} Answered by {answered_by(state)}."
     hint = hint_text(state, in_hand)
     looks["hintLabel"] = {"visible": bool(hint), "text": hint}
     looks["segmentSection"] = {"visible": there}
@@ -155,14 +164,18 @@ def frames_look(state: State) -> Looks:
 def model_look(state: State) -> Looks:
     """The models, and which one answered."""
     online = state.connection in (ONLINE, LOST)
-    answered = state.answered_by or ""
-    adapter = f", adapter {state.adapter}" if state.adapter else ", its own weights" if answered else ""
     return {
         "modelSection": {"visible": online},
         **offered(["modelLabel", "modelCombo"], bool(state.models), len(state.models) > 1),
         **offered(["autoLabel", "autoCombo"], bool(state.auto_models), len(state.auto_models) > 1),
-        "adapterLabel": {"text": f"{answered}{adapter}" if answered else "nothing on this picture yet"},
+        "adapterLabel": {"text": answered_by(state) or "nothing on this picture yet"},
     }
+
+
+def answered_by(state: State) -> str:
+    """The model and the adapter that gave the newest mask here; empty when none did."""
+    adapter = f"adapter {state.adapter}" if state.adapter else "its own weights"
+    return f"{state.answered_by}, {adapter}" if state.answered_by else ""
 
 
 def _sentence(text: str) -> str:

@@ -21,9 +21,10 @@ from .panel_review import ReviewPart
 from .panel_segments import SegmentsPart
 from .panel_settings import Settings
 from .panel_training import TrainingPart
+from .state import ONLINE
 
-# How often answers are taken, milliseconds.
-POLL_MS = 30
+# How often answers are taken, milliseconds; and how often while the person waits for one.
+POLL_MS, AWAITING_MS = 30, 10
 
 
 class Panel:
@@ -75,8 +76,12 @@ class Panel:
         return self.binding.ui
 
     def poll(self) -> None:
-        """Take what the worker brought."""
+        """Take what the worker brought; look more often while an answer is awaited."""
         self.session.poll()
+        state = self.session.controller.state
+        wanted = AWAITING_MS if state.can_cancel and state.connection == ONLINE else POLL_MS
+        if self.timer.interval != wanted:
+            self.timer.setInterval(wanted)
 
     def update(self) -> None:
         """Show the present state."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, List, Optional, Tuple
 
 import qt
 import slicer
 
 from .measure_rows import write_csv
 from .measuring import DIASTOLE, KINDS, SYSTOLE
-from .panel_lines import MeasuredLines
-from .panel_local_look import MEASURED, measure_look, measure_rows
-from .panel_table import fill
+from .panel_measure_look import MEASURED, measure_look, measure_rows
 from .state import Problem
+
+# Of the lines in the views: light blue.
+COLOUR = (0.35, 0.8, 1.0)
 
 
 class MeasurePart:
@@ -23,7 +24,6 @@ class MeasurePart:
         self.session, self.controller = panel.session, panel.session.controller
         self.measuring = panel.session.measuring
         self._lines = MeasuredLines(self.session.scene)
-        self._rows: Any = None
         panel.binding.items("measureCombo", list(KINDS), KINDS[0][0])
         self.ui.measureCombo.connect("activated(int)", lambda *_: self.update())
         bind = panel.binding.clicked
@@ -66,7 +66,53 @@ class MeasurePart:
         state, measuring = self.controller.state, self.measuring.state
         self.panel.binding.show(measure_look(state, measuring, self.panel.binding.chosen("measureCombo")))
         self._lines.show(measuring.lines, state.shown)
-        if measuring.rows != self._rows:
-            self._rows = measuring.rows
-            fill(self.ui.measureTable, MEASURED, measure_rows(measuring))
+        if self.panel.binding.table("measureTable", MEASURED, measure_rows(measuring)):
             self.ui.measureTable.scrollToBottom()
+
+
+class MeasuredLines:
+    """Line markups that nobody can drag; they are not saved with the scene."""
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        self._nodes: List[Any] = []
+        self._drawn: Tuple[Any, Any] = ((), None)
+
+    def show(self, lines: Tuple[Any, ...], shown: Optional[Any]) -> None:
+        """Draw lines (ends in pixels of the picture) where they were measured, nothing elsewhere."""
+        known, place = self._drawn
+        if lines == known:
+            visible = bool(lines) and shown is not None and (shown.key, shown.plane) == place
+            for node in self._nodes:
+                if node.GetScene() is not None and node.GetDisplayVisibility() != visible:
+                    node.SetDisplayVisibility(visible)
+            return
+        self.clear()
+        if shown is not None:
+            self._drawn = (lines, (shown.key, shown.plane))
+            self._nodes = [self._line(line, shown) for line in lines]
+
+    def clear(self) -> None:
+        """Take them out of the scene."""
+        for node in self._nodes:
+            if node.GetScene() is not None:
+                node.GetScene().RemoveNode(node)
+        self._nodes, self._drawn = [], ((), None)
+
+    def _line(self, line: Any, shown: Any) -> Any:
+        node = slicer.vtkMRMLMarkupsLineNode()
+        node.SetName("UniUltra axis")
+        node.SetSaveWithScene(False)
+        node.SetHideFromEditors(True)
+        node = slicer.mrmlScene.AddNode(node)
+        node.CreateDefaultDisplayNodes()
+        for place in self._scene.to_world(shown, [shown.plane.to_ijk(x, y) for x, y in line]):
+            node.AddControlPointWorld(*place)
+        node.SetLocked(True)
+        display = node.GetDisplayNode()
+        display.SetColor(*COLOUR)
+        display.SetSelectedColor(*COLOUR)
+        display.SetGlyphScale(1.6)
+        display.SetPropertiesLabelVisibility(False)
+        display.SetPointLabelsVisibility(False)
+        return node

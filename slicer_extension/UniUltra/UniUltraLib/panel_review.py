@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .panel_campaign_look import review_look, review_rows, review_states
-from .panel_table import fill
 
-COLUMNS = ("Image", "By", "State", "Saved (UTC)")
+COLUMNS = ("Image", "By", "State", "Saved")
 
 
 class ReviewPart:
@@ -16,7 +15,7 @@ class ReviewPart:
     def __init__(self, panel: Any) -> None:
         self.panel, self.ui = panel, panel.ui
         self.controller, self.review = panel.session.controller, panel.session.review
-        self._rows: Any = None
+        self._listed_at = ""
         bind = panel.binding.clicked
         bind("reviewListButton", self.list)
         bind("reviewOpenButton", self.open)
@@ -27,11 +26,18 @@ class ReviewPart:
             ("flagButton", "flagged"),
         ):
             bind(name, lambda state=state: self.say(state))
+        self.ui.reviewSection.connect("contentsCollapsed(bool)", lambda *_: self.unfolded())
         self.ui.reviewStateCombo.connect("activated(int)", lambda *_: self.list())
         self.ui.reviewTable.connect("cellDoubleClicked(int,int)", lambda *_: self.open())
 
+    def unfolded(self) -> None:
+        """Ask for the list by itself, once for each connection."""
+        if not self.ui.reviewSection.collapsed and self._listed_at != self.controller.state.address:
+            self.list()
+
     def list(self) -> None:
         """Ask for the labels of the chosen state."""
+        self._listed_at = self.controller.state.address
         self.review.list((self.panel.binding.chosen("reviewStateCombo") or "final",))
 
     def open(self) -> None:
@@ -51,7 +57,4 @@ class ReviewPart:
         self.panel.binding.show(review_look(self.controller.state, state))
         chosen = state.states[0] if state.states else "final"
         self.panel.binding.items("reviewStateCombo", review_states(state), chosen)
-        rows = review_rows(state)
-        if rows != self._rows:
-            self._rows = rows
-            fill(self.ui.reviewTable, COLUMNS, rows)
+        self.panel.binding.table("reviewTable", COLUMNS, review_rows(state))

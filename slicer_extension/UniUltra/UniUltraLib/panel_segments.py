@@ -36,6 +36,8 @@ class SegmentsPart:
         scene = self.session.scene
         nodes = (scene.segmentation, scene.volume if scene.is_open else None)
         if nodes != self._shown:
+            _show(self._shown[0], False)
+            _show(nodes[0], True)
             self._shown = nodes
             self.editor.setSegmentationNode(nodes[0])
             self.editor.setSourceVolumeNode(nodes[1])
@@ -68,3 +70,11 @@ class SegmentsPart:
         """Somebody took one of Slicer's tools: ours is put down."""
         if node.GetActiveEffectName():
             self.session.tools.put_down()
+
+
+def _show(segmentation: Any, visible: bool) -> None:
+    """Masks of another image would lie over the one that is worked on."""
+    if segmentation is not None and segmentation.GetScene() is not None:
+        display = segmentation.GetDisplayNode()
+        if display is not None:
+            display.SetVisibility(visible)

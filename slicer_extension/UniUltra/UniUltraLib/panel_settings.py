@@ -18,6 +18,8 @@ DEFAULTS: Mapping[str, Any] = {
     "consent": "",
     "studies": "",
     "environment": "",
+    "source": "",
+    "gpu": False,
     "keys": "",
 }
 

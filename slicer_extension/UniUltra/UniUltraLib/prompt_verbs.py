@@ -8,6 +8,7 @@ from .core import Core
 from .editing import Edit
 from .errors import OutsideImage
 from .shown import Shown, Stroke
+from .state import ONLINE
 
 
 class PromptVerbs(Core):
@@ -71,15 +72,15 @@ class PromptVerbs(Core):
 
     def undo(self) -> None:
         """Take back the last edit of the chosen segment on what is shown, together with its mask."""
-        self._do(self._editing.undo)
+        self._do(self._editing.undo, make=False)
 
     def redo(self) -> None:
         """Bring back what was undone."""
-        self._do(self._editing.redo)
+        self._do(self._editing.redo, make=False)
 
     def clear(self) -> None:
         """Take back all prompts of the chosen segment on what is shown, and its mask there."""
-        self._do(self._editing.clear)
+        self._do(self._editing.clear, make=False)
 
     def cancel(self) -> None:
         """Wait for nothing any more: prompts without an answer are taken back, and late answers dropped."""
@@ -93,7 +94,8 @@ class PromptVerbs(Core):
     def auto_segment(self, all_frames: bool = False) -> None:
         """Have the chosen model without prompts segment what is shown, or every frame, into the segment."""
         shown = self._viewing.shown
-        if shown is not None and not self._images.may_be_sent(shown):
+        online = self._state.connection == ONLINE
+        if shown is not None and online and not self._images.may_be_sent(shown, self._link.address):
             self._needs_consent(shown, lambda: self.auto_segment(all_frames))
             return
         self._do(lambda shown, segment: self._auto.start(shown, segment, all_frames, self._changed))

@@ -194,7 +194,7 @@ class PromptSet:
             return prompts.with_box(value["box"]).with_lasso(value["lasso"])
         except PromptsError:
             raise
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError):
             raise PromptsError("Stored prompts cannot be read. Place them again.") from None
 
     def _roi(self, box: Box) -> List[int]:

@@ -10,12 +10,12 @@ from typing import Any, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from . import cine, oblique, us_region
+from . import cine, oblique
 from .errors import OutsideImage, SceneError
 from .open_cine import OpenCine
 from .open_volume import OpenVolume, nodes_of
 from .planes import Size, Voxel
-from .scene_content import content_bytes, cut_bytes, region_of, warning_text
+from .scene_content import content_bytes, cut_bytes, warning_text
 from .scene_events import ID_ATTRIBUTE, NO_IMAGE, SceneEvents
 from .scene_view import SceneView, in_view, views_of
 from .shown import CINE, VOLUME, SegmentInfo, Shown
@@ -302,24 +302,19 @@ class SlicerScene(SceneEvents):
 
     # -- what leaves ------------------------------------------------------------------------------------
 
-    def content(self, blanked: bool = False, regions: Sequence[us_region.Box] = ()) -> bytes:
+    def content(self, shown: Shown, blanked: bool = False) -> bytes:
         """What is uploaded: NRRD of the image (of the cut, in an oblique view), without name or DICOM header.
 
         Args:
-            blanked: 0 outside the ultrasound region, found from the voxels;
-            regions: or outside these boxes (x0,y0,x1,y1), in pixels of a frame or of a volume's k slices.
+            shown: what is asked about, which the view may have left since.
+            blanked: 0 outside the ultrasound region, found from the voxels.
 
         Raises:
-            SceneError: blanked was asked for, and no region stands out.
+            SceneError: blanked was asked for, and no region stands out; or the cut is not known any more.
         """
-        shown = self.shown()
-        if shown is not None and shown.oblique:
-            return cut_bytes(self._open, self._looking.cut(shown), blanked, regions)
-        return content_bytes(self._open, blanked, regions)
-
-    def region(self) -> Optional[np.ndarray]:
-        """What blanking keeps of each picture, (rows, columns) bool; None when no region stands out."""
-        return region_of(self._open.pictures())
+        if shown.oblique:
+            return cut_bytes(self._open, self._looking.cut(shown), blanked)
+        return content_bytes(self._open, blanked)
 
     def warning(self) -> str:
         """Why the pixels may name the patient, to be told before an upload; never says that they do not."""

@@ -27,7 +27,8 @@ NO_IMAGE = "No image is open. Load or choose an image first."
 class SceneEvents:
     """Watches the open image. Events and what their callbacks are given:
 
-    `closed` (nothing): the image is no longer there; `segments` (nothing): the list, a name or a colour
+    `closing` (nothing): the image is still there, to be read for the last time; `closed` (nothing): it is
+    no longer; `segments` (nothing): the list, a name or a colour
     changed; `segment_removed` (id); `painted` (id): a mask of what is shown changed, and not by `write`;
     `frame` (number); `view` (nothing): another slice, cut, slice view or place in the world.
     """
@@ -67,6 +68,7 @@ class SceneEvents:
         """Let go of the image; nothing of the scene is changed, no observer stays. Told as `closed`."""
         if self._image is None:
             return
+        self._tell("closing")
         for watch in (self._image_watch, self._mask_watch, self._view_watch):
             watch.clear()
         self._image, self._view, self._hash, self._place = None, None, None, None
@@ -87,7 +89,7 @@ class SceneEvents:
     @property
     def image_id(self) -> Optional[str]:
         """The campaign's name of the open image, if it is one of the campaign's."""
-        return self._open.keeper.GetAttribute(ID_ATTRIBUTE) or None
+        return self._image.keeper.GetAttribute(ID_ATTRIBUTE) or None if self._image is not None else None
 
     def read(self, segment: str, shown: Shown) -> np.ndarray:
         """What a segment holds on what is shown: (rows, columns) bool.
@@ -296,7 +298,10 @@ class SceneEvents:
         image, view = self._image, self._view
         if image is None or view is None:
             return None
-        return image.frame if image.kind == CINE else view.place()
+        try:
+            return image.frame if image.kind == CINE else view.place()
+        except UniUltraLibError:
+            return None
 
     def _key(self) -> str:
         """The open image's name: the campaign's, else the hash of its voxels.

@@ -67,8 +67,8 @@ class SceneSide(Protocol):
     def set_done(self, frame: int, done: bool = True) -> None:
         """Mark a frame done, or not."""
 
-    def content(self, blanked: bool = False) -> bytes:
-        """What the server must have to answer about `shown()`; `blanked`: 0 outside the ultrasound region."""
+    def content(self, shown: Shown, blanked: bool = False) -> bytes:
+        """What the server must have to answer about `shown`; `blanked`: 0 outside the ultrasound region."""
 
     def warning(self) -> str:
         """What to tell before an upload: why the pixels may name the patient."""

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from . import bridge, oblique
-from .errors import OutsideImage, SceneError
+from .errors import SceneError
 from .oblique import StillView
 from .open_volume import nodes_of
 from .planes import Plane, nearest_voxel
@@ -48,13 +48,14 @@ class SceneView:
         return Shown(name, STILL, Plane("k", 0), (columns, rows, 1), oblique=True)
 
     def place(self) -> Any:
-        """The plane or the name of the cut that the view shows of a volume; None beside it."""
+        """The plane or the name of the cut that the view shows of a volume; None when there is no view.
+
+        Raises:
+            OutsideImage: the view lies beside the image.
+        """
         if self.slice_node is None:
             return None
-        try:
-            return bridge.shown_plane(self.slice_node, self.image.volume) or self._name("")
-        except OutsideImage:
-            return None
+        return bridge.shown_plane(self.slice_node, self.image.volume) or self._name("")
 
     def cut(self, shown: Shown) -> StillView:
         """The cut that is, or was just, shown.
@@ -113,8 +114,8 @@ class SceneView:
         return self.slice_node is not None and in_view(self.slice_node, world)
 
     def _name(self, key: str) -> str:
-        view = oblique.steady_view(self.slice_node, self.image.volume)
-        return f"{key}/cut-{hashlib.sha256(np.round(view, 4).tobytes()).hexdigest()[:16]}"
+        place = oblique.place_of_view(self.slice_node, self.image.volume)
+        return f"{key}/cut-{hashlib.sha256(place.tobytes()).hexdigest()[:16]}"
 
     def _cut(self, name: str) -> StillView:
         if name not in self._cuts:

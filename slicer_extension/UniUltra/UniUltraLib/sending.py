@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol
+from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from . import client_labels
 from .client import Client
-from .errors import Conflict, Refused, UniUltraLibError
+from .errors import Conflict, Refused, SceneError, UniUltraLibError
 from .spool import Spool, SpoolError, Unsent
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 120.0
@@ -43,7 +43,7 @@ class Sending:
         runner: makes the calls.
         spool: what waits.
         sent: called with what became of a label.
-        refused: called with a label that the server does not want, and with its error.
+        refused: called with why a label was not sent.
         changed: called when the number of waiting labels may be another.
     """
 
@@ -52,7 +52,7 @@ class Sending:
         runner: Runner,
         spool: Spool,
         sent: Callable[[Sent], None],
-        refused: Callable[[Unsent, UniUltraLibError], None],
+        refused: Callable[[UniUltraLibError], None],
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,20 +60,6 @@ class Sending:
         self._sent, self._refused, self._changed, self._clock = sent, refused, changed, clock
         self._going: Optional[str] = None
         self._pause, self._next = FIRST_PAUSE_S, 0.0
-
-    def add(
-        self, address: str, image: str, tag: str, base: int, label: bytes, params: Dict[str, Any]
-    ) -> Unsent:
-        """Keep a label, to be sent by `flush`.
-
-        Raises:
-            SpoolError: it cannot be kept.
-        """
-        return self.spool.add(address, image, tag, base, label, params)
-
-    def waiting(self, address: str) -> List[Unsent]:
-        """What the server does not have yet, oldest first, also what it refused."""
-        return self.spool.waiting(address)
 
     def flush(self, address: str) -> None:
         """Send the next label, and then the others."""
@@ -85,7 +71,7 @@ class Sending:
             label = self.spool.label(entry)
         except SpoolError as error:
             self.spool.remove(entry.key)
-            self._refused(entry, error)
+            self._refused(error)
             self._changed()
             return
         self._going = entry.key
@@ -120,7 +106,7 @@ class Sending:
     def _arrived(self, result: Sent) -> None:
         entry = result.entry
         if result.newer is not None:
-            self.spool.change(entry.key, newer=result.newer.revision)
+            self.spool.change(entry.key, newer=result.newer.revision, image=entry.image)
         elif result.revision is not None:
             self.spool.remove(entry.key)
             for later in self.spool.waiting(entry.address):
@@ -135,17 +121,20 @@ class Sending:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
         final = isinstance(error, Refused) and error.status not in (401, 403, 408, 429)
         if final:
-            entry = self.spool.change(entry.key, refused=str(error))
-        self._refused(entry, error)
+            self.spool.change(entry.key, refused=str(error))
+        self._refused(error)
 
 
 def deliver(client: Client, spool: Spool, entry: Unsent, label: bytes) -> Sent:
     """Save a label, on top of newer versions where these are of other frames of the cine.
 
     Raises:
+        SceneError: it was made for another server.
         Refused: the server does not want it, or does not have its image.
         ServerError: another of its kinds.
     """
+    if entry.address != client.address:
+        raise SceneError("A label waits for another server. Connect to the one it was made for.")
     known = spool.resolve(entry, () if entry.image else client.image_ids())
     if known is None or known.image is None:
         cause = "an unsent label belongs to an image that this server does not have."

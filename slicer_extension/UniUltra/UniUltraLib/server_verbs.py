@@ -18,10 +18,8 @@ class ServerVerbs(Core):
         """Connect to the server at `address`; prompts that wait are asked then."""
         self.settings["address"], self.settings["annotator"] = address, annotator
         self._asking.annotator = annotator
-        self._problem, self._notice = None, ""
-        self._asks.cancel()
-        self._images.forget_sessions(self._link.client)
-        self._prefetching.forget()
+        self._let_go()
+        self._notice = ""
         self._link.connect(address, key)
         self._changed()
 
@@ -46,13 +44,18 @@ class ServerVerbs(Core):
 
     def disconnect(self) -> None:
         """Let go of the server; prompts and masks stay."""
+        self._let_go()
+        self._link.disconnect()
+        self._changed()
+
+    def _let_go(self) -> None:
+        """What is under way is the present server's: nothing of it may reach another."""
+        self._problem = self._consent = None
+        self._auto.cancel()
         self._asks.cancel()
         self._cancel_runs(quiet_too=True)
         self._prefetching.forget()
-        self._images.forget_sessions(None)
-        self._problem = None
-        self._link.disconnect()
-        self._changed()
+        self._images.forget_sessions(self._link.client)
 
     def retry(self) -> None:
         """Ask again what has no answer; at once, if the connection was lost."""

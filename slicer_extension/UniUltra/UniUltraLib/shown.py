@@ -9,7 +9,7 @@ from .planes import Plane, Size
 
 STILL, CINE, VOLUME = "still", "cine", "volume"
 # What `SlicerScene.on` takes, with what the callback is given.
-EVENTS = ("closed", "segments", "segment_removed", "painted", "frame", "view")
+EVENTS = ("closing", "closed", "segments", "segment_removed", "painted", "frame", "view")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ is kept as a salted hash, and found again among the ids that the server tells.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -58,7 +59,7 @@ class Unsent:
 class Spool:
     """The folder of unsent labels; None for a session that keeps them in memory only.
 
-    Raises, in each method but `waiting`:
+    Raises, in `add` and `label`:
         SpoolError: the folder cannot be used.
     """
 
@@ -75,19 +76,21 @@ class Spool:
         # By their keys they are sorted in the order in which they were made, which is that of sending.
         key = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
         entry = Unsent(key, address, salt, _digest(salt, image), tag, base, params, image=image)
-        self._known()[entry.key] = entry
+        known = self._known()
         if self._folder is None:
             self._labels[entry.key] = label
         else:
             self._write(self._path(entry.key, _LABEL), label)
             self._keep(entry)
+        known[entry.key] = entry
         return entry
 
-    def change(self, key: str, **values: Any) -> Unsent:
-        """Note another base, a refusal or a conflict."""
-        entry = self._known()[key] = replace(self._known()[key], **values)
-        self._keep(entry)
-        return entry
+    def change(self, key: str, **values: Any) -> None:
+        """Note another base, a refusal, a conflict or the image, unless the person gave the label up."""
+        if key in self._known():
+            entry = self._known()[key] = replace(self._known()[key], **values)
+            with contextlib.suppress(SpoolError):  # at worst the next session learns it again
+                self._keep(entry)
 
     def remove(self, key: str) -> None:
         """It was sent, or the person gave it up."""
@@ -95,10 +98,8 @@ class Spool:
         self._labels.pop(key, None)
         if self._folder is not None:
             for ending in (_RECORD, _LABEL):
-                try:
+                with contextlib.suppress(OSError):  # at worst it is sent again: the server knows its key
                     self._path(key, ending).unlink()
-                except OSError:
-                    continue  # at worst it is sent again, and answered with the version there is
 
     def label(self, entry: Unsent) -> bytes:
         """The label file."""
@@ -115,14 +116,16 @@ class Spool:
         return [entry for entry in self._known().values() if entry.address == address]
 
     def resolve(self, entry: Unsent, images: Iterable[str]) -> Optional[Unsent]:
-        """The entry with its image's id, found among the server's; None when that is not there."""
+        """The entry with its image's id, found among the server's; None when that is not there.
+
+        Nothing here is changed, so that the worker may call it: `change` notes the id.
+        """
         if entry.image is not None:
             return entry
         found = next((image for image in images if entry.names(image)), None)
         if found is None:
             return None
-        entry = self._known()[entry.key] = replace(entry, image=found)
-        return entry
+        return replace(entry, image=found)
 
     def _known(self) -> Dict[str, Unsent]:
         if self._entries is None:

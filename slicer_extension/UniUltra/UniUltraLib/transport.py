@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -14,7 +15,15 @@ import requests
 import urllib3
 
 from .connections import Connections
-from .errors import Conflict, Refused, ServerFailed, ServerTimeout, ServerUnreachable, UnexpectedAnswer
+from .errors import (
+    Conflict,
+    DiskError,
+    Refused,
+    ServerFailed,
+    ServerTimeout,
+    ServerUnreachable,
+    UnexpectedAnswer,
+)
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHUNK = 64 * 1024
@@ -50,7 +59,9 @@ class Transport(requests.auth.AuthBase):
         local = parts.hostname in LOOPBACK
         if api_key and parts.scheme != "https" and not local:
             raise ValueError("An access key travels over https only. Use an https:// address, or no key.")
-        self._key = api_key
+        self._key = (api_key or "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise ValueError("An access key is a line of plain letters and digits. Copy it again.")
         self._timeout = timeout
         self._verify: Any = ca_file or True
         self._max_json = max_json
@@ -106,12 +117,19 @@ class Transport(requests.auth.AuthBase):
                 target = target.with_name(target.name + _ending(response))
             part = target.with_name(target.name + ".part")
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 with part.open("wb") as out:
                     for chunk in self._chunks(response, self._max_file, None):
                         out.write(chunk)
                 part.replace(target)
+            except OSError as error:
+                raise DiskError(
+                    f"A file of the server cannot be kept on this disk ({error.strerror}). Free some space, "
+                    "then try again."
+                ) from None
             finally:
-                part.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    part.unlink()
         return target
 
     def exists(self, path: str, **options: Any) -> bool:
@@ -121,7 +139,7 @@ class Transport(requests.auth.AuthBase):
             ServerError: one of its kinds, see `errors`.
         """
         try:
-            with self._open("HEAD", path, options):
+            with self._connections.in_use(), self._open("HEAD", path, options):
                 return True
         except Refused as refused:
             if refused.status != 404:
@@ -148,7 +166,7 @@ class Transport(requests.auth.AuthBase):
                 "its certificate is not trusted or it does not speak https.",
                 "Ask your administrator for the certificate file (CA) and set it, or correct the address.",
             ) from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
             raise ServerUnreachable(self.address, _why(error), _START) from None
         if response.status_code not in (200, 202):
             with response:
@@ -237,7 +255,7 @@ def _why(error: Exception) -> str:
     text = str(error)
     if "refused" in text:
         return "the connection was refused: no server listens there."
-    if "resolve" in text or "Name or service" in text or "getaddrinfo" in text:
+    if "resolve" in text or "Failed to parse" in text or "Name or service" in text or "getaddrinfo" in text:
         return "this network does not know the name."
     if "ProxyError" in type(error).__name__:
         return "the proxy gave no way through."

@@ -73,13 +73,20 @@ class LabelMap:
         """How many pixels are hidden."""
         return sum(int(mask.sum()) for mask in self.hidden.values())
 
-    def packed_hidden(self) -> List[Dict[str, Any]]:
-        """The hidden pixels as they travel; none when they are too many."""
-        found: List[Dict[str, Any]] = [
-            {"label": name, "frame": frame, **(pack_mask(mask) or {})}
-            for (name, frame), mask in self.hidden.items()
-        ]
-        return found if len(json.dumps(found)) <= MAX_HIDDEN else []
+    def packed_hidden(self) -> Tuple[List[Dict[str, Any]], List[str]]:
+        """The hidden pixels as they travel, and the structures of which some are too many to."""
+        found: List[Dict[str, Any]] = []
+        left_out: Dict[str, None] = {}
+        room = MAX_HIDDEN
+        for (name, frame), mask in self.hidden.items():
+            packed = {"label": name, "frame": frame, **(pack_mask(mask) or {})}
+            size = len(json.dumps(packed)) + 2
+            if size <= room:
+                found.append(packed)
+                room -= size
+            else:
+                left_out[name] = None
+        return found, list(left_out)
 
     def only(self, frames: Collection[int]) -> LabelMap:
         """With nothing on the other frames."""
@@ -123,7 +130,8 @@ def collect(
         drawn.add(number)
         for other in np.unique(values[number][mask]):
             if other:
-                hidden[owners[int(other)], number] = mask & (values[number] == other)
+                place_of = owners[int(other)], number
+                hidden[place_of] = hidden.get(place_of, False) | (mask & (values[number] == other))
         values[number][mask] = index
     return LabelMap(values, tuple(sorted(drawn)), names, hidden, digest.digest())
 

@@ -6,13 +6,11 @@ from the voxels alone. Text burned into the ultrasound itself stays.
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 
 from .grid import convex_hull, erode, grow, large_parts, majority
-
-Box = Tuple[int, int, int, int]
 
 _BLOCK = 4
 # Ultrasound takes at least this share of a picture, and of its height and width; what is less is none.
@@ -44,14 +42,6 @@ def blank(pictures: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """A copy of the pictures with 0 wherever `keep`, (H,W) bool, is false."""
     mask = keep[None, :, :, None] if pictures.ndim == 4 else keep[None]
     return np.where(mask, pictures, np.zeros((), pictures.dtype))
-
-
-def boxes_region(boxes: Sequence[Box], shape: Tuple[int, int]) -> np.ndarray:
-    """The union of boxes (x0,y0,x1,y1, corners included) as a (rows, columns) bool picture."""
-    region = np.zeros(shape, bool)
-    for x0, y0, x1, y1 in boxes:
-        region[max(y0, 0) : max(y1 + 1, 0), max(x0, 0) : max(x1 + 1, 0)] = True
-    return region
 
 
 def writing_outside(pictures: np.ndarray, keep: np.ndarray) -> bool:

@@ -82,7 +82,8 @@ class Worker:
         key: object = None,
         quiet: bool = False,
     ) -> Ticket:
-        """Queue `job(ticket)`; its result goes to `done`, an error of this package to `failed`, by `poll`.
+        """Queue `job(ticket)`; by `poll` its result goes to `done`, an error of this package to `failed`, and
+        so does one that `done` itself meets.
 
         A waiting job of the same `key` (None is nobody's) is forgotten.
         """
@@ -180,10 +181,18 @@ def _outcome(
     """Run a job; what the GUI's thread is to do with the outcome."""
 
     def broken(error: Exception) -> None:
+        # Whoever waits must wait no longer, and the console shows where it was.
+        failed(UniUltraLibError(f"Something unforeseen happened ({type(error).__name__}). Try again."))
         raise error
 
+    def take(value: Any) -> None:
+        try:
+            done(value)
+        except UniUltraLibError as error:
+            failed(error)
+
     try:
-        return partial(done, job(ticket))
+        return partial(take, job(ticket))
     except UniUltraLibError as error:
         return partial(failed, error)
     except Exception as error:  # a bug, which the GUI's thread must see, and which must not end this one

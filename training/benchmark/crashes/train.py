@@ -120,7 +120,8 @@ class TrainKills:
 
     def _start(self, job: JobFolder) -> Child:
         ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=trainer.work, args=(theirs, str(job.path)), daemon=True)
+        values = (theirs, str(job.path), str(self.folder / "weights"))
+        process = self.context.Process(target=trainer.work, args=values, daemon=True)
         process.start()
         theirs.close()
         if not ours.poll(PATIENCE):
@@ -150,6 +151,7 @@ class TrainKills:
     def _end(self, job: JobFolder) -> None:
         """Let the job go on to its end, by the command that the server uses."""
         command = [sys.executable, "-m", "uniultra.learn.adapting.process", str(job.path)]
+        command += ["--parent", str(os.getpid())]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         began = time.monotonic()
         code = subprocess.run(command, env=environment, timeout=LONGEST, stderr=subprocess.DEVNULL).returncode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from multiprocessing.connection import Connection
 
 import torch
@@ -10,8 +11,10 @@ import torch
 from uniultra.learn.adapting import process, run  # noqa: F401
 
 
-def work(pipe: Connection, job: str) -> None:
-    """Work on a job as `python -m uniultra.learn.adapting.process JOB` does."""
+def work(pipe: Connection, job: str, weights: str) -> None:
+    """Work on a job as `python -m uniultra.learn.adapting.process JOB` does, over a folder of weights."""
+    # the process that this one is forked from may be of an earlier part
+    os.environ["UNIULTRA_WEIGHTS"] = weights
     torch.set_num_threads(1)
     pipe.send(("alive",))
     process.main([job])
