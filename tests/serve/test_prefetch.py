@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from in_process import infer
+from monailabel.interfaces.utils.app import app_instance
 from PIL import Image
 
 from uniultra.images.types import Plane
@@ -110,3 +111,40 @@ def test_only_the_newest_wishes_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
     while len(done) < MOST + 1 and time.monotonic() < end:
         time.sleep(0.01)
     assert done[:3] == [0, MOST, MOST + 4] and len(done) == MOST + 1 and min(done[1:]) == 5
+
+
+def test_who_clicks_while_others_wish_gets_the_same_masks(
+    tasks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_instance()
+    monkeypatch.setattr(app.images, "_max_bytes", 1)  # images and embeddings come and go all the time
+    monkeypatch.setattr(app._embeddings, "limit", 2 << 20)
+    places = [("volume", "k", 3), ("volume", "j", 7), ("cine", "k", 1), ("cine", "k", 2)]
+
+    def click(image: str, axis: str, index: int) -> Any:
+        point = [2, 2, 2]
+        point["ijk".index(axis)] = index
+        plane = {"axis": axis, "index": index}
+        return infer(tasks, "uniultra_mini", image, plane=plane, foreground=[point], result="packed")
+
+    def told(answer: Any) -> Any:
+        assert answer.status_code == 200, answer.text
+        return [answer.json().get(key) for key in ("bbox", "mask", "score", "plane")]
+
+    alone = {place: told(click(*place)) for place in places}
+    wrong: list[Any] = []
+
+    def person(seed: int) -> None:
+        for n in range(12):
+            place = places[(seed * 5 + n * n) % len(places)]
+            wished = wish(tasks, place[2], place[1], image=place[0]).status_code
+            answer = click(*place)
+            if wished not in (200, 202) or answer.status_code != 200 or told(answer) != alone[place]:
+                wrong.append((place, wished, answer.status_code, answer.text[:200]))
+
+    people = [threading.Thread(target=person, args=(seed,)) for seed in range(4)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join()
+    assert not wrong

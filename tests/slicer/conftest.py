@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,9 @@ def client(server: Any) -> Iterator[Any]:
 def application() -> Any:
     """Slicer's libraries with one scene."""
     pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+    # Torch's compiler and the renderer each bring an LLVM; loaded after the renderer's, torch's crashes.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
     from slicer_harness import SlicerApplication
 
     return SlicerApplication()

@@ -13,7 +13,7 @@ vtk = pytest.importorskip("vtk")
 from slicer_harness import volume_node, vtk_matrix  # noqa: E402
 from UniUltraLib import bridge  # noqa: E402
 from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
-from UniUltraLib.planes import Plane  # noqa: E402
+from UniUltraLib.planes import Plane, nearest_voxel  # noqa: E402
 
 SIZE = (30, 20, 10)  # i, j, k
 
@@ -41,15 +41,20 @@ GEOMETRIES = {
 VOXELS = [(0, 0, 0), (29, 19, 9), (7, 3, 5), (0, 19, 4)]
 
 
+def voxels_under(markups: Any, volume: Any) -> list[tuple[int, int, int]]:
+    """The voxels at the control points of a node."""
+    count = markups.GetNumberOfControlPoints()
+    world = [markups.GetNthControlPointPositionWorld(n) for n in range(count)]
+    return [nearest_voxel(ijk, SIZE) for ijk in bridge.world_to_ijk(volume, world)]
+
+
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
 def test_a_control_point_on_a_voxel_gives_that_voxel(scene: Any, geometry: np.ndarray) -> None:
     volume = volume_node(np.zeros(SIZE[::-1], np.uint8), geometry)
     markups = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
     for voxel in VOXELS:
         markups.AddControlPoint((geometry @ [*voxel, 1.0])[:3])
-    assert [point.ijk for point in bridge.points_on(markups, volume)] == VOXELS
-    keys = [point.key for point in bridge.points_on(markups, volume)]
-    assert keys == [markups.GetNthControlPointID(n) for n in range(len(VOXELS))]
+    assert voxels_under(markups, volume) == VOXELS
 
 
 def linear(scene: Any, matrix: np.ndarray, parent: Any = None) -> Any:
@@ -133,7 +138,7 @@ def test_parent_transforms_count(scene: Any, kind: str, geometry: str) -> None:
     assert np.abs(world - plain).max() > 0.5, "the transform must move something"
     np.testing.assert_allclose(bridge.ijk_to_world(volume, VOXELS), world, atol=1e-3)
     np.testing.assert_allclose(bridge.world_to_ijk(volume, world), VOXELS, atol=2e-2)
-    assert [point.ijk for point in bridge.points_on(reference, volume)] == VOXELS
+    assert voxels_under(reference, volume) == VOXELS
 
 
 def test_the_world_position_counts_not_the_markups_own_frame(scene: Any) -> None:
@@ -143,24 +148,15 @@ def test_the_world_position_counts_not_the_markups_own_frame(scene: Any) -> None
     moved[:3, 3] = (5, 6, 2)
     markups.SetAndObserveTransformNodeID(linear(scene, moved).GetID())
     markups.AddControlPoint([1, 1, 1])
-    assert bridge.points_on(markups, volume)[0].ijk == (6, 7, 3)
-
-
-def test_an_unplaced_point_is_no_prompt(scene: Any) -> None:
-    volume = volume_node(np.zeros(SIZE[::-1], np.uint8))
-    markups = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
-    markups.AddControlPoint([1, 1, 1])
-    markups.AddControlPoint([2, 2, 2])
-    markups.UnsetNthControlPointPosition(0)
-    assert [point.ijk for point in bridge.points_on(markups, volume)] == [(2, 2, 2)]
+    assert voxels_under(markups, volume) == [(6, 7, 3)]
 
 
 @pytest.mark.parametrize("world", [(-0.6, 0, 0), (29.6, 0, 0), (3, 25, 3), (3, 3, -2), (1e9, 0, 0)])
 def test_a_point_outside_the_image_is_refused_with_its_size(scene: Any, world: tuple[float, ...]) -> None:
     volume = volume_node(np.zeros(SIZE[::-1], np.uint8))
     with pytest.raises(OutsideImage, match="30 x 20 x 10 voxels"):
-        bridge.voxel_at(volume, world)
-    assert bridge.voxel_at(volume, (29.4, -0.4, 9.4)) == (29, 0, 9)
+        nearest_voxel(bridge.world_to_ijk(volume, [world])[0], SIZE)
+    assert nearest_voxel((29.4, -0.4, 9.4), SIZE) == (29, 0, 9)
 
 
 def test_no_volume_is_told_in_words(scene: Any) -> None:
@@ -177,57 +173,6 @@ def test_voxels_share_memory_and_keep_colour(scene: Any) -> None:
     assert slicer.util.arrayFromVolume(node)[0, 0, 0] == 99
     colour = np.arange(72, dtype=np.uint8).reshape(2, 3, 4, 3)
     np.testing.assert_array_equal(bridge.voxels(volume_node(colour)), colour)
-
-
-@pytest.mark.parametrize("axis", ["i", "j", "k"])
-@pytest.mark.parametrize("geometry", ["identity", "oblique", "axes swapped"])
-def test_a_roi_becomes_a_box_of_its_in_plane_extent(scene: Any, axis: str, geometry: str) -> None:
-    volume = volume_node(np.zeros(SIZE[::-1], np.uint8), GEOMETRIES[geometry])
-    turn = placed(rotation((0, 1, 1), 25), (1, 1, 1), (10, -3, 4))
-    volume.SetAndObserveTransformNodeID(linear(scene, turn).GetID())
-    low, high = np.array([5, 4, 2.0]), np.array([17, 12, 7.0])
-    plane = Plane(axis, 3)
-    low[plane.normal], high[plane.normal] = -40, 40  # the depth that Slicer invents
-    corners = bridge.ijk_to_world(volume, [low, [high[0], low[1], low[2]], [low[0], high[1], low[2]], high])
-    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
-    to_world = np.eye(4)
-    directions = [corners[1] - corners[0], corners[2] - corners[0]]
-    lengths = [np.linalg.norm(d) for d in directions]
-    to_world[:3, 0], to_world[:3, 1] = directions[0] / lengths[0], directions[1] / lengths[1]
-    to_world[:3, 2] = np.cross(to_world[:3, 0], to_world[:3, 1])
-    to_world[:3, 3] = (corners[0] + corners[3]) / 2
-    depth = abs((corners[3] - corners[0]) @ to_world[:3, 2])
-    roi.SetSize(lengths[0], lengths[1], depth)
-    roi.SetAndObserveObjectToNodeMatrix(vtk_matrix(to_world))
-    x, y = plane.in_plane
-    np.testing.assert_allclose(
-        bridge.box_on(roi, volume, plane), [low[x], low[y], high[x], high[y]], atol=0.3
-    )
-
-
-def test_a_box_is_cut_at_the_edge_and_refused_outside(scene: Any) -> None:
-    volume = volume_node(np.zeros(SIZE[::-1], np.uint8))
-    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
-    roi.SetSize(20, 10, 6)
-    roi.SetCenter(25, 3, 5)
-    assert bridge.box_on(roi, volume, Plane("k", 5)) == (15.0, 0.0, 29.0, 8.0)
-    roi.SetCenter(90, 3, 5)
-    with pytest.raises(OutsideImage, match="30 x 20 x 10"):
-        bridge.box_on(roi, volume, Plane("k", 5))
-
-
-def test_a_closed_curve_becomes_a_lasso(scene: Any) -> None:
-    volume = volume_node(np.zeros(SIZE[::-1], np.uint8), GEOMETRIES["oblique"])
-    curve = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode")
-    curve.SetCurveTypeToLinear()
-    corners = [(4, 3, 5), (20, 3, 5), (20, 15, 5), (4, 15, 5)]
-    for world in bridge.ijk_to_world(volume, corners):
-        curve.AddControlPoint(world)
-    lasso = np.array(bridge.lasso_on(curve, volume, Plane("k", 5)))
-    np.testing.assert_allclose([lasso.min(axis=0), lasso.max(axis=0)], [[4, 3], [20, 15]], atol=1e-4)
-    empty = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode")
-    with pytest.raises(SceneError, match="3 points"):
-        bridge.lasso_on(empty, volume, Plane("k", 5))
 
 
 def view_on(scene: Any, volume: Any, axis: str, index: float, tilt: float = 0.0) -> Any:

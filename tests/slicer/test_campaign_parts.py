@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from scripted_server import Scripted
-from UniUltraLib import client_labels, client_training, client_units, how_made, opening
+from UniUltraLib import client_campaign, how_made, opening
 from UniUltraLib.annotators import AnnotatorError, checked_name, name_warning
-from UniUltraLib.answers import Campaign, Masks, Version
-from UniUltraLib.answers_training import Training
+from UniUltraLib.answers import Campaign, Masks, Training, Version
 from UniUltraLib.client import Client
-from UniUltraLib.client_units import Unit
+from UniUltraLib.client_campaign import Unit
 from UniUltraLib.effort import IDLE_S, Effort
 from UniUltraLib.errors import Conflict, PackedMaskError, Refused, SceneError, UnexpectedAnswer
 from UniUltraLib.nrrd import label_array, nrrd_bytes
@@ -178,7 +177,7 @@ def test_a_conflict_tells_what_stands(server: Scripted, client: Client) -> None:
     newer = {"revision": 4, "annotator": "Ben", "made": "2026-01-01T00:00:00"}
     server.reply = lambda h: h.send(409, {"detail": {"message": "Nothing was saved.", "newer": newer}})
     with pytest.raises(Conflict, match="newer version") as caught:
-        client_labels.save(client, "patient-7", "final", b"x", {"base_revision": 1})
+        client_campaign.save(client, "patient-7", "final", b"x", {"base_revision": 1})
     assert (caught.value.revision, caught.value.annotator, caught.value.detail) == (
         4,
         "Ben",
@@ -189,21 +188,21 @@ def test_a_conflict_tells_what_stands(server: Scripted, client: Client) -> None:
     assert (asked.command, asked.query) == ("PUT", {"image": "patient-7", "tag": "final"})
     server.reply = lambda h: h.send(409, {"detail": "something else"})
     with pytest.raises(Refused) as other:
-        client_labels.save(client, "patient-7", "final", b"x", {})
+        client_campaign.save(client, "patient-7", "final", b"x", {})
     assert not isinstance(other.value, Conflict)
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda c: client_labels.versions(c, "a"),
-        lambda c: client_labels.masks(c, "a", 1),
-        lambda c: client_labels.to_review(c),
-        lambda c: client_labels.agreement(c, "a"),
-        lambda c: client_labels.save(c, "a", "final", b"", {}),
-        lambda c: client_units.renew(c, Unit("a"), "me"),
-        lambda c: client_units.next_unit(c, "first", "me"),
-        lambda c: client_training.state(c),
+        lambda c: client_campaign.versions(c, "a"),
+        lambda c: client_campaign.masks(c, "a", 1),
+        lambda c: client_campaign.to_review(c),
+        lambda c: client_campaign.agreement(c, "a"),
+        lambda c: client_campaign.save(c, "a", "final", b"", {}),
+        lambda c: client_campaign.renew(c, Unit("a"), "me"),
+        lambda c: client_campaign.next_unit(c, "first", "me"),
+        lambda c: client_campaign.training(c),
         lambda c: opening.image_place(c, "a"),
     ],
 )
@@ -239,7 +238,7 @@ def test_a_file_of_the_server_that_is_seen_here_is_not_downloaded(
     server.reply = lambda h: h.send(200, {})
     server.RequestHandlerClass.do_HEAD = server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
     unit = Unit("scan", path=str(own))
-    assert client_units.image_file(client, unit, tmp_path / "down") == own
+    assert client_campaign.image_file(client, unit, tmp_path / "down") == own
     [asked] = server.asked
     assert asked.command == "HEAD" and asked.query["check_sum"].startswith("SHA256:")
 
@@ -249,7 +248,7 @@ def test_a_file_of_the_server_that_is_seen_here_is_not_downloaded(
         )
 
     server.reply = other
-    got = client_units.image_file(client, unit, tmp_path / "down")
+    got = client_campaign.image_file(client, unit, tmp_path / "down")
     assert got.parent == tmp_path / "down" and got.read_bytes() == b"another"
     assert "scan" not in got.name and got.suffix == ".png"
 
@@ -259,7 +258,7 @@ def test_a_path_of_the_server_that_cannot_be_looked_at_is_not_here(
 ) -> None:
     server.reply = lambda h: h.send(200, b"picture", Content_Disposition='x; filename="a.png"')
     for path in ("/" + "a" * 5000, "a\0b"):
-        got = client_units.image_file(client, Unit("scan", path=path), tmp_path)
+        got = client_campaign.image_file(client, Unit("scan", path=path), tmp_path)
         assert got.read_bytes() == b"picture"
 
 

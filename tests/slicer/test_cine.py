@@ -10,7 +10,7 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
-from slicer_harness import volume_node, vtk_matrix  # noqa: E402
+from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib import bridge, cine, export, segments  # noqa: E402
 from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
 
@@ -57,19 +57,6 @@ def test_the_frame_is_the_browsers_item(browser: Any, pictures: np.ndarray) -> N
         np.testing.assert_array_equal(cine.frame_array(browser, frame), pictures[frame])
     with pytest.raises(OutsideImage, match="0 to 5"):
         cine.frame_array(browser, FRAMES)
-
-
-def test_a_point_gets_the_frame_as_its_slice(scene: Any, browser: Any) -> None:
-    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    transform.SetMatrixTransformToParent(
-        vtk_matrix([[0, -1, 0, 9], [1, 0, 0, 8], [0, 0, 1, 7], [0, 0, 0, 1]])
-    )
-    shown = browser.GetProxyNode(browser.GetMasterSequenceNode())
-    shown.SetAndObserveTransformNodeID(transform.GetID())
-    show(browser, 3)
-    markups = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
-    markups.AddControlPoint(bridge.ijk_to_world(shown, [(12, 7, 0)])[0])
-    assert [point.ijk for point in cine.points_on_frame(markups, browser)] == [(12, 7, 3)]
 
 
 @pytest.mark.parametrize("under_transform", [False, True], ids=["plain", "under a transform"])

@@ -88,6 +88,21 @@ def test_only_an_accepted_mask_is_measured(reader: Reader) -> None:
     assert "head circumference" in reader.values()
 
 
+def test_lines_go_with_the_mask_that_was_measured(reader: Reader) -> None:
+    reader.open(examples.still(), "still-1")
+    for change in (
+        lambda: reader.paint(slice(2, 9), slice(2, 9)),
+        lambda: reader.controller.accept(False),
+        lambda: reader.open(examples.still(), "still-2"),
+    ):
+        reader.draw(disk(20))
+        reader.work.measure(FORM)
+        assert len(reader.work.state.lines) == 2
+        change()
+        reader.controller.poll()
+        assert reader.work.state.lines == ()
+
+
 def test_nothing_is_open(reader: Reader) -> None:
     assert not reader.work.state.can_measure
     reader.work.measure(FORM)
@@ -137,7 +152,7 @@ def test_a_server_that_cannot_say_leaves_pixels(reader: Reader, server: Scripted
     reader.work.measure(FORM)
     reader.until(lambda: reader.work.state.rows)
     assert {row.unit for row in reader.work.state.rows} == {"px", "px²"}
-    assert reader.work.state.text.startswith("uncalibrated")
+    assert reader.work.state.text.startswith("Uncalibrated")
 
 
 def test_both_marks_give_the_ejection_fraction(reader: Reader, scene: Any) -> None:

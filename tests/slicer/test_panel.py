@@ -130,6 +130,25 @@ def test_the_key_is_kept_only_when_asked_and_nothing_of_it_is_in_the_scene(
     assert address.partition("://")[2] not in saved and "s3cret" not in saved and "Keeper" not in saved
 
 
+def test_nobody_connects_without_a_name_and_a_shared_one_is_warned_of(panel: PanelCase, address: str) -> None:
+    panel.write("addressEdit", address)
+    panel.click("connectButton")
+    assert panel.state.connection == "offline" and "Enter your own name" in panel.ui.problemLabel.text
+    panel.connect(address, "user")
+    assert not panel.hidden("nameLabel") and "several people" in panel.ui.nameLabel.text
+
+
+def test_the_answer_of_a_test_stands_beside_the_fields_until_they_change(
+    panel: PanelCase, address: str
+) -> None:
+    panel.write("addressEdit", address)
+    panel.click("testButton")
+    panel.wait(lambda: not panel.hidden("testLabel"), what="the answer")
+    assert "answers" in panel.ui.testLabel.text
+    panel.write("addressEdit", NOBODY)
+    assert panel.hidden("testLabel")
+
+
 def test_an_own_image_is_sent_only_after_a_yes(panel: PanelCase, address: str) -> None:
     panel.connect(address)
     own_image(panel)
@@ -278,6 +297,70 @@ def test_a_label_goes_from_the_annotator_through_the_review(
     panel.connect(address, "Dr. A")
     panel.click("nextButton")
     panel.wait(lambda: "Too wide" in panel.ui.unitLabel.text, what="the returned label")
+
+
+def test_only_the_masks_of_the_image_in_hand_are_shown(panel: PanelCase, address: str) -> None:
+    panel.connect(address)
+    seen = []
+    for _ in range(2):
+        own_image(panel)
+        panel.session.controller.add_segment("nodule")
+        panel.settle()
+        seen.append(panel.session.scene.segmentation)
+    assert seen[0] is not seen[1]
+    assert [one.GetDisplayNode().GetVisibility() for one in seen] == [0, 1]
+
+
+def test_a_label_that_meets_a_newer_one_is_asked_about(panel: PanelCase, address: str) -> None:
+    panel.connect(address, "Dr. F")
+    work = panel.session.campaign
+    work.open("still_0")
+    panel.wait(lambda: work.state.unit and not work.state.opening and panel.quiet(), what="the image")
+    panel.click("boxButton")
+    panel.mouse(*BOX)
+    panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
+    bases = dict(work.hand.bases)
+    panel.click("thenNextCheck")
+    panel.click("submitButton")
+    panel.wait(lambda: work.state.saved is not None and panel.quiet(), what="the first label")
+    work.hand.bases.update(bases)  # as on another computer, which knows of no newer label
+    panel.mouse((90, 100), MIDDLE, (170, 160))
+    panel.wait(lambda: panel.quiet(), what="another mask")
+    panel.click("submitButton")
+    panel.wait(lambda: not panel.hidden("conflictFrame"), what="the question")
+    assert "Dr. F saved a newer label" in panel.ui.conflictLabel.text
+    assert panel.hidden("problemFrame"), "it is said once"
+    assert "waiting" not in panel.ui.effortLabel.text, "it waits for an answer, not for the server"
+    panel.click("conflictLookButton")
+    panel.wait(lambda: not panel.hidden("besideFrame") and panel.quiet(), what="the newer one")
+    assert "nodule (Dr. F, r" in panel.ui.besideLabel.text and "<font color" in panel.ui.besideLabel.text
+    panel.click("conflictMineButton")
+    panel.wait(lambda: panel.hidden("conflictFrame") and work.state.unsent == 0, what="mine on top")
+
+
+def test_the_panel_fits_a_narrow_dock_and_looks_more_often_while_it_waits(
+    panel: PanelCase, address: str
+) -> None:
+    from UniUltraLib.panel_main import AWAITING_MS, POLL_MS
+
+    panel.connect(address, "Professor Long-Name")
+    own_image(panel, nodule(14, frames=4))
+    for name in vars(panel.ui):
+        if name.endswith(("Section", "Box")):
+            getattr(panel.ui, name).collapsed = False
+    for kind in range(panel.get("measureCombo").count()):
+        panel.get("measureCombo").setCurrentIndex(kind)
+        panel.get("measureCombo").activated.emit(kind)
+        panel.settle()
+    # A dock of 420 pixels, less its scroll bar.
+    assert panel.desktop.scroll.widget().minimumSizeHint().width() <= 400
+    timer, intervals = panel.widget.panel.timer, set()
+    timer.connect("timeout()", lambda: intervals.add(timer.interval))
+    panel.press("D")
+    panel.mouse(MIDDLE)
+    panel.click("consentYesButton")
+    panel.wait(lambda: panel.quiet() and timer.interval == POLL_MS and panel.state.score is not None)
+    assert intervals == {AWAITING_MS, POLL_MS}
 
 
 def test_a_volume_is_outlined_in_the_slice_that_is_shown(panel: PanelCase, address: str) -> None:

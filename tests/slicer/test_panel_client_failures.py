@@ -201,6 +201,7 @@ def test_a_name_that_no_server_has(host: str) -> None:
 
 def test_a_download_that_the_disk_refuses(server: Scripted, client: Client, tmp_path: Any) -> None:
     server.reply = lambda handler: handler.send(200, b"picture")
+    (tmp_path / "nowhere").write_bytes(b"")
     with pytest.raises(UniUltraLibError, match="disk") as told:
         client.download_image(SECRET, tmp_path / "nowhere" / "file.png")
     assert SECRET not in str(told.value) and "nowhere" not in str(told.value)

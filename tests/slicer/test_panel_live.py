@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
@@ -17,6 +21,7 @@ from panel_case import PanelCase, opened_panel  # noqa: E402
 from server_process import running_server  # noqa: E402
 from slicer_harness import missing_gl  # noqa: E402
 from test_campaign_training import BENCHMARKS, LAUNCH  # noqa: E402
+from UniUltraLib.export import nrrd_bytes  # noqa: E402
 
 BASE, AUTO = "uniultra_mini", "autosamus_mini.breast"
 CAMPAIGN = {
@@ -24,6 +29,22 @@ CAMPAIGN = {
     "train_after": 0,
     "patients": {"by": "path", "pattern": "(image[0-9]+)"},
 }
+# A small base that finds nothing yet, and a task on it with random weights.
+WEIGHTS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import torch
+from crashes import made
+from uniultra.adapters import apg
+from uniultra.models import weights
+folder = Path(sys.argv[2])
+made.small_weights(folder, blank=True)
+network = apg.inject(weights.load("uniultra_mini")[0])
+for parameter in network.apg.parameters():
+    torch.nn.init.normal_(parameter, std=0.05)
+weights.save(folder / f"{sys.argv[3]}.safetensors", network, {})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +54,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from crashes import made
 
     folder = tmp_path_factory.mktemp("live")
-    made.pictures(folder / "studies", 6)
-    made.small_weights(folder / "weights", blank=True)
-    _auto_weights(folder / "weights")
+    for image in made.pictures(folder / "studies", 6):  # as NRRD: Slicer's libraries alone read no PNG
+        picture = folder / "studies" / f"{image}.png"
+        voxels = np.asarray(Image.open(picture))[None]
+        picture.with_suffix(".nrrd").write_bytes(nrrd_bytes(voxels, examples.LPS))
+        picture.unlink()
+    variables = {**os.environ, "UNIULTRA_WEIGHTS": str(folder / "weights")}
+    # In a process of its own: one that has rendered by Mesa's LLVM may not load Triton's, which comes along.
+    command = [sys.executable, "-c", WEIGHTS, str(BENCHMARKS), str(folder / "weights"), AUTO]
+    subprocess.run(command, env=variables, check=True)
     (folder / "launch.py").write_text(LAUNCH)
     with running_server(
         folder / "studies",
@@ -46,21 +73,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         script=[str(folder / "launch.py"), str(BENCHMARKS), "serve", "--device", "cpu"],
     ) as running:
         yield running
-
-
-def _auto_weights(folder: Path) -> None:
-    import torch
-
-    from uniultra.adapters import apg
-    from uniultra.models import weights
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNIULTRA_WEIGHTS", str(folder))
-        network = apg.inject(weights.load(BASE)[0])
-        torch.manual_seed(5)
-        for parameter in network.apg.parameters():
-            torch.nn.init.normal_(parameter, std=0.05)
-        weights.save(folder / f"{AUTO}.safetensors", network, {})
 
 
 @pytest.fixture
@@ -127,7 +139,6 @@ def test_a_training_shows_its_curve_and_what_it_made_answers(panel: PanelCase) -
     panel.wait(lambda: panel.session.training.state.adapter is not None)
     assert not panel.hidden("curveLabel") and not panel.get("curveLabel").pixmap().isNull()
     assert "A new adapter answers now" in panel.ui.trainingLabel.text
-    panel.picture("panel_training")
     panel.session.campaign.open("image005")
     panel.wait(lambda: panel.state.shown.image_id == "image005" and panel.quiet())
     panel.press("D")

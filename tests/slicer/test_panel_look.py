@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from UniUltraLib.answers import Agreement, Campaign, Label, Review, ToReview, Version
-from UniUltraLib.answers_training import CurvePoint, Training
+from UniUltraLib.answers import Agreement, Campaign, CurvePoint, Label, Review, ToReview, Training, Version
 from UniUltraLib.campaign_state import CampaignState, Conflicted, ReviewState, TrainingState
-from UniUltraLib.client_units import Unit
+from UniUltraLib.client_campaign import Unit
 from UniUltraLib.local_control import LocalControlState
 from UniUltraLib.panel_campaign_look import (
     campaign_look,
@@ -121,7 +120,7 @@ def test_the_campaign_tells_what_is_worked_on() -> None:
     assert "asked for frame 3 of 9" in looks["unitLabel"]["text"]
     assert "Too wide" in looks["unitLabel"]["text"]
     effort = looks["effortLabel"]["text"]
-    assert effort == "1:15, 0 prompts · 2 labels waiting to be sent · not taken: the image is gone"
+    assert effort == "1:15, 0 prompts · 1 label waiting to be sent · not taken: the image is gone"
     assert looks["discardButton"]["enabled"] and looks["labelsList"]["visible"]
     info = {"strategies": {"random": {"description": "By chance"}}}
     named = replace(work, strategies=("random", "own"))

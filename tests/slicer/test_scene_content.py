@@ -82,8 +82,9 @@ def test_blanking_takes_the_name_and_leaves_the_ultrasound(
 ) -> None:
     pictures = np.stack([screen(n) for n in range(frames)])
     pictures = np.stack([pictures] * 3, -1) if colour else pictures
-    side.open(volume_node(pictures, examples.LPS))
-    examples.slice_node(scene, shows=side.volume)
+    node = volume_node(pictures, examples.LPS)
+    examples.slice_node(scene, shows=node)
+    side.open(node)
     assert "may" in side.warning() and "writing stands outside" in side.warning()
     got = sent(application, side.content(side.shown(), blanked=True), tmp_path)
     assert not got[:, :30].any() and got.dtype == pictures.dtype
@@ -128,6 +129,6 @@ def test_the_upload_of_an_image_is_not_its_key(scene: Any, side: SlicerScene) ->
     side.open(volume_node(screen()[None]))
     plain, blanked = (
         export.content_hash(side.content(side.shown())),
-        export.content_hash(side.content(blanked=True)),
+        export.content_hash(side.content(side.shown(), True)),
     )
     assert plain != blanked and side.shown().plane == Plane("k", 0)

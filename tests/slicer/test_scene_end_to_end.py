@@ -1,12 +1,8 @@
-"""From a click in Slicer's scene to a mask in a segment, through the real server, on real ultrasound.
-
-Set UNIULTRA_PICTURES to a folder to have the rendered slice view saved there for the README.
-"""
+"""From a click in Slicer's scene to a mask in a segment, through the real server, on real ultrasound."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,14 +17,13 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 
 vtk = pytest.importorskip("vtk")
 
-import slice_pictures as pictures  # noqa: E402
 from server_process import ROOT, running_server  # noqa: E402
 from slicer_harness import volume_node, vtk_matrix  # noqa: E402
 from UniUltraLib import bridge, cine, export, oblique, segments  # noqa: E402
 from UniUltraLib.client import Answer, Client  # noqa: E402
 from UniUltraLib.errors import Refused  # noqa: E402
 from UniUltraLib.planes import Plane  # noqa: E402
-from UniUltraLib.prompts import PromptBook, PromptSet  # noqa: E402
+from UniUltraLib.prompts import PromptSet  # noqa: E402
 
 from uniultra.errors import UniUltraError  # noqa: E402
 
@@ -164,14 +159,8 @@ def test_a_click_on_a_cine_frame_masks_that_frame_only(
     diagonal = np.eye(240, 320, dtype=bool)
     for frame in range(30):
         cine.write_frame(browser, masks, frame, kept, diagonal)
-    shown = show_frame(browser, 12)
-    clicks = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "positive")
-    clicks.AddControlPoint(bridge.ijk_to_world(shown, [(178, 90, 0)])[0])
-
-    prompts = PromptSet(cine.cine_size(browser), Plane("k", cine.current_frame(browser)))
-    for point in cine.points_on_frame(clicks, browser):
-        prompts = prompts.with_point(point.key, point.ijk)
-    assert [point.ijk for point in prompts.points] == [(178, 90, 12)]
+    show_frame(browser, 12)
+    prompts = PromptSet(cine.cine_size(browser), Plane("k", 12)).with_point("a", (178, 90, 12))
     answer = ask(client, prompts, image_id=CINE)
     assert answer.mask.any() and answer.frame == 12
     cine.write_frame(browser, masks, answer.frame, ventricle, answer.mask)
@@ -209,11 +198,7 @@ def test_a_click_on_a_volume_masks_that_slice_only(
         segments.write_block(segmentation, segment, volume, everything, before)
 
     voxel = (52, 40, 25)
-    clicks = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "positive")
-    clicks.AddControlPoint(bridge.ijk_to_world(volume, [voxel])[0])
-    (point,) = bridge.points_on(clicks, volume)
-    assert point.ijk == voxel
-    prompts = PromptSet(size, Plane(axis, voxel[Plane(axis, 0).normal])).with_point(point.key, point.ijk)
+    prompts = PromptSet(size, Plane(axis, voxel[Plane(axis, 0).normal])).with_point("a", voxel)
     answer = ask(client, prompts, image_id=image_id)
     assert answer.mask.any()
     segments.write_plane(segmentation, target, volume, answer.plane, answer.mask)
@@ -300,84 +285,3 @@ def test_what_the_server_refuses_is_told_in_its_words(client: Client) -> None:
         assert caught.value.status in (404, 422) and caught.value.detail
     with pytest.raises(Refused, match="404"):
         client.infer("no-such-model", prompts.to_params(), (80, 96), image_id=GENERATED)
-
-
-def test_the_next_image_comes_and_is_downloaded(client: Client, studies: Path, tmp_path: Path) -> None:
-    strategy = next(iter(client.info()["strategies"]))
-    sample = client.next_sample(strategy)
-    assert sample is not None and sample["id"] in client.image_ids()
-    file = client.download_image(GENERATED, tmp_path / "image")
-    assert file.suffix == ".nrrd"
-    assert file.read_bytes() == (studies / f"{GENERATED}.nrrd").read_bytes()
-
-
-def test_prompts_and_mask_survive_saving_the_scene(scene: Any, application: Any, tmp_path: Path) -> None:
-    volume = volume_node(speckle_with_cyst(), OBLIQUE)
-    segmentation = segments.new_segmentation(scene, volume, "answer")
-    segment = segmentation.GetSegmentation().AddEmptySegment("cyst")
-    plane = Plane("k", 25)
-    mask = np.random.default_rng(0).random((80, 96)) < 0.5
-    segments.write_plane(segmentation, segment, volume, plane, mask)
-    prompts = PromptSet((96, 80, 48), plane).with_point("a|1", (52, 40, 25)).with_scribble("s", mask)
-    book = PromptBook()
-    book.put("image", segment, prompts)
-    segmentation.GetSegmentation().GetSegment(segment).SetTag("UniUltra.Prompts", book.to_tag(segment))
-
-    store = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
-    store.SetFileName(str(tmp_path / "answer.seg.nrrd"))
-    assert store.WriteData(segmentation)
-    again = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "again")
-    assert store.ReadData(again)
-    text = vtk.mutable("")
-    assert again.GetSegmentation().GetSegment(segment).GetTag("UniUltra.Prompts", text)
-    read = PromptBook()
-    read.from_tag(segment, str(text))
-    assert read.get("image", plane, segment, (96, 80, 48)) == prompts
-    np.testing.assert_array_equal(segments.read_plane(again, segment, volume, plane), mask)
-
-
-def test_the_rendered_view_shows_image_mask_and_clicks(
-    scene: Any, application: Any, client: Client, studies: Path, tmp_path: Path, slice_view: Any
-) -> None:
-    browser = load_cine(application, scene, studies)
-    masks = cine.add_masks(scene, browser, "heart")
-    segment = cine.add_segment(browser, masks, "left ventricle", pictures.AMBER)
-    frame = 10
-    shown = show_frame(browser, frame)
-    view = slice_view((960, 720))
-    view.show(shown)
-    centre = bridge.ijk_to_world(shown, [(168, 104, 0)])[0]
-    pictures.zoom_to(view, centre, 100)
-    plain = view.picture()
-
-    around = [(168, 62), (188, 62), (202, 84), (204, 118), (194, 136), (164, 138), (154, 116), (156, 84)]
-    corners = bridge.ijk_to_world(shown, [(*xy, 0) for xy in around])
-    outline = bridge.lasso_on(pictures.add_outline(scene, corners, pictures.BLUE), shown, cine.FRAME_PLANE)
-    prompts = PromptSet(cine.cine_size(browser), Plane("k", frame)).with_lasso(outline)
-    assert len(prompts.lasso) > len(around), "the curve itself, not its control points"
-    place = bridge.ijk_to_world(shown, [(180, 92, 0)])
-    clicks = pictures.add_clicks(scene, "clicks", place, pictures.GREEN)
-    for point in cine.points_on_frame(clicks, browser):
-        prompts = prompts.with_point(point.key, point.ijk)
-    clicked = view.picture()
-    answer = ask(client, prompts, image_id=CINE)
-    pictures.style_segment(browser.GetProxyNode(masks))
-    cine.write_frame(browser, masks, frame, segment, answer.mask)
-    final = view.picture()
-
-    assert plain.max() > 120 and plain.std() > 10, "the frame is drawn"
-    assert 50 < (plain != clicked).any(axis=-1).sum() < 20_000, (
-        "the clicks are drawn, and little else changes"
-    )
-    changed = (clicked != final).any(axis=-1)
-    # Where the mask lies in the view, by the view's own geometry.
-    to_view = np.linalg.inv(bridge.array_of(view.node.GetXYToRAS()))
-    rows, columns = np.nonzero(answer.mask)
-    world = bridge.ijk_to_world(shown, np.c_[columns, rows, np.zeros(len(rows))])
-    at = (to_view @ np.c_[world, np.ones(len(world))].T)[:2].round().astype(int)
-    visible = (at[0] >= 0) & (at[0] < 960) & (at[1] >= 0) & (at[1] < 720)
-    assert changed[719 - at[1][visible], at[0][visible]].mean() > 0.9, "the overlay lies on the mask"
-    target = Path(os.environ.get("UNIULTRA_PICTURES", tmp_path))
-    pictures.save(final, target / "slicer_spine.png")
-    show_frame(browser, 3)
-    assert not cine.read_frame(browser, masks, 3, segment).any()

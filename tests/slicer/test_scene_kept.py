@@ -149,7 +149,7 @@ def test_an_image_that_goes_is_closed(scene: Any, application: Any, gone: str) -
         application.fill()
     else:
         scene.RemoveNode(node.GetMasterSequenceNode() if gone == "frames" else node)
-    assert heard.take() == [("closed",)]
+    assert heard.take() == [("closing",), ("closed",)]
     assert side.shown() is None and side.segments() == [] and side.observers == 0
     again = examples.still()
     side.open(again)
@@ -164,7 +164,7 @@ def test_opening_another_image_closes_the_first(scene: Any) -> None:
     segment = side.add_segment("a")
     heard = examples.Heard(side)
     side.open(second)
-    assert heard.take() == [("closed",)] and side.segments() == []
+    assert heard.take() == [("closing",), ("closed",)] and side.segments() == []
     side.open(first)
     assert [s.id for s in side.segments()] == [segment]
     off = side.on("closed", lambda: pytest.fail("no longer listened to"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from annotators import many, share
+from many_annotators import many, share
 
 from uniultra.errors import RequestError
 from uniultra.store.errors import NotFoundError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from annotators import many, share
+from many_annotators import many, share
 from postgres_server import PASSWORD
 
 from uniultra.store.errors import ConflictError, NotFoundError, StoreError

@@ -200,9 +200,9 @@ class Predictor:
     @property
     def adapter(self) -> str | None:
         """Id of the bundle that answers now; None for the model's own weights, and before the first use."""
-        if self._loaded is not None:
-            self._load()
-        return None if self._loaded is None else self._loaded.adapter
+        if self._loaded is None:
+            return None
+        return self._load().adapter
 
     @property
     def problem(self) -> str | None:

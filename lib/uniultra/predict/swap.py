@@ -12,6 +12,7 @@ import torch
 
 from uniultra.errors import ModelError
 from uniultra.models.registry import ModelEntry
+from uniultra.predict.exits import unbroken
 from uniultra.predict.loaded import Loaded, load, load_bundle
 
 log = logging.getLogger(__name__)
@@ -72,11 +73,12 @@ class Swap:
         try:
             chosen = self.published.current(self.model.name)
             if chosen != now.adapter:
-                new = (
-                    load(self.model, self.device)
-                    if chosen is None
-                    else load_bundle(self.model, self.published.path(chosen), chosen, self.device)
-                )
+                with unbroken():
+                    new = (
+                        load(self.model, self.device)
+                        if chosen is None
+                        else load_bundle(self.model, self.published.path(chosen), chosen, self.device)
+                    )
                 take(new)
                 log.info("%s answers with %s", self.model.name, chosen or "its own weights")
             self.problem = None

@@ -17,6 +17,7 @@ from uniultra.errors import ModelError
 from uniultra.models import registry, weights
 from uniultra.predict import Predictor
 from uniultra.predict.cache import EmbeddingCache
+from uniultra.predict.exits import unbroken
 from uniultra.predict.resident import Resident
 from uniultra.serve import logs
 from uniultra.serve.auto import AutoInferTask
@@ -278,7 +279,8 @@ class UniUltraParts:
             task = self._infers[name]
             try:
                 task.check_weights()
-                task.warm_up()
+                with unbroken():
+                    task.warm_up()
                 logger.info("%s is warm", name)
             except ModelError as error:
                 logger.warning("%s cannot be used: %s", name, error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from uniultra.errors import UniUltraError
 from uniultra.images.types import AxisKind, Plane
 from uniultra.predict import Predictor
+from uniultra.predict.exits import unbroken
 from uniultra.serve.files import OpenImages, only_image
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Prefetch:
                 self._wake.wait_for(lambda: bool(self._wishes))
                 (_, path, axis_kind, plane), predictor = self._wishes.popitem()
             try:
-                file = only_image(path) if path.is_dir() else path
-                predictor.prefetch(self._images.open(file, axis_kind), plane)
+                with unbroken():
+                    file = only_image(path) if path.is_dir() else path
+                    predictor.prefetch(self._images.open(file, axis_kind), plane)
             except (UniUltraError, OSError, RuntimeError) as error:  # RuntimeError: no memory left
                 logger.info("A picture could not be encoded ahead (%s).", type(error).__name__)

@@ -12,7 +12,6 @@ import numpy as np
 
 from .packed import unpack_mask
 from .planes import Size
-from .reading import dict_of, list_of, text_of, whole_of
 
 Colour = Tuple[float, float, float]
 
@@ -61,14 +60,14 @@ class Campaign:
             return cls()
         minutes = told.get("lease_minutes")
         return cls(
-            name=text_of(told.get("name")),
-            instructions=text_of(told.get("instructions")),
+            name=_text(told.get("name")),
+            instructions=_text(told.get("instructions")),
             labels=tuple(_labels(told.get("labels"))),
-            readers=whole_of(told.get("readers")) or 1,
-            frames=text_of(told.get("frames")) or "first",
-            skip_reasons=tuple(map(str, list_of(told.get("skip_reasons")))),
+            readers=_whole(told.get("readers")) or 1,
+            frames=_text(told.get("frames")) or "first",
+            skip_reasons=tuple(map(str, _list(told.get("skip_reasons")))),
             lease_minutes=float(minutes) if isinstance(minutes, (int, float)) and minutes > 0 else 30.0,
-            offers=frozenset(map(str, list_of(told.get("offers")))),
+            offers=frozenset(map(str, _list(told.get("offers")))),
         )
 
 
@@ -144,26 +143,26 @@ class Version:
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Version:
         """Read one; a `KeyError`, `TypeError` or `ValueError` is no version."""
-        origin, info = dict_of(told.get("origin")), dict_of(told.get("info"))
+        origin, info = _dict(told.get("origin")), _dict(told.get("info"))
         frames = told.get("frames")
         return cls(
             revision=int(told["revision"]),
             tag=str(told.get("tag", FINAL)),
-            annotator=text_of(told.get("annotator")),
-            made=text_of(told.get("made")),
-            state=text_of(told.get("state")),
-            base=whole_of(told.get("base")),
-            seen=whole_of(info.get("seen_revision")),
+            annotator=_text(told.get("annotator")),
+            made=_text(told.get("made")),
+            state=_text(told.get("state")),
+            base=_whole(told.get("base")),
+            seen=_whole(info.get("seen_revision")),
             frames=None if frames is None else tuple(int(frame) for frame in frames),
             model=origin.get("model"),
             adapter=origin.get("adapter"),
-            prompts=tuple(one for one in list_of(origin.get("prompts")) if isinstance(one, dict)),
-            clicks=whole_of(origin.get("clicks")) or 0,
+            prompts=tuple(one for one in _list(origin.get("prompts")) if isinstance(one, dict)),
+            clicks=_whole(origin.get("clicks")) or 0,
             seconds=float(origin.get("seconds") or 0.0),
-            hidden=tuple(PlaneMask.of(one) for one in list_of(info.get("hidden"))),
+            hidden=tuple(PlaneMask.of(one) for one in _list(info.get("hidden"))),
             reviews=tuple(
-                Review(*(text_of(one.get(key)) for key in ("state", "reviewer", "comment", "made")))
-                for one in list_of(told.get("reviews"))
+                Review(*(_text(one.get(key)) for key in ("state", "reviewer", "comment", "made")))
+                for one in _list(told.get("reviews"))
                 if isinstance(one, dict)
             ),
         )
@@ -211,7 +210,7 @@ class Masks:
         return cls(
             revision=int(told["revision"]),
             size=(i, j, k),
-            kind=text_of(told.get("axis_kind")),
+            kind=_text(told.get("axis_kind")),
             frames=None if frames is None else tuple(int(frame) for frame in frames),
             planes=tuple(PlaneMask.of(one) for one in told["masks"]),
         )
@@ -219,10 +218,10 @@ class Masks:
 
 def _labels(told: Any) -> List[Label]:
     found = []
-    for one in list_of(told):
-        if isinstance(one, dict) and one.get("name") and whole_of(one.get("index")):
+    for one in _list(told):
+        if isinstance(one, dict) and one.get("name") and _whole(one.get("index")):
             colour = _colour(one.get("color"))
-            found.append(Label(str(one["name"]), int(one["index"]), colour, text_of(one.get("instructions"))))
+            found.append(Label(str(one["name"]), int(one["index"]), colour, _text(one.get("instructions"))))
     return found
 
 
@@ -232,3 +231,94 @@ def _colour(text: Any) -> Colour:
     except ValueError:
         return Label.colour
     return red / 255, green / 255, blue / 255
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One epoch of a training; `dice` where it was measured."""
+
+    epoch: int
+    loss: Optional[float] = None
+    dice: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How far a training is.
+
+    Attributes:
+        state: `none`, `waiting`, `running`, `stopped`, `published`, `refused` (by the gate) or `failed`.
+        model: what it adapts; adapter: what now answers for that model, None for its own weights.
+        phase, epoch, epochs, loss, dice, left_s: of a training that runs.
+        labels: how many it trains on.
+        message: how it ended, in a sentence.
+        curve: loss and Dice by epoch.
+    """
+
+    state: str = "none"
+    model: Optional[str] = None
+    adapter: Optional[str] = None
+    phase: str = ""
+    epoch: Optional[int] = None
+    epochs: Optional[int] = None
+    loss: Optional[float] = None
+    dice: Optional[float] = None
+    left_s: Optional[float] = None
+    labels: int = 0
+    message: str = ""
+    curve: Tuple[CurvePoint, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether it works, or will by itself."""
+        return self.state in ("running", "waiting")
+
+    @property
+    def progress(self) -> Optional[float]:
+        """0..1, or None."""
+        return self.epoch / self.epochs if self.epochs and self.epoch is not None else None
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Training:
+        """Read one; a `TypeError` or `ValueError` is no answer."""
+        return cls(
+            state=_text(told.get("state")) or "none",
+            model=told.get("model"),
+            phase=_text(told.get("phase")),
+            epoch=_whole(told.get("epoch")),
+            epochs=_whole(told.get("epochs")),
+            labels=_whole(told.get("labels")) or 0,
+            message=_text(told.get("message")),
+            curve=tuple(
+                CurvePoint(int(one["epoch"]), _number(one.get("loss")), _number(one.get("dice")))
+                for one in _list(told.get("curve"))
+            ),
+            loss=_number(told.get("loss")),
+            dice=_number(told.get("dice")),
+            left_s=_number(told.get("left_s")),
+        )
+
+
+def _text(value: Any) -> str:
+    """The text, or none."""
+    return value if isinstance(value, str) else ""
+
+
+def _whole(value: Any) -> Optional[int]:
+    """The whole number from 0 up, or None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _number(value: Any) -> Optional[float]:
+    """The number, or None."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _list(value: Any) -> Sequence[Any]:
+    """The list, or an empty one."""
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _dict(value: Any) -> Dict[str, Any]:
+    """The object, or an empty one."""
+    return value if isinstance(value, dict) else {}

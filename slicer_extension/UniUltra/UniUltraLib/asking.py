@@ -54,7 +54,7 @@ class Asking:
         images: OwnImages,
         answered: Callable[[Asked, Answer], None],
         told: Callable[[Problem], None],
-        consent: Callable[[Shown], None],
+        consent: Callable[[], None],
     ) -> None:
         self._link, self._worker, self._images = link, worker, images
         self._answered, self._told, self._consent = answered, told, consent
@@ -72,7 +72,7 @@ class Asking:
             self._told_why_not()
             return
         if not self._images.may_be_sent(asked.shown, self._link.address):
-            self._consent(asked.shown)
+            self._consent()
             return
         try:
             reference = self._images.reference(asked.shown)

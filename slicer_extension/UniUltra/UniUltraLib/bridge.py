@@ -6,25 +6,18 @@ World positions are RAS in mm, as `GetNthControlPointPositionWorld` gives them; 
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from .errors import OutsideImage, SceneError
-from .planes import Plane, Size, Voxel, describe, nearest_voxel
+from .errors import SceneError
+from .planes import Plane, Size
 
 # Half of half a voxel: a view that drifts less across the whole image shows one slice.
 _MAX_DRIFT = 0.25
-
-
-class PlacedPoint(NamedTuple):
-    """A control point that lies on the image: its id in the markups node and the voxel under it."""
-
-    key: str
-    ijk: Voxel
 
 
 def image_size(volume: Any) -> Size:
@@ -69,70 +62,6 @@ def ijk_to_world(volume: Any, ijk: Any) -> np.ndarray:
     """Voxel coordinates (N,3) of a volume as world positions (N,3)."""
     local = _apply(matrix_of(volume.GetIJKToRASMatrix), np.asarray(ijk, float).reshape(-1, 3))
     return _between(volume.GetParentTransformNode(), None, local)
-
-
-def voxel_at(volume: Any, world: Sequence[float]) -> Voxel:
-    """The voxel that holds a world position.
-
-    Raises:
-        OutsideImage: the position is not on the image; the text gives its size.
-    """
-    return nearest_voxel(world_to_ijk(volume, [world])[0], image_size(volume))
-
-
-def points_on(markups: Any, volume: Any) -> List[PlacedPoint]:
-    """The control points of a markups node that are placed, as voxels of a volume.
-
-    Raises:
-        OutsideImage: one of them is not on the image.
-    """
-    return [
-        PlacedPoint(
-            markups.GetNthControlPointID(n), voxel_at(volume, markups.GetNthControlPointPositionWorld(n))
-        )
-        for n in range(markups.GetNumberOfControlPoints())
-        if markups.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined
-    ]
-
-
-def box_on(roi: Any, volume: Any, plane: Plane) -> Tuple[float, float, float, float]:
-    """The box (x0,y0,x1,y1) that a ROI node covers on a plane's picture, cut at the picture's edge.
-
-    Only the ROI's extent within the plane counts: one drawn in a slice view has a depth nobody chose.
-
-    Raises:
-        OutsideImage: the ROI covers no pixel of the picture.
-    """
-    size = image_size(volume)
-    half = np.array(roi.GetSize()) / 2
-    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
-    to_world = roi.GetObjectToWorldMatrix()
-    corners = [to_world.MultiplyPoint([*corner, 1.0])[:3] for corner in signs * half]
-    ijk = world_to_ijk(volume, corners)
-    low, high = ijk.min(axis=0), ijk.max(axis=0)
-    box: List[float] = []
-    for axis in plane.in_plane:
-        first, last = max(low[axis], 0.0), min(high[axis], size[axis] - 1.0)
-        if first > last:
-            raise OutsideImage(f"The box lies outside {describe(size)}. Draw it over the image.")
-        box += [float(first), float(last)]
-    return box[0], box[2], box[1], box[3]
-
-
-def lasso_on(curve: Any, volume: Any, plane: Plane) -> List[Tuple[float, float]]:
-    """A closed curve node as (x,y) corners on a plane's picture, cut at the picture's edge.
-
-    Raises:
-        SceneError: the curve has fewer than three points.
-    """
-    points = curve.GetCurvePointsWorld()
-    if points is None or points.GetNumberOfPoints() < 3:
-        raise SceneError("Expected a closed curve of 3 points or more; got fewer. Draw a longer outline.")
-    ijk = world_to_ijk(volume, vtk_to_numpy(points.GetData()))
-    rows, columns = plane.shape(image_size(volume))
-    x = np.clip(ijk[:, plane.in_plane[0]], 0, columns - 1)
-    y = np.clip(ijk[:, plane.in_plane[1]], 0, rows - 1)
-    return list(zip(x.tolist(), y.tolist()))  # noqa: B905 - Python 3.9
 
 
 def shown_plane(slice_node: Any, volume: Any) -> Optional[Plane]:

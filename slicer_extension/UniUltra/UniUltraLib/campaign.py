@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, List, Optional
 
-from . import client_labels, client_units, how_made, opening
+from . import client_campaign, how_made, opening
 from .annotators import AnnotatorError, checked_name
-from .answers import DRAFT, FINAL, Masks, Version
+from .answers import DRAFT, FINAL, RETURNED, Masks, Version
 from .campaign_core import CampaignCore
 from .client import Client
-from .client_units import Unit
+from .client_campaign import Unit
 from .errors import SceneError, UniUltraLibError
 from .leasing import Lease, while_closing
 from .opening import Fetched
@@ -112,7 +112,7 @@ class CampaignWork(CampaignCore):
             if then_next:
                 self.next()
 
-        self._run(lambda client: client_units.skip(client, unit, who.name, reason), done, what="Skipping")
+        self._run(lambda client: client_campaign.skip(client, unit, who.name, reason), done, what="Skipping")
 
     # -- labels -----------------------------------------------------------------------------------------
 
@@ -137,12 +137,16 @@ class CampaignWork(CampaignCore):
             label, frames = hand.collected(tag)
             if tag == FINAL and self._submitted_already(label):
                 self.controller.notify("This is submitted already; nothing was changed since.")
+                if then_next and hand.saved is not None:
+                    self.next()
                 return True
             entry = self._add(tag, label, frames)
         except UniUltraLibError as error:
             self._tell(error)
             return False
-        self._tell_overlap(label)
+        if label.loss:
+            self._losses[entry.key] = label.loss
+            self.controller.notify(label.loss)
         if tag == FINAL:
             hand.submit(label, frames)
         else:
@@ -170,7 +174,7 @@ class CampaignWork(CampaignCore):
                 self._changed()
 
         self._run(
-            lambda client: client_labels.masks(client, image, found.revision),
+            lambda client: client_campaign.masks(client, image, found.revision),
             done,
             what="Loading the proposal",
         )
@@ -221,7 +225,9 @@ class CampaignWork(CampaignCore):
                 self._try(lambda: self.hand.beside.show(place, masks, whose, labels))
                 self._changed()
 
-        self._run(lambda client: client_labels.masks(client, image, revision), done, what="Loading a version")
+        self._run(
+            lambda client: client_campaign.masks(client, image, revision), done, what="Loading a version"
+        )
 
     def hide_beside(self) -> None:
         """Remove what was shown beside the own segments."""
@@ -245,15 +251,12 @@ class CampaignWork(CampaignCore):
                     if deliver(client, spool, entry, spool.label(entry)).revision is not None:
                         spool.remove(entry.key)
             if lease is not None:
-                lease.on(client, client_units.release)
+                lease.on(client, client_campaign.release)
 
         client = self.controller.client
         if client is not None and self._online and (waiting or lease is not None):
             while_closing(client, last, CLOSING_S)
-        for off in self._offs:
-            if callable(off):
-                off()
-        self._listeners.clear()
+        self._end()
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -282,7 +285,7 @@ class CampaignWork(CampaignCore):
         before = self._leasing.held
         if before is not None and (opened or self.hand.unit is None):
             before = self._leasing.let_go()
-            if before is not None and not kept and not (opened and before.of(fetched.unit)):
+            if before is not None and not kept and not (opened and before.of(fetched.unit, self._who.name)):
                 self._leasing.give_back(before)
         lease = Lease(fetched.unit, self._who.name, self._seen.address) if leased else None
         if opened:
@@ -290,7 +293,9 @@ class CampaignWork(CampaignCore):
             self.hand.asked = leased and self._campaign.frames != "first"
             if lease is not None:
                 self._leasing.hold(lease, self._campaign.lease_minutes)
-        elif lease is not None and not (self._leasing.held and self._leasing.held.of(fetched.unit)):
+        elif lease is not None and not (
+            self._leasing.held and self._leasing.held.of(fetched.unit, self._who.name)
+        ):
             self._leasing.give_back(lease)
         return opened
 
@@ -302,7 +307,7 @@ class CampaignWork(CampaignCore):
         seconds, clicks = (resume.seconds, resume.clicks) if resume is not None and goes_on else (0.0, 0)
         self._clicks = self.controller.state.clicks
         self.effort.start(seconds, clicks)
-        if resume is not None and opening.was_returned(resume) and resume.annotator == self.name:
+        if resume is not None and resume.state == RETURNED and resume.annotator == self.name:
             self.controller.notify(f"Returned by a reviewer: {resume.comment or 'without a word'}")
         elif goes_on:
             self.controller.notify("Your draft is back.")
@@ -343,19 +348,6 @@ class CampaignWork(CampaignCore):
             for one in self._sending.spool.waiting(hand.address)
         )
         return on_its_way or hand.saved is not None
-
-    def _tell_overlap(self, label: LabelMap) -> None:
-        """Say what a label file cannot hold: one voxel is of one structure."""
-        if not label.overlap:
-            return
-        text = f"{label.overlap} pixels were in two structures; in the label the later in the list has them."
-        _, left_out = label.packed_hidden()
-        if left_out:
-            text += (
-                f" What is hidden of {', '.join(left_out)} is too much to be sent along, so it will not be "
-                "kept: it is in this scene only."
-            )
-        self.controller.notify(text)
 
     def _add(self, tag: str, label: LabelMap, frames: Optional[List[int]]) -> Unsent:
         hand, name = self.hand, checked_name(self._who.name)

@@ -12,26 +12,27 @@ from .campaign_state import CampaignState, Conflicted
 from .client import Client
 from .effort import Effort
 from .errors import UniUltraLibError
-from .in_hand import InHand, Load, UnitScene
+from .in_hand import InHand, Load
 from .leasing import Leasing
 from .opening import Annotator
+from .scene_side import SceneSide
 from .sending import Sending, Sent
 from .shown import Shown
 from .spool import Spool, Unsent
 from .state import OFFLINE, ONLINE, Problem, State
+from .telling import Telling
 from .worker import Cancelled
 
-Listener = Callable[[CampaignState], None]
 _WATCHED = ("connection", "info", "annotator", "strategies", "shown", "clicks")
 
 
-class CampaignCore:
+class CampaignCore(Telling[CampaignState]):
     """What the campaign's work rests on: its state, its calls, and what happens to it. See `CampaignWork`."""
 
     def __init__(
         self,
         controller: Any,
-        scene: UnitScene,
+        scene: SceneSide,
         *,
         load: Load,
         downloads: Path,
@@ -39,16 +40,17 @@ class CampaignCore:
         unload: Optional[Callable[[Any], None]] = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(CampaignState())
         self.controller, self.scene = controller, scene
         self.effort = Effort(clock)
         self.hand = InHand(scene, load, unload)
         self._downloads = downloads
-        self._listeners: List[Listener] = []
         self._leasing = Leasing(controller, self._lease_ended, clock)
         self._sending = Sending(controller, Spool(spool), self._sent, self._tell, self._changed, clock)
-        self._state, self._seen = CampaignState(), controller.state
+        self._seen: State = controller.state
         self._strategy, self._conflict = "", Conflicted("", 0)
         self._after: Dict[str, Callable[[int], None]] = {}
+        self._losses: Dict[str, str] = {}
         self._adopting: Optional[str] = None
         self._opening = self._nothing_left = False
         self._clicks = 0
@@ -63,16 +65,6 @@ class CampaignCore:
         self._changed()
 
     # -- what is shown ----------------------------------------------------------------------------------
-
-    @property
-    def state(self) -> CampaignState:
-        """What the panel shows now."""
-        return self._state
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(state)` called at every change; gives the function that ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def poll(self) -> None:
         """Renew the lease, send what waits; the timer that polls the controller calls this too."""
@@ -136,7 +128,8 @@ class CampaignCore:
                 lease, frames = self._leasing.held, entry.params.get("frames")
                 if lease is not None and (frames is None or lease.unit.frame in frames):
                     self._leasing.let_go()  # of a later frame of the same cine, it goes on
-        self.controller.notify(f"Saved as revision {sent.revision}.")
+        saved = f"Saved as revision {sent.revision}."
+        self.controller.notify(" ".join((saved, self._losses.pop(entry.key, ""))).strip())
         after = self._after.pop(entry.key, None)
         if after is not None and sent.revision is not None:
             self._changed()
@@ -212,10 +205,7 @@ class CampaignCore:
 
     def _changed(self) -> None:
         state = self._now()
-        if state != self._state:
-            self._state = state
-            for listener in list(self._listeners):
-                listener(state)
+        self._show(state)
 
     def _now(self) -> CampaignState:
         seen, hand, name = self._seen, self.hand, self._who.name

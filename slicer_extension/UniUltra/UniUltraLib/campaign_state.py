@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional, Tuple
 
-from .answers import Agreement, Campaign, ToReview, Version
-from .answers_training import Training
-from .client_units import Unit
+from .answers import Agreement, Campaign, ToReview, Training, Version
+from .client_campaign import Unit
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ is a volume of its own with k = 0. A frame is an item number of the browser, nev
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 import slicer
 
 from . import bridge
-from .bridge import PlacedPoint, image_size
+from .bridge import image_size
 from .errors import SceneError
 from .planes import Plane, Size
 from .segments import new_segmentation, read_plane, write_plane
@@ -79,18 +79,16 @@ def frame_array(browser: Any, frame: int) -> np.ndarray:
     return bridge.voxels(frames_of(browser).GetNthDataNode(frame))[0]
 
 
-def points_on_frame(markups: Any, browser: Any) -> List[PlacedPoint]:
-    """The placed control points as voxels (i,j,frame) of the cine, on the frame that the browser shows.
+def all_frames(browser: Any) -> np.ndarray:
+    """All frames, (T,J,I) or (T,J,I,C).
 
     Raises:
-        OutsideImage: one of them is not on the image.
+        SceneError: see `cine_size`; or the frames are not of one size.
     """
-    frame = current_frame(browser)
-    shown = browser.GetProxyNode(frames_of(browser))
-    return [
-        PlacedPoint(point.key, (point.ijk[0], point.ijk[1], frame))
-        for point in bridge.points_on(markups, shown)
-    ]
+    frames = [frame_array(browser, n) for n in range(cine_size(browser)[2])]
+    if len({frame.shape for frame in frames}) != 1:
+        raise SceneError("Expected frames of one size; got several. Split the cine where its size changes.")
+    return np.stack(frames)
 
 
 def add_masks(scene: Any, browser: Any, name: str) -> Any:

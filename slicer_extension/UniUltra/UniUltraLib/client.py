@@ -88,7 +88,7 @@ class Client:
 
     @property
     def transport(self) -> Transport:
-        """What sends the requests; the campaign's calls (`client_labels` and its like) go through it too."""
+        """What sends the requests; the campaign's calls (`client_campaign`) go through it too."""
         return self._transport
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Protocol, Sequence
+from typing import Any, Callable, Dict, Optional, Protocol, Sequence
 
 from .asking import Asked, Asking
 from .auto_segmenting import AutoSegmenting
@@ -15,10 +15,9 @@ from .prefetching import Prefetching
 from .scene_side import SceneSide
 from .shown import Shown
 from .state import CONNECTING, LOST, Consent, Problem, State
+from .telling import Telling
 from .viewing import Viewing
 from .worker import Cancelled, Ticket, Worker
-
-Listener = Callable[[State], None]
 
 
 class Settings(Protocol):
@@ -38,13 +37,13 @@ class Forgetful(Dict[str, Any]):
         return ""
 
 
-class Core:
+class Core(Telling[State]):
     """See `controller.Controller`."""
 
     def __init__(self, scene: SceneSide, make: MakeClient, settings: Optional[Settings]) -> None:
+        super().__init__(State())
         self.scene = scene
         self.settings: Settings = Forgetful() if settings is None else settings
-        self._listeners: List[Listener] = []
         self._runs: Dict[Ticket, Callable[[UniUltraLibError], None]] = {}
         self._problem: Optional[Problem] = None
         self._notice = ""
@@ -65,19 +64,9 @@ class Core:
         self._state = State(address=str(self.settings["address"]), annotator=str(self.settings["annotator"]))
 
     @property
-    def state(self) -> State:
-        """What the panel shows now."""
-        return self._state
-
-    @property
     def client(self) -> Optional[Client]:
         """Of the connected server."""
         return self._link.client
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(state)` called at every change; gives the function that ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def tell(self, problem: Optional[Problem]) -> None:
         """Show a problem, or with None that it is over."""
@@ -148,7 +137,7 @@ class Core:
         self._try(lambda: self._editing.answered(asked, answer))
         self._prefetching.answered(asked.shown, answer.model)
 
-    def _needs_consent(self, shown: Shown, then: Optional[Callable[[], None]] = None) -> None:
+    def _needs_consent(self, then: Optional[Callable[[], None]] = None) -> None:
         address, _, blanked = str(self.settings["consent"]).partition(" ")
         if address and address == self._link.address and not (blanked and self._images.cannot_blank):
             self._agree(bool(blanked), then)
@@ -168,7 +157,7 @@ class Core:
     def _cancel_runs(self, quiet_too: bool = False) -> None:
         """End what `run` was given, and tell whoever gave it."""
         gone = [ticket for ticket in self._tasks.tickets if quiet_too or not ticket.quiet]
-        gone = [ticket for ticket in gone if ticket.key != "info"]
+        gone = [ticket for ticket in gone if ticket.key not in ("info", "test")]
         self._tasks.cancel(lambda ticket: ticket in gone)
         for ticket in gone:
             if ticket in self._runs:
@@ -195,10 +184,7 @@ class Core:
             auto_model=self._auto.model if self._link.offers.auto_models else None,
             waiting=self._asking.waiting,
         )
-        if state != self._state:
-            self._state = state
-            for listener in list(self._listeners):
-                listener(state)
+        self._show(state)
 
 
 def _choose(wanted: Any, there: Sequence[str]) -> Optional[str]:

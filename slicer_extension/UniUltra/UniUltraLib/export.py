@@ -1,4 +1,5 @@
-"""A volume or cine of the scene as bytes to upload: uncompressed NRRD with voxels and geometry, nothing else.
+"""What leaves this machine of an image, and what to tell the person before: uncompressed NRRD with voxels and
+geometry, nothing else.
 
 No name, no attribute and no DICOM header of the node goes along. The same voxels in the same place always
 give the same bytes, so their hash names the image.
@@ -10,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from . import us_region
 from .bridge import matrix_of, voxels
-from .cine import cine_size, frame_array, frames_of
+from .cine import all_frames, frames_of
 from .errors import SceneError
 from .nrrd import content_hash as content_hash
 from .nrrd import nrrd_bytes as nrrd_bytes
+from .oblique import StillView, sample
+
+MAY = "Text burned into the pictures, such as a name or a date of birth, may be uploaded with them."
 
 
 def volume_bytes(volume: Any) -> bytes:
@@ -32,10 +37,58 @@ def cine_bytes(browser: Any) -> bytes:
     The file does not say that it is a cine: ask about it with `axis_kind="cine"`.
 
     Raises:
-        SceneError: see `cine.cine_size`; or the frames are not of one size.
+        SceneError: see `cine.all_frames`.
     """
-    frames = [frame_array(browser, n) for n in range(cine_size(browser)[2])]
-    if len({frame.shape for frame in frames}) != 1:
-        raise SceneError("Expected frames of one size; got several. Split the cine where its size changes.")
     first = frames_of(browser).GetNthDataNode(0)
-    return nrrd_bytes(np.stack(frames), matrix_of(first.GetIJKToRASMatrix))
+    return nrrd_bytes(all_frames(browser), matrix_of(first.GetIJKToRASMatrix))
+
+
+def content_bytes(image: Any, blanked: bool) -> bytes:
+    """The open image (`OpenVolume` or `OpenCine`) as NRRD: voxels and geometry, nothing else.
+
+    Args:
+        blanked: 0 outside the ultrasound region, found from the voxels.
+
+    Raises:
+        SceneError: blanked was asked for, and no region stands out.
+    """
+    return nrrd_bytes(_blank(image), image.ijk_to_ras()) if blanked else image.content()
+
+
+def cut_bytes(image: Any, cut: StillView, blanked: bool) -> bytes:
+    """An oblique cut of the open image as NRRD of one slice; blanked where the image would be.
+
+    Raises:
+        SceneError: see `content_bytes`.
+    """
+    # Blanked before it is cut: else pixels at the edge would hold a share of what lies beside it.
+    picture = sample(_blank(image), cut.ijk, cut.inside) if blanked else cut.picture
+    return nrrd_bytes(picture[None], np.eye(4))
+
+
+def warning_text(pictures: np.ndarray) -> str:
+    """Why pictures may name the patient. It never says that they do not."""
+    keep = us_region.ultrasound_region(pictures)
+    if keep is None:
+        return (
+            f"{MAY} No ultrasound region stands out, so they cannot be blanked by themselves: look at them."
+        )
+    if us_region.writing_outside(pictures, keep):
+        return (
+            f"{MAY} Something like writing stands outside the ultrasound region: blank it, or look at it "
+            "first. Writing inside the region would stay."
+        )
+    return (
+        f"{MAY} Nothing like it was found outside the ultrasound region, which is not certain: look at them."
+    )
+
+
+def _blank(image: Any) -> np.ndarray:
+    pictures = image.pictures()
+    keep = us_region.ultrasound_region(pictures)
+    if keep is None:
+        raise SceneError(
+            "No ultrasound region stands out in these pictures, so nothing can be blanked by itself. Crop "
+            "the image first; or look at it, place the prompt again, and choose to send it as it is."
+        )
+    return us_region.blank(pictures, keep)

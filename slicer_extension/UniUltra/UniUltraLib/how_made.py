@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Protocol, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from .errors import PromptsError
 from .prompts import PromptBook, PromptSet
+from .scene_side import SceneSide
 
 # The server takes one form field of at most 1 MiB.
 MAX_PROMPTS = 500_000
 
 
-class PromptScene(Protocol):
-    """Where the scene keeps prompts."""
-
-    def load_prompts(self, segment: str) -> Optional[str]:
-        """The text kept with a segment."""
-
-    def save_prompts(self, segment: str, text: Optional[str]) -> None:
-        """Keep a text with a segment."""
-
-
-def prompts_of(scene: PromptScene, segments: Mapping[str, str], image: str) -> List[Dict[str, Any]]:
+def prompts_of(scene: SceneSide, segments: Mapping[str, str], image: str) -> List[Dict[str, Any]]:
     """The prompts of an image's segments (name -> id), without the image's name; without scribbles, or all
     left out, when they are too many to send."""
     found: List[Dict[str, Any]] = []
@@ -36,7 +27,7 @@ def prompts_of(scene: PromptScene, segments: Mapping[str, str], image: str) -> L
 
 
 def restore_prompts(
-    scene: PromptScene, sent: Iterable[Mapping[str, Any]], segments: Mapping[str, str], image: str
+    scene: SceneSide, sent: Iterable[Mapping[str, Any]], segments: Mapping[str, str], image: str
 ) -> List[str]:
     """Give segments (name -> id) back the prompts that `prompts_of` sent; the ids of those that got any.
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from pathlib import Path
-from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from . import how_made, opening
 from .answers import DRAFT, FINAL, Label, Masks, Version
-from .beside import Beside
-from .client_units import Unit
+from .client_campaign import Unit
 from .errors import SceneError, UniUltraLibError
 from .nrrd import label_array, nrrd_bytes
 from .opening import Annotator, Fetched
+from .scene_side import SceneSide
 from .shown import CINE
 from .unit_masks import (
+    Beside,
     LabelMap,
-    MaskScene,
     Place,
     check_size,
     clear,
@@ -34,28 +34,6 @@ from .unit_masks import (
 Load = Callable[[Path, str, str], Any]
 
 
-class UnitScene(MaskScene, how_made.PromptScene, Protocol):
-    """What is needed of the scene, beyond masks and prompts."""
-
-    size: Any
-    image_id: Optional[str]
-
-    def open(self, node: Any, image_id: Optional[str] = None) -> None:
-        """Work on a volume or sequence browser."""
-
-    def remove_segment(self, segment: str) -> None:
-        """Remove a segment."""
-
-    def go_to(self, index: int) -> bool:
-        """Show a frame."""
-
-    def done_frames(self, segment: Optional[str] = None) -> Collection[int]:
-        """The frames that are marked done."""
-
-    def set_done(self, frame: int, done: bool = True) -> None:
-        """Mark a frame."""
-
-
 class InHand:
     """One open unit; before `open` and after `forget` there is none.
 
@@ -66,7 +44,7 @@ class InHand:
         load, unload: see `campaign.CampaignWork`.
     """
 
-    def __init__(self, scene: UnitScene, load: Load, unload: Optional[Callable[[Any], None]] = None) -> None:
+    def __init__(self, scene: SceneSide, load: Load, unload: Optional[Callable[[Any], None]] = None) -> None:
         self.scene, self.beside = scene, Beside(scene)
         self._load, self._unload = load, unload
         self._node: Any = None

@@ -6,11 +6,10 @@ import threading
 import time
 from typing import Any, Callable, NamedTuple, Optional
 
-from . import client_units
+from . import client_campaign
 from .client import Client
-from .client_units import Unit
+from .client_campaign import Unit
 from .errors import Refused, UniUltraLibError
-from .sending import Runner
 
 
 class Lease(NamedTuple):
@@ -20,9 +19,9 @@ class Lease(NamedTuple):
     annotator: str
     address: str
 
-    def of(self, unit: Unit) -> bool:
-        """Whether it is about this unit."""
-        return (self.unit.image, self.unit.frame) == (unit.image, unit.frame)
+    def of(self, unit: Unit, annotator: str) -> bool:
+        """Whether it is this person's on this unit."""
+        return (self.unit.image, self.unit.frame, self.annotator) == (unit.image, unit.frame, annotator)
 
     def on(self, client: Client, call: Callable[[Client, Unit, str], Any]) -> None:
         """Make a call about it, unless `client` is another server's."""
@@ -34,14 +33,14 @@ class Leasing:
     """Keeps one lease.
 
     Args:
-        runner: makes the calls.
+        controller: has the calls made by its worker.
         changed: called when the lease has ended.
     """
 
     def __init__(
-        self, runner: Runner, changed: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self, controller: Any, changed: Callable[[], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._runner, self._changed, self._clock = runner, changed, clock
+        self._controller, self._changed, self._clock = controller, changed, clock
         self.held: Optional[Lease] = None
         self.ended = False
         self._every, self._renewed = 600.0, 0.0
@@ -63,8 +62,8 @@ class Leasing:
                 self.ended = True
                 self._changed()
 
-        self._runner.run(
-            lambda client: lease.on(client, client_units.renew), lambda _: None, failed, quiet=True
+        self._controller.run(
+            lambda client: lease.on(client, client_campaign.renew), lambda _: None, failed, quiet=True
         )
 
     def let_go(self) -> Optional[Lease]:
@@ -74,8 +73,8 @@ class Leasing:
 
     def give_back(self, lease: Lease) -> None:
         """Have a unit given to whoever asks next."""
-        self._runner.run(
-            lambda client: lease.on(client, client_units.release),
+        self._controller.run(
+            lambda client: lease.on(client, client_campaign.release),
             lambda _: None,
             lambda _: None,  # it ends by itself
             quiet=True,

@@ -128,7 +128,7 @@ class OpenCine:
 
     def pictures(self) -> np.ndarray:
         """The frames, (T,J,I) or (T,J,I,C)."""
-        return np.stack(list(self.each_picture()))
+        return cine.all_frames(self.browser)
 
     def ijk_to_ras(self) -> np.ndarray:
         """4x4 of the first frame, without parent transforms."""

@@ -9,11 +9,10 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from . import client_labels, client_units
-from .answers import DRAFT, FINAL, PROPOSAL, RETURNED, Masks, Version
+from . import client_campaign
+from .answers import DRAFT, FINAL, PROPOSAL, Masks, Version
 from .client import Client
-from .client_labels import understood
-from .client_units import Unit
+from .client_campaign import Unit, understood
 from .errors import UniUltraLibError
 from .planes import Size
 
@@ -67,14 +66,14 @@ def next_unit(
     Raises:
         ServerError: one of its kinds, see `errors`.
     """
-    unit = client_units.next_unit(client, strategy, who.name)
+    unit = client_campaign.next_unit(client, strategy, who.name)
     if unit is None:
         return None
     try:
         return fetch(client, unit, who, folder, have=open_image == unit.image)
     except Exception:
         with contextlib.suppress(UniUltraLibError):
-            client_units.release(client, unit, who.name)
+            client_campaign.release(client, unit, who.name)
         raise
 
 
@@ -93,12 +92,14 @@ def fetch(
         ServerError: one of its kinds, see `errors`.
     """
     place = image_place(client, unit.image)
-    file = None if have else client_units.image_file(client, unit, folder)
-    versions = client_labels.versions(client, unit.image)
-    resume = to_resume(versions, who) if revision is None else _of(versions, revision)
+    file = None if have else client_campaign.image_file(client, unit, folder)
+    versions = client_campaign.versions(client, unit.image)
+    resume = to_resume(versions, who)
+    if revision is not None:
+        resume = next((one for one in versions if one.revision == revision), None)
     masks = None
     if resume is not None and not (have and revision is None):
-        masks = client_labels.masks(client, unit.image, resume.revision)
+        masks = client_campaign.masks(client, unit.image, resume.revision)
     return Fetched(unit, place, tuple(versions), file, resume, masks, revision is not None)
 
 
@@ -132,11 +133,6 @@ def proposals(versions: Sequence[Version]) -> Tuple[Version, ...]:
     return tuple(one for one in versions if one.tag == PROPOSAL)
 
 
-def was_returned(version: Optional[Version]) -> bool:
-    """Whether a reviewer sent it back."""
-    return version is not None and version.state == RETURNED
-
-
 def image_place(client: Client, image: str) -> ImagePlace:
     """Where an image lies, as the server's file says.
 
@@ -152,7 +148,3 @@ def image_place(client: Client, image: str) -> ImagePlace:
         ]
         to_lps[:3, 3] = [float(n) for n in told["origin"]]
         return ImagePlace(str(told["axis_kind"]), (i, j, k), np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_lps)
-
-
-def _of(versions: Sequence[Version], revision: int) -> Optional[Version]:
-    return next((one for one in versions if one.revision == revision), None)

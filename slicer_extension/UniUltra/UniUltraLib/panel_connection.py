@@ -6,7 +6,7 @@ from typing import Any
 
 from .annotators import AnnotatorError, checked_name
 from .panel_look import connection_look
-from .state import ONLINE, Problem
+from .state import OFFLINE, ONLINE, Problem
 
 
 class ConnectionPart:
@@ -62,6 +62,6 @@ class ConnectionPart:
         state = self.controller.state
         self.panel.binding.show(connection_look(state, self._tested))
         if state.connection != self._was:
-            if state.connection == ONLINE or self._was == ONLINE:
+            if state.connection in (ONLINE, OFFLINE):  # one that was lost comes back by itself
                 self.ui.connectionSection.collapsed = state.connection == ONLINE
             self._was = state.connection

@@ -39,6 +39,7 @@ def local_look(state: LocalControlState, log: str, *, source: bool = False, card
         **offered(["sourceLabel", "sourcePath"], source, idle),
         **offered(["localGpuCheck"], card, idle),
         **offered(["localQuestionFrame"], state.kind == ASKING),
-        "localQuestionLabel": {"text": escape(state.question).replace("\n", "<br>")},
+        # The line at the end is room: Qt gives wrapped text in nested frames a line too little.
+        "localQuestionLabel": {"text": escape(state.question + "\n\n").replace("\n", "<br>")},
         "localLog": {"visible": bool(log)},
     }

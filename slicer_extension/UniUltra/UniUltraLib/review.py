@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, List, Sequence, Tuple
 
-from . import client_labels
+from . import client_campaign
 from .answers import APPROVED, FINAL, RETURNED, Agreement, Campaign, ToReview
 from .campaign import CampaignWork
 from .campaign_state import ReviewState
 from .client import Client
 from .errors import AnsweredError, SceneError, UniUltraLibError
 from .state import Problem, State
+from .telling import Telling
+from .worker import Cancelled
 
-Listener = Callable[[ReviewState], None]
 
-
-class ReviewWork:
+class ReviewWork(Telling[ReviewState]):
     """A reviewer's work, on the same scene and server as the campaign's.
 
     Args:
@@ -24,25 +24,14 @@ class ReviewWork:
     """
 
     def __init__(self, work: CampaignWork) -> None:
+        super().__init__(ReviewState())
         self._work, self.controller = work, work.controller
-        self._listeners: List[Listener] = []
         self._address, self._refused = "", False
-        self._state = ReviewState()
         self._offs = [
             self.controller.subscribe(self._controller_changed),
             work.scene.on("closed", lambda: self._set(item=None, version=None, agreement=None)),
         ]
         self._controller_changed(self.controller.state)
-
-    @property
-    def state(self) -> ReviewState:
-        """What the panel shows now."""
-        return self._state
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(state)` called at every change; gives the function that ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def list(self, states: Sequence[str] = (FINAL,), limit: int = 100, offset: int = 0) -> None:
         """Ask for the labels in these states: `final` (not reviewed), `returned`, `approved`, `flagged`."""
@@ -53,7 +42,7 @@ class ReviewWork:
             self._set(busy=False, states=wanted, items=tuple(items), counts=tuple(sorted(counts.items())))
 
         self._run(
-            lambda client: client_labels.to_review(client, wanted, limit, offset),
+            lambda client: client_campaign.to_review(client, wanted, limit, offset),
             done,
             "Listing labels to review",
         )
@@ -100,14 +89,11 @@ class ReviewWork:
                 for revision, name in sorted(shown.items()):
                     self._work.show_beside(revision, f"{name}, r{revision}")
 
-        self._run(lambda client: client_labels.agreement(client, image), done, "Comparing the readers")
+        self._run(lambda client: client_campaign.agreement(client, image), done, "Comparing the readers")
 
     def close(self) -> None:
         """The panel goes."""
-        for off in self._offs:
-            if callable(off):
-                off()
-        self._listeners.clear()
+        self._end()
 
     def _judge(self, item: ToReview, revision: int, state: str, comment: str) -> None:
         name = self._work.name
@@ -118,7 +104,7 @@ class ReviewWork:
             self.list(self._state.states)
 
         self._run(
-            lambda client: client_labels.review(client, item.image, revision, state, name, comment),
+            lambda client: client_campaign.review(client, item.image, revision, state, name, comment),
             done,
             "Saving the review",
         )
@@ -134,7 +120,8 @@ class ReviewWork:
         self.controller.run(task, done, failed, what=what)
 
     def _tell(self, error: UniUltraLibError) -> None:
-        self.controller.tell(Problem.of(error))
+        if not isinstance(error, Cancelled):
+            self.controller.tell(Problem.of(error))
 
     def _controller_changed(self, state: State) -> None:
         if state.address != self._address:
@@ -144,10 +131,7 @@ class ReviewWork:
 
     def _set(self, **values: Any) -> None:
         state = replace(self._state, **values)
-        if state != self._state:
-            self._state = state
-            for listener in list(self._listeners):
-                listener(state)
+        self._show(state)
 
 
 def _without(items: Sequence[ToReview], gone: ToReview) -> Tuple[ToReview, ...]:

@@ -12,10 +12,10 @@ import numpy as np
 
 from . import cine, oblique
 from .errors import OutsideImage, SceneError
+from .export import content_bytes, cut_bytes, warning_text
 from .open_cine import OpenCine
 from .open_volume import OpenVolume, nodes_of
 from .planes import Size, Voxel
-from .scene_content import content_bytes, cut_bytes, warning_text
 from .scene_events import ID_ATTRIBUTE, NO_IMAGE, SceneEvents
 from .scene_view import SceneView, in_view, views_of
 from .shown import CINE, VOLUME, SegmentInfo, Shown

@@ -17,7 +17,21 @@ Place = Tuple[str, Plane]
 
 
 class SceneSide(Protocol):
-    """What the controller needs of the scene."""
+    """What the controller and the campaign need of the scene.
+
+    Attributes:
+        size: (I,J,K) voxels of the open image.
+        image_id: the campaign's name of it; None when it is none of the campaign's, or none is open.
+    """
+
+    size: Any
+    image_id: Optional[str]
+
+    def open(self, node: Any, image_id: Optional[str] = None) -> None:
+        """Work on a volume or sequence browser."""
+
+    def go_to(self, index: int) -> bool:
+        """Show a frame or slice."""
 
     def shown(self) -> Optional[Shown]:
         """What the person looks at; None when no image is open or the view lies beside it."""

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, NamedTuple, Optional, Protocol
+from typing import Any, Callable, NamedTuple, Optional
 
-from . import client_labels
+from . import client_campaign
 from .client import Client
 from .errors import Conflict, Refused, SceneError, UniUltraLibError
 from .spool import Spool, SpoolError, Unsent
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 120.0
-
-
-class Runner(Protocol):
-    """What has calls made by a worker: the controller."""
-
-    def run(
-        self,
-        task: Callable[[Client], Any],
-        done: Callable[[Any], None],
-        failed: Optional[Callable[[UniUltraLibError], None]] = None,
-        *,
-        what: str = "",
-        quiet: bool = False,
-    ) -> Any:
-        """Have `task(client)` run; `done` or `failed` is called later, on this thread."""
 
 
 class Sent(NamedTuple):
@@ -40,7 +25,7 @@ class Sending:
     """Sends what the spool holds for one server.
 
     Args:
-        runner: makes the calls.
+        controller: has the calls made by its worker.
         spool: what waits.
         sent: called with what became of a label.
         refused: called with why a label was not sent.
@@ -49,14 +34,14 @@ class Sending:
 
     def __init__(
         self,
-        runner: Runner,
+        controller: Any,
         spool: Spool,
         sent: Callable[[Sent], None],
         refused: Callable[[UniUltraLibError], None],
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._runner, self.spool = runner, spool
+        self._controller, self.spool = controller, spool
         self._sent, self._refused, self._changed, self._clock = sent, refused, changed, clock
         self._going: Optional[str] = None
         self._pause, self._next = FIRST_PAUSE_S, 0.0
@@ -88,7 +73,8 @@ class Sending:
             if any(one.key == entry.key and one.refused for one in self.spool.waiting(address)):
                 self.flush(address)
 
-        self._runner.run(lambda client: deliver(client, self.spool, entry, label), done, failed, quiet=True)
+        spool = self.spool
+        self._controller.run(lambda client: deliver(client, spool, entry, label), done, failed, quiet=True)
 
     def tick(self, address: str) -> None:
         """Try again when it is time."""
@@ -143,7 +129,7 @@ def deliver(client: Client, spool: Spool, entry: Unsent, label: bytes) -> Sent:
     while True:
         params = {**known.params, "base_revision": base, "idempotency_key": known.key}
         try:
-            return Sent(known, client_labels.save(client, image, known.tag, label, params))
+            return Sent(known, client_campaign.save(client, image, known.tag, label, params))
         except Conflict as conflict:
             if conflict.revision <= base or not _beside(client, image, known, base):
                 return Sent(known, newer=conflict)
@@ -154,7 +140,7 @@ def _beside(client: Client, image: str, entry: Unsent, base: int) -> bool:
     """Whether all newer versions of a line are of other frames, so that both may stand."""
     frames = entry.params.get("frames")
     newer = [
-        one for one in client_labels.versions(client, image) if one.tag == entry.tag and one.revision > base
+        one for one in client_campaign.versions(client, image) if one.tag == entry.tag and one.revision > base
     ]
     return frames is not None and all(
         one.frames is not None and not set(one.frames) & set(frames) for one in newer

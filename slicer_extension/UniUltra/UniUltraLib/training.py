@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, List, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
-from . import client_training
-from .answers import Campaign
-from .answers_training import Training
+from . import client_campaign
+from .answers import Campaign, Training
 from .campaign_state import TrainingState
 from .client import Client
 from .errors import AnsweredError, UniUltraLibError
 from .state import ONLINE, State
+from .telling import Telling
 
 # Seconds between two looks: while one runs, and else.
 BUSY_S, QUIET_S = 2.0, 20.0
-Listener = Callable[[TrainingState], None]
 
 
-class TrainingWork:
+class TrainingWork(Telling[TrainingState]):
     """The trainings of the connected server.
 
     Args:
@@ -26,24 +25,13 @@ class TrainingWork:
     """
 
     def __init__(self, controller: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(TrainingState())
         self.controller, self._clock = controller, clock
-        self._listeners: List[Listener] = []
         self._seen: State = controller.state
         self._model = ""
         self._forget()
-        self._state = TrainingState()
-        self._off = controller.subscribe(self._controller_changed)
+        self._offs = [controller.subscribe(self._controller_changed)]
         self._changed()
-
-    @property
-    def state(self) -> TrainingState:
-        """What the panel shows now."""
-        return self._state
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(state)` called at every change; gives the function that ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def set_model(self, name: str) -> None:
         """Which model the next training adapts."""
@@ -56,13 +44,13 @@ class TrainingWork:
         if not model:
             return
         self._ask(
-            lambda client: client_training.start(client, model, told, name),
+            lambda client: client_campaign.start_training(client, model, told, name),
             what="Beginning a training",
         )
 
     def stop(self) -> None:
         """Stop the training that runs; what it has done is kept."""
-        self._ask(client_training.stop, what="Stopping the training")
+        self._ask(client_campaign.stop_training, what="Stopping the training")
 
     def look(self) -> None:
         """Ask how far it is, without a word to the person."""
@@ -82,7 +70,7 @@ class TrainingWork:
                 self._refused = True
             self._changed()
 
-        self.controller.run(client_training.state, done, failed, quiet=True)
+        self.controller.run(client_campaign.training, done, failed, quiet=True)
 
     def seen(self) -> None:
         """The person knows of the new adapter."""
@@ -96,8 +84,7 @@ class TrainingWork:
 
     def close(self) -> None:
         """The panel goes."""
-        self._off()
-        self._listeners.clear()
+        self._end()
 
     def _forget(self) -> None:
         self._training, self._first = Training(), True
@@ -147,7 +134,4 @@ class TrainingWork:
             can_start=offered and online and not running,
             can_stop=offered and online and running,
         )
-        if state != self._state:
-            self._state = state
-            for listener in list(self._listeners):
-                listener(state)
+        self._show(state)

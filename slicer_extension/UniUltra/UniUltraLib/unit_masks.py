@@ -5,34 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Collection, Dict, Iterator, List, Mapping, Protocol, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from .answers import Label, Masks, PlaneMask
+from .answers import Colour, Label, Masks, PlaneMask
 from .errors import SceneError
 from .packed import pack_mask
 from .planes import Plane, Size
+from .scene_side import SceneSide
 from .shown import CINE, SegmentInfo, Shown
 
 # Of what goes along with a label, the server keeps 64 KiB.
 MAX_HIDDEN = 40_000
-
-
-class MaskScene(Protocol):
-    """What is needed of the scene: its segments, and what they hold on a plane."""
-
-    def segments(self) -> List[SegmentInfo]:
-        """The segments there are."""
-
-    def add_segment(self, name: str, colour: Sequence[float]) -> str:
-        """Add an empty one; its id."""
-
-    def read(self, segment: str, shown: Shown) -> np.ndarray:
-        """(rows, columns) bool."""
-
-    def write(self, segment: str, shown: Shown, mask: np.ndarray) -> None:
-        """Make `mask` all that it holds there."""
+# Two versions at once are told apart by these, whatever the structure's colour; then they go round.
+COLOURS: Tuple[Colour, ...] = ((0.0, 0.75, 1.0), (1.0, 0.35, 0.8), (1.0, 1.0, 0.2), (0.6, 0.4, 1.0))
 
 
 @dataclass(frozen=True)
@@ -88,6 +75,20 @@ class LabelMap:
                 left_out[name] = None
         return found, list(left_out)
 
+    @property
+    def loss(self) -> str:
+        """What a label cannot hold of what is drawn, in words; none when it holds all."""
+        if not self.hidden:
+            return ""
+        text = f"{self.overlap} pixels were in two structures; in the label the later in the list has them."
+        _, left_out = self.packed_hidden()
+        if left_out:
+            text += (
+                f" What is hidden of {', '.join(left_out)} is too much to be sent along, so it will not be "
+                "kept: it is in this scene only."
+            )
+        return text
+
     def only(self, frames: Collection[int]) -> LabelMap:
         """With nothing on the other frames."""
         values = self.values.copy()
@@ -98,7 +99,7 @@ class LabelMap:
 
 
 def collect(
-    scene: MaskScene,
+    scene: SceneSide,
     place: Place,
     labels: Sequence[Label],
     leave_out: Collection[str] = (),
@@ -137,7 +138,7 @@ def collect(
 
 
 def drawn_planes(
-    scene: MaskScene, place: Place, segments: Sequence[SegmentInfo]
+    scene: SceneSide, place: Place, segments: Sequence[SegmentInfo]
 ) -> Iterator[Tuple[SegmentInfo, int, np.ndarray]]:
     """Each segment's frames (slices) on which something is drawn, with the mask."""
     for segment in segments:
@@ -152,7 +153,7 @@ def note(digest: Any, name: str, number: int, mask: np.ndarray) -> None:
     digest.update(f"{name}:{number}:".encode() + np.packbits(mask).tobytes())
 
 
-def ensure(scene: MaskScene, labels: Sequence[Label]) -> Dict[str, str]:
+def ensure(scene: SceneSide, labels: Sequence[Label]) -> Dict[str, str]:
     """Add a segment for each structure that has none; the id of each by name."""
     ids = {one.name: one.id for one in scene.segments()}
     for label in labels:
@@ -161,7 +162,7 @@ def ensure(scene: MaskScene, labels: Sequence[Label]) -> Dict[str, str]:
     return ids
 
 
-def put(scene: MaskScene, place: Place, masks: Masks, segments: Mapping[str, str]) -> None:
+def put(scene: SceneSide, place: Place, masks: Masks, segments: Mapping[str, str]) -> None:
     """Write masks into the segments (name -> id); what these held on other planes stays.
 
     Raises:
@@ -175,7 +176,7 @@ def put(scene: MaskScene, place: Place, masks: Masks, segments: Mapping[str, str
 
 
 def put_hidden(
-    scene: MaskScene, place: Place, hidden: Sequence[PlaneMask], segments: Mapping[str, str]
+    scene: SceneSide, place: Place, hidden: Sequence[PlaneMask], segments: Mapping[str, str]
 ) -> None:
     """Add pixels that a label file could not hold, as another structure has them there.
 
@@ -188,7 +189,7 @@ def put_hidden(
             scene.write(segment, shown, scene.read(segment, shown) | one.pixels(place.size))
 
 
-def clear(scene: MaskScene, place: Place, segments: Collection[str]) -> None:
+def clear(scene: SceneSide, place: Place, segments: Collection[str]) -> None:
     """Empty segments (ids)."""
     for segment in segments:
         for number in range(place.size[2]):
@@ -216,3 +217,42 @@ def _numbered(segments: Sequence[Any]) -> Dict[str, int]:
 
 def _by(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
+
+
+class Beside:
+    """The segments that show other versions; `ids` are theirs."""
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        self.ids: List[str] = []
+        self._shown = 0
+
+    def show(self, place: Place, masks: Masks, whose: str, labels: Sequence[Label]) -> None:
+        """Add the masks of a version as segments named after the structure and `whose`.
+
+        Raises:
+            SceneError: they are of an image of another size.
+        """
+        check_size(place, masks.size)
+        names = [label.name for label in labels] + sorted({one.label for one in masks.planes})
+        there = {one.label for one in masks.planes}
+        colour = COLOURS[self._shown % len(COLOURS)]
+        self._shown += 1
+        made = {}
+        for name in dict.fromkeys(names):
+            if name in there:
+                made[name] = self._scene.add_segment(f"{name} ({whose})", colour)
+                self.ids.append(made[name])
+        put(self._scene, place, masks, made)
+
+    def hide(self) -> None:
+        """Remove them."""
+        there = {one.id for one in self._scene.segments()}
+        for segment in self.ids:
+            if segment in there:
+                self._scene.remove_segment(segment)
+        self.forget()
+
+    def forget(self) -> None:
+        """The image was closed."""
+        self.ids, self._shown = [], 0

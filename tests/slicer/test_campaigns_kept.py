@@ -16,7 +16,9 @@ from campaign_rig import HEIGHT, SHARED, WIDTH, Reader, disk  # noqa: E402
 from leaky_line import leaky_line  # noqa: E402
 from server_process import write_campaign  # noqa: E402
 from UniUltraLib import unit_masks  # noqa: E402
+from UniUltraLib.answers import Label  # noqa: E402
 from UniUltraLib.errors import SceneError  # noqa: E402
+from UniUltraLib.shown import SegmentInfo, Shown  # noqa: E402
 
 from uniultra.store.store import LabelStore  # noqa: E402
 
@@ -39,7 +41,7 @@ def reader(scene: Any, campaign_server: tuple[str, Path], tmp_path: Path) -> Ite
 @pytest.fixture
 def many(campaign_server: tuple[str, Path]) -> Iterator[None]:
     """A campaign in which everybody may get everything."""
-    write_campaign(campaign_server[1], {**SHARED, "readers": 40})
+    write_campaign(campaign_server[1], {**SHARED, "readers": 20})
     yield
     write_campaign(campaign_server[1], SHARED)
 
@@ -51,21 +53,21 @@ def tags(address: str, image: str, name: str) -> list[str]:
 
 def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_server: Any) -> None:
     with leaky_line(campaign_server[0]) as line:
-        ada = reader("Ada", line.address)
-        ada.take("still0")
-        ada.draw("head", disk(20, 20))
-        ada.work.submit("final")
-        ada.draw("head", disk(30, 20))
-        ada.work.submit("final")
-        ada.at(campaign_server[0])
-        ada.polls(0.5)
-        assert len(tags(campaign_server[0], "still0", "Ada")) <= 1, "what was under way at most"
-        left = ada.work._sending.waiting(line.address)
-        assert left and ada.now.unsent == 0, "the other waits for its own server"
-        ada.close()
-        assert len(tags(campaign_server[0], "still0", "Ada")) <= 1, "also at the end"
-        ada.at(line.address)
-        ada.until(lambda: ada.now.unsent == 0)
+        zed = reader("Zed", line.address)
+        zed.take("still0")
+        zed.draw("head", disk(20, 20))
+        zed.work.submit("final")
+        zed.draw("head", disk(30, 20))
+        zed.work.submit("final")
+        zed.at(campaign_server[0])
+        zed.polls(0.5)
+        assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "what was under way at most"
+        left = zed.work._sending.spool.waiting(line.address)
+        assert left and zed.now.unsent == 0, "the other waits for its own server"
+        zed.close()
+        assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "also at the end"
+        zed.at(line.address)
+        zed.until(lambda: zed.now.unsent == 0)
 
 
 def test_a_double_click_submits_once(reader: Make, campaign_server: Any) -> None:
@@ -158,6 +160,8 @@ def test_overlap_that_is_too_much_to_send_is_told(
         assert ida.work.submit(tag)
         assert "head" in ida.state.notice and "femur" not in ida.state.notice
         assert "not be kept" in ida.state.notice, ida.state.notice
+        ida.until(lambda: ida.now.unsent == 0)
+        assert "Saved" in ida.state.notice and "not be kept" in ida.state.notice, "still there"
     ida.until(lambda: ida.now.unsent == 0)
 
 
@@ -176,3 +180,22 @@ def test_a_disk_without_room_ends_no_work(reader: Make, campaign_server: Any, tm
             Path.is_file = own  # type: ignore[method-assign]
     assert not jon.now.opening and "disk" in jon.state.problem.cause
     assert "still6" not in str(jon.state.problem) and str(tmp_path) not in str(jon.state.problem)
+
+
+def test_what_three_structures_claim_is_hidden_of_two() -> None:
+    labels = [Label(name, n) for n, name in enumerate("abc", 1)]
+    masks = {"a": [1, 1, 1, 0], "b": [0, 1, 1, 1], "c": [0, 0, 1, 1]}
+
+    class Scene:
+        def segments(self) -> list[SegmentInfo]:
+            return [SegmentInfo(name, name, (1, 0, 0)) for name in masks]
+
+        def read(self, segment: str, shown: Shown) -> np.ndarray:
+            return np.array([masks[segment]], bool)
+
+    found = unit_masks.collect(Scene(), unit_masks.Place("x", "still", (4, 1, 1)), labels)  # type: ignore[arg-type]
+    assert found.values.ravel().tolist() == [1, 2, 3, 3]
+    assert {name: mask.astype(int).tolist() for (name, _), mask in found.hidden.items()} == {
+        "a": [[0, 1, 1, 0]],
+        "b": [[0, 0, 1, 1]],
+    }
