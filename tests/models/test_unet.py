@@ -6,6 +6,7 @@ import torch
 
 from uniultra.errors import ModelError
 from uniultra.images.types import Plane
+from uniultra.learn.plan import Plan
 from uniultra.learn.recipe import Recipe
 from uniultra.learn.start import starting_network
 from uniultra.metrics.cost import count_work
@@ -103,7 +104,8 @@ def test_drawn_prompts_are_refused():
         starting_network(recipe)
 
 
-def test_its_recipe_is_the_minis_but_for_the_prompts(project_root):
-    unet, mini = (Recipe.read(project_root / "training" / f"{n}.yaml") for n in ("unet", "uniultra_mini"))
-    assert unet.datasets == mini.datasets and unet.length == mini.length and unet.batch == mini.batch
+def test_its_recipe_is_the_minis_but_for_the_prompts(project_root, tmp_path):
+    unet = Recipe.read(project_root / "training" / "unet.yaml")
+    mini = Plan.read(project_root / "training" / "default.yaml").recipe("default", tmp_path)
+    assert unet.datasets == mini.datasets and unet.batch == mini.batch
     assert unet.objective == "auto" and not unet.synthetic and not unet.pseudo

@@ -13,7 +13,7 @@ from in_process import infer, make_task
 
 from uniultra.images import read_image
 from uniultra.images.types import Plane
-from uniultra.models import registry
+from uniultra.models import registry, weights
 from uniultra.predict import Predictor
 from uniultra.prompts import PromptSet
 from uniultra.serve.packing import unpack_mask
@@ -55,13 +55,14 @@ def test_stock_clients_find_it_under_auto_segmentation(tasks: Any) -> None:
     info = tasks.get("/info/").json()
     assert info["models"][AUTO]["type"] == "segmentation"
     assert info["models"]["uniultra_mini"]["type"] == "deepgrow"
-    assert info["models"].keys() == {"uniultra_mini", AUTO}, "what stock clients offer can be used"
+    here = {"uniultra_mini", AUTO, *weights.variants()}
+    assert info["models"].keys() == here, "what stock clients offer can be used"
 
 
 def test_models_without_weights_are_listed_with_the_command(tasks: Any) -> None:
     info = tasks.get("/info/").json()
     served = info["models"].keys() | info["unavailable"].keys()
-    assert served == set(registry.names())
+    assert served == {*registry.names(), *weights.variants()}
     missing = info["unavailable"]["sam2_t"]
     assert missing["command"] == "uniultra weights get sam2_t" and missing["type"] == "deepgrow"
     assert "uniultra train" in info["unavailable"]["autosamus_t"]["command"]

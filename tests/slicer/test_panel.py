@@ -317,7 +317,7 @@ def test_a_label_that_meets_a_newer_one_is_asked_about(panel: PanelCase, address
     work.open("still_0")
     panel.wait(lambda: work.state.unit and not work.state.opening and panel.quiet(), what="the image")
     panel.click("boxButton")
-    panel.mouse(*BOX)
+    panel.mouse((76, 88), MIDDLE, (180, 168))  # not the box that came with the label of somebody before
     panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
     bases = dict(work.hand.bases)
     panel.click("thenNextCheck")

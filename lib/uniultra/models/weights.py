@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -98,10 +99,23 @@ def save_tensors(
     os.close(handle)
     try:
         save_file(plain, temporary, metadata=metadata)
+        _sort_metadata(Path(temporary))
         Path(temporary).chmod(0o644)  # mkstemp makes it private
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the notes of a file in order: safetensors writes them in any, and equal weights are equal bytes."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def read(path: Path) -> dict[str, Tensor]:
