@@ -44,6 +44,7 @@ class ModelEntry:
         prompts: the prompt kinds it takes; empty for a network that segments of its own accord.
         lone_click: which mask answers one positive click alone: `single` the decoder's one, `best` that
             of its three others that it takes for the best.
+        closer: small objects get a second look, see `predict.closer`.
         trains: fragments of the parameter names that the method trains; `""` means all, None what the
             kind of adapter says.
         url, url_sha256: official file of somebody else's weights, and its checksum.
@@ -67,6 +68,7 @@ class ModelEntry:
     grey: bool = False
     prompts: tuple[str, ...] = ("point", "box", "scribble", "lasso", "mask")
     lone_click: Literal["single", "best"] = "single"
+    closer: bool = False
     trains: tuple[str, ...] | None = None
     url: str | None = None
     url_sha256: str | None = None

@@ -20,6 +20,7 @@ register(
         licence="Apache-2.0; training data: see the card",
         source="trained by this project, training/default.yaml",
         trains=("",),
+        closer=True,
     )
 )
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from uniultra.images.types import Plane
 from uniultra.models.network import Embedding
+from uniultra.predict.closer import Window
 
 
 class Key(NamedTuple):
@@ -17,6 +18,7 @@ class Key(NamedTuple):
     plane: Plane
     model: str
     weights: str
+    window: Window | None = None  # of the plane; None for all of it
 
 
 class EmbeddingCache:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from uniultra.errors import PromptError
 from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
+from uniultra.predict import closer
 from uniultra.predict.cache import EmbeddingCache, Key
 from uniultra.predict.decoding import MASK_LOGIT as MASK_LOGIT
 from uniultra.predict.decoding import decode, square
@@ -39,8 +41,8 @@ class Prediction:
         score: predicted IoU, 0..1.
         model: name in the registry.
         adapter: id of the adapter bundle that answered, None for the shipped weights.
-        timings: seconds of `queue`, `read`, `encode`, `decode`, `total`; `cached` is 1 when the
-            embedding was there already, else 0.
+        timings: seconds of `queue`, `read`, `encode`, `decode` (with the closer look), `total`; `cached` is 1
+            when the plane's embedding was there already, else 0.
     """
 
     mask: NDArray[np.bool_]
@@ -132,7 +134,14 @@ class Predictor:
             embedding = self._embedding(key, loaded, source, plane, picture, keep)
             encoded_at = time.perf_counter()
             logits, iou = decode(loaded.network, self.entry, embedding, encoded, lone)
-            masks = (fit.picture(logits) > 0).cpu().numpy()
+            found = fit.picture(logits)
+            if self.entry.closer:
+                for n, prompt in enumerate(prompts):
+                    if near := closer.look((found[n] > 0).cpu().numpy(), prompt):
+                        part = key._replace(window=near[0])
+                        seen = self._embedding(part, loaded, source, plane, picture, keep)
+                        self._look_closer(loaded, seen, *near, found[n], iou[n])
+            masks = (found > 0).cpu().numpy()
             timings.update(
                 queue=began - queued,
                 encode=encoded_at - began,
@@ -234,6 +243,21 @@ class Predictor:
         if self._resident is not None:
             self._resident.loaded(self, new.network)
 
+    def _look_closer(
+        self,
+        loaded: Loaded,
+        embedding: Embedding,
+        window: closer.Window,
+        near: PromptSet,
+        found: Tensor,
+        iou: Tensor,
+    ) -> None:
+        """Average the logits `(H,W)` within the window, and the predicted IoU `()`, with the window's own."""
+        fit = Fit(*window.shape, loaded.network.image_size, self.entry.fit)
+        logits, sure = decode(loaded.network, self.entry, embedding, [encode(near, fit)], [near.lone_click])
+        found[window.slices].add_(fit.picture(logits)[0]).div_(2)
+        iou.add_(sure[0]).div_(2)
+
     def _embedding(
         self,
         key: Key,
@@ -243,11 +267,13 @@ class Predictor:
         picture: Picture | None,
         keep: bool = True,
     ) -> Embedding:
-        """The cached embedding of a plane, encoded now if need be; runs on the device's thread."""
+        """The cached embedding of a plane or a window of it, encoded if need be; on the device's thread."""
         found = self.cache.get(key)
         if found is None:
             # It may have been dropped between the look-up and now; then the plane is read here.
             picture = source.picture(plane) if picture is None else picture
+            if key.window is not None:
+                picture = picture[key.window.slices]
             found = loaded.network.encode(
                 square(picture, self.entry, loaded.network.image_size)[None].to(self.device)
             )
