@@ -49,7 +49,7 @@ def made(
     assert found is not None, log.tail(20)
     assert asked == [todo.question]
     assert not (folder / UNFINISHED).exists()
-    assert log.tail(1) == ["UniUltra 0.3.0 is ready."]
+    assert log.tail(1) == ["UniUltra 0.4.0 is ready."]
     yield found
 
 
@@ -98,8 +98,8 @@ def test_an_environment_was_made_and_is_found(
     for chosen in (folder, made.python):
         search = find(str(chosen), variables, tmp_path)
         assert search.environment is not None
-        assert search.environment.version == "0.3.0"
-        assert search.text == "UniUltra 0.3.0, found by the setting"
+        assert search.environment.version == "0.4.0"
+        assert search.text == "UniUltra 0.4.0, found by the setting"
     by_variable = find("", {**variables, "PATH": "", "UNIULTRA_HOME": str(folder)}, tmp_path).environment
     assert by_variable is not None and by_variable.found_by == "the variable UNIULTRA_HOME"
     command = folder / "bin" / "uniultra"
@@ -142,13 +142,13 @@ def test_places_that_do_not_do_say_why(variables: dict[str, str], tmp_path: Path
 
 
 def test_an_old_or_slow_uniultra_is_refused(variables: dict[str, str], tmp_path: Path) -> None:
-    old = make_tree(tmp_path, version="0.2.9")
+    old = make_tree(tmp_path, version="0.3.9")
     venv.create(tmp_path / "env", with_pip=False)
     python = python_in(tmp_path / "env")
     assert python is not None
     [packages] = (tmp_path / "env").glob("lib/python*/site-packages")
     (packages / "uniultra.pth").write_text(str(old / "lib"))
-    assert "is 0.2.9; this module needs 0.3" in find(str(python), variables, tmp_path).text
+    assert "is 0.3.9; this module needs 0.4" in find(str(python), variables, tmp_path).text
     (old / "lib" / "uniultra" / "cli.py").write_text("import time; time.sleep(60)")
     assert "did not answer" in find(str(python), variables, tmp_path, seconds=0.5).text
 
@@ -258,9 +258,9 @@ def test_sources_from_an_archive(tree: Path, tmp_path: Path) -> None:
     archive = tmp_path / "uniultra.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         for file in tree.rglob("*"):
-            packed.write(file, Path("uniultra-0.3.0") / file.relative_to(tree))
+            packed.write(file, Path("uniultra-0.4.0") / file.relative_to(tree))
         packed.writestr("../outside.txt", "a member that wants out")
-    assert unpack(archive, tmp_path / "in" / "sources") == tmp_path / "in" / "sources" / "uniultra-0.3.0"
+    assert unpack(archive, tmp_path / "in" / "sources") == tmp_path / "in" / "sources" / "uniultra-0.4.0"
     assert not (tmp_path / "in" / "outside.txt").exists()
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
         packed.writestr("other/readme", "")

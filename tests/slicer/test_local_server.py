@@ -180,7 +180,7 @@ def test_a_server_that_never_answers_is_given_up(make: Make, tmp_path: Path) -> 
 
 
 def test_a_python_that_is_gone(tmp_path: Path) -> None:
-    server = LocalServer(Environment(tmp_path / "python", "0.3.0", "the test"), {}, ProcessLog())
+    server = LocalServer(Environment(tmp_path / "python", "0.4.0", "the test"), {}, ProcessLog())
     with pytest.raises(ProcessProblem, match="cannot be started"):
         server.start(tmp_path / "studies")
     assert server.state.kind == STOPPED

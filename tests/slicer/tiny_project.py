@@ -10,13 +10,13 @@ from pathlib import Path
 
 BACKEND = """
 import os, zipfile
-NAME = "uniultra-0.3.0-py3-none-any.whl"
+NAME = "uniultra-0.4.0-py3-none-any.whl"
 def build_editable(folder, *_, **__):
-    info = "uniultra-0.3.0.dist-info/"
+    info = "uniultra-0.4.0.dist-info/"
     library = os.path.join(os.getcwd(), "lib")
     with zipfile.ZipFile(os.path.join(folder, NAME), "w") as wheel:
         wheel.writestr("uniultra.pth", library)
-        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: uniultra\\nVersion: 0.3.0\\n")
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: uniultra\\nVersion: 0.4.0\\n")
         wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr(info + "RECORD", "")
     return NAME
@@ -68,7 +68,7 @@ def main(arguments=None):
 """
 
 
-def make_tree(root: Path, version: str = "0.3.0") -> Path:
+def make_tree(root: Path, version: str = "0.4.0") -> Path:
     """Write the tree; gives its folder, whose name has a space."""
     tree = root / "uniultra sources"
     for folder in ("lib/uniultra", "apps/uniultra", "build_tool"):

@@ -20,17 +20,19 @@ class TrainSettings:
             campaign says.
         threads: processor threads of a training; it makes way for clicks on all of them.
         nice: how much it makes way, 0..19.
+        device: where it runs, the one that clicks are answered on.
         known: pictures of old organs to rehearse on and to measure by, a folder with a manifest.
     """
 
     after: int | None = None
     threads: int = 1
     nice: int = 10
+    device: str = "auto"
     known: Known | None = None
 
     @classmethod
     def parse(cls, conf: Mapping[str, str]) -> TrainSettings:
-        """Read `train_after`, `train_threads`, `train_nice`, `train_known` and `train_known_sets`.
+        """Read `train_after`, `train_threads`, `train_nice`, `device`, `train_known` and `train_known_sets`.
 
         Raises:
             SettingsError: a value of the wrong kind, or a folder without a manifest.
@@ -46,6 +48,7 @@ class TrainSettings:
             after=_number(conf, "train_after", 0, 0, 1_000_000) if "train_after" in conf else None,
             threads=_number(conf, "train_threads", plain.threads, 1, 1024),
             nice=_number(conf, "train_nice", plain.nice, 0, 19),
+            device=conf.get("device", plain.device),
             known=known,
         )
 

@@ -14,7 +14,7 @@ from typing import Iterator, List, Mapping, Optional, Tuple
 from .processes import WINDOWS, ProcessProblem, output_of
 
 HOME_VARIABLE = "UNIULTRA_HOME"
-OLDEST = (0, 3)
+OLDEST = (0, 4)  # its `/info/` tells what the panel asks for
 # An environment that is being made, or whose making broke off, holds a file of this name.
 UNFINISHED = "uniultra-unfinished"
 _SECONDS = 120.0  # the first start of a large environment reads many files

@@ -56,7 +56,7 @@ def read_offers(info: Mapping[str, Any], address: str) -> Offers:
     if not isinstance(ours, dict) or not isinstance(info.get("models"), dict):
         raise UnexpectedAnswer(
             address,
-            "a MONAI Label server answers there, but not a UniUltra server, or one of before this module.",
+            "a MONAI Label server answers there, but it is not UniUltra, or older than this module.",
             "Start or update UniUltra there (`uniultra serve --studies FOLDER`), or correct the address.",
         )
     if wire != WIRE:
