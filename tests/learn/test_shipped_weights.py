@@ -13,10 +13,6 @@ from uniultra.models import weights
 from uniultra.predict import Predictor
 
 LIMIT = 48_000_000
-# The two tasks come with the next weights; until then their tests say so.
-WITH_TASKS = pytest.mark.skipif(
-    not any(weights.shipped_folder().glob("autosamus_mini.*")), reason="no task has been shipped yet"
-)
 UNSEEN = {"liver_mass", "carotid_lumen"}
 FILES = ("uniultra_mini", "uniultra_mini.nobusi")
 TASKS = {"autosamus_mini.fetal_head": "hc18_fetal_head", "autosamus_mini.breast_lesion": "busi_breast"}
@@ -30,7 +26,7 @@ def test_all_of_them_together_are_small_enough_and_listed():
     folder = weights.shipped_folder()
     assert sum(path.stat().st_size for path in folder.rglob(f"*{weights.SUFFIX}")) <= LIMIT
     assert {p.stem for p in folder.glob(f"*{weights.SUFFIX}")} == set(FILES)
-    assert {p.parent.name for p in folder.glob(f"*/*{weights.SUFFIX}")} in (set(), set(TASKS))
+    assert {p.parent.name for p in folder.glob(f"*/*{weights.SUFFIX}")} == set(TASKS)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -48,13 +44,11 @@ def test_what_they_were_trained_on_is_what_their_cards_say():
     }
     assert set(trained_on(shipped("uniultra_mini.nobusi"))) == {"hc18_fetal_head", "dltrack_aponeurosis"}
     for task, data in TASKS.items():
-        if not (weights.shipped_folder() / task).is_dir():
-            pytest.skip("no task has been shipped yet")
         sets = set(trained_on(weights.shipped_folder() / task))
         assert data in sets and not sets & UNSEEN
 
 
-@pytest.mark.parametrize("name", [*FILES, *(pytest.param(task, marks=WITH_TASKS) for task in TASKS)])
+@pytest.mark.parametrize("name", [*FILES, *TASKS])
 def test_each_has_a_card(name):
     card = (weights.shipped_folder() / f"{name}.md").read_text(encoding="utf-8")
     for word in ("CC BY 4.0", "Research use", "uniultra train training/default.yaml", "licence"):
@@ -62,7 +56,6 @@ def test_each_has_a_card(name):
     assert ("CC0" in card) == (name != "uniultra_mini.nobusi")
 
 
-@WITH_TASKS
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_keeps_no_copy_of_the_trunk(task):
     folder = weights.shipped_folder() / task
