@@ -119,6 +119,7 @@ def _sheet(
             [], [], color=NEGATIVE, marker="X", markeredgecolor="k", linestyle="", label="click beside it"
         ),
     ]
+    legend = legend if model.prompts else legend[:2]
     figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), frameon=False, fontsize=9)
     figure.suptitle(f"{name}, {found.model.name}, split {found.split}", fontsize=11)
     figure.savefig(path, dpi=110, metadata={"Software": None})
