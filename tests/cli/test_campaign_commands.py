@@ -221,7 +221,9 @@ def test_status_of_a_damaged_label_names_it_and_fails(run, studies, masks):
     init(run)
     bring(run, masks)
     store = LabelStore(studies)
-    store.path(store.versions()[0]).write_bytes(b"torn")
+    first = store.versions()[0]
+    store.path(first).write_bytes(b"torn")
+    (studies / "labels" / first.tag / f"{first.image}{first.ext}").unlink()
     code, said, _ = run("campaign", "status")
     assert code == 1 and "p1_a revision 1: mask has another checksum" in said
 

@@ -199,6 +199,7 @@ def _loose_ends(made: Made) -> None:
         store.claim(waiting, name)
     damaged = finals[-1]
     store.path(damaged).write_bytes(b"half of it")
+    (store.studies / "labels" / damaged.tag / f"{damaged.image}{damaged.ext}").unlink()
     with contextlib.suppress(NotFoundError):
         store.verified(damaged)
 

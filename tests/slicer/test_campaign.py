@@ -337,6 +337,23 @@ def test_an_image_of_a_saved_scene_is_taken_up_again(
     assert sue.now.unit.image == "still3" and sue.now.can_submit and not sue.now.leased
 
 
+def test_any_frame_of_a_cine_ends_the_lease_where_only_one_is_asked_for(
+    reader: Make, campaign: Any, campaign_server: Any
+) -> None:
+    campaign(readers=20)
+    tom, store = reader("Tom"), LabelStore(campaign_server[1])
+    while tom.next().unit.image != "cine":
+        tom.work.skip("poor picture", then_next=False)
+        tom.until(lambda: not tom.now.leased)
+    assert tom.now.unit.frame == 0 and tom.now.leased
+    tom.draw("head", disk(30, 20), 3)
+    tom.scene.set_done(3)
+    assert tom.send().saved and not tom.now.leased
+    assert "Tom" not in {one.annotator for one in store.leases()}
+    tom.next()
+    assert tom.now.nothing_left or tom.now.unit.image != "cine"
+
+
 def test_units_are_leased_labelled_and_skipped_until_nothing_is_left(
     reader: Make, campaign: Any, campaign_server: Any
 ) -> None:

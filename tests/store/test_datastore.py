@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 import time
 import zipfile
@@ -334,6 +335,19 @@ def test_the_archive_holds_images_and_labels(store: StudiesDatastore, label: Pat
     with zipfile.ZipFile(path) as archive:
         assert set(archive.namelist()) == {"image/one.png", "label/one.png", "metadata.json"}
     path.unlink()
+
+
+def test_an_archive_that_cannot_be_made_leaves_nothing_behind(
+    store: StudiesDatastore, label: Path, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save_label("one", str(label), "final", {})
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    for file in (studies / "labels/final/one.png", studies / ".uniultra/versions/one/1.png"):
+        file.unlink()
+    with pytest.raises(FileNotFoundError):
+        store.get_dataset_archive(None)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_counts_are_given_while_the_folder_is_busy(store: StudiesDatastore) -> None:

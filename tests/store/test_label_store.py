@@ -8,11 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from uniultra.errors import RequestError
+from uniultra.images import read_image
+from uniultra.images.itk import sitk
 from uniultra.store import records
 from uniultra.store.errors import ConflictError, NotFoundError, StoreError
+from uniultra.store.labelmap import read_labelmap
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin, Unit
 
@@ -137,6 +142,86 @@ def test_frames_of_a_cine_are_those_with_something_in_them_unless_they_are_named
             store.save("clip", label, frames=bad)
     still = store.save("one", make_label(tmp_path / "e.png", 0), frames=[0])
     assert still.frames is None, "an empty label of a still says that there is nothing"
+
+
+def test_labels_of_other_frames_stand_beside_each_other(
+    store: LabelStore, studies: Path, tmp_path: Path, make_label: Maker, make_cine: Maker, write_campaign: Any
+) -> None:
+    write_campaign(studies, frames="all")
+    make_cine(studies / "clip.seq.nrrd")
+
+    def save(annotator: str, base: int, *frames: int, tag: str = "final") -> int:
+        file = make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), frames)
+        return store.save("clip", file, annotator=annotator, base=base, frames=frames, tag=tag).revision
+
+    assert save("anna", 0, 0, 1) == 1 and save("ben", 0, 4) == 2
+    assert [(t.revision, t.frames) for t in store.trainable()] == [(1, (0, 1)), (2, (4,))]
+    with pytest.raises(ConflictError) as refusal:
+        save("ben", 0, 1, 2)
+    assert refusal.value.newer.revision == 1, "the one that has frame 1, not the newest"
+    assert save("ben", 1, 1, 2) == 3
+    assert [(t.revision, t.frames) for t in store.trainable()] == [(1, (0,)), (2, (4,)), (3, (1, 2))]
+    assert save("anna", 0, 3, tag="draft") == 4
+    with pytest.raises(ConflictError):
+        save("anna", 0, 2, tag="draft")
+
+
+def grey(path: Path, marked: np.ndarray) -> None:
+    Image.fromarray(np.where(marked, np.uint8(7), np.uint8(0))).convert("RGB").save(path)
+
+
+def palette(path: Path, marked: np.ndarray) -> None:
+    picture = Image.fromarray(np.where(marked, np.uint8(3), np.uint8(0)))
+    picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
+    picture.save(path)
+
+
+def white(path: Path, marked: np.ndarray) -> None:
+    sitk().WriteImage(sitk().GetImageFromArray(np.where(marked, np.uint8(255), np.uint8(0))), str(path))
+
+
+def pages(path: Path, marked: np.ndarray) -> None:
+    page = Image.fromarray(np.where(marked, np.uint8(255), np.uint8(0)))
+    page.save(path, save_all=True, append_images=[page])
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("l.nrrd", white),
+        ("l.mha", white),
+        ("l.nii", white),
+        ("l.png", white),
+        ("l.png", grey),
+        ("l.png", palette),
+        ("l.tif", pages),
+    ],
+)
+def test_a_structure_has_the_value_that_a_training_reads(
+    store: LabelStore, studies: Path, tmp_path: Path, name: str, write: Callable[[Path, np.ndarray], None]
+) -> None:
+    page = Image.fromarray(np.zeros((6, 8), np.uint8))
+    page.save(studies / "two.tif", save_all=True, append_images=[page])
+    marked = np.indices((6, 8)).sum(0) < 5
+    write(tmp_path / name, marked)
+    image = "two" if write is pages else "one"
+    store.save(image, tmp_path / name)
+    (trained,) = store.trainable()
+    source, file = trained.paths(studies)
+    assert list(trained.names.values()) == ["structure"]
+    (value,) = trained.names
+    assert (read_labelmap(file, read_image(source)) == np.where(marked, value, 0)).all()
+
+
+def test_a_file_without_one_value_for_each_pixel_is_kept(
+    store: LabelStore, studies: Path, tmp_path: Path, make_cine: Maker
+) -> None:
+    make_cine(studies / "clip.seq.nrrd")
+    voxels = np.zeros((5, 6, 8, 2), np.uint8)
+    voxels[2, :3, :3, 1] = 9
+    sitk().WriteImage(sitk().GetImageFromArray(voxels, isVector=True), str(tmp_path / "l.nrrd"))
+    saved = store.save("clip", tmp_path / "l.nrrd")
+    assert (saved.frames, saved.labels) == ((2,), {"structure": 1})
 
 
 def test_names_are_the_requests_then_the_campaigns(

@@ -144,3 +144,25 @@ def test_eight_annotators_share_a_hundred_images(
 ) -> None:
     (tmp_path / "s").mkdir()
     share(many(tmp_path / "s", images), None, make_label(tmp_path / "l.png"), write_campaign, readers)
+
+
+def test_any_frame_of_a_cine_ends_its_lease_where_only_one_is_asked_for(
+    studies: Path, store: LabelStore, tmp_path: Path, make_cine: Maker, make_label: Maker, write_campaign: Any
+) -> None:
+    make_cine(studies / "clip.seq.nrrd")
+    clip, third = Unit("clip", 0), make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), {3})
+    assert store.claim([clip], "anna")
+    assert store.save("clip", third, annotator="anna").frames == (3,)
+    assert store.leases() == [] and store.claim([clip], "anna") is None
+    write_campaign(studies, frames="all")
+    assert store.claim([clip], "anna")
+    store.save("clip", third, annotator="anna")
+    assert [lease.unit for lease in store.leases()] == [clip], "frame 0 is still to be labelled"
+
+
+def test_a_unit_that_somebody_else_finished_is_not_given_again(store: LabelStore, label: Path) -> None:
+    assert store.claim([ONE], "anna")
+    store.save("one", label, annotator="ben")
+    assert store.claim([ONE], "anna") is None
+    store.review("one", 1, "returned", "rita")
+    assert store.claim([ONE], "anna").unit == ONE  # type: ignore[union-attr]

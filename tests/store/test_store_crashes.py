@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uniultra.store import durable, records
+from uniultra.store import durable, images, records
 from uniultra.store.errors import StoreError
 from uniultra.store.store import LabelStore
-from uniultra.store.types import Unit
+from uniultra.store.types import LabelVersion, Unit
 
 Maker = Callable[..., Path]
 
@@ -32,14 +32,18 @@ def label(tmp_path: Path, make_label: Maker) -> Path:
     return make_label(tmp_path / "label.png")
 
 
+def copy_of(store: LabelStore, version: LabelVersion) -> Path:
+    """Where clients find the newest version."""
+    return store.studies / "labels" / version.tag / f"{version.image}{version.ext}"
+
+
 def sound(store: LabelStore) -> dict[tuple[str, int], bytes]:
     """The masks of all versions, after each was checked in every way."""
     found = {}
     for version in store.versions():
         mask = store.verified(version).read_bytes()
-        copy = store.studies / "labels" / version.tag / f"{version.image}{version.ext}"
         if store.current()[version.image, version.tag] == version:
-            assert copy.read_bytes() == mask, "what clients see is the newest version"
+            assert copy_of(store, version).read_bytes() == mask, "what clients see is the newest version"
         found[version.image, version.revision] = mask
     assert {(t.image, t.revision) for t in store.trainable()} <= set(found)
     return found
@@ -129,6 +133,8 @@ def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
     second = store.save("one", label, annotator="anna")
     path = store.path(second) if what == "mask" else records.record_path(studies, "one", 2)
     damage(path, kind)
+    if what == "mask":
+        copy_of(store, second).unlink()
     if what == "record" and kind == "flip":
         path.write_text(path.read_text().replace(second.sha256, "0" * 64))
     again = store if running else LabelStore(studies)
@@ -142,6 +148,84 @@ def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
     assert all((studies / ".uniultra" / "quarantine" / name).is_file() for name in problem.files)
     assert again.save("one", label).revision == 3
     assert "one" not in caplog.text and "anna" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["flip", "truncate", "delete"])
+@pytest.mark.parametrize("running", [True, False])
+def test_a_damaged_mask_is_put_right_from_its_whole_copy(
+    studies: Path, label: Path, tmp_path: Path, make_label: Maker, running: bool, kind: str
+) -> None:
+    store = LabelStore(studies)
+    store.save("one", make_label(tmp_path / "older.png", 2), annotator="anna")
+    second = store.save("one", label, annotator="anna")
+    store.review("one", 2, "approved", "rita")
+    damage(store.path(second), kind)
+    again = store if running else LabelStore(studies)
+    assert [(t.image, t.revision) for t in again.trainable()] == [("one", 2)]
+    assert again.path(second).read_bytes() == label.read_bytes() == copy_of(again, second).read_bytes()
+    assert again.problems() == [] and again.state(second) == "approved"
+    assert sound(LabelStore(studies)).keys() == {("one", 1), ("one", 2)}
+
+
+def test_a_damaged_mask_is_not_put_right_from_another_label(
+    studies: Path, label: Path, tmp_path: Path, make_label: Maker
+) -> None:
+    store = LabelStore(studies)
+    saved = store.save("one", label, annotator="anna")
+    damage(store.path(saved), "flip")
+    by_hand = make_label(copy_of(store, saved), 3).read_bytes()
+    assert store.trainable() == []
+    assert copy_of(store, saved).read_bytes() == by_hand
+    store.images.refresh()
+    (adopted,) = store.versions("one")
+    assert adopted.info == {"by_hand": True} and store.path(adopted).read_bytes() == by_hand
+
+
+@pytest.fixture
+def saved_over(
+    studies: Path, label: Path, make_label: Maker, monkeypatch: pytest.MonkeyPatch
+) -> tuple[LabelStore, bytes]:
+    """A store whose copy of a label somebody saved over in place, and what they saved."""
+    monkeypatch.setattr(images, "_FRESH_S", 0.0)
+    store = LabelStore(studies)
+    saved = store.save("one", label, annotator="anna")
+    long_ago = time.time() - 3600
+    for folder in (studies, *(path for path in studies.rglob("*") if path.is_dir())):
+        os.utime(folder, (long_ago, long_ago))
+    store.units()
+    by_hand = make_label(copy_of(store, saved), 3).read_bytes()
+    assert copy_of(store, saved).parent.stat().st_mtime < time.time() - 3000, "its folder does not show it"
+    return store, by_hand
+
+
+def test_what_was_saved_over_a_copy_is_kept_when_a_label_of_another_format_comes(
+    saved_over: tuple[LabelStore, bytes], tmp_path: Path, make_label: Maker
+) -> None:
+    store, by_hand = saved_over
+    store.save("one", make_label(tmp_path / "next.nrrd", 2), annotator="anna")
+    store.units()
+    newest = store.versions("one")[-1]
+    assert [version.info.get("by_hand", False) for version in store.versions("one")] == [False, False, True]
+    assert store.path(newest).read_bytes() == by_hand == copy_of(store, newest).read_bytes()
+    assert [file.name for file in copy_of(store, newest).parent.iterdir()] == ["one.png"]
+    sound(store)
+
+
+def test_what_was_saved_over_a_copy_is_a_version_before_the_label_is_removed(
+    saved_over: tuple[LabelStore, bytes], studies: Path
+) -> None:
+    store, by_hand = saved_over
+    store.remove("one", "final")
+    assert store.versions() == [] and not list((studies / "labels" / "final").iterdir())
+    assert (store.private / "versions" / "one" / "2.png").read_bytes() == by_hand
+
+
+def test_what_cannot_be_read_as_a_label_is_not_deleted_with_it(studies: Path, label: Path) -> None:
+    store = LabelStore(studies)
+    copy = copy_of(store, store.save("one", label, annotator="anna"))
+    copy.write_bytes(b"half of a label, on its way")
+    store.remove("one", "final")
+    assert copy.read_bytes() == b"half of a label, on its way"
 
 
 @pytest.mark.parametrize("kind", ["deleted", "empty", "garbage", "truncated", "other schema", "foreign"])
@@ -286,7 +370,9 @@ def test_copies_that_are_deleted_by_hand_come_back(studies: Path, label: Path) -
 
 def test_problems_are_dealt_with_when_their_files_are_deleted(studies: Path, label: Path) -> None:
     store = LabelStore(studies)
-    damage(store.path(store.save("one", label)), "truncate")
+    saved = store.save("one", label)
+    damage(store.path(saved), "truncate")
+    copy_of(store, saved).unlink()
     assert store.trainable() == [] and len(store.problems()) == 1
     for file in (studies / ".uniultra" / "quarantine").iterdir():
         if file.suffix != ".json" or "-" in file.name:

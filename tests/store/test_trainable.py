@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uniultra.store import consensus
+from uniultra.store import consensus, status
+from uniultra.store.readings import readings
 from uniultra.store.store import LabelStore
 from uniultra.store.types import TrainingLabel
 
@@ -171,3 +172,58 @@ def test_labels_that_do_not_fit_each_other_have_no_consensus(
     readers.save("wide", make_label(tmp_path / "small.png"), annotator="cleo")
     assert readers.trainable() == [] and "do not fit" in caplog.text
     assert "wide" not in caplog.text
+
+
+@pytest.fixture
+def cine(studies: Path, tmp_path: Path, make_cine: Maker, make_label: Maker, write_campaign: Any) -> Any:
+    """A campaign with two readers of a cine of five frames, and how one of them saves frames."""
+    make_cine(studies / "clip.seq.nrrd")
+    write_campaign(studies, readers=2, trains="consensus", frames="all", labels=LABELS[:1])
+    store = LabelStore(studies)
+
+    def save(who: str, *frames: int, shape: tuple[int, int, int] = (5, 6, 8)) -> int:
+        file = make_label(tmp_path / "l.nrrd", 1, shape, frames)
+        return store.save("clip", file, annotator=who, frames=frames).revision
+
+    return store, save
+
+
+def test_readers_without_a_common_frame_are_not_compared(cine: Any) -> None:
+    store, save = cine
+    save("anna", 0)
+    for frames in ((3,), ()):
+        save("ben", *frames)
+        assert store.agreement("clip") == []
+        assert status.status(store)["agreement"]["images"] == 0
+    save("ben", 0, 3)
+    (pair,) = store.agreement("clip")
+    assert (pair.annotators, pair.revisions, pair.dice) == (("anna", "ben"), (1, 4), 1.0)
+
+
+def test_agreement_and_consensus_know_the_earlier_frames_of_a_reader(
+    cine: Any, tmp_path: Path, make_label: Maker
+) -> None:
+    store, save = cine
+    save("anna", 0)
+    save("anna", 3)
+    empty = make_label(tmp_path / "empty.nrrd", 0, (5, 6, 8))
+    store.save("clip", empty, annotator="ben", frames=[0, 3, 4])
+    save("ben", 3)
+    (pair,) = store.agreement("clip")
+    # of frame 0 ben's first label counts, of frame 3 his second: one of two squares is in both
+    assert pair.revisions == (2, 4) and math.isclose(pair.dice, 2 / 3)
+    ((image, _, frames),) = chosen(store)
+    assert (image, frames) == ("clip", (0, 3))
+    assert store.versions("clip")[-1].info["of"] == [1, 2, 3, 4]
+
+
+def test_a_frame_whose_newest_label_was_returned_leaves_the_consensus(cine: Any) -> None:
+    store, save = cine
+    for who in ("anna", "ben"):
+        save(who, 0, 3)
+    ((_, made, frames),) = chosen(store)
+    assert (made, frames) == (3, (0, 3))
+    again = save("ben", 3)
+    store.review("clip", again, "returned", "rita")
+    assert chosen(store) == [("clip", made, (0,))]
+    assert [(one.revision, one.frames) for one in readings(store)["clip"]] == [(1, (0, 3)), (2, (0,))]

@@ -17,7 +17,6 @@ from uniultra.serve.scoring_background import BackgroundScores
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.scores import ScoreStore
 from uniultra.store.types import Unit
-from uniultra.store.work import FINAL
 
 FOLDER = "scores"  # within the store's private folder
 
@@ -40,14 +39,8 @@ class ScoredStudies:
         return self._images.open(self.file(image))
 
     def finished(self) -> set[Unit]:
-        """The units with a final label; asks the index only."""
-        current = self._datastore.store.current()
-        return {
-            Unit(image, frame)
-            for (image, tag), version in current.items()
-            if tag == FINAL
-            for frame in (version.frames or (0,))
-        }
+        """The frames with a final label; asks the index only."""
+        return self._datastore.store.finished()
 
     def labels(self) -> int:
         return len(self.finished())

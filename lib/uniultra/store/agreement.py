@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from uniultra.images import AxisKind, UltrasoundImage, read_image
 from uniultra.metrics.overlap import dice
 from uniultra.store.labelmap import LabelMap, read_labelmap
-from uniultra.store.readings import readings
+from uniultra.store.readings import Reading, by_reader, common_frames, readings
 from uniultra.store.types import LabelVersion
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Agreement(BaseModel):
     """Two readers' labels of one structure of one image.
 
     Attributes:
-        annotators, revisions: whose, and which versions.
+        annotators, revisions: whose, and which versions; of several that hold different frames, the newest.
         label: name of the structure.
         dice: 0 to 1; 1 where both say that there is nothing.
         hd95: 95th percentile Hausdorff distance in `unit`, mean over the frames where both have something;
@@ -43,32 +44,43 @@ class Agreement(BaseModel):
 def agreement(store: LabelStore, image: str) -> list[Agreement]:
     """Each two readers of an image and each structure, over the frames that both have labelled.
 
+    Two readers without such a frame are not compared.
+
     Raises:
         NotFoundError: no such image.
         ImageError: the image or a label cannot be read, or does not fit.
     """
     store.ready()
     path = store.images.path(image)
-    versions = readings(store, image).get(image, [])
-    if len(versions) < 2:
+    known = readings(store, image).get(image, [])
+    readers = by_reader(known)
+    if len(readers) < 2:
         return []
     picture = read_image(path)
-    maps = {v.revision: read_labelmap(store.verified(v), picture, as_stored=True) for v in versions}
+    maps = {
+        one.revision: read_labelmap(store.verified(one.version), picture, as_stored=True) for one in known
+    }
     found = []
-    for first, second in combinations(versions, 2):
-        every = range(picture.shape[0])
-        common = set(first.frames or every) & set(second.frames or every)
-        for name in sorted(set(first.labels) | set(second.labels)):
-            one = _structure(maps[first.revision], first, name, common)
-            other = _structure(maps[second.revision], second, name, common)
-            found.append(_compare(picture, (first, second), name, one, other))
+    for pair in combinations(readers.values(), 2):
+        frames = common_frames(pair, picture.shape[0])
+        if not frames:
+            continue
+        first, second = ([one for one in reader if one.within(frames)] for reader in pair)
+        versions = first[-1].version, second[-1].version
+        for name in sorted({name for one in (*first, *second) for name in one.version.labels}):
+            one, other = (_structure(maps, reader, name, frames) for reader in (first, second))
+            found.append(_compare(picture, versions, name, one, other))
     return found
 
 
-def _structure(label: LabelMap, version: LabelVersion, name: str, frames: set[int]) -> LabelMap:
-    value = version.labels.get(name)
-    chosen = label[sorted(frames)]
-    return (chosen == value).astype(np.uint8) if value else np.zeros_like(chosen)
+def _structure(maps: Mapping[int, LabelMap], reader: list[Reading], name: str, frames: set[int]) -> LabelMap:
+    """Where a reader has marked a structure, on these frames in order."""
+    marked = np.zeros_like(maps[reader[0].revision])
+    for one in reader:
+        value, chosen = one.version.labels.get(name), one.within(frames)
+        if value:
+            marked[chosen] = maps[one.revision][chosen] == value
+    return marked[sorted(frames)]
 
 
 def _compare(

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
-from uniultra.images import read_image
+from uniultra.images import UltrasoundImage, read_image
 from uniultra.images.itk import sitk
 from uniultra.store.errors import NotFoundError
 from uniultra.store.labelmap import LabelMap, read_labelmap
-from uniultra.store.readings import readings
+from uniultra.store.readings import Reading, by_reader, common_frames, readings
 from uniultra.store.types import LabelVersion, Origin
 
 if TYPE_CHECKING:
@@ -54,37 +54,52 @@ def _probability(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 def bring_up_to_date(store: LabelStore) -> None:
     """Make the consensus of every image that enough readers have labelled, unless it is made already."""
     stored = {version.image: version for version in store.versions() if version.tag == TAG}
-    for image, versions in readings(store).items():
-        if len(versions) < store.campaign.readers or image not in set(store.images.listed()):
+    for image, known in readings(store).items():
+        if len(by_reader(known)) < store.campaign.readers or image not in set(store.images.listed()):
             continue
-        of = sorted(version.revision for version in versions)
+        of = _revisions(known)
         if image not in stored or stored[image].info.get(_OF) != of:
             try:
-                _make(store, image, versions, of)
+                _make(store, image, known, of)
             except (ImageError, NotFoundError):
                 logger.warning("The readers' labels of an image do not fit each other: no consensus.")
 
 
 def stored(store: LabelStore) -> list[tuple[LabelVersion, tuple[int, ...] | None]]:
-    """The newest consensus of each image that stands for its readers' labels as they are now."""
-    now = {image: sorted(v.revision for v in versions) for image, versions in readings(store).items()}
-    return [
-        (version, version.frames)
-        for (image, tag), version in sorted(store.current().items())
-        if tag == TAG
-        and version.info.get(_OF) == now.get(image)
-        and store.state(version) in ("final", "approved")
-    ]
+    """The newest consensus of each image that stands for its readers' labels as they are now.
+
+    With each, the frames that all readers still have: a newer label of one of them may have been returned.
+    """
+    now = readings(store)
+    found = []
+    for (image, tag), version in sorted(store.current().items()):
+        known = now.get(image, [])
+        if tag != TAG or version.info.get(_OF) != _revisions(known):
+            continue
+        frames = _left(version.frames, known)
+        if frames != () and store.state(version) in ("final", "approved"):
+            found.append((version, frames))
+    return found
 
 
-def _make(store: LabelStore, image: str, versions: list[LabelVersion], of: list[int]) -> None:
+def _revisions(known: list[Reading]) -> list[int]:
+    return sorted(one.revision for one in known)
+
+
+def _left(frames: tuple[int, ...] | None, known: list[Reading]) -> tuple[int, ...] | None:
+    """Those frames of a consensus that all its readers have; None for the whole of a still or a volume."""
+    if frames is None:
+        return None
+    common = common_frames(by_reader(known).values(), max(frames, default=0) + 1)
+    return tuple(frame for frame in frames if frame in common)
+
+
+def _make(store: LabelStore, image: str, known: list[Reading], of: list[int]) -> None:
     picture = read_image(store.images.path(image))
-    names = _common(store.campaign.indices, versions)
-    maps = np.stack(
-        [_renumbered(read_labelmap(store.verified(v), picture, as_stored=True), v, names) for v in versions]
-    )
-    done = [set(range(picture.shape[0])) if v.frames is None else set(v.frames) for v in versions]
-    frames = sorted(set.intersection(*done))
+    names = _common(store.campaign.indices, [one.version for one in known])
+    readers = by_reader(known)
+    maps = np.stack([_drawn(store, picture, reader, names) for reader in readers.values()])
+    frames = sorted(common_frames(readers.values(), picture.shape[0]))
     if not frames:
         return
     found = np.zeros(picture.shape, np.uint8)
@@ -102,7 +117,7 @@ def _make(store: LabelStore, image: str, versions: list[LabelVersion], of: list[
             path,
             tag=TAG,
             annotator=ANNOTATOR,
-            frames=None if versions[0].frames is None else frames,
+            frames=None if known[0].frames is None else frames,
             origin=Origin(),
             info={_OF: of},
             labels=names,
@@ -115,6 +130,18 @@ def _common(campaign: Mapping[str, int], versions: list[LabelVersion]) -> dict[s
     for name in sorted({name for version in versions for name, index in version.labels.items() if index}):
         names.setdefault(name, max(names.values(), default=0) + 1)
     return names
+
+
+def _drawn(
+    store: LabelStore, picture: UltrasoundImage, reader: list[Reading], names: Mapping[str, int]
+) -> NDArray[np.uint8]:
+    """What a reader says, each frame by its newest version."""
+    found = np.zeros(picture.shape, np.uint8)
+    for one in reader:
+        label = read_labelmap(store.verified(one.version), picture, as_stored=True)
+        frames = one.within(set(range(picture.shape[0])))
+        found[frames] = _renumbered(label, one.version, names)[frames]
+    return found
 
 
 def _renumbered(label: LabelMap, version: LabelVersion, names: Mapping[str, int]) -> NDArray[np.uint8]:

@@ -293,16 +293,19 @@ class StudiesDatastore(Datastore):
         labelled = sorted(self._labelled(_FINAL).items())
         if not labelled:
             raise NotFoundError("No image has a final label yet. Save one first.")
-        with (
-            tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
-            for image_id, version in labelled[: limit_cases if limit_cases and limit_cases > 0 else None]:
-                image = self.get_image_uri(image_id)
-                archive.write(image, f"image/{image_id}{split_name(Path(image).name)[1]}")
-                archive.write(self._file(version), f"label/{image_id}{version.ext}")
-            archive.writestr("metadata.json", json.dumps(self.json()))
-        return file.name
+        with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
+            path = Path(file.name)
+        try:
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                for image_id, version in labelled[: limit_cases if limit_cases and limit_cases > 0 else None]:
+                    image = self.get_image_uri(image_id)
+                    archive.write(image, f"image/{image_id}{split_name(Path(image).name)[1]}")
+                    archive.write(self._file(version), f"label/{image_id}{version.ext}")
+                archive.writestr("metadata.json", json.dumps(self.json()))
+        except BaseException:
+            path.unlink()  # nobody else knows of it
+            raise
+        return str(path)
 
 
 def _label_info(version: LabelVersion) -> dict[str, Any]:

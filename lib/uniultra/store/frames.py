@@ -13,6 +13,7 @@ from uniultra.errors import ImageError, RequestError
 from uniultra.images import AxisKind, read_image
 from uniultra.images.files import PICTURE_ENDINGS, file_ending
 from uniultra.images.itk import sitk
+from uniultra.store.labelmap import read_values
 
 _TIFF = (".tif", ".tiff")
 
@@ -28,18 +29,29 @@ def cine_frames(path: Path) -> int:
     return image.shape[0] if image.axis_kind is AxisKind.CINE else 1
 
 
-def values_by_frame(label: Any) -> list[set[int]]:
-    """The values other than 0 in each slice of a label, SimpleITK's image; black and white is 0 and 1."""
+def values_by_frame(path: Path, decoded: Any) -> list[set[int]]:
+    """The values other than 0 in each frame (slice) of a label file, as `read_labelmap` has them.
+
+    A file that has no such values (it is in colour, say) is kept, but nobody can train on it: 1 stands for
+    whatever is marked.
+
+    Args:
+        path: of the file.
+        decoded: SimpleITK's image of it.
+    """
+    try:
+        return [{int(v) for v in np.unique(one) if v} for one in read_values(path)[0]]
+    except ImageError:
+        return [{1} if one.any() else set() for one in _slices(decoded)]
+
+
+def _slices(label: Any) -> NDArray[Any]:
     voxels: NDArray[Any] = np.asarray(sitk().GetArrayViewFromImage(label))
     if label.GetNumberOfComponentsPerPixel() > 1:
         voxels = voxels.any(axis=-1)
     while voxels.ndim > 3 and voxels.shape[0] == 1:
         voxels = voxels[0]
-    slices = voxels[np.newaxis] if voxels.ndim == 2 else voxels
-    found = [{int(v) for v in np.unique(one) if v} for one in slices]
-    if label.GetDimension() == 2 and set().union(*found) == {255}:
-        return [{1} if one else set() for one in found]
-    return found
+    return voxels[np.newaxis] if voxels.ndim == 2 else voxels
 
 
 def labelled_frames(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,7 @@ def read_labelmap(path: Path, image: UltrasoundImage, *, as_stored: bool = False
         ImageError: it cannot be decoded, has another size or lies elsewhere than the image, or its values
             are not whole numbers from 0 to 255.
     """
-    if not path.name.lower().endswith(EXTENSIONS):
-        raise ImageError(f"A label is one of {', '.join(EXTENSIONS)}; got another file type.")
-    if file_ending(path) in _PICTURES:
-        values, geometry = _picture(path, image), None
-    else:
-        values, geometry = _volume(path)
+    values, geometry = read_values(path, image.shape)
     if values.shape != image.shape:
         raise ImageError(
             f"Expected a label of {_size(image.shape)}; got {_size(values.shape)} (frames x rows x columns)."
@@ -50,7 +46,23 @@ def read_labelmap(path: Path, image: UltrasoundImage, *, as_stored: bool = False
             "Expected a label in the image's geometry; its spacing, origin or direction differ. "
             "Resample it to the image, or leave its header out by saving it as PNG."
         )
-    return _indices(values)
+    return values
+
+
+def read_values(path: Path, shape: tuple[int, int, int] | None = None) -> tuple[LabelMap, Geometry | None]:
+    """The values `(T,H,W)` uint8 of a label file, whatever image it belongs to, and where it lies.
+
+    A picture lies nowhere in space. With a `shape`, a picture of another one is not decoded.
+
+    Raises:
+        ImageError: it cannot be decoded, or its values are not whole numbers from 0 to 255.
+    """
+    if not path.name.lower().endswith(EXTENSIONS):
+        raise ImageError(f"A label is one of {', '.join(EXTENSIONS)}; got another file type.")
+    if file_ending(path) in _PICTURES:
+        return _indices(_picture(path, shape)), None
+    values, geometry = _volume(path)
+    return _indices(values), geometry
 
 
 def _volume(path: Path) -> tuple[NDArray[Any], Geometry]:
@@ -69,17 +81,20 @@ def _volume(path: Path) -> tuple[NDArray[Any], Geometry]:
     return values, geometry_of(reader, *values.shape)
 
 
-def _picture(path: Path, image: UltrasoundImage) -> NDArray[Any]:
+def _picture(path: Path, shape: tuple[int, int, int] | None) -> NDArray[Any]:
     from PIL import Image
 
     try:
         with Image.open(path, formats=FORMATS) as picture:
+            frames = getattr(picture, "n_frames", 1)
+            wanted = shape or (frames, picture.height, picture.width)
+            check_whole(math.prod(wanted))
             pages = []
-            for page in range(getattr(picture, "n_frames", 1)):
+            for page in range(frames):
                 picture.seek(page)
-                if (picture.height, picture.width) != image.shape[1:] or page >= image.shape[0]:
+                if (picture.height, picture.width) != wanted[1:] or page >= wanted[0]:
                     raise ImageError(
-                        f"Expected a label of {_size(image.shape)}; got {getattr(picture, 'n_frames', 1)} x "
+                        f"Expected a label of {_size(wanted)}; got {frames} x "
                         f"{picture.height} x {picture.width} (frames x rows x columns)."
                     )
                 pages.append(_page(picture))

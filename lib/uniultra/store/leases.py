@@ -40,8 +40,11 @@ class Leases:
                     return self._give(connection, unit, annotator, now)
             mine = connection.execute(
                 select(table).where(table.c.annotator == annotator).order_by(table.c.since)
-            ).first()
-            return None if mine is None else self._prolong(connection, mine, now)
+            ).all()
+            for row in mine:
+                if board.left_to(Unit(row.image, row.frame), annotator):
+                    return self._prolong(connection, row, now)
+            return None
 
     def _give(self, connection: Connection, unit: Unit, annotator: str, now: float) -> Lease:
         campaign = self._store.campaign

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from uniultra.errors import RequestError
-from uniultra.store import quarantine, records, rows, schema, work
+from uniultra.store import quarantine, records, rows, schema, shelf, work
 from uniultra.store.events import apply
 from uniultra.store.ids import check_id
 from uniultra.store.quarantine import Reason
@@ -112,7 +112,7 @@ def _examine(store: LabelStore, connection: Connection, seen: _Seen, repair: boo
         different = True
         rows.drop_version(connection, seen.image, revision)
         seen.reviewed -= {pair for pair in seen.reviewed if pair[0] == revision}
-        reason = _enter(store, connection, seen.image, path, mask)
+        reason = _enter(store, connection, seen.image, path, mask, repair)
         if reason and repair:
             _aside(store, connection, seen, revision, reason)
     for revision in set(seen.known) - set(recorded):
@@ -125,9 +125,12 @@ def _examine(store: LabelStore, connection: Connection, seen: _Seen, repair: boo
 
 
 def _enter(
-    store: LabelStore, connection: Connection, image: str, path: Path, mask: Path | None
+    store: LabelStore, connection: Connection, image: str, path: Path, mask: Path | None, repair: bool
 ) -> Reason | None:
-    """Enter a version into the index, or say why it cannot be trusted."""
+    """Enter a version into the index, or say why it cannot be trusted.
+
+    With `repair` a damaged mask is put right first, where its copy in `labels/` is whole.
+    """
     try:
         version = records.read_version(path)
     except records.NewerRecordError:
@@ -136,10 +139,13 @@ def _enter(
         return "record damaged"
     if version.image != image or path.stem != str(version.revision):
         return "record damaged"
+    reason: Reason | None = None
     if mask is None or mask.name != f"{version.revision}{version.ext}":
-        return "record without its mask"
-    if records.sha256(mask) != version.sha256:
-        return "mask has another checksum"
+        reason = "record without its mask"
+    elif records.sha256(mask) != version.sha256:
+        reason = "mask has another checksum"
+    if reason and not (repair and shelf.put_right(store, version)):
+        return reason
     _enter_image(connection, version)
     rows.insert_version(connection, store.studies, version)
     return None

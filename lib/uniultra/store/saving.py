@@ -63,7 +63,7 @@ class Saving:
                 "Expected an annotator's name of at most 200 characters, and prompts below 1 MiB."
             )
         path = store.images.path(draft.image)
-        values = values_by_frame(check_decodable(draft.file))
+        values = values_by_frame(draft.file, check_decodable(draft.file))
         draft.frames = labelled_frames(draft.frames, values, self._cine_frames(draft.image, path))
         with store.lock:
             with store.index.writing() as connection:
@@ -80,7 +80,7 @@ class Saving:
                     rows.insert_version(connection, store.studies, version)
                     work.recount(connection, [version.image], one_line=store.one_line)
                     if version.tag == work.FINAL:
-                        _finish(connection, version)
+                        _finish(connection, version, any_frame=store.campaign.frame_step is None)
             except BaseException:
                 store.index.close()  # the version is there: the next to ask finds it
                 raise
@@ -101,11 +101,13 @@ class Saving:
         )
         if not (self._store.one_line and draft.tag == work.FINAL):
             query = query.where(table.annotator == draft.annotator)
-        newest = connection.execute(
-            query.where(table.hidden.is_(False)).order_by(table.revision.desc()).limit(1)
-        ).scalar()
-        if newest is not None:
-            raise ConflictError(LabelVersion.model_validate_json(newest))
+        newer = connection.execute(
+            query.where(table.hidden.is_(False)).order_by(table.revision.desc())
+        ).scalars()
+        for version in map(LabelVersion.model_validate_json, newer):
+            # a draft stands in the place of the one before; final labels of other frames stand beside it
+            if draft.tag != work.FINAL or _share_frames(version.frames, draft.frames):
+                raise ConflictError(version)
 
     def _next_revision(self, connection: Connection, image: str) -> int:
         """A number that no version ever had, also not one that the index has not heard of."""
@@ -200,7 +202,10 @@ class Saving:
         return review
 
     def verified(self, version: LabelVersion) -> Path:
-        """The mask of a version whose checksum is right; a damaged one goes to the quarantine."""
+        """The mask of a version whose checksum is right.
+
+        A damaged one is put right from its copy in `labels/`; without a whole copy it goes to the quarantine.
+        """
         store = self._store
         path = records.mask_path(store.studies, version)
         try:
@@ -209,6 +214,8 @@ class Saving:
         except FileNotFoundError:
             pass  # any other trouble with the disk says nothing about the label
         with store.lock:
+            if shelf.put_right(store, version):
+                return path
             folder = records.folder(store.studies, version.image)
             files = sorted(folder.glob(f"{version.revision}.*"))
             if files:
@@ -266,6 +273,11 @@ def check_info(info: object) -> None:
         )
 
 
+def _share_frames(one: tuple[int, ...] | None, other: tuple[int, ...] | None) -> bool:
+    """Whether two labels of an image have a frame in common; None is all of them."""
+    return one is None or other is None or not set(one).isdisjoint(other)
+
+
 def _by_key(connection: Connection, draft: Draft) -> LabelVersion | None:
     key, table = draft.info.get(rows.IDEMPOTENCY_KEY), schema.versions.c
     if not isinstance(key, str):
@@ -276,10 +288,10 @@ def _by_key(connection: Connection, draft: Draft) -> LabelVersion | None:
     return None if found is None else LabelVersion.model_validate_json(found)
 
 
-def _finish(connection: Connection, version: LabelVersion) -> None:
-    """A label that is final ends the annotator's leases on what it holds."""
+def _finish(connection: Connection, version: LabelVersion, *, any_frame: bool) -> None:
+    """A label that is final ends the annotator's leases on what it holds; on all where any frame will do."""
     table = schema.leases
     query = table.delete().where(table.c.image == version.image, table.c.annotator == version.annotator)
-    if version.frames:
+    if version.frames and not any_frame:
         query = query.where(table.c.frame.in_(version.frames))
     connection.execute(query)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from sqlalchemy import Connection, Row, delete, func, select
 from uniultra.store import durable, records, schema
 from uniultra.store.events import put
 from uniultra.store.ids import split_name
-from uniultra.store.labels import label_path
+from uniultra.store.labels import EXTENSIONS, label_path
+from uniultra.store.scan import LABELS
 from uniultra.store.types import LabelVersion
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def current(
 def publish(store: LabelStore, images: Iterable[str] | None = None) -> None:
     """Bring `labels/` up to date; the caller holds the write lock.
 
-    A copy that cannot be written now is written at the next start: the version itself is safe.
+    A copy that cannot be written now is written at the next start: the version itself is safe. A file that
+    somebody put there, or saved over a copy, stays: it is looked at, and becomes a version of its own.
     """
     with store.index.reading() as connection:
         wanted = current(connection, images)
@@ -53,7 +56,8 @@ def publish(store: LabelStore, images: Iterable[str] | None = None) -> None:
         there = {(row.image, row.tag): row for row in connection.execute(query)}
     for (image, tag), row in there.items():
         if (image, tag) not in wanted:
-            durable.remove(store.studies / "labels" / tag / row.name)
+            if not _left_alone(store, store.studies / LABELS / tag / row.name, row):
+                durable.remove(store.studies / LABELS / tag / row.name)
             with store.index.writing() as connection:
                 _forget(connection, image, tag)
     for (image, tag), version in wanted.items():
@@ -61,14 +65,48 @@ def publish(store: LabelStore, images: Iterable[str] | None = None) -> None:
         target = label_path(store.studies, image, tag, version.ext)
         if seen and seen.revision == version.revision and target.is_file():
             continue
+        before = target.with_name(seen.name) if seen else target  # of another format, perhaps
         try:
-            if target.is_file() and not _ours(store, target, seen):
-                continue  # put there by hand: it is looked at, and becomes a version of its own
+            if _left_alone(store, target, seen) or _left_alone(store, before, seen):
+                continue
             _copy(store, version, target)
-            if seen and seen.name != target.name:
-                durable.remove(target.with_name(seen.name))
+            if before != target:
+                durable.remove(before)
         except OSError:
             logger.warning("The copy of a label in labels/ could not be written; the version is kept.")
+
+
+def put_right(store: LabelStore, version: LabelVersion) -> bool:
+    """Replace a version's damaged or missing mask by its copy in `labels/`; whether there is a whole one.
+
+    The caller holds the write lock.
+
+    Raises:
+        OSError: the mask cannot be written.
+    """
+    copy = label_path(store.studies, version.image, version.tag, version.ext)
+    mask = records.mask_path(store.studies, version)
+    try:
+        if version.ext not in EXTENSIONS or records.sha256(copy) != version.sha256:
+            return False
+    except OSError:
+        return False  # there is none, or it cannot be read
+    with durable.staged(mask.parent) as part:
+        durable.copy(copy, part)
+        durable.move(part, mask)
+    logger.warning("A label's file was damaged or missing. It was put right from its copy in labels/.")
+    return True
+
+
+def _left_alone(store: LabelStore, file: Path, seen: Row | None) -> bool:
+    """Whether a file is somebody's own work, or cannot be told from it; its folder is looked at again."""
+    try:
+        if not file.is_file() or _ours(store, file, seen):
+            return False
+        os.utime(file.parent)  # a file that is saved over leaves its folder's time as it was
+    except OSError:
+        logger.warning("A file in labels/ cannot be read, or its folder not be written. It stays as it is.")
+    return True
 
 
 def _ours(store: LabelStore, target: Path, seen: Row | None) -> bool:

@@ -7,7 +7,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from uniultra.errors import UniUltraError
-from uniultra.store.readings import readings
+from uniultra.store.readings import by_reader, readings
 from uniultra.store.types import LabelVersion
 from uniultra.store.work import FINAL
 
@@ -96,14 +96,14 @@ def _annotators(store: LabelStore) -> list[dict[str, Any]]:
 def _agreement(store: LabelStore) -> dict[str, Any]:
     """Over all pairs of readers of an image: mean Dice, and HD95 by its unit."""
     images, dices, distances = 0, list[float](), dict[str, list[float]]()
-    for image, versions in readings(store).items():
-        if len(versions) < 2:
+    for image, known in readings(store).items():
+        if len(by_reader(known)) < 2:
             continue
         try:
             found = store.agreement(image)
         except UniUltraError:
             continue  # an image that is gone
-        images += 1
+        images += bool(found)
         dices += [one.dice for one in found]
         for one in found:
             if one.hd95 is not None:

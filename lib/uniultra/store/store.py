@@ -271,10 +271,13 @@ class LabelStore:
     def remove(self, image: str, tag: str) -> None:
         """Take a label of an image out of sight: its versions stay on the disk, but count no more.
 
+        What somebody saved over the copy in `labels/` is made a version first.
+
         Raises:
             NotFoundError: no such label.
         """
         self.ready()
+        adopt.adopt(self)
         self._saving.remove(image, tag)
 
     def remove_image(self, image: str) -> None:
@@ -292,6 +295,11 @@ class LabelStore:
         return trainable.trainable(self)
 
     # work
+
+    def finished(self) -> set[Unit]:
+        """Every frame whose newest label is final or approved; frame 0 of what is labelled as a whole."""
+        self.ready()
+        return self._units.finished()
 
     def frames_of(self, images: Iterable[str], paths: Mapping[str, Path] | None = None) -> dict[str, int]:
         """How many frames each image has, if it is a cine; 1 for all others. Files opened once are known."""

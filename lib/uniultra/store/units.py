@@ -71,13 +71,16 @@ class Board:
 
     def waits_for(self, unit: Unit, annotator: str) -> bool:
         """Whether it may be given to this annotator."""
-        mine = self.states(unit).get(annotator)
         return (
             self.waits(unit)
-            and mine not in _DONE
+            and self.left_to(unit, annotator)
             and annotator not in self.leased.get(unit, ())
             and (unit, annotator) not in self._skipped
         )
+
+    def left_to(self, unit: Unit, annotator: str) -> bool:
+        """Whether there is still something for this annotator to label, leased or not."""
+        return not self.done(unit) and self.states(unit).get(annotator) not in _DONE
 
     def returned_to(self, unit: Unit) -> set[str]:
         """The annotators whose label of it a reviewer returned."""
@@ -107,6 +110,13 @@ class Units:
         if annotator is None:
             return [unit for unit in units if board.waits(unit)]
         return [unit for unit in units if board.waits_for(unit, annotator)]
+
+    def finished(self) -> set[Unit]:
+        """Every frame whose newest label is final or approved, WHOLE as frame 0; campaign's unit or not."""
+        table = schema.work.c
+        query = select(table.image, table.frame).where(table.state.in_(("final", "approved")))
+        with self._store.index.reading() as connection:
+            return {Unit(image, 0 if frame == WHOLE else frame) for image, frame in connection.execute(query)}
 
     def board(self, connection: Connection) -> Board:
         """Everything about work at this moment."""

@@ -126,7 +126,8 @@ class CampaignCore(Telling[CampaignState]):
             if entry.tag == FINAL:
                 hand.saved = sent.revision
                 lease, frames = self._leasing.held, entry.params.get("frames")
-                if lease is not None and (frames is None or lease.unit.frame in frames):
+                any_frame = frames is None or self._campaign.frames == "first"
+                if lease is not None and (any_frame or lease.unit.frame in frames):
                     self._leasing.let_go()  # of a later frame of the same cine, it goes on
         saved = f"Saved as revision {sent.revision}."
         self.controller.notify(" ".join((saved, self._losses.pop(entry.key, ""))).strip())
