@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from uniultra.adapters import bundle, exchange
-from uniultra.adapters.published import CURRENT, Published
+from uniultra.adapters.published import CURRENT, ChangedError, Published
 from uniultra.cli import main
 from uniultra.errors import ModelError
 from uniultra.models import build, weights
@@ -53,6 +53,40 @@ def test_publish_roll_back_and_choose(machine, tmp_path):
         published.rollback(MODEL)
     assert [change.what for change in published.read().history] == ["published"] * 2 + ["rolled back"] * 3
     assert published.publish(tmp_path / "a") == first  # the same bundle keeps its id
+
+
+def test_roll_back_goes_to_what_answered_before_and_not_to_what_was_rolled_back(machine, tmp_path):
+    published = Published(tmp_path / "studies")
+    first = published.publish(machine("a", 1))
+    second = published.publish(machine("b", 2))
+    assert published.publish(tmp_path / "a") == first
+    assert [published.rollback(MODEL) for _ in range(3)] == [second, first, None]
+    published.publish(tmp_path / "a")
+    published.publish(tmp_path / "b")
+    assert published.rollback(MODEL) == first
+    third = published.publish(machine("c", 3))
+    assert published.current(MODEL) == third
+    assert published.rollback(MODEL) == first, "and not to the second, which was taken back"
+    assert published.rollback(MODEL, third) == third and published.rollback(MODEL) == first
+
+
+def test_a_bundle_does_not_take_the_place_of_another_than_it_was_measured_against(machine, tmp_path):
+    published = Published(tmp_path / "studies")
+    first = published.publish(machine("a", 1), instead_of=None)
+    for wrong in (None, "0123456789-7"):
+        with pytest.raises(ChangedError, match="another one"):
+            published.publish(machine("b", 2), instead_of=wrong)
+    assert published.ids() == [first] and published.current(MODEL) == first
+    second = published.publish(tmp_path / "b", instead_of=first)
+    assert published.current(MODEL) == second
+
+
+def test_the_manifest_of_a_large_campaign_is_read(machine, tmp_path):
+    names = [f"ward 3/image{n:06}@1" for n in range(20_000)]
+    scores = {f"{name} structure frame 0 part 0": [n / 20_001, 1 / (n + 3)] for n, name in enumerate(names)}
+    folder = machine("a", 1, (".ch_adapters.",), data={"labels": names, "unseen": scores})
+    one = Published(tmp_path / "studies").publish(folder)
+    assert len(bundle.describe(Published(tmp_path / "studies").path(one))[1].data["unseen"]) == 20_000
 
 
 def test_a_bundle_over_the_models_own_weights_gives_back_what_was_trained(machine, tmp_path):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from uniultra.learn.adapting.gate import improves, remembers
+from uniultra.learn.adapting.division import held_out
+from uniultra.learn.adapting.gate import ENOUGH, improves, remembers, rule_of
 
 
 def table(mean: float, count: int, seed: int = 0, spread: float = 0.0) -> np.ndarray:
@@ -32,6 +33,15 @@ def test_many_labels_pass_by_their_interval_alone():
     assert chance.gain > 0 and chance.low < 0 and not chance.publish and "chance" in chance.why
     assert improves("folds", now, noise, groups(40)).publish
     assert improves("held_out", now, table(0.7, 40, 1, spread=0.05), groups(40)).publish
+
+
+def test_the_held_out_decide_when_they_are_enough_and_of_two_patients():
+    away = [one for one in groups(40) if held_out(one)]
+    rest = [one for one in groups(40) if not held_out(one)]
+    assert rule_of([*rest, *away[:1] * ENOUGH]) == "folds", "a cine of one patient"
+    assert rule_of([*rest, *away[:1] * (ENOUGH - 1), away[1]]) == "held_out"
+    assert rule_of([*rest, *away[:1] * (ENOUGH - 2), away[1]]) == "folds"
+    assert rule_of([away[0], *away[1:2] * ENOUGH]) == "folds", "nobody is left to learn from"
 
 
 @pytest.mark.parametrize(

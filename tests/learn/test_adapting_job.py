@@ -1,5 +1,6 @@
 """A job from its labels to a published bundle, also when its process is killed."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,19 +9,27 @@ import sys
 import time
 from pathlib import Path
 
+import itk
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 from adapting_parts import TINY, make_campaign
 
 from uniultra.adapters import bundle
 from uniultra.adapters.published import Published
+from uniultra.images import read_image, write_mask
 from uniultra.learn.adapting import process
 from uniultra.learn.adapting.job import JobFolder, create, jobs
+from uniultra.learn.adapting.labels import read_labels
+from uniultra.learn.adapting.run import Run, _with_keys
 from uniultra.models import build, weights
+from uniultra.store.types import TrainingLabel
 
 SETTINGS = TINY.model_copy(update={"steps": 12, "rate": 3e-3})
+MODEL = "uniultra_mini"
 
 
 @pytest.fixture
@@ -59,6 +68,8 @@ def test_a_killed_job_goes_on_to_the_same_weights(campaign):
     assert process.main([str(straight.path)]) == 0
     ended = straight.ended()
     assert ended.status == "DONE" and ended.verdict.n == 6, ended
+    published = Published(studies)
+    published.rollback(MODEL, own=True)  # so that both are measured against the same
 
     def after(text: str):
         return lambda: (cut.path / text).exists()
@@ -74,12 +85,95 @@ def test_a_killed_job_goes_on_to_the_same_weights(campaign):
             json.loads((f.path / f"fold-{fold}" / "scores.json").read_text()) for f in (straight, cut)
         )
         assert one == other
-    published = Published(studies)
-    first, second = (
-        bundle.describe(published.path(e.adapter) if e.adapter else f.path / "bundle")[1].weights_sha256
-        for e, f in ((ended, straight), (again, cut))
-    )
+    first, second = (bundle.describe(published.path(e.adapter))[1].weights_sha256 for e in (ended, again))
     assert first == second
+
+
+@pytest.mark.parametrize("phase", ["fold-1", "final"])
+def test_an_adapter_chosen_while_a_job_works_is_to_be_beaten(campaign, tmp_path, phase):
+    studies, labels = campaign
+    job, published = new_job(studies, labels[:4]), Published(studies)
+    network, digest = weights.load(MODEL)
+    with torch.no_grad():
+        network.sam_mask_decoder.iou_token.weight.add_(1)
+    keys = _with_keys(read_labels(studies, labels))[1]
+    perfect = {"unseen": {key: [1.0, 1.0] for key in keys}}
+    bundle.save(tmp_path / "rival", network, MODEL, data=perfect, over=(digest, (".sam_mask_decoder.",)))
+
+    def chosen():
+        if (job.path / phase).is_dir() and published.current(MODEL) is None:
+            published.publish(tmp_path / "rival", what="imported")
+
+    ended = Run(job, chosen).run()
+    assert [change.what for change in published.read().history] == ["imported"]
+    assert ended.adapter is None and not ended.verdict.publish and ended.verdict.now.click == 1
+    assert "not better" in ended.verdict.why
+
+
+def test_a_job_cut_off_after_it_published_publishes_no_second_time(campaign):
+    studies, labels = campaign
+    job, published = new_job(studies, labels[:4]), Published(studies)
+    ended = Run(job).run()  # and is killed before it says how it ended
+    assert ended.adapter is not None and (job.path / "final" / "last.pt").is_file() and job.ended() is None
+    published.rollback(MODEL)
+    assert process.main([str(job.path)]) == 0
+    again = job.ended()
+    assert (again.adapter, again.verdict) == (ended.adapter, ended.verdict)
+    assert published.current(MODEL) is None and published.ids() == [ended.adapter]
+    assert not list(job.path.glob("*/*.pt")) and not (job.path / "bundle").exists()
+    assert (job.path / "fold-0" / "scores.json").is_file()
+
+
+@pytest.mark.parametrize("text", ["{", '{"status": "DONE", "when": "2026-01-01T00:00:00Z", "newer": 1}'])
+def test_a_job_whose_end_cannot_be_read_has_ended(campaign, monkeypatch, text):
+    studies, labels = campaign
+    job = new_job(studies, labels)
+    monkeypatch.setattr(process, "work", lambda *_: pytest.fail("worked on"))
+    (job.path / "ended.json").write_text(text)
+    assert process.main([str(job.path)]) == 0
+    assert job.ended().status == "ERROR" and "ended.json" in job.ended().error
+
+
+def test_a_structure_keeps_its_key_when_a_newer_label_takes_a_frame_over(tmp_path):
+    cine = itk.image_from_array(np.random.default_rng(0).integers(0, 255, (4, 60, 80), np.uint8))
+    itk.imwrite(cine, str(tmp_path / "cine.seq.nrrd"))
+    image = read_image(tmp_path / "cine.seq.nrrd")
+    marked = np.zeros((4, 60, 80), np.uint8)
+    for frame in range(3):
+        marked[frame, 10:30, 10 + 10 * frame : 40 + 10 * frame] = 1
+    write_mask(marked, image, tmp_path / "mask.seq.nrrd")
+
+    def middles(*frames):
+        label = TrainingLabel(
+            image="cine",
+            revision=1,
+            sha256=hashlib.sha256((tmp_path / "mask.seq.nrrd").read_bytes()).hexdigest(),
+            source="cine.seq.nrrd",
+            file="mask.seq.nrrd",
+            frames=frames,
+            names={1: "target"},
+            group="patient",
+        )
+        rows = _with_keys(read_labels(tmp_path, [label]))[1]
+        return {key: case.click.x for key, (_, case) in rows.items()}
+
+    before, after = middles(0, 1, 2), middles(1, 2)
+    assert len(before) == 3 and len(after) == 2
+    assert after.items() <= before.items()
+
+
+def test_a_label_of_other_values_is_left_out_and_not_learnt_as_empty(tmp_path):
+    labels = make_campaign(tmp_path / "studies", 2)
+    file = tmp_path / "studies" / labels[0].file
+    Image.fromarray(np.asarray(Image.open(file)) * np.uint8(255 // 3)).save(file)
+    changed = labels[0].model_copy(update={"sha256": hashlib.sha256(file.read_bytes()).hexdigest()})
+    found = read_labels(tmp_path / "studies", [changed, labels[1]])
+    assert found.label == ("image1@1",) and found.frame == (0,)
+    assert [one.image for one in found.left_out] == ["image0"] and "values" in found.left_out[0].reason
+    empty = np.zeros_like(np.asarray(Image.open(file)))
+    Image.fromarray(empty).save(file)
+    changed = labels[0].model_copy(update={"sha256": hashlib.sha256(file.read_bytes()).hexdigest()})
+    assert len(read_labels(tmp_path / "studies", [changed]).labelled) == 1, "nothing marked is a label too"
 
 
 def test_a_damaged_label_is_left_out_and_named(campaign):

@@ -156,6 +156,13 @@ def test_a_result_can_be_saved_as_a_label(client: Any) -> None:
     assert client.head("/datastore/label", params={"image": "grey", "tag": "auto"}).status_code == 404
 
 
+def test_a_models_answer_is_never_saved_as_a_final_label(client: Any) -> None:
+    params = {"foreground": [[40, 30, 0]], "save_label": True, "label_tag": "final"}
+    answer = client.post(URL, params={"image": "grey", "output": "json"}, data={"params": json.dumps(params)})
+    assert answer.status_code == 422 and "Final labels are people's" in answer.json()["detail"]
+    assert client.head("/datastore/label", params={"image": "grey", "tag": "final"}).status_code == 404
+
+
 @pytest.mark.parametrize("with_length", [True, False])
 def test_a_body_beyond_the_limit_is_refused(client: Any, with_length: bool) -> None:
     data = b"x" * ((1 << 20) + 1)

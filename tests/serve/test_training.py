@@ -19,10 +19,12 @@ from uniultra.adapters.published import Published
 from uniultra.errors import RequestError
 from uniultra.learn.adapting import job as jobs
 from uniultra.learn.adapting.job import Ended, Progress
+from uniultra.learn.adapting.process import BUSY
 from uniultra.models import build, weights
 from uniultra.serve import training
 from uniultra.serve.train_records import utc_now
 from uniultra.serve.train_settings import TrainSettings
+from uniultra.serve.train_task import AdaptTask
 from uniultra.serve.training import BusyError, Trainings, fit_settings
 
 MODEL = "uniultra_mini"
@@ -30,6 +32,8 @@ MODEL = "uniultra_mini"
 WORKER = """
 import json, pathlib, sys, time
 folder = pathlib.Path(sys.argv[1])
+if (folder / "elsewhere").exists():  # another server works on it
+    sys.exit(75)
 with (folder / "log.jsonl").open("a") as log:
     log.write('{"begun": true}\\n')
 while not (folder / "go").exists():
@@ -78,8 +82,9 @@ def begun(studies: Path, one: str, times: int = 1) -> None:
 def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
     studies, labels = machine
     now = labels[:3]
-    trainings = Trainings(studies, lambda: now, TrainSettings(nice=0))
+    trainings = Trainings(studies, lambda: now, TrainSettings(nice=0, device="cpu"))
     first = trainings.start(MODEL, {"model": MODEL})
+    assert jobs.jobs(studies)[0].job().device == "cpu"
     assert first["status"] == "RUNNING" and trainings.current()["id"] == first["id"]
     with pytest.raises(BusyError):
         trainings.start(MODEL, {"model": MODEL})
@@ -115,6 +120,68 @@ def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
     assert trainings.wait(60)
     [record] = trainings.records()
     assert record["status"] == "ERROR" and "died" in record["error"]
+
+
+def test_a_job_that_another_server_works_on_is_waited_for(machine, monkeypatch):
+    studies, labels = machine
+    monkeypatch.setattr(training, "LATER", 0.05)
+    ended, real = [], Trainings._next
+
+    def following(self, folder, code):
+        ended.append(code)
+        real(self, folder, code)
+
+    monkeypatch.setattr(Trainings, "_next", following)
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    folder = jobs.create(studies, MODEL, labels, fit_settings(MODEL, {}))
+    (folder.path / "elsewhere").touch()
+    trainings.start(MODEL, {"model": MODEL})
+    end = time.monotonic() + 60
+    while len(ended) <= training.CRASHES:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert set(ended) == {BUSY} and folder.ended() is None
+    (folder.path / "elsewhere").unlink()
+    begun(studies, folder.path.name)
+    let_go(studies, folder.path.name)
+    while folder.ended() is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert folder.ended().status == "DONE"
+
+
+def test_a_queued_model_goes_on_with_the_job_that_it_has(machine):
+    studies, labels = machine
+    other = "sam2_mini"
+    weights.save(studies.parent / "weights" / f"{other}.safetensors", build(other, 64), {})
+    cut = jobs.create(studies, other, labels[:3], fit_settings(other, {}))
+    cut.stop(True)
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    first = trainings.start(MODEL, {"model": MODEL})["id"]
+    trainings.start(other, {"model": other}, enqueue=True)
+    let_go(studies, first)
+    begun(studies, cut.path.name)
+    assert trainings.current()["id"] == cut.path.name
+    assert len(jobs.jobs(studies)) == 2
+    trainings.stop()
+
+
+def test_a_job_that_cannot_be_read_is_left_out_and_said_once(machine, caplog):
+    studies, labels = machine
+    kept = jobs.create(studies, MODEL, labels[:3], fit_settings(MODEL, {}))
+    lost = jobs.create(studies, MODEL, labels, fit_settings(MODEL, {}))
+    (lost.path / "job.json").write_text((lost.path / "job.json").read_text().replace('"seed"', '"newer"'))
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    assert AdaptTask(MODEL, trainings).stats() == {}
+    assert trainings.last(MODEL).path == kept.path
+    assert [one["id"] for one in trainings.records()] == [kept.path.name]
+    trainings.go_on()
+    assert trainings.current()["id"] == kept.path.name
+    trainings.stop()
+    assert trainings.start(MODEL, {"model": MODEL})["id"] == kept.path.name
+    trainings.stop()
+    told = [one for one in caplog.messages if lost.path.name in one]
+    assert len(told) == 1 and "left out" in told[0]
 
 
 def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_it(machine):
@@ -235,3 +302,8 @@ def test_a_published_adapter_answers_over_http_and_is_named(machine, tmp_path, m
             assert time.monotonic() < end
             time.sleep(0.05)
         assert infer(client, MODEL, "image0", **click).json()["adapter"] == one
+
+
+def test_a_training_runs_where_the_server_runs() -> None:
+    assert TrainSettings.parse({"device": "cpu"}).device == "cpu"
+    assert TrainSettings.parse({}).device == "auto"

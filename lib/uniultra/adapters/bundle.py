@@ -37,7 +37,7 @@ from uniultra.models.registry import ModelEntry, entry
 from uniultra.store import sealed
 
 WEIGHTS, CONFIG, MANIFEST = "weights.safetensors", "config.json", "manifest.json"
-MAX_JSON = 1 << 20
+MAX_JSON = 32 << 20  # a campaign's manifest names every label and structure, some 200 bytes of each
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -13,7 +13,7 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +29,14 @@ from uniultra.store.lock import WriteLock
 FOLDER = Path(".uniultra") / "adapters"
 CURRENT = "current.json"
 HISTORY = 1000  # entries that are kept
+ANY = "any"  # whatever answers
 _ID = re.compile(r"[0-9a-f]{10}-[0-9]{1,6}")
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{10}-[0-9]{1,6}$")]
 Stamp = tuple[int, int, int]
+
+
+class ChangedError(ModelError):
+    """Another bundle answers than the one that was expected to."""
 
 
 class Change(BaseModel):
@@ -140,14 +145,34 @@ class Published:
                 durable.move(staged, self.folder / new)
             return new
 
-    def publish(self, folder: Path, *, what: Literal["published", "imported"] = "published") -> str:
+    def publish(
+        self,
+        folder: Path,
+        *,
+        what: Literal["published", "imported"] = "published",
+        instead_of: str | None = ANY,
+    ) -> str:
         """Take a bundle in and let its model answer with it; its id.
 
+        Args:
+            folder: of the bundle.
+            what: for the history.
+            instead_of: id of the bundle that has to answer until then, None for the model's own weights,
+                ANY for whatever answers.
+
         Raises:
+            ChangedError: another one answers; nothing was taken in.
             ModelError: see `add`.
         """
-        new = self.add(folder)
-        self._choose(bundle.describe(folder)[0].model, new, what)
+        model = bundle.describe(folder)[0].model
+        with self._lock:  # nobody chooses another one between the look and the change
+            if instead_of not in (ANY, self.current(model)):
+                raise ChangedError(
+                    "Expected the model to answer with the adapter that this one was measured against; it "
+                    "answers with another one now. Measure it against that one."
+                )
+            new = self.add(folder)
+            self._choose(model, new, what)
         return new
 
     def rollback(self, model: str, to: str | None = None, *, own: bool = False) -> str | None:
@@ -166,16 +191,13 @@ class Published:
         return to
 
     def _before(self, model: str) -> str | None:
-        """What answered before the present bundle, rollbacks left out."""
+        """What answered before the present bundle, without what was rolled back."""
         found = self.read()
         now = found.models.get(model)
         if now is None:
             raise ModelError(f"{model!r} answers with its own weights; there is nothing to go back to.")
-        line = [
-            change.id for change in found.history if change.model == model and change.what != "rolled back"
-        ]
-        earlier = line[: line.index(now)] if now in line else []
-        return next((one for one in reversed(earlier) if one is None or (self.folder / one).is_dir()), None)
+        line = _line(change for change in found.history if change.model == model)
+        return next((one for one in reversed(line[:-1]) if (self.folder / one).is_dir()), None)
 
     def _choose(
         self, model: str, chosen: str | None, what: Literal["published", "rolled back", "imported"]
@@ -201,6 +223,20 @@ class Published:
             yield staged
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+
+
+def _line(changes: Iterable[Change]) -> list[str]:
+    """The bundles from the model's own weights to the one that answers, without what was rolled back."""
+    line: list[str] = []
+    for change in changes:
+        if change.id is None:
+            line = []
+        elif change.what == "rolled back" and change.id in line:
+            while line[-1] != change.id:
+                line.pop()
+        elif line[-1:] != [change.id]:
+            line.append(change.id)
+    return line
 
 
 def _number(bundle_id: str) -> int:

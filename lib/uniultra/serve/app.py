@@ -13,7 +13,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from uniultra.active.pool import BATCH
 from uniultra.adapters.published import Published
-from uniultra.errors import ModelError
+from uniultra.errors import ModelError, RequestError
 from uniultra.models import registry, weights
 from uniultra.predict import Predictor
 from uniultra.predict.cache import EmbeddingCache
@@ -226,6 +226,8 @@ class UniUltraParts:
         store = datastore or self._datastore
         image_id: Any = request.get("image")
         tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
+        if request.get("save_label") and tag == DefaultLabelTag.FINAL.value:
+            raise RequestError("Final labels are people's: they are trained on. Choose another label_tag.")
         result = self.infer_file(request, Path(store.get_image_uri(image_id)), going_on)
         self._touch.click(image_id, annotator_of(request))
         file = result["file"]

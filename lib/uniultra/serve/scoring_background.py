@@ -21,7 +21,7 @@ from torch import Tensor
 from uniultra.active.prototypes import prototypes
 from uniultra.active.scoring import score_unit
 from uniultra.active.self_prompt import Prober, Run
-from uniultra.errors import ImageError, ModelError
+from uniultra.errors import ImageError, UniUltraError
 from uniultra.images.types import AxisKind, Plane, UltrasoundImage
 from uniultra.learn.adapting.pictures import Labelled
 from uniultra.models.registry import ModelEntry
@@ -95,9 +95,10 @@ class BackgroundScores:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, if it has not begun; a look that is due is taken at once."""
+        """Begin, if it has not begun or came to grief; a look that is due is taken at once."""
         with self._starting:
-            if self._thread is None:
+            runs = self._thread is not None and self._thread.is_alive()
+            if not runs and not self._stop.is_set():
                 self._thread = threading.Thread(target=self._follow, name="scoring", daemon=True)
                 self._thread.start()
         self._wake.set()
@@ -231,7 +232,8 @@ class BackgroundScores:
                 told = False
             except StoppedError:
                 return
-            except (ModelError, OSError, RuntimeError) as error:  # RuntimeError: the device is out of memory
+            # UniUltraError: of weights, index or campaign; RuntimeError: the device is out of memory
+            except (UniUltraError, OSError, RuntimeError) as error:
                 if not told:
                     logger.warning(
                         "Units cannot be scored now (%s); it is tried again.", type(error).__name__

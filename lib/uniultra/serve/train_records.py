@@ -5,12 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from uniultra.learn.adapting.job import JobFolder, Progress
+from uniultra.learn.adapting.job import Job, JobFolder, Progress
 
 
-def record(folder: JobFolder, *, running: bool = False) -> dict[str, Any]:
-    """`{id, status, request, start_ts, details, end_ts}` of a job, and what is our own of it."""
-    job, ended, progress = folder.job(), folder.ended(), folder.progress()
+def record(folder: JobFolder, *, running: bool = False, job: Job | None = None) -> dict[str, Any]:
+    """`{id, status, request, start_ts, details, end_ts}` of a job, and what is our own of it.
+
+    Args:
+        folder: of the job.
+        running: its process is at work.
+        job: its description, where it has been read.
+    """
+    job, ended, progress = job or folder.job(), folder.ended(), folder.progress()
     status = "RUNNING" if running else "STOPPED" if folder.stopped else "SUBMITTED"
     told: dict[str, Any] = {
         "id": job.id,

@@ -19,9 +19,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from uniultra.errors import RequestError, UniUltraError
+from uniultra.errors import ModelError, RequestError, UniUltraError
 from uniultra.learn.adapting import job as jobs
-from uniultra.learn.adapting.job import Ended, JobFolder
+from uniultra.learn.adapting.job import Ended, Job, JobFolder
+from uniultra.learn.adapting.process import BUSY
 from uniultra.learn.adapting.settings import FitSettings
 from uniultra.learn.recipe import complaint
 from uniultra.serve.train_records import record, utc_now
@@ -33,6 +34,7 @@ PROCESS = ("-m", "uniultra.learn.adapting.process")  # what Python runs; the job
 OPTIONS = ("steps", "rate")  # what a client may change
 CRASHES = 3  # of one job before it is given up
 PATIENCE = 20.0  # seconds for a training to write its checkpoint when it is stopped
+LATER = 60.0  # seconds until a job that another server works on is looked at again
 
 
 class BusyError(RequestError):
@@ -66,6 +68,7 @@ class Trainings:
         self._queue: list[tuple[str, dict[str, Any]]] = []
         self._follow: set[str] = set()  # models whose newer labels are asked to be trained on too
         self._crashes: Counter[str] = Counter()
+        self._unreadable: set[Path] = set()  # folders of jobs that were said to be so
         self._idle = threading.Condition(self._lock)
         self._closed = False
 
@@ -88,14 +91,7 @@ class Trainings:
                     )
                 self._queue.append((model, request))
                 return record(self._running)
-            folder = self._unfinished(model)
-            if folder is None:
-                folder = self._new(model, request)
-            else:
-                folder.stop(False)
-                self._follow.add(model)
-            self._launch(folder)
-            return record(folder, running=True)
+            return record(self._begin(model, request), running=True)
 
     def stop(self) -> dict[str, Any] | None:
         """Stop the training that runs, which keeps what it has done; its record, None where none runs."""
@@ -119,14 +115,15 @@ class Trainings:
             return None if self._running is None else record(self._running, running=True)
 
     def records(self) -> list[dict[str, Any]]:
-        """All trainings of the folder, the oldest first."""
+        """All trainings of the folder that can be read, the oldest first."""
         with self._lock:
             running = self._running.path if self._running else None
-            return [record(folder, running=folder.path == running) for folder in jobs.jobs(self.studies)]
+            known = [(folder, self._job(folder)) for folder in jobs.jobs(self.studies)]
+            return [record(one, running=one.path == running, job=job) for one, job in known if job]
 
     def last(self, model: str) -> JobFolder | None:
         """The newest job of a model."""
-        return next((one for one in reversed(jobs.jobs(self.studies)) if one.job().model == model), None)
+        return next((one for one in reversed(jobs.jobs(self.studies)) if self._is_of(one, model)), None)
 
     # what happens by itself
 
@@ -150,7 +147,8 @@ class Trainings:
             for folder in jobs.jobs(self.studies):
                 if self._closed:
                     return
-                if folder.ended() is None and not folder.stopped and self._running is None:
+                waits = self._running is None and not folder.stopped and folder.ended() is None
+                if waits and self._job(folder) is not None:
                     self._launch(folder)
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -168,9 +166,34 @@ class Trainings:
 
     # inside
 
+    def _job(self, folder: JobFolder) -> Job | None:
+        """What a job is to do; None where that cannot be read, which is said once."""
+        try:
+            return folder.job()
+        except ModelError:
+            if folder.path not in self._unreadable:
+                self._unreadable.add(folder.path)
+                log.warning("training %s is left out: its job.json cannot be read", folder.path.name)
+            return None
+
+    def _is_of(self, folder: JobFolder, model: str) -> bool:
+        job = self._job(folder)
+        return job is not None and job.model == model
+
     def _unfinished(self, model: str) -> JobFolder | None:
-        found = [one for one in jobs.jobs(self.studies) if one.ended() is None and one.job().model == model]
-        return found[0] if found else None
+        found = jobs.jobs(self.studies)
+        return next((one for one in found if one.ended() is None and self._is_of(one, model)), None)
+
+    def _begin(self, model: str, request: dict[str, Any]) -> JobFolder:
+        """Go on with a model's job that has not ended, newer labels to follow; else begin a new one."""
+        folder = self._unfinished(model)
+        if folder is None:
+            folder = self._new(model, request)
+        else:
+            folder.stop(False)
+            self._follow.add(model)
+        self._launch(folder)
+        return folder
 
     def _fresh(self, model: str) -> list[TrainingLabel]:
         """Labels that the newest job of a model did not have."""
@@ -191,6 +214,7 @@ class Trainings:
             request=request,
             threads=how.threads,
             nice=how.nice,
+            device=how.device,
             known=how.known,
         )
 
@@ -218,17 +242,23 @@ class Trainings:
         with self._lock:
             self._process = self._running = None
             try:
-                self._next(folder)
+                self._next(folder, code)
             except (UniUltraError, OSError) as error:
                 log.warning("no further training began: %s", error)
             self._idle.notify_all()
         self.told()
 
-    def _next(self, folder: JobFolder) -> None:
-        """What to do after a process ended."""
+    def _next(self, folder: JobFolder, code: int) -> None:
+        """What to do after a process ended with this exit status."""
         if self._closed or folder.stopped:
             return
         if folder.ended() is None:
+            if code == BUSY:
+                log.info("another server works on training %s; it is looked at again", folder.path.name)
+                later = threading.Timer(LATER, self.go_on)
+                later.daemon = True
+                later.start()
+                return
             self._crashes[folder.path.name] += 1
             if self._crashes[folder.path.name] < CRASHES:
                 self._launch(folder)
@@ -236,14 +266,13 @@ class Trainings:
             text = f"The training process died {CRASHES} times; see output.txt in the job's folder."
             folder.end(Ended(status="ERROR", when=utc_now(), error=text))
         if self._queue:
-            model, request = self._queue.pop(0)
-            self._launch(self._new(model, request))
+            self._begin(*self._queue.pop(0))
             return
         model = folder.job().model
         if model in self._follow:
             self._follow.discard(model)
             if self._fresh(model):
-                self._launch(self._new(model, {"model": model, "automatic": True}))
+                self._begin(model, {"model": model, "automatic": True})
             return
         self.labelled(model)
 

@@ -1,10 +1,10 @@
 """Whether what a training made may answer clicks: better on labels it never saw, and nothing forgotten.
 
-With fewer than 30 structures of held-out patients the labels are cross-validated: each is answered by a
-network that was trained without its patient, and the mean has to be above that of the network that
-answers now. From 30 up the held-out ones decide, by a paired bootstrap over patients whose interval has
-to lie above zero. Either way the mean over one click and a box counts; and what the model's own weights
-know, measured by one click and by a box, may not lose more than 0.01.
+With fewer than 30 structures of held-out patients, or of one such patient only, the labels are
+cross-validated: each is answered by a network that was trained without its patient, and the mean has to be
+above that of the network that answers now. From 30 up the held-out ones decide, by a paired bootstrap over
+patients whose interval has to lie above zero. Either way the mean over one click and a box counts; and
+what the model's own weights know, measured by one click and by a box, may not lose more than 0.01.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from uniultra.learn.adapting.division import held_out
 from uniultra.learn.adapting.scoring import Scores
 from uniultra.metrics.intervals import difference_interval
 
@@ -96,6 +97,17 @@ class Verdict(BaseModel):
             }
             found |= {f"{old.name}_box_before": old.before.box, f"{old.name}_box_after": old.after.box}
         return found
+
+
+def rule_of(groups: Sequence[str]) -> Rule:
+    """How labels are measured.
+
+    Args:
+        groups: the patient of each structure.
+    """
+    away = [group for group in groups if held_out(group)]
+    some_are_left = len(away) < len(groups)
+    return "held_out" if len(away) >= ENOUGH and len(set(away)) >= 2 and some_are_left else "folds"
 
 
 def improves(rule: Rule, now: Scores, new: Scores, groups: Sequence[str]) -> Verdict:

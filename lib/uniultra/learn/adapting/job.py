@@ -5,7 +5,7 @@
   progress.json   how far it is, replaced after each epoch
   log.jsonl       what happened
   fold-N/, final/ checkpoints while they are needed, and the scores of a fold
-  bundle/         the result
+  bundle/         the result, until it is published
   stopped         somebody stopped it; it goes on when somebody asks
   ended.json      how it ended; written once, and last
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +52,8 @@ class Job(BaseModel):
         model: name in the registry.
         made: when, UTC.
         base_sha256: of the model's own weights, which it starts from.
-        current: id of the bundle that answered then; None for the model's own weights.
+        current: id of the bundle that answered then; None for the model's own weights. What the result is
+            measured against is what answers when it is measured.
         settings, seed: of the training.
         folds: of the cross-validation, while there are few labels.
         labels: what it trains on, as it was then.
@@ -145,16 +147,32 @@ class JobFolder:
         return _maybe(self.path / "progress.json", Progress)
 
     def ended(self) -> Ended | None:
-        """How it ended; None as long as there is something to do."""
-        return _maybe(self.path / "ended.json", Ended)
+        """How it ended; None as long as there is something to do.
+
+        A job whose end cannot be read has ended all the same: nothing of it is done or published again.
+        """
+        file = self.path / "ended.json"
+        try:
+            return Ended.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            text = (
+                "Expected ended.json to say how the training ended; it is damaged or of another version. "
+                "Start a training again if its labels are to be learnt."
+            )
+            return Ended(status="ERROR", when=datetime.fromtimestamp(file.stat().st_mtime, UTC), error=text)
 
     def tell(self, progress: Progress) -> None:
         """Replace what is said of its progress."""
         durable.write(self.path / "progress.json", progress.model_dump_json().encode())
 
     def end(self, ended: Ended) -> None:
-        """Say for good how it ended."""
+        """Say for good how it ended; checkpoints, and a result that was not published, go."""
         durable.write(self.path / "ended.json", (ended.model_dump_json(indent=1) + "\n").encode())
+        for checkpoint in self.path.glob("*/*.pt"):
+            checkpoint.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "bundle", ignore_errors=True)
 
     def note(self, **line: Any) -> None:
         """Add a line to the log."""

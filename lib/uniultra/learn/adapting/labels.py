@@ -38,11 +38,13 @@ class Pictures:
     Attributes:
         labelled: in the order of the labels.
         label: for each, which label it is of, `image@revision`.
+        frame: for each, which frame of the image it is; 0 of a still.
         left_out: labels that cannot be trained on.
     """
 
     labelled: tuple[Labelled, ...]
     label: tuple[str, ...]
+    frame: tuple[int, ...]
     left_out: tuple[LeftOut, ...]
 
 
@@ -50,6 +52,7 @@ def read_labels(studies: Path, labels: Sequence[TrainingLabel]) -> Pictures:
     """The pictures and masks of labels; a label whose file is not the one that was saved is left out."""
     labelled: list[Labelled] = []
     names: list[str] = []
+    frames: list[int] = []
     left_out: list[LeftOut] = []
     for label in labels:
         try:
@@ -58,9 +61,10 @@ def read_labels(studies: Path, labels: Sequence[TrainingLabel]) -> Pictures:
             log.warning("a label is left out of the training: %s", error)
             left_out.append(LeftOut(label.image, label.revision, str(error)))
             continue
-        labelled += found
+        labelled += [one for _, one in found]
         names += [f"{label.image}@{label.revision}"] * len(found)
-    return Pictures(tuple(labelled), tuple(names), tuple(left_out))
+        frames += [frame for frame, _ in found]
+    return Pictures(tuple(labelled), tuple(names), tuple(frames), tuple(left_out))
 
 
 def known_pictures(rows: Sequence[Row]) -> list[Labelled]:
@@ -73,11 +77,12 @@ def known_pictures(rows: Sequence[Row]) -> list[Labelled]:
     return found
 
 
-def _read(studies: Path, label: TrainingLabel) -> Iterator[Labelled]:
-    """One picture for each labelled frame and each structure on it.
+def _read(studies: Path, label: TrainingLabel) -> Iterator[tuple[int, Labelled]]:
+    """Frame and picture, for each labelled frame and each structure on it.
 
     Raises:
-        ImageError: image or label is missing, damaged, or they do not belong together.
+        ImageError: image or label is missing, damaged, or they do not belong together; or the label has
+            values, and none of them is a structure's.
     """
     source, file = label.paths(studies)
     if _sha256(file) != label.sha256:
@@ -87,10 +92,15 @@ def _read(studies: Path, label: TrainingLabel) -> Iterator[Labelled]:
         )
     image = read_image(source)
     values = read_labelmap(file, image)
+    if values.any() and not np.isin(values, list(label.names)).any():
+        raise ImageError(
+            "Expected a label with the values of its structures; it has none of them, but others. Label the "
+            "image again."
+        )
     for frame in _frames(label, image, values):
         picture = image.picture(Plane("k", frame))
         for value, name in sorted(label.names.items()):
-            yield Labelled(picture, values[frame] == value, name, label.group)
+            yield frame, Labelled(picture, values[frame] == value, name, label.group)
 
 
 def _frames(label: TrainingLabel, image: UltrasoundImage, values: LabelMap) -> list[int]:

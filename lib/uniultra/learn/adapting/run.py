@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from uniultra.adapters import bundle
-from uniultra.adapters.published import Published
+from uniultra.adapters.published import ChangedError, Published
 from uniultra.errors import ModelError
 from uniultra.learn.adapting import gate
 from uniultra.learn.adapting.division import folds, held_out
@@ -34,7 +33,7 @@ from uniultra.store import durable
 
 KNOWN_TRAINS, KNOWN_CHECKS = 60, 40  # pictures of old organs, evenly taken
 CHECKPOINT_EVERY = 10
-ByLabel = dict[str, tuple[float, float]]  # Dice after a click and of a box, by `image@revision structure n`
+ByLabel = dict[str, tuple[float, float]]  # Dice after a click and of a box, by the key of a structure
 
 
 class Run:
@@ -61,6 +60,7 @@ class Run:
                 "this one was published."
             )
         self.base = network.to(self.device)
+        self.against: str | None = None  # id of the bundle that it was measured against; None: own weights
 
     def run(self) -> Ended:
         """Do what is left to do, and say how it ended.
@@ -78,12 +78,15 @@ class Run:
                 "Label more images, or look at the ones that were left out."
             )
         away = [held_out(case.group) for _, case in rows.values()]
-        rule: gate.Rule = "held_out" if sum(away) >= gate.ENOUGH else "folds"
+        rule = gate.rule_of([case.group for _, case in rows.values()])
         kept = [not held_out(one.group) for one in labelled] if rule == "held_out" else [True] * len(labelled)
         trained = [one for one, keep in zip(labelled, kept, strict=True) if keep]
         fits = 1 if rule == "held_out" else 1 + self.job.folds
         self.settings = _for(self.job.settings, len(trained))
         self.pace = Pace(self.folder, self.settings.steps, fits)
+        before = self._published_before()
+        if before is not None:
+            return self._ended(pictures, *before)
         measured = {k: v for (k, v), out in zip(rows.items(), away, strict=True) if out or rule == "folds"}
         known, checks = self._known()
         if rule == "folds":
@@ -96,8 +99,16 @@ class Run:
             verdict = self._compare(rule, measured, new)
         adapter = None
         if adapted is not None:
-            verdict = gate.remembers(verdict, self._old(adapted, checks))
-            adapter = self._publish(adapted, verdict, new, rule)
+            old = self._old(adapted, checks)
+            verdict = gate.remembers(verdict, old)
+            while verdict.publish and adapter is None:
+                try:
+                    adapter = self._publish(adapted, verdict, new, rule)
+                except ChangedError:  # another one answers since it was measured: that is to be beaten
+                    verdict = gate.remembers(self._compare(rule, measured, new), old)
+        return self._ended(pictures, verdict, adapter)
+
+    def _ended(self, pictures: Pictures, verdict: gate.Verdict | None, adapter: str | None) -> Ended:
         self.pace.tell("done")
         return Ended(
             status="DONE",
@@ -136,8 +147,10 @@ class Run:
         folder = self.folder.path / f"fold-{fold}"
         file = folder / "scores.json"
         if file.is_file():
-            self.pace.skip(fold)
-            return {key: (one[0], one[1]) for key, one in json.loads(file.read_bytes()).items()}
+            done = TypeAdapter(ByLabel).validate_json(file.read_bytes())
+            if done.keys() == mine.keys():  # else it is of other labels, or of an older version's keys
+                self.pace.skip(fold)
+                return done
         network = self._fit(rest, known, folder, fold)
         found = self._score(network, mine)
         durable.write(file, json.dumps(found).encode())
@@ -167,7 +180,8 @@ class Run:
     # measuring
 
     def _compare(self, rule: gate.Rule, measured: dict[str, tuple[int, Case]], new: ByLabel) -> gate.Verdict:
-        """The first half of the verdict."""
+        """The first half of the verdict, against what answers now."""
+        self.against = self.published.current(self.job.model)
         keys = [key for key in measured if key in new]
         self.pace.tell("measuring")
         now = self._now({key: measured[key] for key in keys})
@@ -178,9 +192,9 @@ class Run:
 
     def _now(self, measured: dict[str, tuple[int, Case]]) -> ByLabel:
         """Scores of what answers now; where it learnt a label, those of its own cross-validation."""
-        if self.job.current is None:
+        if self.against is None:
             return self._score(self.base, measured)
-        path = self.published.path(self.job.current)
+        path = self.published.path(self.against)
         data = bundle.describe(path)[1].data.get("unseen")
         own = TypeAdapter(ByLabel).validate_python(data or {})
         known: ByLabel = {key: one for key, one in own.items() if key in measured}
@@ -219,8 +233,12 @@ class Run:
 
     def _publish(
         self, adapted: PromptNetwork, verdict: gate.Verdict, unseen: ByLabel, rule: gate.Rule
-    ) -> str | None:
-        """Write the bundle; if the gate lets it through, let the model answer with it. Its id."""
+    ) -> str:
+        """Write the bundle and let the model answer with it; its id.
+
+        Raises:
+            ChangedError: another one answers than the one it was measured against.
+        """
         folder, job = self.folder.path / "bundle", self.job
         trains = trained_fragments(self.entry, self.settings.recipe(job.seed))
         bundle.save(
@@ -232,32 +250,50 @@ class Run:
                 "job": job.id,
                 "rule": rule,
                 "why": verdict.why,
+                "verdict": verdict.model_dump(mode="json"),
                 "labels": [f"{one.image}@{one.revision}" for one in job.labels],
                 "unseen": {key: list(one) for key, one in unseen.items()},
             },
             metrics=verdict.metrics(),
             over=(job.base_sha256, trains),
         )
-        if not verdict.publish:
-            return None
-        adapter = self.published.publish(folder)
+        adapter = self.published.publish(folder, instead_of=self.against)
         self.folder.note(published=adapter)
-        shutil.rmtree(folder, ignore_errors=True)
-        _forget(self.folder.path / "final")
         return adapter
 
+    def _published_before(self) -> tuple[gate.Verdict | None, str] | None:
+        """Verdict and id of what this job published, where it was cut off before it could say so.
+
+        Whatever answers since, a rollback for example, stays.
+        """
+        for change in self.published.read().history:
+            published = change.model == self.job.model and change.what == "published"
+            if not published or change.id is None or change.when < self.job.made:
+                continue
+            try:
+                data = bundle.describe(self.published.path(change.id))[1].data
+            except ModelError:
+                continue  # deleted since
+            if data.get("job") == self.job.id:
+                told = data.get("verdict")
+                verdict = None if told is None else gate.Verdict.model_validate(told)
+                return verdict, change.id
+        return None
+
     def _parent(self) -> str | None:
-        if self.job.current is None:
+        if self.against is None:
             return None
-        return bundle.describe(self.published.path(self.job.current))[1].weights_sha256
+        return bundle.describe(self.published.path(self.against))[1].weights_sha256
 
 
 def _with_keys(pictures: Pictures) -> tuple[list[Labelled], dict[str, tuple[int, Case]]]:
     """All labelled pictures, and by key the place among them and the structure of each that has one."""
     rows: dict[str, tuple[int, Case]] = {}
-    for n, (one, label) in enumerate(zip(pictures.labelled, pictures.label, strict=True)):
-        for case in cases_of(one):
-            rows[f"{label} {one.name} {n - pictures.label.index(label)}"] = (n, case)
+    found = zip(pictures.labelled, pictures.label, pictures.frame, strict=True)
+    for n, (one, label, frame) in enumerate(found):
+        for part, case in enumerate(cases_of(one)):
+            # What a bundle says of a structure is looked up by this: it has to mean the same in every job.
+            rows[f"{label} {one.name} frame {frame} part {part}"] = (n, case)
     return list(pictures.labelled), rows
 
 
