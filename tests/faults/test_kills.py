@@ -19,9 +19,13 @@ def told(violations: list[Violation]) -> list[str]:
 
 def test_killed_annotators_lose_nothing_that_was_acknowledged() -> None:
     part, violations = Part(), []
-    StoreKills(part, violations).run(6, random.SystemRandom().randrange(10**6))
-    assert told(violations) == [], part.seeds
-    assert part.kills == 6 and part.checked > 0
+    kills = StoreKills(part, violations)
+    for wanted in range(6, 49, 6):  # on a busy machine six may die before a label of theirs is acknowledged
+        kills.run(wanted, random.SystemRandom().randrange(10**6))
+        assert told(violations) == [], part.seeds
+        if part.checked:
+            break
+    assert part.kills == wanted and part.checked > 0
 
 
 def test_a_killed_training_goes_on_to_the_adapter_that_an_undisturbed_one_publishes(tmp_path: Path) -> None:
