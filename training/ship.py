@@ -4,15 +4,18 @@
 
 OUT is the output folder of `uniultra train training/default.yaml`. The SHA-256 of whole files go into
 `SHA256SUMS` beside them; a bundle's manifest has its own. The cards are written by hand, their tables by
-`training/tables.py`.
+`training/tables.py`. What each stage's training was and how it went is written to
+`training/results/trainings.json`; stages that OUT does not have keep what stands there.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,6 +24,8 @@ from uniultra.models import weights
 
 LIMIT = 48_000_000  # bytes of all shipped files together
 WHOLE = {"default": "uniultra_mini", "without_busi": "uniultra_mini.nobusi"}
+SUMMARIES = Path(__file__).parent / "results" / "trainings.json"
+SPAN = 100  # optimiser steps that share a point of a loss curve
 TASKS = {"head": "autosamus_mini.fetal_head", "breast": "autosamus_mini.breast_lesion"}
 
 
@@ -44,12 +49,34 @@ def ship(output: Path, folder: Path) -> None:
         )
 
 
+def summaries(output: Path, file: Path) -> None:
+    """Write what the stages' trainings told."""
+    told = json.loads(file.read_bytes()) if file.is_file() else {}
+    for result in sorted(output.glob("*/result.json")):
+        told[result.parent.name] = json.loads(result.read_bytes()) | curves(result.with_name("log.jsonl"))
+    file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def curves(log: Path) -> dict[str, Any]:
+    """A training's loss, the mean over each `SPAN` steps, and its score on `val`, against the step."""
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    spans: dict[int, list[float]] = {}
+    for line in lines:
+        if "loss" in line:
+            spans.setdefault(-(-line["step"] // SPAN) * SPAN, []).append(line["loss"])
+    return {
+        "loss_curve": [[step, round(sum(values) / len(values), 4)] for step, values in spans.items()],
+        "score_curve": [[line["step"], line["score"]] for line in lines if "score" in line],
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path, help="folder of a finished plan")
     options = parser.parse_args()
     folder = weights.shipped_folder()
     ship(options.output, folder)
+    summaries(options.output, SUMMARIES)
     size = sum(path.stat().st_size for path in folder.rglob(f"*{weights.SUFFIX}"))
     print(f"{size / 1e6:.1f} MB of {LIMIT / 1e6:.0f}")
     return 0 if size <= LIMIT else 1

@@ -113,6 +113,25 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
+def waits(panel: dict[str, Any], load: dict[str, Any]) -> str:
+    """What a person at the panel waits for, and clicks at the server while it trains."""
+    lines = ["| click to mask | p50 | p95 |", "|---|---|---|"]
+    for title, key in (
+        ("panel: first click on a frame that nobody encoded", "first_click"),
+        ("panel: each later click there", "later_click"),
+        ("panel: on to the next frame, and a click there", "frame_change"),
+    ):
+        lines.append(f"| {title} | {_time(panel[key]['p50_s'])} | {_time(panel[key]['p95_s'])} |")
+    for title, key in (("later click", "later"), ("first click", "first")):
+        idle, training = (f"{_time(load[part][key]['p95_s'])}" for part in ("idle", "training"))
+        p50 = _time(load["training"][key]["p50_s"])
+        ratio = load["ratio_p95"][key]
+        lines.append(
+            f"| server while it trains: {title} | {p50} | {training} (idle {idle}, ratio {ratio:.2f}) |"
+        )
+    return "\n".join(lines)
+
+
 SYSTEMS = {
     "uniultra_mini": "UniUltra, the student",
     "uniultra_t": "UniUltra on SAM2 Hiera-T",
@@ -207,10 +226,13 @@ def everything() -> dict[str, str]:
     speed = json.loads((ROOT / "training/benchmark/results/latency.json").read_text())
     models = json.loads((ROOT / "training/results/models.json").read_text())
     seeds = json.loads((ROOT / "training/results/suite_seeds.json").read_text())
+    panel = json.loads((ROOT / "training/benchmark/results/panel_latency.json").read_text())
+    load = json.loads((ROOT / "training/benchmark/results/training_load.json").read_text())
     measured = json.loads((ROOT / "training/benchmark/results/measurements.json").read_text())
     return {
         "accuracy": accuracy(mini),
         "latency": latency(speed),
+        "waits": waits(panel, load),
         "systems": systems(models),
         "suite": suite(seeds),
         "head_circumference": heads(measured),

@@ -25,7 +25,8 @@ from uniultra.learn.adapting import process
 from uniultra.learn.adapting.job import JobFolder, create, jobs
 from uniultra.learn.adapting.labels import read_labels
 from uniultra.learn.adapting.run import Run, _with_keys
-from uniultra.models import build, weights
+from uniultra.learn.adapting.scoring import scene_cases, scores
+from uniultra.models import build, entry, weights
 from uniultra.store.types import TrainingLabel
 
 SETTINGS = TINY.model_copy(update={"steps": 12, "rate": 3e-3})
@@ -108,6 +109,39 @@ def test_an_adapter_chosen_while_a_job_works_is_to_be_beaten(campaign, tmp_path,
     assert [change.what for change in published.read().history] == ["imported"]
     assert ended.adapter is None and not ended.verdict.publish and ended.verdict.now.click == 1
     assert "not better" in ended.verdict.why
+
+
+def test_what_forgets_too_much_is_brought_back_until_it_does_not(campaign):
+    studies, labels = campaign
+    published = Published(studies)
+    shipped = weights.load_file(MODEL, weights.shipped_folder() / "uniultra_mini.safetensors", 128)
+    weights.save(studies.parent / "weights" / "uniultra_mini.safetensors", shipped, {})
+    settings = {"steps": 8, "rate": 1e-4, "keep": 0.0, "share": 1.0}  # it knows scenes, and forgets fast
+
+    def ended(*retreats: float):
+        job = create(
+            studies,
+            MODEL,
+            labels[:4],
+            SETTINGS.model_copy(update={**settings, "retreats": retreats}),
+            folds=2,
+            scenes=2,
+            nice=0,
+            device="cpu",
+            seed=5,
+        )
+        return Run(job).run()
+
+    far = ended()
+    assert far.adapter is None and far.verdict.share == 1.0 and far.verdict.forgets and far.verdict.gain > 0
+    assert "lost" in far.verdict.why and not published.ids()
+    near = ended(0.4, 0.1, 0.02)
+    assert near.adapter is not None and near.verdict.share < 1 and not near.verdict.forgets
+    assert 0 < near.verdict.gain != far.verdict.gain
+    # what was published is what was measured
+    answers = bundle.assemble(published.path(near.adapter))[0]
+    again = scores(answers, entry(MODEL), scene_cases(128, 2)).mean(0)
+    assert again == pytest.approx([near.verdict.old[0].after.click, near.verdict.old[0].after.box], abs=1e-3)
 
 
 def test_a_job_cut_off_after_it_published_publishes_no_second_time(campaign):

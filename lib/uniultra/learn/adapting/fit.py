@@ -71,8 +71,19 @@ def fit(
         loop = Loop(goal, recipe, World(0, 1, device), output, [], shown=False, keeps=folder is not None)
         _listen(loop, recipe, going_on, told)
         loop.run(samples)
-    _part_of_the_way(adapted, network, settings.share)
-    return adapted.eval().requires_grad_(False)
+    return part_of_the_way(network, adapted, settings.share)
+
+
+@torch.no_grad()
+def part_of_the_way(start: PromptNetwork, adapted: PromptNetwork, share: float) -> PromptNetwork:
+    """A network `share` of the way from one's weights to the other's: it answers as both together would."""
+    found, trained = copy.deepcopy(start), adapted.state_dict()
+    for name, value in found.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(trained[name], share)
+        else:
+            value.copy_(trained[name])
+    return found.eval().requires_grad_(False)
 
 
 def _samples(
@@ -94,15 +105,6 @@ def _samples(
     old = samples_of(known, replace(how, pseudo=False))
     rehearsed = drawn_scenes(size, settings.scenes, SCENE_SEED) if settings.rehearsed else ()
     return [*labelled, *(replace(sample, dataset=KNOWN) for sample in old), *rehearsed]
-
-
-@torch.no_grad()
-def _part_of_the_way(adapted: PromptNetwork, start: PromptNetwork, share: float) -> None:
-    """Bring trained weights back towards those at the start, as an ensemble of both would answer."""
-    before = start.state_dict()
-    for name, value in adapted.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.lerp(before[name], value, share))
 
 
 def _train_only(network: PromptNetwork, fragments: tuple[str, ...]) -> None:

@@ -4,7 +4,8 @@ With fewer than 30 structures of held-out patients, or of one such patient only,
 cross-validated: each is answered by a network that was trained without its patient, and the mean has to be
 above that of the network that answers now. From 30 up the held-out ones decide, by a paired bootstrap over
 patients whose interval has to lie above zero. Either way the mean over one click and a box counts; and
-what the model's own weights know, measured by one click and by a box, may not lose more than 0.01.
+what the model's own weights know, measured by one click and by a box, may not lose more than 0.01. A network
+that is better and forgets more is brought back towards the weights it began with, and asked again.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Verdict(BaseModel):
             was nothing to measure.
         gain, low, high: of the mean over click and box, with its 95 % interval.
         old: what was known before.
+        share: how far the new network is from the weights at the start to those that were trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +84,12 @@ class Verdict(BaseModel):
     low: float | None = None
     high: float | None = None
     old: tuple[Old, ...] = ()
+    share: float | None = None
+
+    @property
+    def forgets(self) -> bool:
+        """More than may be lost of what was known before."""
+        return any(one.lost > MAY_LOSE for one in self.old)
 
     def metrics(self) -> dict[str, float]:
         """The numbers by name, as a bundle's manifest holds them."""

@@ -16,7 +16,7 @@ from uniultra.adapters.published import ChangedError, Published
 from uniultra.errors import ModelError
 from uniultra.learn.adapting import gate
 from uniultra.learn.adapting.division import folds, held_out
-from uniultra.learn.adapting.fit import fit
+from uniultra.learn.adapting.fit import fit, part_of_the_way
 from uniultra.learn.adapting.job import Ended, Job, JobFolder
 from uniultra.learn.adapting.labels import Pictures, known_pictures, read_labels
 from uniultra.learn.adapting.pace import Pace
@@ -34,6 +34,7 @@ from uniultra.store import durable
 KNOWN_TRAINS, KNOWN_CHECKS = 60, 40  # pictures of old organs, evenly taken
 CHECKPOINT_EVERY = 10
 ByLabel = dict[str, tuple[float, float]]  # Dice after a click and of a box, by the key of a structure
+Way = list[ByLabel]  # for the settings' share and each retreat
 
 
 class Run:
@@ -60,6 +61,7 @@ class Run:
                 "this one was published."
             )
         self.base = network.to(self.device)
+        self.before: dict[str, Scores] = {}  # of what the model's own weights know, by the set
         self.against: str | None = None  # id of the bundle that it was measured against; None: own weights
 
     def run(self) -> Ended:
@@ -83,6 +85,8 @@ class Run:
         trained = [one for one, keep in zip(labelled, kept, strict=True) if keep]
         fits = 1 if rule == "held_out" else 1 + self.job.folds
         self.settings = _for(self.job.settings, len(trained))
+        most = self.settings.share
+        self.shares = (most, *(share for share in self.settings.retreats if share < most))
         self.pace = Pace(self.folder, self.settings.steps, fits)
         before = self._published_before()
         if before is not None:
@@ -91,22 +95,54 @@ class Run:
         known, checks = self._known()
         if rule == "folds":
             new = self._folds(labelled, rows, known)
-            verdict = self._compare(rule, measured, new)
+            verdict = self._compare(rule, measured, new[0], self.shares[0])
             adapted = self._final(trained, known) if verdict.publish else None
         else:
             adapted = self._final(trained, known)
-            new = self._score(adapted, measured)
-            verdict = self._compare(rule, measured, new)
+            new = self._along(adapted, measured)
+            verdict = self._compare(rule, measured, new[0], self.shares[0])
         adapter = None
         if adapted is not None:
-            old = self._old(adapted, checks)
-            verdict = gate.remembers(verdict, old)
-            while verdict.publish and adapter is None:
-                try:
-                    adapter = self._publish(adapted, verdict, new, rule)
-                except ChangedError:  # another one answers since it was measured: that is to be beaten
-                    verdict = gate.remembers(self._compare(rule, measured, new), old)
+            verdict, adapter = self._farthest(adapted, rule, measured, new, checks)
         return self._ended(pictures, verdict, adapter)
+
+    def _farthest(
+        self,
+        adapted: PromptNetwork,
+        rule: gate.Rule,
+        measured: dict[str, tuple[int, Case]],
+        new: Way,
+        checks: Sequence[Case],
+    ) -> tuple[gate.Verdict, str | None]:
+        """Publish at the farthest of the shares that forgets little enough; else the first one's verdict."""
+        first: gate.Verdict | None = None
+        for share, scored in zip(self.shares, new, strict=True):
+            network = self._back(adapted, share)
+            old = self._old(network, checks)
+            verdict, adapter = self._offer(network, rule, measured, scored, share, old)
+            if adapter is not None or not verdict.forgets:
+                return verdict, adapter
+            first = first or verdict
+        return first or verdict, None
+
+    def _offer(
+        self,
+        network: PromptNetwork,
+        rule: gate.Rule,
+        measured: dict[str, tuple[int, Case]],
+        new: ByLabel,
+        share: float,
+        old: dict[str, tuple[Scores, Scores]],
+    ) -> tuple[gate.Verdict, str | None]:
+        """The verdict on a network, and its id where it was published."""
+        while True:
+            verdict = gate.remembers(self._compare(rule, measured, new, share), old)
+            if not verdict.publish:
+                return verdict, None
+            try:
+                return verdict, self._publish(network, verdict, new, rule)
+            except ChangedError:  # another one answers since it was measured: that is to be beaten
+                continue
 
     def _ended(self, pictures: Pictures, verdict: gate.Verdict | None, adapter: str | None) -> Ended:
         self.pace.tell("done")
@@ -123,9 +159,9 @@ class Run:
 
     def _folds(
         self, labelled: Sequence[Labelled], rows: dict[str, tuple[int, Case]], known: Sequence[Labelled]
-    ) -> ByLabel:
+    ) -> Way:
         """Each structure's scores by the network that never saw its patient."""
-        found: ByLabel = {}
+        found: Way = [{} for _ in self.shares]
         which = folds([one.group for one in labelled], self.job.folds)
         for fold in range(self.job.folds):
             mine = {key: row for key, row in rows.items() if which[row[0]] == fold}
@@ -133,8 +169,9 @@ class Run:
             if not mine or not any(one.mask.any() for one in rest):
                 self.pace.skip(fold)
                 continue
-            found |= self._fold(fold, rest, mine, known)
-            self.pace.score(float(np.mean(list(found.values()))))
+            for all_folds, one in zip(found, self._fold(fold, rest, mine, known), strict=True):
+                all_folds |= one
+            self.pace.score(float(np.mean(list(found[0].values()))))
         return found
 
     def _fold(
@@ -143,16 +180,16 @@ class Run:
         rest: Sequence[Labelled],
         mine: dict[str, tuple[int, Case]],
         known: Sequence[Labelled],
-    ) -> ByLabel:
+    ) -> Way:
         folder = self.folder.path / f"fold-{fold}"
         file = folder / "scores.json"
         if file.is_file():
-            done = TypeAdapter(ByLabel).validate_json(file.read_bytes())
-            if done.keys() == mine.keys():  # else it is of other labels, or of an older version's keys
+            done = json.loads(file.read_bytes())
+            # else it is of other labels, or of an older version
+            if isinstance(done, list) and [one.keys() for one in done] == [mine.keys()] * len(self.shares):
                 self.pace.skip(fold)
-                return done
-        network = self._fit(rest, known, folder, fold)
-        found = self._score(network, mine)
+                return TypeAdapter(Way).validate_python(done)
+        found = self._along(self._fit(rest, known, folder, fold), mine)
         durable.write(file, json.dumps(found).encode())
         _forget(folder)
         return found
@@ -179,7 +216,17 @@ class Run:
 
     # measuring
 
-    def _compare(self, rule: gate.Rule, measured: dict[str, tuple[int, Case]], new: ByLabel) -> gate.Verdict:
+    def _along(self, adapted: PromptNetwork, rows: dict[str, tuple[int, Case]]) -> Way:
+        """Scores at each share."""
+        return [self._score(self._back(adapted, share), rows) for share in self.shares]
+
+    def _back(self, adapted: PromptNetwork, share: float) -> PromptNetwork:
+        """The same network at another share; what was trained is at the first."""
+        return part_of_the_way(self.base, adapted, share / self.shares[0])
+
+    def _compare(
+        self, rule: gate.Rule, measured: dict[str, tuple[int, Case]], new: ByLabel, share: float
+    ) -> gate.Verdict:
         """The first half of the verdict, against what answers now."""
         self.against = self.published.current(self.job.model)
         keys = [key for key in measured if key in new]
@@ -187,6 +234,7 @@ class Run:
         now = self._now({key: measured[key] for key in keys})
         table = [np.array([one[key] for key in keys]).reshape(-1, 2) for one in (now, new)]
         verdict = gate.improves(rule, table[0], table[1], [measured[key][1].group for key in keys])
+        verdict = verdict.model_copy(update={"share": share})
         self.folder.note(verdict=verdict.model_dump(mode="json"))
         return verdict
 
@@ -211,11 +259,10 @@ class Run:
         """Scores of what the model's own weights know, before and after."""
         self.pace.tell("looking back")
         sets = {"scenes": scene_cases(self.base.image_size, self.job.scenes), "known": list(checks)}
-        return {
-            name: (scores(self.base, self.entry, cases), scores(adapted, self.entry, cases))
-            for name, cases in sets.items()
-            if cases
-        }
+        for name, cases in sets.items():
+            if cases and name not in self.before:
+                self.before[name] = scores(self.base, self.entry, cases)
+        return {name: (one, scores(adapted, self.entry, sets[name])) for name, one in self.before.items()}
 
     def _known(self) -> tuple[list[Labelled], list[Case]]:
         """Pictures of old organs to rehearse on, and others to measure on, where the admin names some."""

@@ -31,6 +31,7 @@ class FitSettings(BaseModel):
         multimask, border, click: weights of parts of the loss, see `Recipe`.
         share: how far the result goes from the weights at the start to those that were trained
             (arXiv 2109.01903); less forgets less.
+        retreats: smaller shares, tried in their order by a job whose result would forget too much.
         wall_clock_s: seconds after which it ends wherever it is; None for no limit.
     """
 
@@ -58,6 +59,7 @@ class FitSettings(BaseModel):
     border: Annotated[float, Field(ge=0)] = 0.0
     click: Annotated[float, Field(ge=0)] = 0.5
     share: Annotated[float, Field(gt=0, le=1)] = 0.7
+    retreats: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.35)
     wall_clock_s: Annotated[float, Field(gt=0)] | None = None
 
     @classmethod
