@@ -1,5 +1,6 @@
 """Small objects are looked at twice; where there is nothing to gain, once."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -31,12 +32,14 @@ class Discs:
 
     def __init__(self):
         self.reads = 0
+        self.readers = set()
 
     def plane_shape(self, axis):
         return SIDE, SIDE
 
     def picture(self, plane):
         self.reads += 1
+        self.readers.add(threading.current_thread())
         noise = np.random.default_rng(1).normal(120, 14, (SIDE, SIDE))
         noise[SMALL | disc(200, 450, 110)] -= 70
         return noise.clip(0, 255).astype(np.uint8)
@@ -84,6 +87,13 @@ def test_the_next_click_on_an_object_finds_its_window_encoded():
     assert (source.reads, len(predictor.cache)) == (1, 2)
     predictor.predict(source, PLANE, [CLICK])
     assert (source.reads, len(predictor.cache)) == (1, 2)
+
+
+def test_a_file_is_never_read_where_other_clicks_wait():
+    predictor, source = Predictor("uniultra_mini", device="cpu"), Discs()
+    assert predictor.prefetch(source, PLANE)
+    predictor.predict(source, PLANE, [CLICK])  # the plane is encoded, the window around the disc is not
+    assert source.reads == 2 and source.readers == {threading.current_thread()}
 
 
 @pytest.mark.parametrize(

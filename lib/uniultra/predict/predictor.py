@@ -41,8 +41,8 @@ class Prediction:
         score: predicted IoU, 0..1.
         model: name in the registry.
         adapter: id of the adapter bundle that answered, None for the shipped weights.
-        timings: seconds of `queue`, `read`, `encode`, `decode` (with the closer look), `total`; `cached` is 1
-            when the plane's embedding was there already, else 0.
+        timings: seconds of `queue`, `read`, `encode`, `decode` (with all of the closer look), `total`;
+            `cached` is 1 when the plane's embedding was there already, else 0.
     """
 
     mask: NDArray[np.bool_]
@@ -129,27 +129,23 @@ class Predictor:
         timings["read"] = time.perf_counter() - start
         queued = time.perf_counter()
 
-        def work() -> tuple[NDArray[np.bool_], list[float]]:
+        def look() -> tuple[Tensor, Tensor]:
             began = time.perf_counter()
             embedding = self._embedding(key, loaded, source, plane, picture, keep)
             encoded_at = time.perf_counter()
             logits, iou = decode(loaded.network, self.entry, embedding, encoded, lone)
             found = fit.picture(logits)
-            if self.entry.closer:
-                for n, prompt in enumerate(prompts):
-                    if near := closer.look((found[n] > 0).cpu().numpy(), prompt):
-                        part = key._replace(window=near[0])
-                        seen = self._embedding(part, loaded, source, plane, picture, keep)
-                        self._look_closer(loaded, seen, *near, found[n], iou[n])
-            masks = (found > 0).cpu().numpy()
             timings.update(
-                queue=began - queued,
-                encode=encoded_at - began,
-                decode=time.perf_counter() - encoded_at,
+                queue=began - queued, encode=encoded_at - began, decode=time.perf_counter() - encoded_at
             )
-            return masks, iou.tolist()
+            return found, iou
 
-        masks, scores = worker(self.device).submit(work).result()
+        found, iou = worker(self.device).submit(look).result()
+        if self.entry.closer:
+            asked = time.perf_counter()
+            self._look_closer(loaded, key, source, plane, picture, keep, prompts, found, iou)
+            timings["decode"] += time.perf_counter() - asked
+        masks, scores = (found > 0).cpu().numpy(), iou.tolist()
         timings["total"] = time.perf_counter() - start
         return [
             Prediction(tidy(mask, prompt), score, self.entry.name, loaded.adapter, timings)
@@ -246,17 +242,33 @@ class Predictor:
     def _look_closer(
         self,
         loaded: Loaded,
-        embedding: Embedding,
-        window: closer.Window,
-        near: PromptSet,
+        key: Key,
+        source: FrameSource,
+        plane: Plane,
+        picture: Picture | None,
+        keep: bool,
+        prompts: Sequence[PromptSet],
         found: Tensor,
         iou: Tensor,
     ) -> None:
-        """Average the logits `(H,W)` within the window, and the predicted IoU `()`, with the window's own."""
-        fit = Fit(*window.shape, loaded.network.image_size, self.entry.fit)
-        logits, sure = decode(loaded.network, self.entry, embedding, [encode(near, fit)], [near.lone_click])
-        found[window.slices].add_(fit.picture(logits)[0]).div_(2)
-        iou.add_(sure[0]).div_(2)
+        """Ask small objects again; logits `(N,H,W)` there and predicted IoU `(N,)` become the means."""
+        looks = [closer.look(*one) for one in zip((found > 0).cpu().numpy(), prompts, strict=True)]
+        near = {n: one for n, one in enumerate(looks) if one is not None}
+        parts = {n: key._replace(window=window) for n, (window, _) in near.items()}
+        if picture is None and any(part not in self.cache for part in parts.values()):
+            picture = source.picture(plane)
+
+        def work() -> None:
+            for n, (window, prompt) in near.items():
+                embedding = self._embedding(parts[n], loaded, source, plane, picture, keep)
+                fit = Fit(*window.shape, loaded.network.image_size, self.entry.fit)
+                drawn, lone = [encode(prompt, fit)], [prompt.lone_click]
+                logits, sure = decode(loaded.network, self.entry, embedding, drawn, lone)
+                found[n][window.slices].add_(fit.picture(logits)[0]).div_(2)
+                iou[n].add_(sure[0]).div_(2)
+
+        if near:
+            worker(self.device).submit(work).result()
 
     def _embedding(
         self,

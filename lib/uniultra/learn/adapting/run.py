@@ -31,7 +31,7 @@ from uniultra.models.registry import entry
 from uniultra.predict.device import choose_device
 from uniultra.store import durable
 
-KNOWN_TRAINS, KNOWN_CHECKS = 60, 40  # pictures of old organs, evenly taken
+KNOWN_TRAINS, KNOWN_CHECKS = 60, 42  # pictures of old organs, of each set as many
 CHECKPOINT_EVERY = 10
 ByLabel = dict[str, tuple[float, float]]  # Dice after a click and of a box, by the key of a structure
 Way = list[ByLabel]  # for the settings' share and each retreat
@@ -351,9 +351,14 @@ def _for(settings: FitSettings, count: int) -> FitSettings:
 
 
 def _evenly(rows: Sequence[Row], count: int) -> list[Row]:
-    if not rows:
-        return []
-    return [rows[int(n)] for n in np.linspace(0, len(rows) - 1, min(count, len(rows))).round()]
+    """About `count` rows, of each set as many, from its beginning to its end."""
+    found: list[Row] = []
+    names = dict.fromkeys(row.dataset for row in rows)
+    for name in names:
+        mine = [row for row in rows if row.dataset == name]
+        places = np.linspace(0, len(mine) - 1, min(-(-count // len(names)), len(mine)))
+        found += [mine[int(n)] for n in places.round()]
+    return found
 
 
 def _forget(folder: Path) -> None:
