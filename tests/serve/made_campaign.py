@@ -134,10 +134,10 @@ class Made:
 
 
 def begin(studies: Path, images: int, *, days: int = 10, readers: int = 2, size: int = 256) -> Made:
-    """A campaign with drawn pictures that began some days ago, in the morning."""
+    """A campaign with drawn pictures that began at midnight some days ago: no hour of today is yet to come."""
     studies.mkdir(parents=True)
     rng = np.random.default_rng(5)
-    start = (datetime.now(UTC) - timedelta(days=days - 1)).replace(hour=8, minute=0, second=0, microsecond=0)
+    start = (datetime.now(UTC) - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     made = Made(studies, rng, start)
     while len(made.truth) < images:
         drawn = scene(rng, size)
@@ -165,7 +165,7 @@ VERDICTS: tuple[tuple[float, float, bool, str], ...] = (
 def full(studies: Path, told: Callable[[str], None] = lambda _: None) -> Made:
     """60 images, three people, ten days, four published adapters, one refused, one in training."""
     made = begin(studies, 60)
-    morning = made.now
+    morning = made.now + timedelta(hours=8)
     after = {1: 0, 3: 1, 5: 2, 6: 3, 8: 4}
     for day in range(10):
         today = morning + timedelta(days=day)
