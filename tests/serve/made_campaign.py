@@ -134,7 +134,7 @@ class Made:
 
 
 def begin(studies: Path, images: int, *, days: int = 10, readers: int = 2, size: int = 256) -> Made:
-    """A campaign with drawn pictures that began at midnight some days ago: no hour of today is yet to come."""
+    """A campaign with drawn pictures that began some days ago at midnight: no hour of today is to come."""
     studies.mkdir(parents=True)
     rng = np.random.default_rng(5)
     start = (datetime.now(UTC) - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
