@@ -132,6 +132,41 @@ def waits(panel: dict[str, Any], load: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def learning(result: dict[str, Any]) -> str:
+    """What ten labels of an organ that the weights never saw gain, and what that costs elsewhere."""
+    lines = [
+        "| organ | 1 click before | after | gain | published | box before | after "
+        "| others lose, 1 click | longest |",
+        "|---" * 9 + "|",
+    ]
+    for name, found in result["sets"].items():
+        gain, draws = found["gain"], found["draws"]
+        box = [sum(draw[f"box_{when}"] for draw in draws) / len(draws) for when in ("before", "after")]
+        lost = ", ".join(f"{TITLES[one].split()[0]} {value:.3f}" for one, value in found["old_lost"].items())
+        lines.append(
+            f"| {TITLES[name]} | {found['click_before']:.3f} | {found['click_after']:.3f} "
+            f"| {gain['mean']:.3f} [{gain['low']:.3f}, {gain['high']:.3f}] "
+            f"| {found['published']} of {len(draws)} | {box[0]:.3f} | {box[1]:.3f} | {lost} "
+            f"| {found['seconds_most'] / 60:.1f} min |"
+        )
+    return "\n".join(lines)
+
+
+def campaigns(result: dict[str, Any]) -> str:
+    """Simulated campaigns: the area under the curve of one click's Dice over the labels."""
+    names = result["protocol"]["strategies"]
+    lines = [
+        "| organ | to label | no label | " + " | ".join(f"`{name}`" for name in names) + " | all labels |",
+        "|---" * (4 + len(names)) + "|",
+    ]
+    for name, found in result["sets"].items():
+        bands = [found["strategies"][one]["curves"]["click"]["aubc_band"] for one in names]
+        cells = [f"{one['mean']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" for one in bands]
+        start, full = found["start"]["click"], found["full"]["click"]["mean"]
+        lines.append(f"| {TITLES[name]} | {found['pool']} | {start:.3f} | {' | '.join(cells)} | {full:.3f} |")
+    return "\n".join(lines)
+
+
 SYSTEMS = {
     "uniultra_mini": "UniUltra, the student",
     "uniultra_t": "UniUltra on SAM2 Hiera-T",
@@ -228,11 +263,15 @@ def everything() -> dict[str, str]:
     seeds = json.loads((ROOT / "training/results/suite_seeds.json").read_text())
     panel = json.loads((ROOT / "training/benchmark/results/panel_latency.json").read_text())
     load = json.loads((ROOT / "training/benchmark/results/training_load.json").read_text())
+    learnt = json.loads((ROOT / "training/benchmark/results/adaptation.json").read_text())
+    replayed = json.loads((ROOT / "training/results/campaigns.json").read_text())
     measured = json.loads((ROOT / "training/benchmark/results/measurements.json").read_text())
     return {
         "accuracy": accuracy(mini),
         "latency": latency(speed),
         "waits": waits(panel, load),
+        "learning": learning(learnt),
+        "campaigns": campaigns(replayed),
         "systems": systems(models),
         "suite": suite(seeds),
         "head_circumference": heads(measured),
