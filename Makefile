@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 CONSTRAINTS := $(CURDIR)/constraints.txt
 
-.PHONY: demo test slow lint setup system
+.PHONY: demo test cover slow lint setup system
 
 setup: $(STAMP)
 
@@ -40,6 +40,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: $(STAMP) system lint
+	$(BIN)/python -m pytest
+
+cover: $(STAMP) system
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 slow: $(STAMP)
