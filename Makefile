@@ -1,6 +1,7 @@
 # `make demo` runs the main job, `make test` passes the tests; each sets up its own .venv first.
 PYTHON ?= python3
 PORT ?= 8000
+JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.ready
 CONSTRAINTS := $(CURDIR)/constraints.txt
@@ -40,10 +41,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: $(STAMP) system lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 cover: $(STAMP) system
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -49,6 +50,10 @@ def test_clicks_are_answered_while_more_whole_images_wait_than_there_are_threads
         ask = partial(client.post, "/infer/autosamus_mini?image=grey", data={"params": "{}"})
         whole = [people.submit(ask) for _ in range(20)]
         batch = people.submit(client.post, "/batch/infer/autosamus_mini?run_sync=true", json={})
+        for _ in range(300):  # until the batch has come through behind the twenty
+            if client.get("/batch/infer", params={"check_if_running": True}).status_code == 200:
+                break
+            time.sleep(0.1)
         for n in range(3):
             assert click(client, x=10 + n).status_code == 200
         assert client.get("/batch/infer").status_code == 200
