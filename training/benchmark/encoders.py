@@ -30,7 +30,7 @@ TEACHERS = (("uniultra_t", 256), ("uniultra_l", 256), ("uniultra_l", 1024))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
     options = parser.parse_args()
     device = choose_device(options.device)
@@ -41,13 +41,13 @@ def main() -> None:
 
 
 def compare(rounds: int, device: torch.device) -> dict[str, Any]:
-    """Every encoder once a round, the student first; the first round only warms up."""
+    """Every encoder once a round: the median of three encodings after one that warms up."""
     networks = {(name, side): build(name, side).to(device) for name, side in (STUDENT, *TEACHERS)}
     taken: dict[tuple[str, int], list[float]] = {key: [] for key in networks}
-    for _ in range(1 + rounds):
+    for _ in range(rounds):
         for key, network in networks.items():
-            taken[key].append(measure_pace(network, repeats=1, warm_up=0).seconds_encode)
-    seconds = {key: np.array(took[1:]) for key, took in taken.items()}
+            taken[key].append(measure_pace(network, repeats=3, warm_up=1).seconds_encode)
+    seconds = {key: np.array(took) for key, took in taken.items()}
     rows = [
         {
             "model": name,
