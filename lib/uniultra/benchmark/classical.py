@@ -19,9 +19,9 @@ from uniultra.prompts.types import Box, Mask, PromptSet
 SIDE = 256  # longer side of the picture that GrabCut and the random walker work on
 CLICK_RADIUS = 5  # pixels of that picture that a click marks
 ITERATIONS = 5
-# Of the random walker, chosen on `val` pictures: how much edges count, smoothing before it in pixels, and
-# the share of a box whose inscribed ellipse is object for certain.
-BETA, SMOOTHING, MIDDLE = 1000.0, 1.5, 0.6
+# Chosen on `val` pictures: smoothing before either in pixels, the share of a box whose inscribed ellipse is
+# object for certain, how far from a click GrabCut looks first, how much edges count for the walker.
+SMOOTHING, MIDDLE, NEAR, BETA = 1.5, 0.8, 30, 1000.0
 UNKNOWN, OBJECT, BACKGROUND = 0, 1, 2
 Method = Callable[[Picture, PromptSet], Mask]
 
@@ -63,10 +63,10 @@ def classical(*, only_ellipse: bool = False) -> dict[str, System]:
 
 
 def grabcut(picture: Picture, prompts: PromptSet) -> Mask:
-    """GrabCut (Rother et al. 2004) as OpenCV has it, on the picture at SIDE pixels.
+    """GrabCut (Rother et al. 2004) as OpenCV has it, on the smoothed picture at SIDE pixels.
 
-    Clicks and scribbles mark object and background for certain; so does the outside of a box. Inside the
-    box, and in the mask to refine, is probably object; everything else is probably background.
+    What `_seeds` marks is certain. Probably object is the mask to refine, else the inside of the box, else
+    what lies within NEAR pixels of the marked object; everything else is probably background.
 
     Args:
         picture: `(H,W)` uint8.
@@ -74,15 +74,16 @@ def grabcut(picture: Picture, prompts: PromptSet) -> Mask:
     """
     import cv2
 
-    small, marked, box = _marks(picture, prompts)
+    small, seeds, inside = _seeds(picture, prompts)
+    if prompts.mask and prompts.mask.mask.any():
+        inside = _shrunk(prompts.mask.mask, small.shape)
+    elif inside is None and (seeds == OBJECT).any():
+        inside = ndimage.distance_transform_edt(seeds != OBJECT) <= NEAR
     labels = np.full(small.shape, cv2.GC_PR_BGD, np.uint8)
-    if prompts.mask:
-        labels[_shrunk(prompts.mask.mask, small.shape)] = cv2.GC_PR_FGD
-    if box is not None:
-        labels[box] = cv2.GC_PR_FGD
-        labels[~box] = cv2.GC_BGD
-    labels[marked == BACKGROUND] = cv2.GC_BGD
-    labels[marked == OBJECT] = cv2.GC_FGD
+    if inside is not None:
+        labels[inside] = cv2.GC_PR_FGD
+    labels[seeds == BACKGROUND] = cv2.GC_BGD
+    labels[seeds == OBJECT] = cv2.GC_FGD
     sure = np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD))
     if sure.all() or not sure.any():
         return _enlarged(~sure, picture.shape)  # nothing to tell apart
@@ -96,28 +97,17 @@ def grabcut(picture: Picture, prompts: PromptSet) -> Mask:
 def random_walker(picture: Picture, prompts: PromptSet) -> Mask:
     """The random walker (Grady 2006) as scikit-image has it, on the smoothed picture at SIDE pixels.
 
-    Clicks and scribbles are seeds. With a box its border and what is outside are background, and its
-    middle, where no click says otherwise, is object; without one the picture's border is background.
-
     Args:
         picture: `(H,W)` uint8.
-        prompts: points, box, scribbles.
+        prompts: points, box, scribbles; `_seeds` says what they mark.
     """
     from skimage.segmentation import random_walker as walk
 
-    small, seeds, box = _marks(picture, prompts)
-    if box is None:
-        ring = np.ones(small.shape, bool)
-        ring[1:-1, 1:-1] = False
-    else:
-        ring = ~ndimage.binary_erosion(box)
-        if not (seeds == OBJECT).any():
-            seeds[_middle(box) & (seeds == UNKNOWN)] = OBJECT
-    seeds[ring & (seeds == UNKNOWN)] = BACKGROUND
+    small, seeds, _ = _seeds(picture, prompts)
     if not (seeds == OBJECT).any():
         return np.zeros(picture.shape[:2], bool)  # negative clicks alone mark nothing
     if (seeds == UNKNOWN).any() and (seeds == BACKGROUND).any():
-        seeds = walk(ndimage.gaussian_filter(small, SMOOTHING) / 255, seeds, beta=BETA, mode="cg_j")
+        seeds = walk(small / 255, seeds, beta=BETA, mode="cg_j")
     return _enlarged(seeds == OBJECT, picture.shape)
 
 
@@ -126,33 +116,40 @@ def _ellipse(picture: Picture, prompts: PromptSet) -> Mask:
     return ellipse_in(prompts.box, shape) if prompts.box else np.zeros(shape, bool)
 
 
-def _marks(
+def _seeds(
     picture: Picture, prompts: PromptSet
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], Mask | None]:
-    """The small picture `(h,w)`, what clicks and scribbles mark on it, and the box's area."""
+    """The small, smoothed picture `(h,w)`, what is certain on it, and the box's area.
+
+    Clicks and scribbles are certain. With a box so is its outside, and, where no click or scribble shows the
+    object, its middle; without one the picture's border is background.
+    """
     rows, columns = picture.shape[:2]
     share = min(1.0, SIDE / max(rows, columns))
     shape = max(4, round(rows * share)), max(4, round(columns * share))
-    small = _resized(picture.astype(float), shape)
-    marked = np.zeros(shape, np.int32)
+    small = ndimage.gaussian_filter(_resized(picture.astype(float), shape), SMOOTHING)
+    seeds = np.zeros(shape, np.int32)
     ys, xs = np.mgrid[: shape[0], : shape[1]]
     scale = shape[0] / rows, shape[1] / columns
     for stroke in prompts.scribbles:
         at = np.nonzero(stroke.pixels)
         place = tuple((axis * s).astype(int) for axis, s in zip(at, scale, strict=True))
-        marked[place] = OBJECT if stroke.positive else BACKGROUND
+        seeds[place] = OBJECT if stroke.positive else BACKGROUND
     for point in prompts.points:
         y, x = (point.y + 0.5) * scale[0] - 0.5, (point.x + 0.5) * scale[1] - 0.5
         disk = np.hypot(ys - y, xs - x) <= CLICK_RADIUS
-        marked[disk] = OBJECT if point.positive else BACKGROUND
-    if not prompts.box:
-        return small, marked, None
-    box = prompts.box
-    top, bottom = (box.y0 * scale[0], (box.y1 + 1) * scale[0])
-    left, right = (box.x0 * scale[1], (box.x1 + 1) * scale[1])
+        seeds[disk] = OBJECT if point.positive else BACKGROUND
     inside = np.zeros(shape, bool)
-    inside[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
-    return small, marked, inside
+    if box := prompts.box:
+        top, bottom = (box.y0 * scale[0], (box.y1 + 1) * scale[0])
+        left, right = (box.x0 * scale[1], (box.x1 + 1) * scale[1])
+        inside[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
+        if not (seeds == OBJECT).any():
+            seeds[_middle(inside) & (seeds == UNKNOWN)] = OBJECT
+    else:
+        inside[1:-1, 1:-1] = True
+    seeds[~inside & (seeds == UNKNOWN)] = BACKGROUND
+    return small, seeds, inside if prompts.box else None
 
 
 def _middle(box: Mask) -> Mask:
