@@ -34,7 +34,7 @@ def test_a_box_finds_what_is_as_dark_as_the_rest_of_the_picture(method, vessel):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_clicks_are_certain(method, vessel):
-    picture, lumen = vessel
+    picture, _ = vessel
     hit, missed = Point(140, 90), Point(140, 20, False)
     found = method(picture, PromptSet(points=(hit, missed)))
     assert found[90, 140] and not found[20, 140]
