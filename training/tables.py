@@ -28,7 +28,7 @@ ASKED = {
     "ellipse_box": "ellipse in the box",
     "noc85": "clicks to IoU 0.85",
 }
-ALONE = {"dice_none": "no prompt", "dice_none_largest": "its largest component", "hd95_px": "HD95, px"}
+ALONE = {"dice_none": "no prompt", "dice_none_target": "the lesion or head alone", "hd95_px": "HD95, px"}
 CARDS = {
     "uniultra_mini": "accuracy",
     "uniultra_mini.nobusi": "accuracy_nobusi",

@@ -143,6 +143,20 @@ def test_import_refuses_what_is_damaged_of_another_base_or_of_another_shape(mach
     assert published.ids() == [] and published.current(MODEL) is None
 
 
+@pytest.mark.parametrize("name", ["out.zip", "out"])
+def test_what_is_exported_names_no_image(machine, tmp_path, name):
+    scores = {"Mueller_Anna__loop1@1 nodule frame 0 part 0": [0.5, 0.6]}
+    data = {"job": "j", "labels": ["Mueller_Anna__loop1@1"], "unseen": scores}
+    folder = machine("a", 1, data=data)
+    target = exchange.export(folder, tmp_path / name)
+    with exchange.opened(target) as found:
+        assert "Mueller" not in (found / bundle.MANIFEST).read_text()
+        there, here = (bundle.describe(one)[1] for one in (found, folder))
+        assert there.data == {"job": "j", "number_of_labels": 1, "number_of_unseen": 1}
+        assert there.weights_sha256 == here.weights_sha256 and here.data == data
+        bundle.assemble(found)
+
+
 def test_a_zip_with_anything_else_in_it_is_refused(machine, tmp_path):
     folder, path = machine("a", 1), tmp_path / "a.zip"
     exchange.export(folder, path)

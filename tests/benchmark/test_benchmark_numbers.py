@@ -9,7 +9,7 @@ from uniultra.benchmark.protocol import score
 from uniultra.benchmark.schema import PictureScore
 from uniultra.benchmark.summaries import by_set, column, difference, differences, jitter, organs, set_score
 from uniultra.errors import RequestError
-from uniultra.metrics.intervals import difference_interval
+from uniultra.metrics.intervals import mean_interval
 
 
 def made(values, key="dice_box", dataset="known", groups=None):
@@ -68,8 +68,17 @@ def test_a_paired_interval_sees_a_constant_difference_exactly():
         difference(made(spread), made(spread[:5]), "dice_box")
 
 
+def test_answers_to_the_same_drawn_boxes_are_paired_by_seed():
+    drawn = np.array([[0.2, 0.9, 0.5], [0.8, 0.1, 0.6]])
+    first, second = ([one.model_copy(update={"values": {}, "repeated": {"dice_box_noisy": tuple(seeds)}})
+                      for one, seeds in zip(made([0, 0, 0]), table.T, strict=True)]
+                     for table in (drawn + 0.1, drawn))  # fmt: skip
+    found = difference(first, second, "dice_box_noisy")
+    assert (found.low, found.mean, found.high) == (pytest.approx(0.1),) * 3
+
+
 def test_a_prompt_free_system_is_compared_by_its_one_answer():
-    mine, other = made([0.9, 0.8]), made([0.5, 0.7], "dice_none_largest")
+    mine, other = made([0.9, 0.8]), made([0.5, 0.7], "dice_none_target")
     found = differences(mine, other)["known"]
     assert set(found) == {"dice_box"} and found["dice_box"].mean == pytest.approx(0.25)
 
@@ -86,7 +95,7 @@ def test_jitter_is_the_paired_difference_over_pictures_and_seeds(rows, scripted,
     labelled = [one for one in by_set(scores)["known"] if one.values]
     clean, moved = column(labelled, "dice_box"), column(labelled, "dice_box_noisy")
     assert clean.shape == (1, 3) and moved.shape == (3, 3)
-    expected = difference_interval(clean, moved, [one.group for one in labelled])
+    expected = mean_interval(clean - moved, [one.group for one in labelled])
     assert found["box"].difference == expected
     assert found["box"].difference.mean == pytest.approx(clean.mean() - moved.mean()) == 1
 

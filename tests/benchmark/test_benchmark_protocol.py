@@ -98,8 +98,17 @@ def test_a_prompt_free_system_is_asked_once(rows, scripted, rule):
     first, *_, empty = score(system.answers, rows[:4], (), rule)
     assert all(len(call) == 1 and not call[0] for call in system.answers.asked)
     assert len(system.answers.asked) == 4
-    assert first.values["dice_none_largest"] == 1 > first.values["dice_none"] > 0.8
+    assert first.values["dice_none_target"] == 1 > first.values["dice_none"] > 0.8
     assert empty.marked is True and empty.values == {}
+    assert set_score([first, empty], None).n_marked_empty == 1
+    assert set_score([first], None).n_marked_empty is None
+
+
+def test_a_prompt_free_answer_is_judged_where_the_target_is(rows, scripted, rule):
+    """A larger structure beside it, which is right as well, is not held against it."""
+    system = scripted(lambda prompts, truth: truth | disk(60, 25, 20), prompts=())
+    [found] = score(system.answers, rows[:1], (), rule)
+    assert found.values["dice_none_target"] == 1 > found.values["dice_none"]
 
 
 def test_every_system_is_asked_the_same(rows, scripted, rule):

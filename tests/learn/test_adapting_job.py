@@ -97,7 +97,7 @@ def test_an_adapter_chosen_while_a_job_works_is_to_be_beaten(campaign, tmp_path,
     network, digest = weights.load(MODEL)
     with torch.no_grad():
         network.sam_mask_decoder.iou_token.weight.add_(1)
-    keys = _with_keys(read_labels(studies, labels))[1]
+    keys = _with_keys(read_labels(studies, labels), labels)[1]
     perfect = {"unseen": {key: [1.0, 1.0] for key in keys}}
     bundle.save(tmp_path / "rival", network, MODEL, data=perfect, over=(digest, (".sam_mask_decoder.",)))
 
@@ -109,6 +109,37 @@ def test_an_adapter_chosen_while_a_job_works_is_to_be_beaten(campaign, tmp_path,
     assert [change.what for change in published.read().history] == ["imported"]
     assert ended.adapter is None and not ended.verdict.publish and ended.verdict.now.click == 1
     assert "not better" in ended.verdict.why
+
+
+def test_what_answers_now_is_not_measured_on_what_it_was_shown(campaign, tmp_path):
+    """Nor does what it tells of another image of the same name count."""
+    studies, labels = campaign
+    shown, told, *others = labels[:5]
+    published, (network, digest) = Published(studies), weights.load(MODEL)
+    corrected = shown.model_copy(update={"revision": shown.revision + 1})
+    asked = [corrected, told, *others]
+    rows = _with_keys(read_labels(studies, asked), asked)[1]
+    foreign = told.model_copy(update={"sha256": "f" * 64})
+    own, theirs = (
+        {key: [1.0, 1.0] for key in _with_keys(read_labels(studies, [told]), [one])[1]}
+        for one in (told, foreign)
+    )
+
+    def now(**data):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        bundle.save(folder, network, MODEL, data=data, over=(digest, (".sam_mask_decoder.",)))
+        run = Run(new_job(studies, asked))
+        run.against = published.publish(folder, what="imported")
+        network.sam_mask_decoder.iou_token.weight.data.add_(0.01)  # each bundle is another one
+        return run._now(rows)
+
+    learnt = [f"{one.image}@{one.revision}" for one in (shown, told)]
+    found = now(labels=learnt, unseen=own)
+    assert {rows[key][1].group for key in found} == {one.group for one in (told, *others)}
+    assert [key for key, one in found.items() if one == (1.0, 1.0)] == list(own)
+    assert now(unseen=theirs).keys() == rows.keys() and (1.0, 1.0) not in now(unseen=theirs).values()
+    everyone = [f"{one.image}@{one.revision}" for one in asked]
+    assert now(labels=everyone).keys() == rows.keys()  # nobody else is left to ask about
 
 
 def test_what_forgets_too_much_is_brought_back_until_it_does_not(campaign):
@@ -188,7 +219,7 @@ def test_a_structure_keeps_its_key_when_a_newer_label_takes_a_frame_over(tmp_pat
             names={1: "target"},
             group="patient",
         )
-        rows = _with_keys(read_labels(tmp_path, [label]))[1]
+        rows = _with_keys(read_labels(tmp_path, [label]), [label])[1]
         return {key: case.click.x for key, (_, case) in rows.items()}
 
     before, after = middles(0, 1, 2), middles(1, 2)

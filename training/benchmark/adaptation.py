@@ -3,10 +3,12 @@ r"""What ten labels of an organ that the weights never saw are worth, by the ser
     .venv/bin/python training/benchmark/adaptation.py --data ../shared/data \
         --output training/benchmark/results/adaptation.json
 
-For each set and draw ten pictures are labelled, the job cross-validates, passes its gate or not, and
-publishes; then one click is asked on all remaining pictures of the set, before and after, and on test
-pictures of organs that the weights know. Where nothing was published, after is before. The interval is of
-the mean over pictures and draws, patients and draws resampled. Nothing was chosen by looking at these sets.
+For each set and draw ten pictures are labelled, recording by recording; the job cross-validates, passes its
+gate or not, and publishes; then a click and a box are asked on all pictures of the other recordings, before
+and after, and on test pictures of organs that the weights know. Where nothing was published, after is before.
+A recording is the manifest's group, or what stands before `_slice_` in the picture's name. The intervals are
+of the mean gain over pictures and draws, after minus before of the same draw, recordings and draws resampled.
+Nothing was chosen by looking at these sets.
 The old organs are named to the job as an admin names them (`train_known`): it rehearses their `train`
 pictures and its gate looks at `val`; what they lose is measured on `test`. `--unknown` names none, as it
 comes out of the box. A set whose turn it was in an earlier run stays in the file.
@@ -18,6 +20,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -40,7 +43,7 @@ from uniultra.learn.adapting.scoring import cases_of, scores
 from uniultra.learn.adapting.settings import FitSettings
 from uniultra.learn.data import Row, manifest
 from uniultra.learn.machine import this_machine
-from uniultra.metrics.intervals import difference_interval
+from uniultra.metrics.intervals import Estimate, mean_interval
 from uniultra.models import registry, weights
 from uniultra.predict.device import choose_device
 from uniultra.store.types import TrainingLabel
@@ -123,9 +126,10 @@ def one_set(
     kept = [row for row in rows if known_pictures([row])]
     cases = [cases_of(known_pictures([row])[0])[0] for row in kept]
     start = scores(network, entry, cases)
-    before, after, draws = [], [], []
+    recordings = np.array([recording(row) for row in kept])
+    gains, draws = [], []
     for draw in range(options.draws):
-        chosen = np.random.default_rng([draw, len(kept)]).permutation(len(kept))[: options.labels]
+        chosen, rest = drawn(recordings, options.labels, draw)
         studies = folder / f"{name}-{draw}"
         labels = [make_label(studies, kept[int(n)]) for n in chosen]
         job = jobs.create(
@@ -145,26 +149,45 @@ def one_set(
                 "click": scores(adapted, entry, cases),
                 "old": {one: scores(adapted, entry, c) for one, c in old.items()},
             }
-        rest = np.ones(len(kept), bool)
-        rest[chosen] = False
-        before.append(np.where(rest, start[:, 0], np.nan))
-        after.append(np.where(rest, mean["click"][:, 0], np.nan))
+        after = np.asarray(mean["click"])
+        gains.append(np.where(rest[:, None], after - start, np.nan))
         draws.append(
             {
                 "seconds": round(seconds, 1),
                 "published": ended.adapter is not None,
                 "verdict": ended.verdict.model_dump(mode="json") if ended.verdict else None,
                 "error": ended.error,
-                "click_before": mean_of(before[-1]),
-                "click_after": mean_of(after[-1]),
-                "box_before": mean_of(start[rest, 1]),
-                "box_after": mean_of(mean["click"][rest, 1]),
+                "left": int(rest.sum()),
+                **{
+                    f"{prompt}_{when}": mean_of(found[rest, n])
+                    for n, prompt in enumerate(("click", "box"))
+                    for when, found in (("before", start), ("after", after))
+                },
+                "pictures": {
+                    kept[n].id: np.round([*start[n], *after[n]], 4).tolist() for n in np.flatnonzero(rest)
+                },
                 "old_lost": {one: lost(known[one], mean["old"][one]) for one in known},
             }
         )
         shutil.rmtree(studies)
-        print(name, draw, json.dumps({k: v for k, v in draws[-1].items() if k != "verdict"}), flush=True)
-    return summary(np.array(before), np.array(after), [row.group or row.id for row in kept], draws)
+        told = {k: v for k, v in draws[-1].items() if k not in ("verdict", "pictures")}
+        print(name, draw, json.dumps(told), flush=True)
+    return summary(np.array(gains), recordings.tolist(), draws)
+
+
+def recording(row: Row) -> str:
+    """What was pictured together."""
+    found = re.match(r"(.+)_slice_", row.id)
+    return found[1] if found else row.group or row.id
+
+
+def drawn(recordings: Any, labels: int, draw: int) -> tuple[Any, Any]:
+    """Places of the pictures to label, whole recordings in a random order; and which are of none of these."""
+    names = np.unique(recordings)
+    mixed = np.random.default_rng([draw, len(recordings)]).permutation(names)
+    order = np.concatenate([np.flatnonzero(recordings == name) for name in mixed])
+    chosen = order[:labels]
+    return chosen, ~np.isin(recordings, recordings[chosen])
 
 
 def make_label(studies: Path, row: Row) -> TrainingLabel:
@@ -181,20 +204,22 @@ def make_label(studies: Path, row: Row) -> TrainingLabel:
         file=f"labels/{row.id}.png",
         frames=None,
         names={1: row.dataset},
-        group=hashlib.sha256((row.group or row.id).encode()).hexdigest(),
+        group=hashlib.sha256(recording(row).encode()).hexdigest(),
     )
 
 
-def summary(before: Any, after: Any, groups: list[str], draws: list[dict[str, Any]]) -> dict[str, Any]:
-    gain = difference_interval(after, before, groups)
-    first = float(np.nanmean(before))
-    closed = gain.mean / (GOAL - first)
-    reached = gain.mean >= WANTED or (first > HIGH and closed >= SHARE)
+def summary(gains: Any, recordings: list[str], draws: list[dict[str, Any]]) -> dict[str, Any]:
+    """`gains` is `(draws,pictures,2)`, click and box; NaN where a picture was not held out."""
+    click, box = (mean_interval(gains[..., n], recordings) for n in range(2))
+    before = mean_of([v[0] for d in draws for v in d["pictures"].values()])
+    closed = click.mean / (GOAL - before)
+    reached = click.mean >= WANTED or (before > HIGH and closed >= SHARE)
     lost = {name: [d["old_lost"][name]["click"] for d in draws] for name in draws[0]["old_lost"]}
     return {
-        "click_before": round(first, 4),
-        "click_after": mean_of(after),
-        "gain": {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(gain).items()},
+        "click_before": before,
+        "click_after": round(before + click.mean, 4),
+        "gain": rounded(click),
+        "box_gain": rounded(box),
         "gap_closed": round(closed, 3),
         "target_reached": bool(reached),
         "old_lost": {name: mean_of(found) for name, found in lost.items()},
@@ -203,6 +228,10 @@ def summary(before: Any, after: Any, groups: list[str], draws: list[dict[str, An
         "seconds_most": max(d["seconds"] for d in draws),
         "draws": draws,
     }
+
+
+def rounded(found: Estimate) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(found).items()}
 
 
 def lost(before: Any, after: Any) -> dict[str, float]:

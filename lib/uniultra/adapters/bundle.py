@@ -18,7 +18,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -170,8 +170,7 @@ def save(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         for file, content in ((CONFIG, described), (MANIFEST, manifest)):
-            body = sealed.seal(content.model_dump(mode="json"))
-            (staged / file).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+            _describe(staged / file, content)
         _put(staged, folder)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -290,17 +289,35 @@ def merge(folder: Path, target: Path | None = None) -> Path:
     return path
 
 
-def copy(folder: Path, target: Path) -> Path:
-    """Copy a bundle's three files to another folder, whole or not at all, and return that folder."""
+def copy(folder: Path, target: Path, *, without: Collection[str] = ()) -> Path:
+    """Copy a bundle's three files to another folder, whole or not at all, and return that folder.
+
+    Of what is named in `without`, the copy's manifest tells in its `data` only how many there are.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=target.parent, prefix=".", suffix=".part"))
     try:
         for name in (WEIGHTS, CONFIG, MANIFEST):
             shutil.copyfile(_file(folder / name), staged / name)
+        manifest = describe(folder)[1]
+        told = {
+            key: len(value)
+            for key, value in manifest.data.items()
+            if key in without and isinstance(value, (list, dict))
+        }
+        if told:
+            kept = {key: value for key, value in manifest.data.items() if key not in told}
+            counts = {f"number_of_{key}": count for key, count in told.items()}
+            _describe(staged / MANIFEST, manifest.model_copy(update={"data": kept | counts}))
         _put(staged, target)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return target
+
+
+def _describe(file: Path, content: BaseModel) -> None:
+    body = sealed.seal(content.model_dump(mode="json"))
+    file.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
 
 def _base(described: BundleConfig) -> str:

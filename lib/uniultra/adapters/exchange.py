@@ -1,4 +1,7 @@
-"""Bundles to other machines and back: a folder, or a zip of its three files."""
+"""Bundles to other machines and back: a folder, or a zip of its three files.
+
+What leaves names no image: of the labels that it learnt only their number stays in the manifest.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from uniultra.adapters import bundle
 from uniultra.errors import ModelError
 
 NAMES = (bundle.CONFIG, bundle.MANIFEST, bundle.WEIGHTS)
+NAMING = ("labels", "unseen")  # what a manifest says of single images
 MAX_WEIGHTS = 4 << 30
 
 
@@ -27,12 +31,14 @@ def export(folder: Path, target: Path) -> Path:
             "Expected a new folder or file to export to; it is there already. Choose another name."
         )
     if target.suffix.lower() != ".zip":
-        return bundle.copy(folder, target)
+        return bundle.copy(folder, target, without=NAMING)
     temporary = target.with_name(f".{target.name}.part")
     try:
-        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
-            for name in NAMES:
-                archive.write(folder / name, name)
+        with tempfile.TemporaryDirectory(prefix="uniultra-") as staged:
+            plain = bundle.copy(folder, Path(staged) / "bundle", without=NAMING)
+            with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
+                for name in NAMES:
+                    archive.write(plain / name, name)
         temporary.replace(target)
     except OSError:
         raise ModelError("The bundle could not be written. Check the folder and its free space.") from None

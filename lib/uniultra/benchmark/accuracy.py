@@ -136,7 +136,7 @@ def _others(wanted: Wanted, mine: System) -> tuple[dict[str, System], dict[str, 
 
 
 def _asked(other: System, name: str, rows: list[Row], rule: schema.Protocol) -> list[schema.PictureScore]:
-    """An alternative's scores; methods without a network run on all processors, pictures side by side."""
+    """An alternative's scores; methods without a network run side by side on all processors, untimed."""
     rule = rule.model_copy(update={"click_jitter": 0})
     workers = min(os.cpu_count() or 1, len(rows) // 4)  # a process takes as long to start as several pictures
     if other.network is not None or name == "ellipse" or workers < 2:
@@ -148,7 +148,7 @@ def _asked(other: System, name: str, rows: list[Row], rule: schema.Protocol) -> 
 
 def _one(other: System, rule: schema.Protocol, row: Row) -> schema.PictureScore:
     [found] = score(other.answers, [row], other.prompts, rule)
-    return found
+    return found.model_copy(update={"seconds_image": None, "seconds_prompt": None})
 
 
 def _alternative(

@@ -107,7 +107,7 @@ def random_walker(picture: Picture, prompts: PromptSet) -> Mask:
     if not (seeds == OBJECT).any():
         return np.zeros(picture.shape[:2], bool)  # negative clicks alone mark nothing
     if (seeds == UNKNOWN).any() and (seeds == BACKGROUND).any():
-        seeds = walk(small / 255, seeds, beta=BETA, mode="cg_j")
+        seeds = walk(small / 255, seeds, beta=BETA, mode="bf")  # solved exactly
     return _enlarged(seeds == OBJECT, picture.shape)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Columns: what is asked, by the key of the score that ranks the cases.
-COLUMNS = {"@1": "1 click", "@5": "5 clicks", "_box": "tight box", "_none_largest": "no prompt"}
+COLUMNS = {"@1": "1 click", "@5": "5 clicks", "_box": "tight box", "_none_target": "no prompt"}
 RANKS = ("best", "median", "worst")
 # Okabe and Ito's colours, told apart by people with any colour vision.
 TRUTH, ANSWER, BOX, POSITIVE, NEGATIVE = "#009E73", "#E69F00", "#56B4E9", "#F0E442", "#D55E00"
@@ -127,7 +127,7 @@ def _sheet(
 
 def _asked(examined: Examined, key: str) -> tuple[PromptSet, Mask]:
     """The prompt of a column, and the answer to it."""
-    if key == "_none_largest":
+    if key == "_none_target":
         return PromptSet(), examined.ask(PromptSet())[0].mask
     if key == "_box":
         prompts = PromptSet(box=tight_box(examined.truth))

@@ -13,7 +13,7 @@ PROMPTS = {
     "_box": "tight box",
     "_box_noisy": "noisy box",
     "_scribble": "scribble",
-    "_none_largest": "no prompt",
+    "_none_target": "no prompt",
 }
 NAMES = {"dice": "Dice", "nsd": "surface Dice"}
 SEEN = {True: "seen in training", False: "not seen in training", None: "unknown whether seen in training"}
@@ -50,7 +50,8 @@ def _head(found: Accuracy) -> str:
         f"Weights `{(model.sha256 or '')[:12]}`, input {model.image_size} px, trained on {trained}. Split "
         f"`{found.split}`{limit}; uniultra {found.uniultra}, {found.made}, {found.machine.processor}.\n\n"
         f"Target and component rule: {found.component_rule}. Means with 95 % bootstrap intervals over "
-        f"patients. Up to {rule.clicks} clicks; {rule.seeds} noisy boxes (sides moved by up to "
+        "patients, where the manifest knows them, else over its groups. "
+        f"Up to {rule.clicks} clicks; {rule.seeds} noisy boxes (sides moved by up to "
         f"{100 * rule.box_jitter:.0f} %) and scribbles an object. Definitions: docs/benchmark.md. "
         "Research use."
     )
@@ -99,6 +100,11 @@ def _set(found: Accuracy, name: str) -> str:
             distances[f"{key}{suffix}"] = f"{kind.upper()} {unit}, {title}"
     parts.append(_means(systems, distances, digits=2))
     parts.append(_differences(found, name))
+    parts += [
+        f"{title} marked something on {one.n_marked_empty} of {one.n_empty} pictures without a label."
+        for title, one in systems.items()
+        if one.n_marked_empty is not None
+    ]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -138,10 +138,10 @@ class Examined:
         [found] = self.ask(PromptSet())
         if not self.parts:
             return bool(found.mask.any())
-        largest = components(found.mask)
-        mine = largest[0] if largest else found.mask
+        # The target is one component of the label; the part of the answer that is meant for it counts.
+        mine = max(components(found.mask), key=lambda part: (part & self.truth).sum(), default=found.mask)
         self.values[f"{self.overlap}_none"] = self.compare(found.mask, self.label)
-        self.values[f"{self.overlap}_none_largest"] = self.compare(mine)
+        self.values[f"{self.overlap}_none_target"] = self.compare(mine)
         self.distances(mine)
         return None
 

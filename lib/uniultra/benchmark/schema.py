@@ -79,6 +79,7 @@ class SetScore(BaseModel):
 
     Attributes:
         n: pictures with a label; n_empty: without.
+        n_marked_empty: of a prompt-free model, pictures without a label on which it marked something.
         n_no_distance: box answers that are empty, and so are in no distance's mean.
         seen: whether the model was trained on pictures of this set; None where its weights do not say.
         overlap: `dice`, or `nsd` for sets of one-pixel lines.
@@ -90,6 +91,7 @@ class SetScore(BaseModel):
 
     n: int
     n_empty: int
+    n_marked_empty: int | None = None
     n_no_distance: int
     seen: bool | None
     overlap: Overlap

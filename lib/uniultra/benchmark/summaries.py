@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uniultra.benchmark.protocol import overlap_of
 from uniultra.benchmark.schema import Interval, Jitter, Organs, PictureScore, SetScore
 from uniultra.errors import RequestError
-from uniultra.metrics.intervals import Estimate, difference_interval, mean_interval
+from uniultra.metrics.intervals import Estimate, mean_interval
 
 Scores = Sequence[PictureScore]
 # What a prompt-free system's one answer is put beside.
@@ -41,6 +41,9 @@ def set_score(scores: Scores, trained_on: Iterable[str] | None) -> SetScore:
     return SetScore(
         n=len(labelled),
         n_empty=len(scores) - len(labelled),
+        n_marked_empty=sum(marked)
+        if (marked := [s.marked for s in scores if s.marked is not None])
+        else None,
         n_no_distance=sum(one.values.get("hd95_px", 0) is None for one in labelled),
         seen=None if trained_on is None else name in trained_on,
         overlap=overlap_of(name),
@@ -73,7 +76,7 @@ def estimate(scores: Scores, key: str) -> Estimate | None:
 
 
 def difference(first: Scores, second: Scores, key: str, other_key: str | None = None) -> Estimate | None:
-    """Mean of `first` minus mean of `second` on the same pictures, paired.
+    """Mean of `first` minus `second`, paired by picture and, as both were given the same prompts, by seed.
 
     Args:
         first, second: of one set each.
@@ -88,10 +91,8 @@ def difference(first: Scores, second: Scores, key: str, other_key: str | None = 
     if [one.id for one in first] != [one.id for one in second]:
         raise RequestError("Expected two systems scored on the same pictures; got different ones.")
     tables = column(first, key), column(second, other_key or key)
-    both = np.logical_and.reduce([~np.isnan(table).all(0) for table in tables])
-    if not both.any():
-        return None
-    return difference_interval(*tables, [one.group for one in first])
+    apart = tables[0] - tables[1]  # where one was asked once, its answer stands beside all of the other's
+    return None if np.isnan(apart).all() else mean_interval(apart, [one.group for one in first])
 
 
 def differences(first: Scores, second: Scores) -> dict[str, dict[str, Estimate]]:
@@ -102,7 +103,7 @@ def differences(first: Scores, second: Scores) -> dict[str, dict[str, Estimate]]
         overlap, other = overlap_of(name), others[name]
         there = set(keys(other))
         pairs = [(key, key) for key in keys(scores) if key in there and "ellipse" not in key]
-        alone = f"{overlap}_none_largest"
+        alone = f"{overlap}_none_target"
         if alone in there and alone not in keys(scores):
             pairs += [(f"{overlap}{prompt}", alone) for prompt in PROMPT_FREE]
         compared = {key: difference(scores, other, key, other_key) for key, other_key in pairs}

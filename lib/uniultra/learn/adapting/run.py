@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -30,6 +31,7 @@ from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import entry
 from uniultra.predict.device import choose_device
 from uniultra.store import durable
+from uniultra.store.types import TrainingLabel
 
 KNOWN_TRAINS, KNOWN_CHECKS = 60, 42  # pictures of old organs, of each set as many
 CHECKPOINT_EVERY = 10
@@ -73,7 +75,7 @@ class Run:
         pictures = read_labels(self.folder.studies, self.job.labels)
         for one in pictures.left_out:
             self.folder.note(left_out=asdict(one))
-        labelled, rows = _with_keys(pictures)
+        labelled, rows = _with_keys(pictures, self.job.labels)
         if not rows:
             raise ModelError(
                 "Expected a label with a structure in it to learn from; there is none that can be read. "
@@ -229,9 +231,9 @@ class Run:
     ) -> gate.Verdict:
         """The first half of the verdict, against what answers now."""
         self.against = self.published.current(self.job.model)
-        keys = [key for key in measured if key in new]
         self.pace.tell("measuring")
-        now = self._now({key: measured[key] for key in keys})
+        now = self._now({key: row for key, row in measured.items() if key in new})
+        keys = list(now)
         table = [np.array([one[key] for key in keys]).reshape(-1, 2) for one in (now, new)]
         verdict = gate.improves(rule, table[0], table[1], [measured[key][1].group for key in keys])
         verdict = verdict.model_copy(update={"share": share})
@@ -239,17 +241,31 @@ class Run:
         return verdict
 
     def _now(self, measured: dict[str, tuple[int, Case]]) -> ByLabel:
-        """Scores of what answers now; where it learnt a label, those of its own cross-validation."""
+        """Scores of what answers now; where it learnt a label, those of its own cross-validation.
+
+        A patient that it learnt, in a label of which it tells none (a correction, another image), is left
+        out: it would be praised for what it was shown. Too few patients left, and all are measured.
+        """
         if self.against is None:
             return self._score(self.base, measured)
         path = self.published.path(self.against)
-        data = bundle.describe(path)[1].data.get("unseen")
-        own = TypeAdapter(ByLabel).validate_python(data or {})
+        data = bundle.describe(path)[1].data
+        own = TypeAdapter(ByLabel).validate_python(data.get("unseen") or {})
+        learnt = self._learnt(data)
         known: ByLabel = {key: one for key, one in own.items() if key in measured}
         rest = {key: row for key, row in measured.items() if key not in known}
+        fair = {key: row for key, row in rest.items() if row[1].group not in learnt}
+        if len({measured[key][1].group for key in (*known, *fair)}) >= 2:
+            rest = fair
         if rest:
             known |= self._score(bundle.assemble(path)[0].to(self.device), rest)
-        return known
+        return {key: known[key] for key in measured if key in known}
+
+    def _learnt(self, data: Mapping[str, Any]) -> set[str]:
+        """The patients of this job that a bundle was trained on, by its manifest's `data`."""
+        images = {str(label).rpartition("@")[0] for label in data.get("labels") or ()}
+        groups = {label.group for label in self.job.labels if label.image in images}
+        return {one for one in groups if data.get("rule") != "held_out" or not held_out(one)}
 
     def _score(self, network: PromptNetwork, rows: dict[str, tuple[int, Case]]) -> ByLabel:
         found = scores(network, self.entry, [case for _, case in rows.values()])
@@ -333,14 +349,18 @@ class Run:
         return bundle.describe(self.published.path(self.against))[1].weights_sha256
 
 
-def _with_keys(pictures: Pictures) -> tuple[list[Labelled], dict[str, tuple[int, Case]]]:
+def _with_keys(
+    pictures: Pictures, labels: Sequence[TrainingLabel]
+) -> tuple[list[Labelled], dict[str, tuple[int, Case]]]:
     """All labelled pictures, and by key the place among them and the structure of each that has one."""
     rows: dict[str, tuple[int, Case]] = {}
+    # Another clinic has images of the same names: the mask's own digest tells whose label it is.
+    digests = {f"{one.image}@{one.revision}": one.sha256[:16] for one in labels}
     found = zip(pictures.labelled, pictures.label, pictures.frame, strict=True)
     for n, (one, label, frame) in enumerate(found):
         for part, case in enumerate(cases_of(one)):
             # What a bundle says of a structure is looked up by this: it has to mean the same in every job.
-            rows[f"{label} {one.name} frame {frame} part {part}"] = (n, case)
+            rows[f"{label} {digests[label]} {one.name} frame {frame} part {part}"] = (n, case)
     return list(pictures.labelled), rows
 
 
