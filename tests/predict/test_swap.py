@@ -10,11 +10,13 @@ import torch
 
 from uniultra.adapters import bundle
 from uniultra.adapters.published import Published
+from uniultra.errors import ModelError
 from uniultra.images.types import Plane
 from uniultra.learn.asking import Still
 from uniultra.models import build, weights
 from uniultra.predict import Predictor
 from uniultra.predict import swap as swapping
+from uniultra.predict.loaded import Loaded
 from uniultra.prompts.types import Point, PromptSet
 
 MODEL = "uniultra_mini"
@@ -74,14 +76,32 @@ def test_it_follows_what_is_published_and_rolled_back(campaign):
     assert fresh.predict(source, STILL, CLICK)[0].adapter == first  # at once, when it is loaded first
 
 
-def test_embeddings_stay_where_only_the_decoder_is_another(campaign):
+def test_embeddings_stay_where_only_what_decodes_is_another(campaign):
     published, publish = campaign
     predictor, source = Predictor(MODEL, device="cpu", published=published), picture(0)
     predictor.predict(source, STILL, CLICK)
-    first = publish(1, (".sam_mask_decoder.",))
+    first = publish(1, (".sam_mask_decoder.transformer.", ".sam_prompt_encoder."))
     until(lambda: predictor.adapter == first)
     [new] = predictor.predict(source, STILL, CLICK)
     assert new.timings["cached"] == 1 and new.adapter == first
+
+
+def test_no_embedding_stays_where_the_decoder_that_is_part_of_it_is_another(campaign):
+    published, publish = campaign
+    source, decoder = picture(0), (".sam_prompt_encoder.", ".sam_mask_decoder.")
+    first, second = publish(1, decoder), publish(2, decoder)
+    alone, kept = {}, {}
+    for one in (first, second):
+        published.rollback(MODEL, one)
+        [alone[one]] = Predictor(MODEL, device="cpu", published=published).predict(source, STILL, CLICK)
+    published.rollback(MODEL, first)
+    predictor = Predictor(MODEL, device="cpu", published=published)
+    for one in (first, second):
+        published.rollback(MODEL, one)
+        until(lambda wanted=one: predictor.loaded().adapter == wanted)
+        [kept[one]] = predictor.predict(source, STILL, CLICK)
+    assert kept[second].timings["cached"] == 0
+    assert [kept[one].score for one in (first, second)] == [alone[one].score for one in (first, second)]
 
 
 def test_clicks_under_way_finish_on_the_network_they_began_with(campaign):
@@ -144,3 +164,107 @@ def test_a_bundle_that_cannot_be_loaded_keeps_the_old_one_and_says_so(campaign, 
     assert fresh.predict(source, STILL, CLICK)[0].adapter is None and "damaged" in fresh.problem
     published.rollback(MODEL)
     until(lambda: predictor.adapter == first and predictor.problem is None)
+
+
+class Choice:
+    """What says which bundle answers, without a folder."""
+
+    def __init__(self) -> None:
+        self.chosen: str | None = None
+        self.changes = 0
+
+    def choose(self, one: str | None) -> None:
+        self.chosen, self.changes = one, self.changes + 1
+
+    def stamp(self) -> int:
+        return self.changes
+
+    def current(self, model: str) -> str | None:
+        return self.chosen
+
+    def path(self, bundle_id: str) -> None:
+        return None
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A choice, its predictor, and the events that bundles `x` and `y` wait for when they are loaded."""
+    gates, begun = ({name: threading.Event() for name in "xy"} for _ in range(2))
+
+    def bundle_of(model, folder, name, device):
+        begun[name].set()
+        assert gates[name].wait(60)
+        if (name, "damaged") in broken:
+            raise ModelError("It is damaged.")
+        return Loaded(torch.nn.Identity(), ("network", name), name)
+
+    broken: set[tuple[str, str]] = set()
+    own = Loaded(torch.nn.Identity(), ("network", "own"))
+    monkeypatch.setattr(swapping, "load", lambda model, device: own)
+    monkeypatch.setattr(swapping, "load_bundle", bundle_of)
+    choice = Choice()
+    return choice, Predictor(MODEL, device="cpu", published=choice), gates, begun, broken
+
+
+def under_way(choice, predictor, begun):
+    """The own weights answer, and `x` is being loaded in their place."""
+    assert predictor.loaded().adapter is None
+    choice.choose("x")
+    predictor.loaded()
+    assert begun["x"].wait(60)
+
+
+def swapped(predictor):
+    """The thread that swaps is at its end."""
+    until(lambda: not predictor._swap._busy.locked())
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_swap_that_was_overtaken_puts_nothing_back(slow, damaged):
+    choice, predictor, gates, begun, broken = slow
+    broken |= {("x", "damaged")} if damaged else set()
+    under_way(choice, predictor, begun)
+    predictor.release()
+    choice.choose("y")
+    gates["y"].set()
+    assert predictor.loaded().adapter == "y"
+    gates["x"].set()
+    swapped(predictor)
+    for _ in range(3):
+        assert predictor.loaded().adapter == "y" and predictor.problem is None
+        swapped(predictor)
+
+
+def test_a_swap_takes_no_memory_that_was_let_go(slow):
+    choice, predictor, gates, begun, _ = slow
+    under_way(choice, predictor, begun)
+    predictor.release()
+    gates["x"].set()
+    swapped(predictor)
+    assert predictor._loaded is None
+    assert predictor.loaded().adapter == "x"
+
+
+def test_a_look_at_what_no_longer_answers_is_done_again(slow):
+    choice, predictor, gates, _, _ = slow
+    gates["x"].set()
+    gates["y"].set()
+    old = predictor.loaded()
+    predictor.release()
+    choice.choose("x")
+    assert predictor.loaded().adapter == "x"
+    choice.choose(None)
+    predictor._swap.look(old, predictor._take)  # of a click that began before all that
+    swapped(predictor)
+    until(lambda: predictor.loaded().adapter is None)
+
+
+def test_a_problem_goes_with_the_bundle_that_had_it(slow):
+    choice, predictor, gates, begun, broken = slow
+    broken.add(("x", "damaged"))
+    under_way(choice, predictor, begun)
+    gates["x"].set()
+    until(lambda: predictor.problem is not None)
+    predictor.release()
+    choice.choose(None)
+    assert predictor.loaded().adapter is None and predictor.problem is None

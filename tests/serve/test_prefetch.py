@@ -113,6 +113,38 @@ def test_only_the_newest_wishes_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
     assert done[:3] == [0, MOST, MOST + 4] and len(done) == MOST + 1 and min(done[1:]) == 5
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("ends", [MemoryError, IndexError, KeyboardInterrupt])
+def test_a_wish_that_goes_wrong_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: type[BaseException]
+) -> None:
+    done: list[int] = []
+
+    def encode(self: Predictor, source: Any, plane: Plane) -> bool:
+        done.append(plane.index)
+        if plane.index == 0:
+            raise ends
+        return True
+
+    def until_done(*wanted: int) -> None:
+        end = time.monotonic() + 30
+        while tuple(done) != wanted:
+            assert time.monotonic() < end, done
+            time.sleep(0.01)
+
+    file = tmp_path / "a.png"
+    Image.new("L", (8, 6)).save(file)
+    monkeypatch.setattr(Predictor, "prefetch", encode)
+    prefetch, predictor = Prefetch(OpenImages(1 << 20)), Predictor("uniultra_mini", device="cpu")
+    prefetch.wish(predictor, file, None, Plane("k", 0))
+    until_done(0)
+    if not issubclass(ends, Exception):  # nothing in the thread catches it: the next wish begins another
+        assert prefetch._thread is not None
+        prefetch._thread.join(30)
+    prefetch.wish(predictor, file, None, Plane("k", 1))
+    until_done(0, 1)
+
+
 def test_who_clicks_while_others_wish_gets_the_same_masks(
     tasks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,3 +39,12 @@ def test_each_labelled_frame_counts_whichever_version_has_it(datastore, tmp_path
     assert studies.finished() == {Unit("clip", 1), Unit("clip", 2), Unit("still", 0)}
     store.review("clip", 2, "approved", "rita")
     assert studies.labels() == 4
+
+
+def test_so_many_pictures_are_learnt_from_however_long_the_cines_are(datastore, tmp_path):
+    store, studies = datastore.store, ScoredStudies(datastore, OpenImages(1 << 20))
+    label = write(tmp_path / "label.nrrd", np.ones((5, 6, 8), np.uint8))
+    store.save("clip", label, annotator="anna", frames=range(5), labels={"lesion": 1})
+    still = write(tmp_path / "still.png", np.ones((6, 8), np.uint8))
+    store.save("still", still, annotator="ben", labels={"lesion": 1})
+    assert [len(studies.labelled(most)) for most in (0, 1, 2, 3, 4, 40)] == [0, 1, 2, 2, 3, 6]

@@ -21,6 +21,8 @@ from uniultra.models import registry, weights
 from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
 
+# What SAM2's `encode` runs of the decoder: its high-resolution features are part of the embedding.
+ENCODING = (".conv_s0.", ".conv_s1.")
 _bases: WeakValueDictionary[tuple[str, str, torch.device], PromptNetwork] = WeakValueDictionary()
 _choosing = threading.Lock()
 
@@ -71,8 +73,9 @@ def load_bundle(model: ModelEntry, folder: Path, name: str, device: torch.device
 
 
 def encoder_numbers(network: PromptNetwork) -> str:
-    """What embeddings depend on: all weights but those of the decoder, and the side of the input."""
-    decoder = [name for name in network.state_dict() if matches(name, DECODER)]
+    """What embeddings depend on: all weights but those that only decode, and the side of the input."""
+    names = network.state_dict()
+    decoder = [name for name in names if matches(name, DECODER) and not matches(name, ENCODING)]
     return f"{fingerprint(network, decoder)}@{network.image_size}"
 
 

@@ -231,13 +231,17 @@ class Predictor:
             self._swap.look(now, self._take)
         return now
 
-    def _take(self, new: Loaded) -> None:
-        """Answer with another network from now on."""
-        before, self._loaded = self._loaded, new
-        if before is not None and before.encoder != new.encoder:
+    def _take(self, before: Loaded, new: Loaded) -> bool:
+        """Answer with another network from now on; False where another than `before` answers, or none."""
+        with self._loading:
+            if self._loaded is not before:
+                return False
+            self._loaded = new
+        if before.encoder != new.encoder:
             self.cache.forget(*before.encoder)
-        if self._resident is not None:
+        if self._resident is not None and new is not before:
             self._resident.loaded(self, new.network)
+        return True
 
     def _look_closer(
         self,

@@ -42,7 +42,7 @@ class Swap:
     def __init__(self, model: ModelEntry, device: torch.device, published: Published) -> None:
         self.model, self.device, self.published = model, device, published
         self.problem: str | None = None
-        self._seen: object = None
+        self._seen: object = None  # stamp of what was looked at last
         self._busy = threading.Lock()
 
     def first(self) -> Loaded:
@@ -52,6 +52,7 @@ class Swap:
             ModelError: the model's own weights are missing or damaged.
         """
         self._seen = self.published.stamp()
+        self.problem = None
         try:
             chosen = self.published.current(self.model.name)
             if chosen is not None:
@@ -60,18 +61,24 @@ class Swap:
             self._complain(error)
         return load(self.model, self.device)
 
-    def look(self, now: Loaded, take: Callable[[Loaded], None]) -> None:
-        """Look whether something else was published; if so, load it in a thread and give it to `take`."""
+    def look(self, now: Loaded, take: Callable[[Loaded, Loaded], bool]) -> None:
+        """Look whether something else was published; if so, load it in a thread and give it to `take`.
+
+        Args:
+            now: what answers.
+            take: is given `now` and what is to answer; False where `now` no longer answers, so that it
+                took nothing.
+        """
         stamp = self.published.stamp()
         if stamp == self._seen or not self._busy.acquire(blocking=False):
             return
         # Once for each stamp, also when it fails: what cannot be loaded is not tried at every click.
         self._seen = stamp
-        threading.Thread(target=self._swap, args=(now, take), name="adapter", daemon=True).start()
+        threading.Thread(target=self._swap, args=(stamp, now, take), name="adapter", daemon=True).start()
 
-    def _swap(self, now: Loaded, take: Callable[[Loaded], None]) -> None:
+    def _swap(self, stamp: object, now: Loaded, take: Callable[[Loaded, Loaded], bool]) -> None:
         try:
-            chosen = self.published.current(self.model.name)
+            chosen, new = self.published.current(self.model.name), now
             if chosen != now.adapter:
                 with unbroken():
                     new = (
@@ -79,11 +86,15 @@ class Swap:
                         if chosen is None
                         else load_bundle(self.model, self.published.path(chosen), chosen, self.device)
                     )
-                take(new)
+            if not take(now, new):
+                self._seen = object()  # what answers instead was not looked at: the next click does
+                return
+            if new is not now:
                 log.info("%s answers with %s", self.model.name, chosen or "its own weights")
             self.problem = None
         except (ModelError, OSError, RuntimeError) as error:  # RuntimeError: the device has no memory left
-            self._complain(error)
+            if self._seen == stamp:  # else the network was loaded anew since, maybe of another choice
+                self._complain(error)
         finally:
             self._busy.release()
 

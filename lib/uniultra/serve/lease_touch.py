@@ -7,7 +7,6 @@ import queue
 import threading
 import time
 
-from uniultra.errors import UniUltraError
 from uniultra.store.store import LabelStore
 
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ class LeaseTouch:
             if len(self._last) > _KEPT:
                 self._last.clear()
             self._last[key] = now
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="leases", daemon=True)
                 self._thread.start()
         self._waiting.put(key)
@@ -44,5 +43,5 @@ class LeaseTouch:
             image, annotator = self._waiting.get()
             try:
                 self._store.touch(image, annotator)
-            except (UniUltraError, OSError) as error:
+            except Exception as error:  # one click that cannot be noted ends nobody else's lease
                 logger.warning("A lease could not be renewed (%s).", type(error).__name__)

@@ -7,7 +7,6 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from uniultra.errors import UniUltraError
 from uniultra.images.types import AxisKind, Plane
 from uniultra.predict import Predictor
 from uniultra.predict.exits import unbroken
@@ -43,7 +42,7 @@ class Prefetch:
             self._wishes.move_to_end(wish)
             while len(self._wishes) > MOST:
                 self._wishes.popitem(last=False)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
                 self._thread.start()
             self._wake.notify()
@@ -58,5 +57,5 @@ class Prefetch:
                 with unbroken():
                     file = only_image(path) if path.is_dir() else path
                     predictor.prefetch(self._images.open(file, axis_kind), plane)
-            except (UniUltraError, OSError, RuntimeError) as error:  # RuntimeError: no memory left
+            except Exception as error:  # one picture that cannot be encoded stops no other
                 logger.info("A picture could not be encoded ahead (%s).", type(error).__name__)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from uniultra.images.types import UltrasoundImage
 from uniultra.learn.adapting.labels import read_labels
 from uniultra.learn.adapting.pictures import Labelled
@@ -47,9 +45,7 @@ class ScoredStudies:
 
     def labelled(self, most: int) -> Sequence[Labelled]:
         store = self._datastore.store
-        labels = store.trainable()
-        places = np.linspace(0, len(labels) - 1, min(most, len(labels))).round().astype(int)
-        return read_labels(store.studies, [labels[n] for n in places]).labelled
+        return read_labels(store.studies, store.trainable(), most).labelled
 
 
 def background_of(

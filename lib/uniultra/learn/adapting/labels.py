@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from uniultra.store.labelmap import LabelMap, read_labelmap
 from uniultra.store.types import TrainingLabel
 
 log = logging.getLogger(__name__)
+Thing = TypeVar("Thing")
 SLICES = 8  # of a volume or of a cine that is labelled throughout, evenly taken
 
 
@@ -48,19 +50,30 @@ class Pictures:
     left_out: tuple[LeftOut, ...]
 
 
-def read_labels(studies: Path, labels: Sequence[TrainingLabel]) -> Pictures:
-    """The pictures and masks of labels; a label whose file is not the one that was saved is left out."""
+def read_labels(studies: Path, labels: Sequence[TrainingLabel], most: int | None = None) -> Pictures:
+    """The pictures and masks of labels; a label whose file is not the one that was saved is left out.
+
+    Args:
+        studies: the folder.
+        labels: in the order of what is read.
+        most: pictures in all at most, of labels evenly taken, of each about as many; None for SLICES of each
+            label. A picture with several structures counts once.
+    """
+    labels = labels if most is None else _evenly(labels, most)
+    taken = 0
     labelled: list[Labelled] = []
     names: list[str] = []
     frames: list[int] = []
     left_out: list[LeftOut] = []
-    for label in labels:
+    for n, label in enumerate(labels):
+        share = SLICES if most is None else min(SLICES, (most - taken) // (len(labels) - n))
         try:
-            found = list(_read(studies, label))
+            found = list(_read(studies, label, share))
         except ImageError as error:
             log.warning("a label is left out of the training: %s", error)
             left_out.append(LeftOut(label.image, label.revision, str(error)))
             continue
+        taken += len({frame for frame, _ in found})
         labelled += [one for _, one in found]
         names += [f"{label.image}@{label.revision}"] * len(found)
         frames += [frame for frame, _ in found]
@@ -77,8 +90,8 @@ def known_pictures(rows: Sequence[Row]) -> list[Labelled]:
     return found
 
 
-def _read(studies: Path, label: TrainingLabel) -> Iterator[tuple[int, Labelled]]:
-    """Frame and picture, for each labelled frame and each structure on it.
+def _read(studies: Path, label: TrainingLabel, most: int) -> Iterator[tuple[int, Labelled]]:
+    """Frame and picture, for each labelled frame and each structure on it; of so many frames at most.
 
     Raises:
         ImageError: image or label is missing, damaged, or they do not belong together; or the label has
@@ -97,23 +110,32 @@ def _read(studies: Path, label: TrainingLabel) -> Iterator[tuple[int, Labelled]]
             "Expected a label with the values of its structures; it has none of them, but others. Label the "
             "image again."
         )
-    for frame in _frames(label, image, values):
+    for frame in _frames(label, image, values, most):
         picture = image.picture(Plane("k", frame))
         for value, name in sorted(label.names.items()):
             yield frame, Labelled(picture, values[frame] == value, name, label.group)
 
 
-def _frames(label: TrainingLabel, image: UltrasoundImage, values: LabelMap) -> list[int]:
-    """The labelled frames; of many, those with a structure, evenly taken."""
-    if label.frames is not None:
-        return [frame for frame in label.frames if frame < len(values)]
-    if image.axis_kind is AxisKind.STILL or len(values) == 1:
+def _frames(label: TrainingLabel, image: UltrasoundImage, values: LabelMap, most: int) -> list[int]:
+    """The labelled frames, at most so many: of many, those with a structure, evenly taken."""
+    if label.frames is None and (image.axis_kind is AxisKind.STILL or len(values) == 1):
         return [0]
-    marked = np.flatnonzero(values.reshape(len(values), -1).any(1))
-    if not len(marked):
-        return [len(values) // 2]
-    places = np.linspace(0, len(marked) - 1, min(SLICES, len(marked))).round().astype(int)
-    return [int(frame) for frame in marked[places]]
+    marks = values.reshape(len(values), -1).any(1)
+    if label.frames is None:
+        return _evenly(np.flatnonzero(marks).tolist() or [len(values) // 2], most)
+    frames = [frame for frame in label.frames if frame < len(values)]
+    marked = _evenly([frame for frame in frames if marks[frame]], most)
+    # A frame that is done and has no mark says that nothing is there; it is taken where there is room.
+    return sorted(marked + _evenly([frame for frame in frames if not marks[frame]], most - len(marked)))
+
+
+def _evenly(things: Sequence[Thing], most: int) -> list[Thing]:
+    """All, or so many from the first to the last; of one alone, the middle."""
+    if len(things) <= most:
+        return list(things)
+    if most == 1:
+        return [things[len(things) // 2]]
+    return [things[n] for n in np.linspace(0, len(things) - 1, most).round().astype(int)]
 
 
 def _sha256(path: Path) -> str:
