@@ -211,7 +211,7 @@ def make_label(studies: Path, row: Row) -> TrainingLabel:
 def summary(gains: Any, recordings: list[str], draws: list[dict[str, Any]]) -> dict[str, Any]:
     """`gains` is `(draws,pictures,2)`, click and box; NaN where a picture was not held out."""
     click, box = (mean_interval(gains[..., n], recordings) for n in range(2))
-    before = mean_of([v[0] for d in draws for v in d["pictures"].values()])
+    before, box_before = (mean_of([v[n] for d in draws for v in d["pictures"].values()]) for n in range(2))
     closed = click.mean / (GOAL - before)
     reached = click.mean >= WANTED or (before > HIGH and closed >= SHARE)
     lost = {name: [d["old_lost"][name]["click"] for d in draws] for name in draws[0]["old_lost"]}
@@ -219,6 +219,7 @@ def summary(gains: Any, recordings: list[str], draws: list[dict[str, Any]]) -> d
         "click_before": before,
         "click_after": round(before + click.mean, 4),
         "gain": rounded(click),
+        "box_before": box_before,
         "box_gain": rounded(box),
         "gap_closed": round(closed, 3),
         "target_reached": bool(reached),

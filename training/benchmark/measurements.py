@@ -1,7 +1,7 @@
 """Head circumference from masks, against the reference of HC18 (`hc_mm` of the manifest's test rows).
 
     .venv/bin/python training/benchmark/measurements.py --data ../shared/data \
-        --output training/benchmark/results/measurements.json
+        --model uniultra_mini --output training/benchmark/results/measurements.json
 
 The true masks show what the measurement itself loses; predicted ones, from the box tight around the true
 mask, what model and measurement lose together. The code is the one that the Slicer module runs.

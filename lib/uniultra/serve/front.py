@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI, HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from monailabel.config import settings
 from monailabel.endpoints import (
@@ -72,6 +74,7 @@ def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool, hosts: S
     app.add_middleware(HostCheck, allowed=[*hosts, *filter(None, (urlsplit(o).hostname for o in origins))])
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=max_upload_bytes)
     app.add_middleware(AccessLog)
+    app.add_exception_handler(RequestValidationError, _misshapen)
 
 
 def _router(allow_reload: bool) -> APIRouter:
@@ -118,6 +121,13 @@ def _router(allow_reload: bool) -> APIRouter:
     if not allow_reload:
         router.add_api_route("/reload", _no_reload, methods=["POST"], include_in_schema=False)
     return router
+
+
+async def _misshapen(_request: Request, error: Exception) -> JSONResponse:
+    """FastAPI's own answer without what was sent: it may be a patient's, or text that JSON cannot carry."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    kept = [{key: one[key] for key in ("type", "loc", "msg") if key in one} for one in found]
+    return JSONResponse({"detail": kept}, 422)
 
 
 def _no_proxy(path: str) -> None:

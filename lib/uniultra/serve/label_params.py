@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from uniultra.errors import RequestError
+from uniultra.store.ids import is_name
 from uniultra.store.types import Index, Origin
 
-Word = Annotated[str, Field(max_length=200)]
+
+def _plain(word: str) -> str:
+    if not is_name(word):
+        raise ValueError("control characters")
+    return word
+
+
+Word = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 _STRUCTURED = ("base_revision", "frames", "prompts", "model", "adapter", "clicks", "seconds")
 
 
@@ -46,7 +54,7 @@ class LabelParams(BaseModel):
     clicks: Index | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     label_info: tuple[_Named, ...] = ()
-    idempotency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    idempotency_key: Annotated[Word, Field(min_length=1)] | None = None
 
     @field_validator("prompts", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Body, Depends
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC, User
@@ -18,10 +19,11 @@ from uniultra.serve.routes import AsAnnotator, AsUser, JsonText, OneFile
 from uniultra.serve.uploads import json_object, received
 from uniultra.store.ids import check_tag
 from uniultra.store.store import LabelStore
-from uniultra.store.types import LabelVersion, Unit
+from uniultra.store.types import MAX_INDEX, LabelVersion, Unit
 
 AsReviewer = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_REVIEWER))]
 Parameters = Annotated[dict[str, Any] | None, Body()]
+Revision = Annotated[int, InPath(ge=0, le=MAX_INDEX)]
 _FINAL = "final"
 
 
@@ -72,7 +74,7 @@ def list_versions(image: str, user: AsUser) -> dict[str, Any]:
     }
 
 
-def download_version(image: str, revision: int, user: AsUser) -> FileResponse:
+def download_version(image: str, revision: Revision, user: AsUser) -> FileResponse:
     """The file of one version, after its checksum was compared."""
     store = _store()
     version = store.version(image, revision)
@@ -81,7 +83,7 @@ def download_version(image: str, revision: int, user: AsUser) -> FileResponse:
     )
 
 
-def review(image: str, revision: int, user: AsReviewer, params: Parameters = None) -> dict[str, Any]:
+def review(image: str, revision: Revision, user: AsReviewer, params: Parameters = None) -> dict[str, Any]:
     """Keep what a reviewer says: `{"state", "reviewer", "comment"}`; `approved`, `returned` and so on."""
     sent = params or {}
     reviewer, state, comment = (
@@ -137,8 +139,12 @@ def _check_image(store: LabelStore, image: str) -> None:
 def _unit(params: dict[str, Any] | None) -> tuple[Unit, str]:
     sent = params or {}
     image, frame = sent.get("image"), sent.get("frame", 0)
-    if not isinstance(image, str) or not isinstance(frame, int) or isinstance(frame, bool) or frame < 0:
-        raise RequestError('Expected {"image": id, "frame": number, "annotator": name}; got something else.')
+    number = isinstance(frame, int) and not isinstance(frame, bool) and 0 <= frame <= MAX_INDEX
+    if not isinstance(image, str) or not number:
+        raise RequestError(
+            'Expected {"image": id, "frame": number, "annotator": name}, the frame from 0 to '
+            f"{MAX_INDEX}; got something else. Send them as the next sample gave them."
+        )
     return Unit(image, frame), annotator_of(sent)
 
 

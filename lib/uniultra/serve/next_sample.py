@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from uniultra.active.registry import DEFAULT
 from uniultra.store.datastore import StudiesDatastore
-from uniultra.store.ids import check_tag
+from uniultra.store.ids import check_name, check_tag
 from uniultra.store.types import Lease, Unit
 from uniultra.store.work import FINAL
 
@@ -36,9 +36,12 @@ def next_sample(
     `label_tag` images that have a label of that tag are left out.
 
     Raises:
-        RequestError: a tag that is no plain word.
+        RequestError: a tag that is no plain word, or a name that is no plain text.
     """
     annotator, store = annotator_of(request), datastore.store
+    check_name(annotator, "the annotator's name")
+    if isinstance(client := request.get("client_id"), str):  # MONAI Label notes it with the image
+        check_name(client, "client_id")
     waiting = store.unlabelled(annotator)
     tag = check_tag(request.get("label_tag") or FINAL)
     if tag != FINAL:

@@ -11,13 +11,14 @@ from monailabel.interfaces.utils.app import app_instance
 
 from uniultra.errors import RequestError
 from uniultra.serve.campaign_page import learning
-from uniultra.serve.label_routes import AsReviewer
+from uniultra.serve.label_routes import AsReviewer, Revision
 from uniultra.serve.lanes import Endpoint
 from uniultra.serve.packing import pack_mask
 from uniultra.serve.routes import AsUser
 from uniultra.store import reviewing
 from uniultra.store.labelmap import read_labelmap
 from uniultra.store.store import LabelStore
+from uniultra.store.types import MAX_INDEX
 
 STATES = ("final", "returned", "approved", "flagged")
 MAX_LISTED = 500
@@ -32,10 +33,10 @@ def to_review(
 ) -> dict[str, Any]:
     """Each annotator's newest final label of each image, in these states; how many there are of each."""
     wanted = state or ["final"]
-    if not set(wanted) <= set(STATES) or not 0 < limit <= MAX_LISTED or offset < 0:
+    if not set(wanted) <= set(STATES) or not (0 < limit <= MAX_LISTED and 0 <= offset <= MAX_INDEX):
         raise RequestError(
-            f"Expected states among {', '.join(STATES)}, a limit of 1 to {MAX_LISTED} and an offset of 0 or "
-            "more; got others."
+            f"Expected states among {', '.join(STATES)}, a limit of 1 to {MAX_LISTED} and an offset of 0 to "
+            f"{MAX_INDEX}; got others."
         )
     store = _store()
     found = reviewing.listed(store, wanted, limit=limit, offset=offset)
@@ -64,7 +65,7 @@ def geometry(image: str, user: AsUser) -> dict[str, Any]:
     }
 
 
-def masks(image: str, revision: int, user: AsUser) -> dict[str, Any]:
+def masks(image: str, revision: Revision, user: AsUser) -> dict[str, Any]:
     """The masks of a version, one for each structure and frame (slice) that has it, packed like answers."""
     store = _store()
     version = store.version(image, revision)

@@ -63,7 +63,7 @@ class Studies(Protocol):
         ...
 
     def labelled(self, most: int) -> Sequence[Labelled]:
-        """Labelled pictures, of at most so many labels."""
+        """At most so many labelled pictures."""
         ...
 
 

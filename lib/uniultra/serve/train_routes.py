@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Body, HTTPException
 from monailabel.interfaces.utils.app import app_instance
 
+from uniultra.errors import RequestError
 from uniultra.serve.batch_routes import AsAdmin, AsUser
 from uniultra.serve.guards import check_all, refuse_code
 from uniultra.serve.lanes import Endpoint
@@ -31,12 +32,19 @@ def start_all(user: AsAdmin, params: Params = None, run_sync: bool | None = Fals
     """Train every model there is a trainer for, one after the other."""
     given = params or {}
     check_all({"params": given})
+    known = _known()
+    options = {model: {} if given.get(model) is None else given[model] for model in known}
+    if not all(isinstance(one, dict) for one in options.values()):
+        raise RequestError(
+            'Expected the options of each model as an object, such as {"steps": 100}; got something else. '
+            "Nothing was started. Correct it, or leave the model out."
+        )
     return {
         model: {
-            "result": _begin({"model": model, **(given.get(model) or {})}, bool(run_sync), True),
+            "result": _begin({"model": model, **options[model]}, bool(run_sync), True),
             "detail": None,
         }
-        for model in _known()
+        for model in known
     }
 
 

@@ -126,7 +126,8 @@ def plane_of(wire: WireParams, image: UltrasoundImage) -> Plane:
         index = round(wire.slice)
     if index is None:
         depths = [one.roi[4:] for one in objects if len(one.roi) == 6]
-        index = round(sum(depths[0]) / 2) if depths else None
+        # halves first: the sum of two finite numbers may be infinite
+        index = round(depths[0][0] / 2 + depths[0][1] / 2) if depths else None
     if index is None and image.plane_count("k") == 1:
         index = 0
     if index is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,11 @@ from uniultra.store import schema
 from uniultra.store.index import Index
 from uniultra.store.journal import Event, Journal
 from uniultra.store.lock import WriteLock
+from uniultra.store.savepoint import fits
 
+logger = logging.getLogger(__name__)
 _PLACE = "journal"
+_WORDS = ("image", "path", "tag", "annotator", "reason")
 
 
 class Events:
@@ -35,6 +39,7 @@ class Events:
         """Keep events.
 
         Raises:
+            RequestError: one that cannot be read back; nothing is kept.
             OSError: the folder cannot be written.
         """
         with self._lock:
@@ -52,23 +57,41 @@ class Events:
         place, length = int(self._index.value(connection, _PLACE) or 0), self._journal.length()
         if place > length:
             place = 0  # an older journal was put back; events may be applied twice
-        lost: set[str] = set()
-        for event in self._journal.since(place):
-            apply(connection, event)
-            if event["kind"] == "label removed" and isinstance(event.get("image"), str):
-                lost.add(event["image"])
+        events = list(self._journal.since(place))
+        done = _apply_all(connection, events)
+        if len(done) < len(events):
+            unfit = len(events) - len(done)
+            logger.warning("%d lines of the journal cannot be applied; they are passed over.", unfit)
+        lost = {event["image"] for event in done if event["kind"] == "label removed"}
         self._removed(connection, lost)
         self._index.set_value(connection, _PLACE, str(length))
 
 
-def apply(connection: Connection, event: Event) -> None:
-    """Bring the index up to date with one event; one of an unknown kind or shape changes nothing."""
-    change = _CHANGES.get(event["kind"])
-    try:
-        if change is not None:
-            change(connection, event)
-    except (KeyError, TypeError, ValueError):
-        return  # a line that was changed by hand
+def apply(connection: Connection, event: Event) -> bool:
+    """Bring the index up to date with one event; one of an unknown kind changes nothing.
+
+    False for one that cannot be applied, which changes nothing either: a line that was changed by hand, or
+    holds what the database does not take.
+    """
+    return fits(connection, lambda: _change(connection, event))
+
+
+def _apply_all(connection: Connection, events: list[Event]) -> list[Event]:
+    """Apply events in order; those that could be."""
+
+    def together() -> None:
+        for event in events:
+            _change(connection, event)
+
+    # thousands of images may come at once: one by one only where a line is bad
+    return events if fits(connection, together) else [one for one in events if apply(connection, one)]
+
+
+def _change(connection: Connection, event: Event) -> None:
+    if change := _CHANGES.get(event["kind"]):
+        if not all(isinstance(event.get(word, ""), str) for word in _WORDS):
+            raise TypeError("not a word")
+        change(connection, event)
 
 
 def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:

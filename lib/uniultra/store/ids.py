@@ -17,6 +17,9 @@ _DOUBLE = (".nii.gz", ".seg.nrrd", ".seq.nrrd", ".igs.mha")
 _HALVES = (".seg", ".seq", ".igs")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
+# what no database or JSON takes, and what a name may not hold besides
+_UNKEPT = re.compile(r"[\x00\ud800-\udfff]")
+_UNNAMED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 
 
@@ -54,6 +57,30 @@ def check_id(image_id: object) -> str:
             "Choose another name."
         )
     return image_id
+
+
+def check_name(name: object, what: str) -> str:
+    """The name of a person, or another short word, as it came; it may be empty.
+
+    Raises:
+        RequestError: too long, or not plain text; the text names it as `what`.
+    """
+    if not isinstance(name, str) or not is_name(name):
+        raise RequestError(
+            f"Expected {what} as at most {MAX_LENGTH} characters without control characters or halves of "
+            "surrogate pairs; got something else. Nothing was saved. Correct it."
+        )
+    return name
+
+
+def is_name(name: str) -> bool:
+    """Whether somebody, or something, may be called this."""
+    return len(name) <= MAX_LENGTH and not _UNNAMED.search(name)
+
+
+def is_text(text: str) -> bool:
+    """Whether every database and JSON can hold a text."""
+    return not _UNKEPT.search(text)
 
 
 def check_tag(tag: object) -> str:

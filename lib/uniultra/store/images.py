@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from uniultra.store import schema
 from uniultra.store.errors import NotFoundError
 from uniultra.store.events import Events, apply
-from uniultra.store.ids import new_ids
+from uniultra.store.ids import is_text, new_ids
 from uniultra.store.index import Index
 from uniultra.store.journal import Event
 from uniultra.store.lock import WriteLock
@@ -76,7 +76,8 @@ class Images:
             by_path = _by_path(connection)
         if any(str(path) not in by_path for path in paths):
             by_path = self._adopt(paths)
-        self._present = {by_path[str(path)]: path for path in paths}
+        # without one that could not be given an id
+        self._present = {by_path[name]: path for path in paths if (name := str(path)) in by_path}
         self._known_once = True
         self.scanner.labels_changed()
         self._again = self._found()
@@ -155,6 +156,8 @@ class Images:
 
     def _known(self, image_id: str) -> PurePosixPath | None:
         """The path by the index: another process may have added the image a moment ago."""
+        if not is_text(image_id):
+            return None
         with self._index.reading() as connection:
             found = connection.execute(
                 select(schema.images.c.path).where(schema.images.c.id == image_id)

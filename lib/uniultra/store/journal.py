@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from uniultra.errors import RequestError
 from uniultra.store import durable, sealed
 from uniultra.store.quarantine import Reason, put_aside
 
@@ -30,10 +31,16 @@ class Journal:
         """Keep events; the file's length afterwards.
 
         Raises:
+            RequestError: one that could not be read back; nothing is kept.
             OSError: the folder cannot be written.
         """
-        lines = "".join(json.dumps(sealed.seal(event), ensure_ascii=True) + "\n" for event in events)
-        return durable.append(self._file, lines.encode())
+        lines = [json.dumps(sealed.seal(event), ensure_ascii=True).encode() + b"\n" for event in events]
+        if any(_event(line) is None for line in lines):
+            raise RequestError(
+                "Expected text in Unicode and JSON of few levels; got something that cannot be read back. "
+                "Nothing was saved. Correct it."
+            )
+        return durable.append(self._file, b"".join(lines))
 
     def since(self, place: int = 0) -> Iterator[Event]:
         """The events from a place in the file on; a damaged line is passed over."""

@@ -12,7 +12,8 @@ from uniultra.errors import RequestError
 from uniultra.store import schema
 from uniultra.store.errors import NotFoundError
 from uniultra.store.events import put
-from uniultra.store.types import Lease, Unit
+from uniultra.store.ids import check_name, is_text
+from uniultra.store.types import MAX_INDEX, Lease, Unit
 from uniultra.store.units import Board
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Leases:
     def claim(self, order: Iterable[Unit], annotator: str) -> Lease | None:
         """Give the first free unit, what was returned to the annotator before all others."""
         store, table = self._store, schema.leases
+        _check_annotator(annotator)
         wanted = list(order)
         with store.index.writing() as connection:
             now = store.now().timestamp()
@@ -63,6 +65,7 @@ class Leases:
 
     def renew(self, unit: Unit, annotator: str) -> Lease:
         """Renew the idle clock of a lease that runs."""
+        _check(unit, annotator)
         store, table = self._store, schema.leases
         with store.index.writing() as connection:
             now = store.now().timestamp()
@@ -73,6 +76,7 @@ class Leases:
 
     def touch(self, image: str, annotator: str) -> None:
         """Renew all leases of an annotator on an image."""
+        _check(Unit(image, 0), annotator)
         store, table = self._store, schema.leases.c
         with store.index.writing() as connection:
             now = store.now().timestamp()
@@ -85,17 +89,19 @@ class Leases:
 
     def release(self, unit: Unit, annotator: str) -> None:
         """End a lease."""
+        _check(unit, annotator)
         with self._store.index.writing() as connection:
             connection.execute(delete(schema.leases).where(_of(unit, annotator)))
 
     def skip(self, unit: Unit, annotator: str, reason: str) -> None:
         """Remember why this annotator does not want a unit, for good."""
+        _check(unit, annotator)
         reason = reason.strip() if isinstance(reason, str) else ""
-        if not 0 < len(reason) <= _MAX_REASON:
+        if not 0 < len(reason) <= _MAX_REASON or not is_text(reason):
             known = ", ".join(self._store.campaign.skip_reasons)
             raise RequestError(
-                f"Expected a reason of 1 to {_MAX_REASON} characters for skipping; got none. Say why, for "
-                f"example: {known}."
+                f"Expected a reason of 1 to {_MAX_REASON} plain characters for skipping; got none. Say why, "
+                f"for example: {known}."
             )
         self._store.images.path(unit.image)
         self._store.events.note(
@@ -123,6 +129,21 @@ class Leases:
         return [
             _lease(Unit(row.image, row.frame), row.annotator, row.since, row.until, row.ends) for row in rows
         ]
+
+
+def _check(unit: Unit, annotator: str) -> None:
+    """Refuse what no unit can be, before anything is kept of it."""
+    _check_annotator(annotator)
+    if not 0 <= unit.frame <= MAX_INDEX:
+        raise RequestError(
+            f"Expected a frame from 0 to {MAX_INDEX}; got another number. Ask for the next sample."
+        )
+    if not is_text(unit.image):
+        raise NotFoundError("There is no image of that id. Ask for the next sample.")
+
+
+def _check_annotator(annotator: str) -> None:
+    check_name(annotator, "the annotator's name")
 
 
 def _in_turn(order: list[Unit], board: Board, annotator: str) -> list[Unit]:

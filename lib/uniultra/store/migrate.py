@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uniultra.errors import RequestError
-from uniultra.store import quarantine, records
+from uniultra.store import quarantine, records, sealed
 from uniultra.store.errors import NotFoundError
 from uniultra.store.ids import check_id, is_tag
 from uniultra.store.labels import EXTENSIONS, label_path
@@ -33,6 +33,7 @@ def migrate(store: LabelStore) -> None:
         body = json.loads(old.read_text("utf-8"))
         found = {check_id(image): dict(record) for image, record in body["images"].items()}
         events = [_event(image, record) for image, record in found.items()]
+        events = [event for event in events if sealed.readable(event)]  # not of a name that is not UTF-8
     except (ValueError, KeyError, TypeError, AttributeError, RequestError):
         logger.warning("The index of version 0.2.0 is damaged; ids and labels are found again.")
         old.replace(old.with_name("index.damaged-0.2.0.json"))

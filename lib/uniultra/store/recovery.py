@@ -15,6 +15,7 @@ from uniultra.store import quarantine, records, rows, schema, shelf, work
 from uniultra.store.events import apply
 from uniultra.store.ids import check_id
 from uniultra.store.quarantine import Reason
+from uniultra.store.savepoint import fits
 from uniultra.store.scan import LABELS, PRIVATE
 from uniultra.store.types import LabelVersion, Review
 
@@ -146,9 +147,12 @@ def _enter(
         reason = "mask has another checksum"
     if reason and not (repair and shelf.put_right(store, version)):
         return reason
-    _enter_image(connection, version)
-    rows.insert_version(connection, store.studies, version)
-    return None
+
+    def enter() -> None:
+        _enter_image(connection, version)
+        rows.insert_version(connection, store.studies, version)
+
+    return None if fits(connection, enter) else "record damaged"
 
 
 def _enter_image(connection: Connection, version: LabelVersion) -> None:

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from uniultra.errors import RequestError
-from uniultra.store import durable, quarantine, records, recovery, rows, schema, shelf, work
+from uniultra.store import durable, quarantine, records, recovery, rows, schema, sealed, shelf, work
 from uniultra.store.errors import ConflictError, NotFoundError
 from uniultra.store.frames import labelled_frames, values_by_frame
-from uniultra.store.ids import check_tag
+from uniultra.store.ids import check_name, check_tag
 from uniultra.store.labels import check_decodable, label_extension, label_path
-from uniultra.store.types import LabelVersion, Origin, Review
+from uniultra.store.types import MAX_INDEX, LabelVersion, Origin, Review
 
 if TYPE_CHECKING:
     from uniultra.store.store import LabelStore
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _MAX_INFO_BYTES = 64 << 10
 _MAX_ORIGIN_BYTES = 1 << 20
-_MAX_NAME = 200
 
 
 @dataclass
@@ -58,10 +57,7 @@ class Saving:
         check_info(draft.info)
         draft.tag = check_tag(draft.tag)
         ext = label_extension(draft.file.name)
-        if len(draft.annotator) > _MAX_NAME or len(draft.origin.model_dump_json()) > _MAX_ORIGIN_BYTES:
-            raise RequestError(
-                "Expected an annotator's name of at most 200 characters, and prompts below 1 MiB."
-            )
+        _check_words(draft)
         path = store.images.path(draft.image)
         values = values_by_frame(draft.file, check_decodable(draft.file))
         draft.frames = labelled_frames(draft.frames, values, self._cine_frames(draft.image, path))
@@ -174,6 +170,9 @@ class Saving:
         """Keep a review as the next of its version."""
         store = self._store
         with store.lock:
+            check_name(reviewer, "the reviewer's name")
+            if not sealed.readable({"comment": comment}):
+                raise RequestError("Expected the comment in Unicode; got something else. Correct it.")
             version = store.version(image, revision)
             if version.tag != work.FINAL and version.tag != "consensus":
                 raise RequestError(
@@ -266,10 +265,29 @@ def check_info(info: object) -> None:
         fits = isinstance(info, dict) and len(json.dumps(info, allow_nan=False)) <= _MAX_INFO_BYTES
     except (TypeError, ValueError, RecursionError):
         fits = False
-    if not fits:
+    if not fits or not sealed.readable({"info": info}):
         raise RequestError(
-            f"Expected information as a JSON object of at most {_MAX_INFO_BYTES >> 10} KiB; "
-            "got something else."
+            f"Expected information as a JSON object of at most {_MAX_INFO_BYTES >> 10} KiB, of few levels, "
+            "with text in Unicode; got something else. Nothing was saved. Correct it, or leave it out."
+        )
+
+
+def _check_words(draft: Draft) -> None:
+    """Refuse what the record, or the index, could not give back; nothing is written yet."""
+    check_name(draft.annotator, "the annotator's name")
+    if isinstance(key := draft.info.get(rows.IDEMPOTENCY_KEY), str):
+        check_name(key, "idempotency_key")
+    numbers = [draft.base or 0, draft.origin.clicks or 0, *(draft.labels or {}).values()]
+    if not all(0 <= number <= MAX_INDEX for number in numbers):
+        raise RequestError(
+            f"Expected a base revision, clicks and label indices from 0 to {MAX_INDEX}; got others. Nothing "
+            "was saved. Correct them."
+        )
+    kept = {"origin": draft.origin.model_dump(), "labels": draft.labels}
+    if not sealed.readable(kept) or len(json.dumps(kept)) > _MAX_ORIGIN_BYTES:
+        raise RequestError(
+            "Expected prompts below 1 MiB and of few levels, and text in Unicode; got something else. "
+            "Nothing was saved. Correct them."
         )
 
 

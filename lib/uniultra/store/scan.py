@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from uniultra.store.ids import is_text
+
+logger = logging.getLogger(__name__)
 LABELS = "labels"
 PRIVATE = ".uniultra"
 # a file added within one tick of the clock after a listing leaves the folder's time as it was
@@ -16,8 +20,8 @@ _SETTLED_NS = 2_000_000_000
 class Scanner:
     """Lists the images below `root`, and sees when they or the labels change.
 
-    `labels` folders, dot files and dot folders, DICOMDIR, segmentations and links that leave the
-    folder are not images. `is_image` is asked once per file and version of it.
+    `labels` folders, dot files and dot folders, DICOMDIR, segmentations, names that are not UTF-8 and
+    links that leave the folder are not images. `is_image` is asked once per file and version of it.
     """
 
     def __init__(self, root: Path, is_image: Callable[[Path], bool]) -> None:
@@ -26,6 +30,7 @@ class Scanner:
         self._folders: dict[Path, tuple[int, int]] = {}  # folder -> its mtime, when it was listed
         self._labels: dict[Path, tuple[int, int]] = {}
         self._verdicts: dict[Path, tuple[tuple[int, int], bool]] = {}
+        self._unnamed = 0  # names that are not UTF-8, at the last listing
 
     def changed(self) -> bool:
         """Whether a folder of images has been touched since the last `files`, or might have been."""
@@ -45,17 +50,22 @@ class Scanner:
         self._folders = {}
         found: list[PurePosixPath] = []
         verdicts: dict[Path, tuple[tuple[int, int], bool]] = {}
+        unnamed = 0
         for name_here, folders, files in os.walk(self._root):
             here = Path(name_here)
             self._folders[here] = (here.stat().st_mtime_ns, time.time_ns())
-            folders[:] = [f for f in folders if not f.startswith(".") and f != LABELS]
-            for name in files:
+            unnamed += sum(not is_text(name) for name in (*folders, *files))
+            folders[:] = [f for f in folders if not f.startswith(".") and f != LABELS and is_text(f)]
+            for name in filter(is_text, files):
                 if name.startswith(".") or name == "DICOMDIR" or name.lower().endswith(".seg.nrrd"):
                     continue
                 path = here / name
                 if self._image(path, verdicts):
                     found.append(PurePosixPath(path.relative_to(self._root).as_posix()))
         self._verdicts = verdicts
+        if unnamed and unnamed != self._unnamed:
+            logger.warning("%d names in the studies folder are not UTF-8: left out. Rename them.", unnamed)
+        self._unnamed = unnamed
         return sorted(found)
 
     def inside(self, relative: PurePosixPath) -> Path | None:

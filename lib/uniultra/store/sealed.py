@@ -31,6 +31,15 @@ def opened(data: bytes | str) -> Body:
     return body
 
 
+def readable(body: Body) -> bool:
+    """Whether an object, or a part of one, can be read back: its text is Unicode, its levels are few."""
+    try:
+        from_json(json.dumps(body))
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
 def _digest(body: Body) -> str:
     """SHA-256 of an object's content, however it is spaced."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -24,6 +24,7 @@ from uniultra.store import (
 from uniultra.store.agreement import Agreement, agreement
 from uniultra.store.errors import CampaignError, NotFoundError
 from uniultra.store.events import Events
+from uniultra.store.ids import is_text
 from uniultra.store.images import Images
 from uniultra.store.index import Index
 from uniultra.store.journal import Journal
@@ -33,7 +34,7 @@ from uniultra.store.opening import Opening
 from uniultra.store.records import mask_path
 from uniultra.store.saving import Draft, Saving
 from uniultra.store.scan import PRIVATE, Scanner
-from uniultra.store.types import LabelVersion, Lease, Origin, Review, State, TrainingLabel, Unit
+from uniultra.store.types import MAX_INDEX, LabelVersion, Lease, Origin, Review, State, TrainingLabel, Unit
 from uniultra.store.units import Board, Units
 
 logger = logging.getLogger(__name__)
@@ -200,8 +201,10 @@ class LabelStore:
         self.ready()
         table = schema.versions.c
         query = select(table.record).where(table.image == image, table.revision == revision)
-        with self.index.reading() as connection:
-            found = connection.execute(query.where(table.hidden.is_(False))).scalar()
+        found = None
+        if 0 < revision <= MAX_INDEX and is_text(image):
+            with self.index.reading() as connection:
+                found = connection.execute(query.where(table.hidden.is_(False))).scalar()
         if found is None:
             raise NotFoundError(
                 "This image has no label of that revision. Ask GET /labels/{image} for those there are."

@@ -10,7 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 State = Literal["draft", "final", "returned", "approved", "flagged"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Index = Annotated[int, Field(ge=0)]
+# what fits the columns of every database
+MAX_INDEX = 2**31 - 1
+Index = Annotated[int, Field(ge=0, le=MAX_INDEX)]
+# in records: older ones may hold any
+_Known = Annotated[int, Field(ge=0)]
 
 
 class Unit(NamedTuple):
@@ -37,7 +41,7 @@ class Origin(_Record):
     model: str | None = None
     adapter: str | None = None
     prompts: tuple[dict[str, Any], ...] = ()
-    clicks: Index | None = None
+    clicks: _Known | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
@@ -65,11 +69,11 @@ class LabelVersion(_Record):
     tag: str
     annotator: str = ""
     made: datetime
-    base: Index | None = None
+    base: _Known | None = None
     ext: str
     sha256: Sha256
-    frames: tuple[Index, ...] | None = None
-    labels: dict[str, Index] = {}
+    frames: tuple[_Known, ...] | None = None
+    labels: dict[str, _Known] = {}
     origin: Origin = Origin()
     source: str
     info: dict[str, Any] = {}
@@ -113,7 +117,7 @@ class TrainingLabel(_Record):
     sha256: Sha256
     source: str
     file: str
-    frames: tuple[Index, ...] | None
+    frames: tuple[_Known, ...] | None
     names: dict[int, str]
     group: str
 
