@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+
+from uniultra.synthesis.scene import scene
+from uniultra.train.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,3 +29,61 @@ def shared_dir() -> Path:
     if not (folder / "dicom").is_dir():
         pytest.skip("the shared ultrasound data (../shared) is not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def training_data(tmp_path_factory: pytest.TempPathFactory):
+    """Sets of generated pictures in the layout of a manifest: `tiny` with all splits, `organ` to measure."""
+    folder = tmp_path_factory.mktemp("training_data")
+    parts = [("tiny", "train")] * 4 + [("tiny", "val")] + [("tiny", "test")] + [("organ", "test")] * 10
+    lines = []
+    for n, (dataset, split) in enumerate(parts):
+        drawn = scene(np.random.default_rng(100 + n), 128)
+        Image.fromarray(drawn.picture).save(folder / f"{n}.png")
+        Image.fromarray(drawn.targets[:2].any(0)).save(folder / f"{n}_mask.png")
+        lines.append(
+            {
+                "dataset": dataset,
+                "id": str(n),
+                "split": split,
+                "group": f"patient{n // 2}",
+                "image": f"{n}.png",
+                "mask": f"{n}_mask.png",
+            }
+        )
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    return folder
+
+
+@pytest.fixture
+def small():
+    """Makes a recipe that takes seconds; keywords change it."""
+
+    def make(**changes):
+        values = {
+            "model": "uniultra_mini",
+            "datasets": {"tiny": 1.0},
+            "steps": 6,
+            "batch": 2,
+            "targets": 1,
+            "image_size": 64,
+            "prompts": "uniultra",
+            "optimizer": {"rate": 1e-3, "decay": 0.01, "schedule": "linear", "tail": 0.5},
+            "validate_every": None,
+            "checkpoint_every": 1000,
+        }
+        return Recipe.of(values | changes)
+
+    return make
+
+
+@pytest.fixture
+def one_thread():
+    """The number of threads is part of what makes two runs equal to the bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -2,8 +2,8 @@
 
     .venv/bin/python training/classical.py --data ../shared/data --json training/results/classical.json
 
-One setting is moved at a time, the others stay as they are in `uniultra.benchmark.classical`; mean Dice of a
-tight box and of one click in the middle of the object, by set.
+One setting is moved at a time, the others stay as they are in `uniultra.evaluate.accuracy.classical`; mean
+Dice of a tight box and of one click in the middle of the object, by set.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from uniultra.benchmark import classical
-from uniultra.learn.data import Row, load_pair, manifest
+from uniultra.datasets.samples import Row, load_pair, manifest
+from uniultra.evaluate.accuracy import classical
 from uniultra.metrics.overlap import dice
-from uniultra.prompts.simulate import center_click, components, tight_box
+from uniultra.prompts.simulation.clicks_boxes import center_click, components, tight_box
 from uniultra.prompts.types import PromptSet
 
 SETS = ("hc18_fetal_head", "dltrack_aponeurosis", "busi_breast")

@@ -17,15 +17,16 @@ from statistics import fmean
 
 import numpy as np
 
-from uniultra.learn.asking import STILL, Still
-from uniultra.learn.data import load_pair, manifest
-from uniultra.learn.synthetic import scene
+from uniultra.datasets.samples import load_pair, manifest
 from uniultra.metrics.interactive import click_until
 from uniultra.metrics.overlap import dice
-from uniultra.models import registry, weights
+from uniultra.models import registry
 from uniultra.predict import Predictor
-from uniultra.prompts.simulate import components, tight_box
+from uniultra.predict.still import STILL, Still
+from uniultra.prompts.simulation.clicks_boxes import components, tight_box
 from uniultra.prompts.types import PromptSet
+from uniultra.synthesis.scene import scene
+from uniultra.weights import tensors
 
 SETS = ("hc18_fetal_head", "dltrack_aponeurosis", "busi_breast")
 SIZES = {
@@ -88,7 +89,7 @@ def main() -> None:
     parser.add_argument("--split", default="val", choices=("train", "val"), help="never test: this selects")
     parser.add_argument("--limit", type=int, default=20, help="pictures of each set, scenes of each size")
     given = parser.parse_args()
-    network, digest = weights.load(given.name)
+    network, digest = tensors.load(given.name)
     ways = {
         name: Predictor.of(network, replace(registry.entry(given.name), closer=closer))
         for name, closer in (("once", False), ("closer", True))

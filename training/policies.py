@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from uniultra.learn.data import Row, manifest
-from uniultra.learn.evaluate import LINES
-from uniultra.learn.policies import compare, table
-from uniultra.models import weights
+from uniultra.datasets.samples import Row, manifest
+from uniultra.evaluate.evaluate import LINES
+from uniultra.evaluate.policies import compare, table
 from uniultra.models.registry import entry
+from uniultra.weights import tensors
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         count = sum(other.dataset == row.dataset for other in rows)
         if row.dataset not in LINES and (given.limit is None or count < given.limit):
             rows.append(row)
-    network = weights.load_file(given.name, given.model)
+    network = tensors.load_file(given.name, given.model)
     found = compare(network, entry(given.name), rows, device=given.device, progress="pictures")
     print("\n".join(table(found)))
 

@@ -13,7 +13,7 @@ from matplotlib import colormaps
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from uniultra.learn.synthetic import scene
+from uniultra.synthesis.scene import scene
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
-from uniultra.adapters import apg, bundle
-from uniultra.models import weights
+from uniultra.adapters import apg
+from uniultra.weights import bundle, tensors
 
 LIMIT = 48_000_000  # bytes of all shipped files together
 WHOLE = {"default": "uniultra_mini", "without_busi": "uniultra_mini.nobusi"}
@@ -33,12 +33,12 @@ def ship(output: Path, folder: Path) -> None:
     """Copy and fold."""
     sums = {}
     for stage, name in WHOLE.items():
-        made = folder / f"{name}{weights.SUFFIX}"
-        shutil.copyfile(output / stage / f"uniultra_mini{weights.SUFFIX}", made)
-        sums[made.name] = weights.file_sha256(made)
+        made = folder / f"{name}{tensors.SUFFIX}"
+        shutil.copyfile(output / stage / f"uniultra_mini{tensors.SUFFIX}", made)
+        sums[made.name] = tensors.file_sha256(made)
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
-    (folder / weights.SUMS).write_text(lines, encoding="ascii")
-    base = weights.load_file("uniultra_mini", folder / f"uniultra_mini{weights.SUFFIX}")
+    (folder / tensors.SUMS).write_text(lines, encoding="ascii")
+    base = tensors.load_file("uniultra_mini", folder / f"uniultra_mini{tensors.SUFFIX}")
     for stage, name in TASKS.items():
         network = apg.inject(base)
         manifest = bundle.load(output / stage / "autosamus_mini", network)
@@ -74,10 +74,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path, help="folder of a finished plan")
     options = parser.parse_args()
-    folder = weights.shipped_folder()
+    folder = tensors.shipped_folder()
     ship(options.output, folder)
     summaries(options.output, SUMMARIES)
-    size = sum(path.stat().st_size for path in folder.rglob(f"*{weights.SUFFIX}"))
+    size = sum(path.stat().st_size for path in folder.rglob(f"*{tensors.SUFFIX}"))
     print(f"{size / 1e6:.1f} MB of {LIMIT / 1e6:.0f}")
     return 0 if size <= LIMIT else 1
 

@@ -9,7 +9,8 @@ from importlib import metadata
 
 from uniultra import __version__
 from uniultra.errors import ModelError
-from uniultra.models import registry, weights
+from uniultra.models import registry
+from uniultra.weights import tensors
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _models() -> Iterator[Finding]:
             yield Finding(name, "no weights on this machine")
             continue
         try:
-            _, digest = weights.load(name)
+            _, digest = tensors.load(name)
         except ModelError as error:
             yield Finding(name, "unusable", str(error))
             continue

@@ -1,7 +1,7 @@
 """The UniUltra module of 3D Slicer: outlining ultrasound by pointing at it, with a server that learns.
 
 This file is the shell: the module's name, its panel, its logic for scripts. What the panel decides is decided
-in `UniUltraLib/controller.py`, `campaign.py` and `measuring.py`, which know no Qt.
+in `UniUltraLib/control/controller.py`, `campaign.py` and `measuring.py`, which know no Qt.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class UniUltraWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        from UniUltraLib.panel_main import Panel
+        from UniUltraLib.panel.panel import Panel
 
         widget = slicer.util.loadUI(self.resourcePath("UI/UniUltra.ui"))
         self.layout.addWidget(widget)
@@ -97,7 +97,7 @@ class UniUltraLogic(ScriptedLoadableModuleLogic):
     def session(self) -> Any:
         """Scene, controller, campaign, measurements and local server; made when first asked for."""
         if self._session is None:
-            from UniUltraLib.panel_session import Session
+            from UniUltraLib.panel.session import Session
 
             self._session = Session()
         return self._session
@@ -123,7 +123,7 @@ class UniUltraTest(ScriptedLoadableModuleTest):
 
     def test_panel(self) -> None:
         """The module opens, takes an image, and shows what it should without a server."""
-        from UniUltraLib.panel_selftest import check_panel
+        from UniUltraLib.panel.selftest import check_panel
 
         check_panel()
         self.delayDisplay("Test passed")

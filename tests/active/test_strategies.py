@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from uniultra.active import clasp_pe, coreset, stochastic_batches, typiclust
-from uniultra.active.draws import mixed
 from uniultra.active.pool import Pool
 from uniultra.active.registry import order, strategy
+from uniultra.active.strategies import clasp_pe, coreset, stochastic_batches, typiclust
+from uniultra.active.strategies.draws import mixed
 from uniultra.errors import RequestError
 
 

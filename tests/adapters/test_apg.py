@@ -3,15 +3,16 @@
 import pytest
 import torch
 
-from uniultra.adapters import apg, bundle
+from uniultra.adapters import apg
 from uniultra.adapters.cross_transformer import CrossTransformer, SoftmaxOneAttention
 from uniultra.adapters.registry import matches
 from uniultra.models import build, entry
+from uniultra.models.backbones.sam2_image import HIERA, Sam2Image
+from uniultra.models.backbones.sam_image import SamImage
+from uniultra.models.backbones.sam_vit import SamVit, VitSize
+from uniultra.models.backbones.tiny_vit import TinyVitEncoder
 from uniultra.models.counting import count
-from uniultra.models.sam2_image import HIERA, Sam2Image
-from uniultra.models.sam_image import SamImage
-from uniultra.models.sam_vit import SamVit, VitSize
-from uniultra.models.tiny_vit import TinyVitEncoder
+from uniultra.weights import bundle
 
 SIDE = 64
 RELEASED = apg.APGConfig(sparse="first", refine_output_tokens=False)

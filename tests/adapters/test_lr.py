@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from uniultra.adapters import lr
 from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
-from uniultra.learn.objective import recompute_blocks
 from uniultra.models import build, entry
 from uniultra.models.registry import names
+from uniultra.train.objective import recompute_blocks
 
 
 def added(config):

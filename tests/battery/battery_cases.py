@@ -27,7 +27,7 @@ FAST = {
     "gradients": _TINY | {"uniultra_t", "mobile_sam", "sam2_tinyvit"},
     "saved": _TINY,
     "torchscript": _TINY,
-    "onnx": set(),  # tests/models/test_export.py does one
+    "onnx": set(),  # tests/models/export/test_export.py does one
     "training": _TINY,
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 from battery_cases import disturb, fresh
 
 from uniultra.models import entry
-from uniultra.models.export import Format, export_network
+from uniultra.models.export.export import Format, export_network
 
 
 def exported(name: str, form: Format, side: int, folder: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ What is too slow for continuous integration carries the slow marker, and its out
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-if str(HERE) not in sys.path:
-    sys.path.insert(0, str(HERE))
 
 _REPORT = pytest.StashKey[pytest.TestReport]()
 

@@ -10,7 +10,7 @@ import pytest
 
 from uniultra.adapters.lr import paper_table
 from uniultra.adapters.registry import FILES
-from uniultra.cli import main
+from uniultra.cli.main import main
 from uniultra.models import entry, names
 from uniultra.models.counting import on_meta
 

@@ -7,9 +7,9 @@ import torch
 from battery_cases import cases, disturb, fresh, train_what_the_method_trains
 from torch import nn
 
-from uniultra.adapters import bundle
 from uniultra.errors import ModelError
-from uniultra.models import entry, weights
+from uniultra.models import entry
+from uniultra.weights import bundle, tensors
 
 
 @pytest.mark.parametrize("name", cases("saved"))
@@ -21,14 +21,14 @@ def test_saved(name, numbers, folder, monkeypatch):
     if found.adapter is None:
         with pytest.raises(ModelError, match="no adapter"):
             bundle.save(folder / "bundle", network, name)
-        weights.save(folder / f"{name}.safetensors", network, {}, torch.float32)
-        assert same(network, weights.load(name)[0])
+        tensors.save(folder / f"{name}.safetensors", network, {}, torch.float32)
+        assert same(network, tensors.load(name)[0])
         return
     base = fresh(str(found.base), found.image_size)
-    weights.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
+    tensors.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
     disturb(network)
     bundle.save(folder / "bundle", network, name)
-    stored = weights.read(folder / "bundle" / "weights.safetensors")
+    stored = tensors.read(folder / "bundle" / "weights.safetensors")
     assert set(trained) <= set(stored)
     numbers["megabytes"] = sum(t.numel() for t in stored.values()) * 4 / 1e6
 
@@ -37,7 +37,7 @@ def test_saved(name, numbers, folder, monkeypatch):
     del loaded
     bundle.merge(folder / "bundle")
     assert (folder / f"{name}.safetensors").is_file()
-    assert same(network, weights.load(name)[0])
+    assert same(network, tensors.load(name)[0])
 
     frozen = [key for key in base.state_dict() if ("" if found.prompts else "base.") + key not in stored]
     numbers["frozen_tensors"] = len(frozen)
@@ -45,7 +45,7 @@ def test_saved(name, numbers, folder, monkeypatch):
         return  # trained whole: the base's numbers are not in it
     with torch.no_grad():
         base.state_dict()[frozen[0]].view(-1)[0] += 1
-    weights.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
+    tensors.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
     with pytest.raises(ModelError, match="other weights"):
         bundle.assemble(folder / "bundle")
 

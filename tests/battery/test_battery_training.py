@@ -10,16 +10,16 @@ import torch
 from battery_cases import SMALL, cases
 from PIL import Image
 
-from uniultra.learn.batches import Batches
-from uniultra.learn.data import Preparation, pool
-from uniultra.learn.objective import objective
-from uniultra.learn.outcome import trained_network
-from uniultra.learn.recipe import Recipe
-from uniultra.learn.splits import divide
-from uniultra.learn.start import starting_network
-from uniultra.learn.synthetic import scene
-from uniultra.learn.train import Trainer
+from uniultra.datasets.samples import Preparation, pool
+from uniultra.datasets.splits import divide
 from uniultra.models import entry
+from uniultra.synthesis.scene import scene
+from uniultra.train.batches import Batches
+from uniultra.train.initial_network import starting_network
+from uniultra.train.objective import objective
+from uniultra.train.recipe import Recipe
+from uniultra.train.result import trained_network
+from uniultra.train.trainer import Trainer
 
 STEPS = 12
 

@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from uniultra import cli
-from uniultra.learn.data import load_pair, manifest
-from uniultra.store.campaign import load
+from uniultra.cli import main
+from uniultra.datasets.samples import load_pair, manifest
+from uniultra.store.campaign.file import load
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
 
@@ -34,7 +34,7 @@ def run(studies, capsys):
 
     def go(*arguments, here=True):
         place = ["--studies", str(studies)] if here else []
-        code = cli.main([*map(str, arguments), *place])
+        code = main.main([*map(str, arguments), *place])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uniultra import cli
-from uniultra.learn.synthetic import scene
+from uniultra.cli import main
+from uniultra.synthesis.scene import scene
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_segment_writes_a_mask_in_the_images_geometry_and_an_overlay(picture, tm
     mask, overlay = tmp_path / "mask.nrrd", tmp_path / "overlay.png"
     prompts = ["--point", "90,80", "--negative", "5,5", "--box", "120,110,40,50"]
     outputs = ["-o", str(mask), "--overlay", str(overlay)]
-    code = cli.main(["segment", str(picture), *prompts, *outputs, "--device", "cpu"])
+    code = main.main(["segment", str(picture), *prompts, *outputs, "--device", "cpu"])
     assert code == 0
     import SimpleITK as sitk
 
@@ -46,7 +46,7 @@ def test_segment_writes_a_mask_in_the_images_geometry_and_an_overlay(picture, tm
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(picture, tmp_path, capsys, arguments, text):
-    code = cli.main(["segment", str(picture), "-o", str(tmp_path / "m.nrrd"), "--device", "cpu", *arguments])
+    code = main.main(["segment", str(picture), "-o", str(tmp_path / "m.nrrd"), "--device", "cpu", *arguments])
     said = capsys.readouterr().err
     assert code == 2 and text in said and len(said.splitlines()) == 1
     assert not (tmp_path / "m.nrrd").exists()
@@ -54,34 +54,34 @@ def test_what_cannot_be_done_is_said_in_one_line(picture, tmp_path, capsys, argu
 
 def test_an_overlay_that_cannot_be_written_is_said(picture, tmp_path, capsys):
     outputs = ["-o", str(tmp_path / "m.nrrd"), "--overlay", str(tmp_path / "absent" / "o.png")]
-    assert cli.main(["segment", str(picture), "--point", "90,80", "--device", "cpu", *outputs]) == 2
+    assert main.main(["segment", str(picture), "--point", "90,80", "--device", "cpu", *outputs]) == 2
     assert "another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["1", "1,2,3,4", "a,b"])
 def test_malformed_points_are_a_usage_error(picture, tmp_path, value):
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["segment", str(picture), "-o", str(tmp_path / "m.nrrd"), "--point", value])
+        main.main(["segment", str(picture), "-o", str(tmp_path / "m.nrrd"), "--point", value])
     assert stopped.value.code == 2
 
 
 def test_models_lists_flat_objects(capsys):
-    assert cli.main(["models", "--json"]) == 0
+    assert main.main(["models", "--json"]) == 0
     listed = {m["name"]: m for m in json.loads(capsys.readouterr().out)}
     mini = listed["uniultra_mini"]
     assert mini["parameters_encoder"] == 857_608 and mini["parameters_adapter"] == 37_352
     assert mini["available"] and len(mini["sha256"]) == 64 and "box" in mini["prompts"]
     assert {"uniultra", "samus", "autosamus", "lgmedseg"} < {m["system"] for m in listed.values()}
     assert not any(isinstance(v, dict) for m in listed.values() for v in m.values())
-    assert cli.main(["models"]) == 0
+    assert main.main(["models"]) == 0
     assert "0.86 M" in capsys.readouterr().out
 
 
 def test_doctor_finds_nothing_wrong_here_and_says_what_is(capsys, monkeypatch):
-    assert cli.main(["doctor"]) == 0
+    assert main.main(["doctor"]) == 0
     assert "!!" not in capsys.readouterr().out
     monkeypatch.setattr("uniultra.doctor.metadata.requires", lambda _: ["numpy>=99", "no-such-package<2"])
-    assert cli.main(["doctor"]) == 1
+    assert main.main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "pip install 'numpy>=99'" in said and "pip install 'no-such-package<2'" in said
 
@@ -89,15 +89,15 @@ def test_doctor_finds_nothing_wrong_here_and_says_what_is(capsys, monkeypatch):
 def test_doctor_names_unusable_weights(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
     (tmp_path / "uniultra_mini.safetensors").write_bytes(b"junk")
-    assert cli.main(["doctor"]) == 1
+    assert main.main(["doctor"]) == 1
     assert "unusable" in capsys.readouterr().out
 
 
 def test_serve_passes_settings_on_and_names_a_wrong_one(tmp_path, capsys, monkeypatch):
     settings = ["--conf", "labels", "head,femur", "--conf", "max_upload_mb", "none"]
-    assert cli.main(["serve", "--studies", str(tmp_path), *settings]) == 2
+    assert main.main(["serve", "--studies", str(tmp_path), *settings]) == 2
     assert "--conf max_upload_mb" in capsys.readouterr().err
     given = {}
     monkeypatch.setattr("uniultra.serve.server.run_server", lambda studies, **options: given.update(options))
-    assert cli.main(["serve", "--studies", str(tmp_path), *settings[:3]]) == 0
+    assert main.main(["serve", "--studies", str(tmp_path), *settings[:3]]) == 0
     assert given["conf"] == {"device": "auto", "labels": "head,femur"} and given["host"] == "127.0.0.1"

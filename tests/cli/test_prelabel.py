@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from uniultra import cli
+from uniultra.cli import main
 from uniultra.predict import Prediction, Predictor
 from uniultra.store.store import LabelStore
 
@@ -39,7 +39,7 @@ def studies(tmp_path, monkeypatch):
 
 
 def run(studies, *more):
-    return cli.main(["campaign", "prelabel", "--studies", str(studies), "--device", "cpu", *more])
+    return main.main(["campaign", "prelabel", "--studies", str(studies), "--device", "cpu", *more])
 
 
 def test_every_frame_is_proposed_under_the_structures_index(studies, capsys):
@@ -87,6 +87,6 @@ def test_what_cannot_be_done_is_said_before_any_image(studies, capsys, arguments
 def test_status_does_not_count_proposals_as_work(studies, capsys):
     run(studies, "--model", MODEL, "--label", "lesion")
     capsys.readouterr()
-    assert cli.main(["campaign", "status", "--json", "--studies", str(studies)]) == 0
+    assert main.main(["campaign", "status", "--json", "--studies", str(studies)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["left"] == found["units"] and found["states"] == {} and found["trainable"] == 0

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uniultra import cli
-from uniultra.learn.synthetic import scene
+from uniultra.cli import main
+from uniultra.synthesis.scene import scene
 
 RECIPE = """
 model: uniultra_mini
@@ -41,15 +41,15 @@ def test_weights_are_trained_then_scored(data, tmp_path, monkeypatch, capsys):
     recipe, trained, numbers = tmp_path / "recipe.yaml", tmp_path / "trained", tmp_path / "numbers.json"
     recipe.write_text(RECIPE)
     train = ["train", str(recipe), "--data", str(data), "--output", str(trained), "--device", "cpu"]
-    assert cli.main([*train, "--set", "steps=2", "--set", "optimizer.rate=1e-5"]) == 0
+    assert main.main([*train, "--set", "steps=2", "--set", "optimizer.rate=1e-5"]) == 0
     told = json.loads((trained / "result.json").read_text())
     assert told["steps"] == 2 and told["recipe"]["optimizer"] == {"rate": 1e-5}
     assert (trained / "uniultra_mini.safetensors").is_file()
-    assert cli.main([*train, "--set", "step=2"]) == 2 and "step: Extra" in capsys.readouterr().err
+    assert main.main([*train, "--set", "step=2"]) == 2 and "step: Extra" in capsys.readouterr().err
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(trained))
     score = ["evaluate", "--data", str(data), "--output", str(numbers), "--device", "cpu"]
-    assert cli.main(score) == 1, "two steps cannot make a network obey"
+    assert main.main(score) == 1, "two steps cannot make a network obey"
     result = json.loads(numbers.read_text())
     assert result["sets"]["tiny"]["n"] == 4 and result["sets"]["tiny"]["n_empty"] == 1
     assert result["failures"] and "missed" in capsys.readouterr().out
-    assert cli.main([*score, "--dataset", "other"]) == 2
+    assert main.main([*score, "--dataset", "other"]) == 2

@@ -1,33 +1,20 @@
 """`uniultra weights get | add | list` as a person types them."""
 
-import importlib.util
 import io
 import os
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 
+import file_server
+import official_layouts
 import pytest
 import torch
 
-from uniultra import cli
-from uniultra.models import build, registry, weights
+from uniultra.cli import main
+from uniultra.models import build, registry
 from uniultra.models.registry import entry
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
-
-
-def helper(name):
-    """A helper of the tests of models/."""
-    spec = importlib.util.spec_from_file_location(name, MODELS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-file_server, official_layouts = helper("file_server"), helper("official_layouts")
+from uniultra.weights import tensors
 
 
 @pytest.fixture
@@ -51,7 +38,7 @@ def offered(released, monkeypatch):
     """MobileSAM's official address, for this test on this machine."""
     script = file_server.Script(released.read_bytes())
     with file_server.serving(script, "/mobile_sam.pt") as url:
-        model = replace(entry("mobile_sam"), url=url, url_sha256=weights.file_sha256(released))
+        model = replace(entry("mobile_sam"), url=url, url_sha256=tensors.file_sha256(released))
         monkeypatch.setitem(registry._ENTRIES, "mobile_sam", model)
         yield script
 
@@ -63,15 +50,15 @@ class Terminal(io.StringIO):
 
 def test_get_shows_the_licence_fetches_converts_and_makes_the_model_available(folder, offered, capsys):
     assert not entry("mobile_sam").available
-    assert cli.main(["weights", "get", "mobile_sam", "--yes"]) == 0
+    assert main.main(["weights", "get", "mobile_sam", "--yes"]) == 0
     said = capsys.readouterr()
     assert "Apache-2.0" in said.out and "mobile_sam.safetensors is in the weights folder" in said.out
     assert "100%" in said.err and str(folder) not in said.out
     assert [path.name for path in folder.iterdir()] == ["mobile_sam.safetensors"]
-    notes = weights.metadata(folder / "mobile_sam.safetensors")
+    notes = tensors.metadata(folder / "mobile_sam.safetensors")
     assert notes["source_sha256"] == entry("mobile_sam").url_sha256
     assert notes["url"] == entry("mobile_sam").url and notes["licence"] == "Apache-2.0"
-    model, _ = weights.load("mobile_sam", 64)
+    model, _ = tensors.load("mobile_sam", 64)
     with torch.no_grad():
         assert model.encode(torch.randn(1, 3, 64, 64)).image.shape == (1, 256, 4, 4)
 
@@ -79,7 +66,7 @@ def test_get_shows_the_licence_fetches_converts_and_makes_the_model_available(fo
 @pytest.mark.parametrize("answer", ["", "n\n", "nonsense\n"])
 def test_without_a_yes_nothing_is_fetched(folder, offered, capsys, monkeypatch, answer):
     monkeypatch.setattr(sys, "stdin", Terminal(answer or "\n"))
-    assert cli.main(["weights", "get", "mobile_sam"]) == 2
+    assert main.main(["weights", "get", "mobile_sam"]) == 2
     said = capsys.readouterr()
     assert "Accept this licence" in said.out and "not accepted" in said.err
     assert not offered.asked and not folder.exists()
@@ -87,31 +74,31 @@ def test_without_a_yes_nothing_is_fetched(folder, offered, capsys, monkeypatch, 
 
 def test_a_yes_at_the_terminal_is_enough(folder, offered, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Terminal("Yes\n"))
-    assert cli.main(["weights", "get", "mobile_sam"]) == 0
+    assert main.main(["weights", "get", "mobile_sam"]) == 0
     assert entry("mobile_sam").available
 
 
 def test_without_a_terminal_the_licence_has_to_be_accepted_beforehand(folder, offered, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert cli.main(["weights", "get", "mobile_sam"]) == 2
+    assert main.main(["weights", "get", "mobile_sam"]) == 2
     assert "--yes" in capsys.readouterr().err
     assert not offered.asked
 
 
 def test_a_terminal_that_closes_is_a_no(folder, offered, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Terminal(""))
-    assert cli.main(["weights", "get", "mobile_sam"]) == 2
+    assert main.main(["weights", "get", "mobile_sam"]) == 2
     assert "not accepted" in capsys.readouterr().err and not offered.asked
 
 
 def test_a_cut_download_goes_on_with_the_same_command(folder, offered, monkeypatch, capsys):
-    from uniultra.models import download
+    from uniultra.weights import download
 
     monkeypatch.setattr(download.Limits, "__init__", _quick(download.Limits))
     offered.cuts = [5_000_000, 0]
-    assert cli.main(["weights", "get", "mobile_sam", "--yes"]) == 2
+    assert main.main(["weights", "get", "mobile_sam", "--yes"]) == 2
     assert "Run the same command again" in capsys.readouterr().err
-    assert cli.main(["weights", "get", "mobile_sam", "--yes"]) == 0
+    assert main.main(["weights", "get", "mobile_sam", "--yes"]) == 0
     assert offered.asked[-1]["Range"] == "bytes=5000000-"
 
 
@@ -135,7 +122,7 @@ def _quick(limits):
     ],
 )
 def test_what_no_program_can_fetch_is_explained(folder, capsys, name, text):
-    assert cli.main(["weights", "get", name, "--yes"]) == 2
+    assert main.main(["weights", "get", name, "--yes"]) == 2
     said = capsys.readouterr().err
 
     assert re.search(text, said) and len(said.splitlines()) == 1
@@ -143,19 +130,19 @@ def test_what_no_program_can_fetch_is_explained(folder, capsys, name, text):
 
 def test_shared_weights_are_fetched_under_their_owners_name(folder, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    assert cli.main(["weights", "get", "sam_b_256"]) == 2
+    assert main.main(["weights", "get", "sam_b_256"]) == 2
     assert capsys.readouterr().out.startswith("sam_b:")
 
 
 def test_add_takes_the_published_layout_and_our_own(folder, released, tmp_path, capsys):
-    assert cli.main(["weights", "add", "mobile_sam", str(released)]) == 0
+    assert main.main(["weights", "add", "mobile_sam", str(released)]) == 0
     made = folder / "mobile_sam.safetensors"
-    first = weights.read(made)
+    first = tensors.read(made)
     assert "mobile_sam.safetensors is in the weights folder" in capsys.readouterr().out
     ours = tmp_path / "ours.safetensors"
     made.rename(ours)
-    assert cli.main(["weights", "add", "mobile_sam", str(ours)]) == 0
-    again = weights.read(made)
+    assert main.main(["weights", "add", "mobile_sam", str(ours)]) == 0
+    again = tensors.read(made)
     assert first.keys() == again.keys() and all(torch.equal(first[k], again[k]) for k in first)
 
 
@@ -174,7 +161,7 @@ def test_add_refuses_another_models_file_and_hostile_ones(folder, released, tmp_
         ("mobile_sam", tmp_path / "absent.pt", "no such"),
         ("mobile_sam", tmp_path, "plain file config.json"),
     ):
-        assert cli.main(["weights", "add", name, str(path)]) == 2
+        assert main.main(["weights", "add", name, str(path)]) == 2
         said = capsys.readouterr().err
         assert text in said and str(tmp_path) not in said
     assert not (tmp_path / "ran").exists() and not folder.exists()
@@ -184,15 +171,16 @@ def test_a_full_disk_is_said(folder, released, capsys, monkeypatch):
     def full(*_anything, **_more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(weights, "save_tensors", full)
-    assert cli.main(["weights", "add", "mobile_sam", str(released)]) == 2
+    monkeypatch.setattr(tensors, "save_tensors", full)
+    assert main.main(["weights", "add", "mobile_sam", str(released)]) == 2
     assert "No space left on device" in capsys.readouterr().err
 
 
 def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch):
     """Its weights need the published forward, which is not our default."""
     from uniultra.adapters import samus
-    from uniultra.models import mappings, sam_image, sam_vit
+    from uniultra.models.backbones import sam_image, sam_vit
+    from uniultra.weights import mappings
 
     small = sam_vit.VitSize(24, 12, 2, window=3)
     layout = official_layouts
@@ -206,27 +194,27 @@ def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(registry._ENTRIES, "sam_b_overlap", base)
     monkeypatch.setitem(registry._ENTRIES, "samus", replace(entry("samus"), image_size=64))
     assert entry("samus").convert is mappings.SAMUS
-    assert cli.main(["weights", "add", "samus", str(tmp_path / "x.pth")]) == 0
-    model, _ = weights.load("samus")
+    assert main.main(["weights", "add", "samus", str(tmp_path / "x.pth")]) == 0
+    model, _ = tensors.load("samus")
     assert model.image_encoder.samus.config == samus.SAMUSConfig(start="paper")
 
 
 def test_add_takes_a_bundle_and_list_names_everything(folder, tmp_path, capsys):
-    from uniultra.adapters import bundle
     from uniultra.adapters.registry import kind
+    from uniultra.weights import bundle
 
     torch.manual_seed(0)
-    weights.save(folder / "sam2_mini.safetensors", build("sam2_mini"), {}, torch.float32)
-    base, _ = weights.load("sam2_mini")
+    tensors.save(folder / "sam2_mini.safetensors", build("sam2_mini"), {}, torch.float32)
+    base, _ = tensors.load("sam2_mini")
     network = kind("samus_hiera").inject(base, None)
     bundle.save(tmp_path / "mine", network, "samus_mini")
-    assert cli.main(["weights", "add", "lora_mini", str(tmp_path / "mine")]) == 2
+    assert main.main(["weights", "add", "lora_mini", str(tmp_path / "mine")]) == 2
     assert "of 'samus_mini' and not of 'lora_mini'" in capsys.readouterr().err
     for _ in range(2):
-        assert cli.main(["weights", "add", "samus_mini", str(tmp_path / "mine")]) == 0
-    assert weights.find("samus_mini") == folder / "samus_mini"
+        assert main.main(["weights", "add", "samus_mini", str(tmp_path / "mine")]) == 0
+    assert tensors.find("samus_mini") == folder / "samus_mini"
     capsys.readouterr()
-    assert cli.main(["weights", "list"]) == 0
+    assert main.main(["weights", "list"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert set(lines) == set(registry.names())
     assert "here (samus_mini)" in lines["samus_mini"] and "Apache-2.0" in lines["sam2_t"]

@@ -1,11 +1,8 @@
 """Three people at one server, as `training/benchmark/annotators.py` has eight."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "training" / "benchmark"))
 from annotators import campaign
 
 

@@ -1,12 +1,9 @@
 """A handful of what `training/benchmark/kills.py` does in full: kills and damage, and nothing is lost."""
 
 import random
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "training" / "benchmark"))
 from crashes.damage import FILES, LabelDamage
 from crashes.schema import Part, Violation
 from crashes.store import StoreKills

@@ -7,7 +7,7 @@ from uniultra.errors import ModelError
 from uniultra.metrics.cost import count_work, measure_pace
 from uniultra.models.counting import _OnMeta
 from uniultra.models.registry import build
-from uniultra.models.sam2 import build_sam2
+from uniultra.models.zoo.sam2 import build_sam2
 
 
 def on_meta(make):

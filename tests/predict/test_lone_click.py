@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from uniultra.datasets.samples import Row
 from uniultra.errors import ImageError
+from uniultra.evaluate.policies import compare, table
 from uniultra.images.types import Plane
-from uniultra.learn.data import Row
-from uniultra.learn.policies import compare, table
 from uniultra.models import build, entry
 from uniultra.predict import Predictor
 from uniultra.prompts import Box, Point, PromptSet

@@ -10,8 +10,8 @@ import torch
 from uniultra.errors import ModelError, PromptError
 from uniultra.images.types import Plane
 from uniultra.predict import Predictor
-from uniultra.predict.cache import EmbeddingCache
 from uniultra.predict.device import choose_device, worker
+from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
 
 

@@ -12,17 +12,15 @@ from typing import Any
 import itk
 import numpy as np
 import pytest
+from in_process import make_base, make_task, serving
 from PIL import Image
+from started_server import APP, CANARY, Running, free_port, start
 
 from uniultra.errors import ModelError
 from uniultra.images.types import FrameSource, Plane
 from uniultra.predict import Prediction
-from uniultra.predict.loaded import Loaded
+from uniultra.predict.shared_networks import Loaded
 from uniultra.prompts import PromptSet
-
-sys.path.insert(0, str(Path(__file__).parent))
-from in_process import make_base, make_task, serving
-from started_server import APP, CANARY, Running, free_port, start
 
 WIDTH, HEIGHT = 80, 60
 
@@ -100,7 +98,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("served")
     patch = pytest.MonkeyPatch()
     patch.setattr("uniultra.serve.app.Predictor", WaitingPredictor)
-    patch.setattr("uniultra.serve.infer.ModelTask.is_valid", lambda self: True)
+    patch.setattr("uniultra.serve.tasks.infer.ModelTask.is_valid", lambda self: True)
     WaitingPredictor.gate.set()
     WaitingPredictor.alone.set()
     conf = {"models": "uniultra_mini,autosamus_mini", "labels": "head,femur"}

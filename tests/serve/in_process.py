@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from uniultra.adapters import apg, bundle
-from uniultra.models import build, weights
+from uniultra.adapters import apg
+from uniultra.models import build
+from uniultra.weights import bundle, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +36,7 @@ def serving(folder: Path, studies: Path, patch: pytest.MonkeyPatch, **conf: str)
     from monailabel.app import app
     from monailabel.interfaces.utils.app import app_instance
 
-    from uniultra.serve import logs
+    from uniultra.serve.http import logs
 
     level = logging.getLogger().level
     with TestClient(app, raise_server_exceptions=False) as running:
@@ -61,17 +62,17 @@ def infer(client: Any, name: str, image: str, query: dict[str, Any] | None = Non
 
 def make_task(folder: Path, task: str, *, as_bundle: bool = False) -> None:
     """Put weights `autosamus_mini.TASK` into `folder`, of a generator on the base that is found there."""
-    network = apg.inject(weights.load("uniultra_mini")[0])
+    network = apg.inject(tensors.load("uniultra_mini")[0])
     for parameter in network.apg.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     name = f"autosamus_mini.{task}" if task else "autosamus_mini"
     if as_bundle:
         bundle.save(folder / name, network, "autosamus_mini")
     else:
-        weights.save(folder / f"{name}.safetensors", network, {})
+        tensors.save(folder / f"{name}.safetensors", network, {})
 
 
 def make_base(folder: Path) -> None:
     """Put random weights of the default model into `folder`."""
     torch.manual_seed(3)
-    weights.save(folder / "uniultra_mini.safetensors", build("uniultra_mini"), {})
+    tensors.save(folder / "uniultra_mini.safetensors", build("uniultra_mini"), {})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from uniultra.errors import ModelError
-from uniultra.serve.packing import unpack_mask
+from uniultra.serve.wire.packing import unpack_mask
 
 URL = "/infer/uniultra_mini"
 
@@ -219,7 +219,7 @@ def test_the_weights_are_loaded_before_anyone_asks(client: Any, predictor: Any) 
 
 
 def test_requests_are_logged_by_their_route(client: Any, caplog: Any) -> None:
-    with caplog.at_level(logging.INFO, "uniultra.serve.access"):
+    with caplog.at_level(logging.INFO, "uniultra.serve.http.access"):
         click(client, "grey", secret="jane-doe")
         client.get("/session/jane-doe?update_ts=true&of=jane-doe")
         client.get("/jane-doe/nowhere")

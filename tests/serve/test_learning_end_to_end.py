@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 import requests
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "training" / "benchmark"))
 from crashes import made
 from started_server import Running, free_port, start
 
@@ -23,10 +20,10 @@ LAUNCH = """
 import functools, sys
 sys.path.insert(0, sys.argv.pop(1))
 from crashes.made import TINY
-from uniultra.learn.adapting import job, settings
+from uniultra.adapt import job, settings
 settings.FitSettings.of = classmethod(lambda cls, model: TINY)
 job.create = functools.partial(job.create, folds=2, scenes=2)
-from uniultra.cli import main
+from uniultra.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 from started_server import Running, parts_of
 
-from uniultra.serve.packing import unpack_mask
+from uniultra.serve.wire.packing import unpack_mask
 
 
 def test_info_is_what_stock_clients_read(server: Running) -> None:

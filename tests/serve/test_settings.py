@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 
 from uniultra.errors import ModelError
-from uniultra.models import registry, weights
+from uniultra.models import registry
 from uniultra.serve.server import app_folder, run_server
 from uniultra.serve.settings import ServerSettings, SettingsError
+from uniultra.weights import tensors
 
 
 def test_defaults(monkeypatch) -> None:
     present = ("autosamus_mini.breast", "uniultra_mini.clinic")
-    monkeypatch.setattr(weights, "variants", lambda: present)
+    monkeypatch.setattr(tensors, "variants", lambda: present)
     settings = ServerSettings.parse({})
     assert settings == replace(ServerSettings(), models=("uniultra_mini", "autosamus_mini.breast"))
     assert not settings.allow_reload
@@ -52,7 +53,7 @@ def test_all_models_are_the_registered_ones_and_the_weights_of_tasks(tmp_path, m
     (tmp_path / "autosamus_mini.breast.safetensors").touch()
     settings = ServerSettings.parse({"models": "all"})
     assert settings.everything
-    assert settings.models == (*registry.names(), *weights.variants())
+    assert settings.models == (*registry.names(), *tensors.variants())
     assert "autosamus_mini.breast" in settings.models
 
 
@@ -65,11 +66,11 @@ def test_what_is_loaded_at_the_start() -> None:
 
 @pytest.mark.parametrize("text", ["a,b", "all"])
 def test_the_command_takes_several_models(text: str, monkeypatch, tmp_path) -> None:
-    from uniultra import cli
+    from uniultra.cli import main
 
     seen = {}
     monkeypatch.setattr("uniultra.serve.server.run_server", lambda *a, **k: seen.update(k))
-    assert cli.main(["serve", "--studies", str(tmp_path), "--model", text]) == 0
+    assert main.main(["serve", "--studies", str(tmp_path), "--model", text]) == 0
     assert ",".join(seen["models"]) == text
 
 

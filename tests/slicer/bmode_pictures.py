@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from uniultra.learn.anatomy import Body, Centre
-from uniultra.learn.bmode import scan
-from uniultra.learn.shapes import grid
+from uniultra.synthesis.anatomy import Body, Centre
+from uniultra.synthesis.bmode import scan
+from uniultra.synthesis.shapes import grid
 
 SIDE = 256
 # Pixels (x,y): a drag around the nodule, its middle, a place nearer to its edge.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-for folder in (HERE, HERE.parents[1] / "slicer_extension" / "UniUltra"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
 
 
 @pytest.fixture
@@ -29,7 +25,7 @@ def server() -> Iterator[Any]:
 @pytest.fixture
 def client(server: Any) -> Iterator[Any]:
     """A client of `server` with short time-outs."""
-    from UniUltraLib.client import Client
+    from UniUltraLib.wire.client import Client
 
     made = Client(server.address, timeout=(1.0, 0.5))
     yield made
@@ -77,7 +73,6 @@ def slice_view(application: Any, scene: Any) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def campaign_server(application: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """(address, studies folder) of a real server that leads a campaign, with small random weights."""
-    sys.path.insert(0, str(HERE.parents[1] / "training" / "benchmark"))
     from campaign_rig import SHARED, make_studies
     from crashes import made
     from server_process import running_server

@@ -104,7 +104,7 @@ class Heard:
     """What a `SlicerScene` told."""
 
     def __init__(self, scene: Any) -> None:
-        from UniUltraLib.shown import EVENTS
+        from UniUltraLib.prompts.shown import EVENTS
 
         self.events: list[tuple[Any, ...]] = []
         for event in EVENTS:

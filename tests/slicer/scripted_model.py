@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import numpy as np
 from scripted_server import Handler, Scripted
-from UniUltraLib.packed import pack_mask, unpack_mask
+from UniUltraLib.prompts.mask_packing import pack_mask, unpack_mask
 
 MODEL, AUTO = "uniultra_mini", "autosamus_mini"
 RADIUS = 4

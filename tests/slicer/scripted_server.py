@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-from UniUltraLib.client import Client
-from UniUltraLib.packed import pack_mask
-from UniUltraLib.planes import Plane
-from UniUltraLib.prompts import PromptSet
+from UniUltraLib.prompts.mask_packing import pack_mask
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.prompts.prompt_set import PromptSet
+from UniUltraLib.wire.client import Client
 
 SHAPE = (20, 30)
 PROMPTS = PromptSet((30, 20, 10), Plane("k", 4)).with_point("p", (3, 6, 4)).to_params()

@@ -15,7 +15,7 @@ FILES = sorted(EXTENSION.rglob("*.py"))
 BUNDLED = {"numpy", "requests", "urllib3", "pydicom", "vtk", "slicer", "qt", "ctk", "UniUltraLib"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(EXTENSION)))
 def test_python_3_9_can_read_it(file: Path) -> None:
     tree = ast.parse(file.read_text("utf-8"), feature_version=(3, 9))
     future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
@@ -29,7 +29,7 @@ def test_python_3_9_can_read_it(file: Path) -> None:
             assert not (called == "dataclass" and names & {"slots", "kw_only"}), "Python 3.10"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(EXTENSION)))
 def test_it_imports_only_what_slicer_bundles(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         names = []
@@ -60,24 +60,30 @@ print("imported")
 """
 
 
-@pytest.mark.parametrize(
-    ("blocked", "modules"),
-    [
-        ("torch,uniultra,slicer,vtk,qt", "client,prompts,packed,planes,errors,controller"),
-        ("torch,uniultra,slicer,vtk,qt", "measuring,measure_rows,calibration_dicom,local_control"),
-        ("torch,uniultra,slicer,vtk,qt", "campaign,review,training,spool"),
-        ("torch,uniultra,qt,monai,itk,sam2", "bridge,segments,cine,oblique,export,measure_table"),
-        ("torch,uniultra,qt,monai,itk,sam2", "scene,capture,markers,scene_files"),
-    ],
-)
-def test_it_works_without_torch_and_opens_nothing(blocked: str, modules: str, tmp_path: Path) -> None:
-    if "bridge" in modules:
-        pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+NO_SERVER = "torch,monai,itk,sam2,uniultra"
+LIBRARY = EXTENSION / "UniUltra" / "UniUltraLib"
+
+
+@pytest.mark.parametrize("room", ["prompts", "wire", "control", "campaign", "measure", "local_server"])
+def test_what_needs_no_slicer_works_without_it_and_opens_nothing(room: str, tmp_path: Path) -> None:
+    imported(f"{NO_SERVER},slicer,vtk,qt,ctk", room, tmp_path)
+
+
+@pytest.mark.parametrize("room", ["scene", "draw"])
+def test_the_scene_works_without_qt_and_the_servers_packages(room: str, tmp_path: Path) -> None:
+    pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+    imported(f"{NO_SERVER},qt,ctk", room, tmp_path)
+
+
+def imported(blocked: str, room: str, folder: Path) -> None:
+    modules = ",".join(
+        f"{room}.{file.stem}" for file in sorted((LIBRARY / room).glob("*.py")) if file.stem != "__init__"
+    )
     run = subprocess.run(
         [sys.executable, "-c", CHECK, str(EXTENSION / "UniUltra"), blocked, modules],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
         timeout=60,
     )
     assert run.stdout.strip().endswith("imported"), run.stderr

@@ -65,6 +65,9 @@ def main(arguments=None):
     server = HTTPServer((options.host, int(options.port)), Answer)
     print("listening")
     server.serve_forever()
+
+if __name__ == "__main__":
+    sys.exit(main())
 """
 
 

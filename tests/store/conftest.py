@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import postgres_server
 import pytest
 import yaml
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-import postgres_server
 
 
 def picture(path: Path, value: int = 90) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from uniultra.errors import ImageError, RequestError
-from uniultra.store import images as module
+from uniultra.store.catalogue import images as module
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import NotFoundError, ProtectedError
 
@@ -297,7 +297,7 @@ def test_a_write_that_fails_leaves_the_old_label(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("uniultra.store.durable.os.fsync", full)
+    monkeypatch.setattr("uniultra.files.atomic.os.fsync", full)
     with pytest.raises(OSError, match="space"):
         store.save_label("one", str(label), "final", {})
     monkeypatch.undo()
@@ -372,12 +372,12 @@ def test_counts_are_given_while_the_folder_is_busy(store: StudiesDatastore) -> N
 def test_a_folder_at_rest_is_not_walked_again(
     store: StudiesDatastore, studies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uniultra.store.scan._SETTLED_NS", 0)
+    monkeypatch.setattr("uniultra.store.catalogue.scan._SETTLED_NS", 0)
     store.list_images()
     time.sleep(0.02)
     store.list_images()  # the first look wrote the index, beside the images
     walks: list[Path] = []
-    monkeypatch.setattr("uniultra.store.scan.os.walk", lambda root: walks.append(root) or iter(()))
+    monkeypatch.setattr("uniultra.store.catalogue.scan.os.walk", lambda root: walks.append(root) or iter(()))
     for _ in range(5):
         store.list_images()
         store.status()

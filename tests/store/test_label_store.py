@@ -15,9 +15,9 @@ from PIL import Image
 from uniultra.errors import RequestError
 from uniultra.images import read_image
 from uniultra.images.itk import sitk
-from uniultra.store import records
 from uniultra.store.errors import ConflictError, NotFoundError, StoreError
-from uniultra.store.labelmap import read_labelmap
+from uniultra.store.labels import records
+from uniultra.store.labels.labelmap import read_labelmap
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin, Unit
 
@@ -293,7 +293,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(
     def read_only(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("uniultra.store.lock.FileLock.acquire", read_only)
+    monkeypatch.setattr("uniultra.files.lock.FileLock.acquire", read_only)
     again = LabelStore(studies)
     assert [unit.image for unit in again.units()] == ["deep__er__two", "one", "three"]
     assert [v.annotator for v in again.versions()] == ["anna"]

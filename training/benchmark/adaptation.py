@@ -34,19 +34,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from uniultra.adapters import bundle
-from uniultra.adapters.published import Published
-from uniultra.learn.adapting import job as jobs
-from uniultra.learn.adapting import process
-from uniultra.learn.adapting.labels import known_pictures
-from uniultra.learn.adapting.scoring import cases_of, scores
-from uniultra.learn.adapting.settings import FitSettings
-from uniultra.learn.data import Row, manifest
-from uniultra.learn.machine import this_machine
+from uniultra.adapt import job as jobs
+from uniultra.adapt import process
+from uniultra.adapt.scoring import cases_of, scores
+from uniultra.adapt.settings import FitSettings
+from uniultra.adapt.training_labels import known_pictures
+from uniultra.datasets.samples import Row, manifest
+from uniultra.evaluate.machine import this_machine
 from uniultra.metrics.intervals import Estimate, mean_interval
-from uniultra.models import registry, weights
+from uniultra.models import registry
 from uniultra.predict.device import choose_device
 from uniultra.store.types import TrainingLabel
+from uniultra.weights import bundle, tensors
+from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
 NEW = ("liver_mass", "carotid_lumen")
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    network, digest = weights.load(MODEL)
+    network, digest = tensors.load(MODEL)
     network = network.to(choose_device(options.device))
     old = {
         name: [c for one in known_pictures(spread(options.data, name, options.old)) for c in cases_of(one)]

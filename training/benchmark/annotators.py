@@ -95,7 +95,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     import torch
 
-    from uniultra.learn.machine import this_machine
+    from uniultra.evaluate.machine import this_machine
 
     report = Report(
         date=str(date.today()),

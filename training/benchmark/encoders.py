@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from uniultra.learn.machine import this_machine
+from uniultra.evaluate.machine import this_machine
 from uniultra.metrics.cost import count_work, measure_pace
 from uniultra.models import build
 from uniultra.models.counting import on_meta

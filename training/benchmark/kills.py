@@ -47,7 +47,7 @@ def read(path: Path) -> Report:
     """What an earlier run wrote, or nothing yet."""
     import torch
 
-    from uniultra.learn.machine import this_machine
+    from uniultra.evaluate.machine import this_machine
 
     known = Report.model_validate_json(path.read_bytes()) if path.is_file() else None
     return Report(

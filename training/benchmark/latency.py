@@ -59,7 +59,7 @@ def write_studies(folder: Path) -> None:
     """A stack of generated pictures as the one kind of file both servers read: a grey volume."""
     import SimpleITK as sitk
 
-    from uniultra.learn.synthetic import scene
+    from uniultra.synthesis.scene import scene
 
     frames = [scene(np.random.default_rng(n), 512).picture for n in range(FRAMES)]
     stack = np.stack([np.pad(f[:ROWS], ((0, 0), (0, COLUMNS - 512))) for f in frames])
@@ -87,13 +87,14 @@ def write_our_weights(folder: Path, stock: Path) -> None:
     """The same Hiera-T numbers as stock's for ours; its adapters start at zero."""
     import torch
 
-    from uniultra.models import build, weights
+    from uniultra.models import build
+    from uniultra.weights import tensors
 
     network = build("uniultra_t")
     official = torch.load(stock / "model" / NETWORKS["t"][1], weights_only=True)["model"]
     ours = network.state_dict()
-    weights.load_into(network, {k: official.get(k, v) for k, v in ours.items()})
-    weights.save(folder / "uniultra_t.safetensors", network, {}, torch.float32)
+    tensors.load_into(network, {k: official.get(k, v) for k, v in ours.items()})
+    tensors.save(folder / "uniultra_t.safetensors", network, {}, torch.float32)
 
 
 @contextlib.contextmanager

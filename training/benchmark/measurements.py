@@ -28,8 +28,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "slicer_extension" / "UniUltra"))
 
-from UniUltraLib.calibration import Calibration  # noqa: E402
-from UniUltraLib.measure import MeasureError, measure  # noqa: E402
+from UniUltraLib.measure.calibration import Calibration  # noqa: E402
+from UniUltraLib.measure.mask_measures import MeasureError, measure  # noqa: E402
 
 Draw = Callable[[Path, np.ndarray], np.ndarray]  # a picture's file and its true mask -> the model's mask
 SET, SPLIT = "hc18_fetal_head", "test"
@@ -53,7 +53,7 @@ def predictor(model: str, weights: Path | None, device: str) -> Draw:
     from uniultra.images.types import Plane
     from uniultra.predict import Predictor
     from uniultra.prompts import PromptSet
-    from uniultra.prompts.simulate import tight_box
+    from uniultra.prompts.simulation.clicks_boxes import tight_box
 
     if weights:  # where the library looks first for a person's own
         folder = Path(tempfile.mkdtemp(prefix="uniultra-"))
@@ -110,7 +110,7 @@ def compare(data: Path, limit: int | None, draw: Draw | None) -> dict[str, Any]:
 
 def predicted(model: str, weights: Path | None, device: str, data: Path, limit: int | None) -> dict[str, Any]:
     """The same of a model's masks, and which weights drew them."""
-    from uniultra.models.weights import file_sha256, find
+    from uniultra.weights.tensors import file_sha256, find
 
     errors = compare(data, limit, predictor(model, weights, device))
     used = weights or find(model)

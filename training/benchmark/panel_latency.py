@@ -44,7 +44,7 @@ def write_studies(folder: Path, frames: int) -> None:
     """A stack of generated pictures: a grey volume."""
     import SimpleITK as sitk
 
-    from uniultra.learn.synthetic import scene
+    from uniultra.synthesis.scene import scene
 
     pictures = [scene(np.random.default_rng(n), 512).picture for n in range(frames)]
     stack = np.stack([np.pad(p[:ROWS], ((0, 0), (0, COLUMNS - 512))) for p in pictures])
@@ -56,8 +56,8 @@ class Panel:
 
     def __init__(self, address: str, file: Path, tick: float) -> None:
         from slicer_harness import SlicerApplication
-        from UniUltraLib.controller import Controller
-        from UniUltraLib.scene import SlicerScene
+        from UniUltraLib.control.controller import Controller
+        from UniUltraLib.scene.scene import SlicerScene
 
         application = SlicerApplication()
         volume = application.load(file)

@@ -27,12 +27,12 @@ import numpy as np
 import requests
 from PIL import Image
 
-from uniultra.learn.adapting import job as jobs
-from uniultra.learn.adapting.settings import FitSettings
-from uniultra.learn.machine import this_machine
-from uniultra.learn.synthetic import scene
+from uniultra.adapt import job as jobs
+from uniultra.adapt.settings import FitSettings
+from uniultra.evaluate.machine import this_machine
 from uniultra.predict.device import choose_device
 from uniultra.store.types import TrainingLabel
+from uniultra.synthesis.scene import scene
 
 MODEL = "uniultra_mini"
 LABELS = 10

@@ -40,7 +40,7 @@ def strategy(name: str) -> QueryStrategy:
     """
     if name not in FILES:
         raise RequestError(f"Unknown query strategy; expected one of {', '.join(FILES)}.")
-    found: QueryStrategy = import_module(f"uniultra.active.{FILES[name]}").STRATEGY
+    found: QueryStrategy = import_module(f"uniultra.active.strategies.{FILES[name]}").STRATEGY
     return found
 
 

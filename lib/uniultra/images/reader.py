@@ -53,7 +53,7 @@ def _open(path: Path, kind: AxisKind | None) -> UltrasoundImage:
     if path.stat().st_size == 0:
         raise ImageError("Expected an ultrasound file; it is empty. Copy or export it again.")
     if ending in files.DICOM_ENDINGS or files.has_dicom_magic(path):
-        from uniultra.images.dicom import open_dicom
+        from uniultra.images.dicom.open import open_dicom
 
         return open_dicom(path, kind)
     if ending in files.PICTURE_ENDINGS:

@@ -90,7 +90,7 @@ class ModelEntry:
     @property
     def weights_file(self) -> Path | None:
         """The weights on this machine, or None."""
-        from uniultra.models.weights import find
+        from uniultra.weights.tensors import find
 
         return find(self.name)
 
@@ -177,4 +177,4 @@ def build(
 
 def _load() -> None:
     for file in FILES:
-        import_module(f"uniultra.models.{file}")
+        import_module(f"uniultra.models.zoo.{file}")

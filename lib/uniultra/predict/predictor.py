@@ -16,15 +16,15 @@ from uniultra.errors import PromptError
 from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
-from uniultra.predict import closer
-from uniultra.predict.cache import EmbeddingCache, Key
+from uniultra.predict import second_look
 from uniultra.predict.decoding import MASK_LOGIT as MASK_LOGIT
 from uniultra.predict.decoding import decode, square
 from uniultra.predict.device import choose_device, worker
-from uniultra.predict.loaded import Loaded, load
-from uniultra.predict.resident import Resident
-from uniultra.predict.swap import Published, Swap
-from uniultra.predict.tidy import tidy
+from uniultra.predict.embedding_cache import EmbeddingCache, Key
+from uniultra.predict.hot_swap import Published, Swap
+from uniultra.predict.network_cache import Resident
+from uniultra.predict.postprocess import tidy
+from uniultra.predict.shared_networks import Loaded, load
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import encode
 from uniultra.prompts.types import Point, PromptSet
@@ -256,7 +256,7 @@ class Predictor:
         iou: Tensor,
     ) -> None:
         """Ask small objects again; logits `(N,H,W)` there and predicted IoU `(N,)` become the means."""
-        looks = [closer.look(*one) for one in zip((found > 0).cpu().numpy(), prompts, strict=True)]
+        looks = [second_look.look(*one) for one in zip((found > 0).cpu().numpy(), prompts, strict=True)]
         near = {n: one for n, one in enumerate(looks) if one is not None}
         parts = {n: key._replace(window=window) for n, (window, _) in near.items()}
         if picture is None and any(part not in self.cache for part in parts.values()):

@@ -12,40 +12,41 @@ from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from uniultra.active.pool import BATCH
-from uniultra.adapters.published import Published
 from uniultra.errors import ModelError, RequestError
-from uniultra.models import registry, weights
+from uniultra.models import registry
 from uniultra.predict import Predictor
-from uniultra.predict.cache import EmbeddingCache
-from uniultra.predict.exits import unbroken
-from uniultra.predict.resident import Resident
-from uniultra.serve import logs
-from uniultra.serve.auto import AutoInferTask
-from uniultra.serve.batch import WholeImages
-from uniultra.serve.batch_runs import BatchRuns
-from uniultra.serve.campaign_info import with_campaign
-from uniultra.serve.files import OpenImages
-from uniultra.serve.going_on import GoingOn
-from uniultra.serve.infer import ModelTask, PromptInferTask
-from uniultra.serve.lease_touch import LeaseTouch
-from uniultra.serve.next_sample import annotator_of, next_sample
-from uniultra.serve.prefetch import Prefetch
-from uniultra.serve.rankings import Rankings
-from uniultra.serve.scored_studies import background_of
-from uniultra.serve.scoring_background import BackgroundScores
-from uniultra.serve.sessions import CheckedSessions
+from uniultra.predict.embedding_cache import EmbeddingCache
+from uniultra.predict.network_cache import Resident
+from uniultra.predict.shutdown import unbroken
+from uniultra.serve.http import logs
+from uniultra.serve.scoring.rankings import Rankings
+from uniultra.serve.scoring.scored_studies import background_of
+from uniultra.serve.scoring.scoring_background import BackgroundScores
 from uniultra.serve.settings import ServerSettings, SettingsError
 from uniultra.serve.store_settings import store_url
-from uniultra.serve.strategies import RankedSample, all_strategies
+from uniultra.serve.tasks.auto import AutoInferTask
+from uniultra.serve.tasks.batch import WholeImages
+from uniultra.serve.tasks.batch_runs import BatchRuns
+from uniultra.serve.tasks.cancellation import GoingOn
+from uniultra.serve.tasks.image_cache import OpenImages
+from uniultra.serve.tasks.infer import ModelTask, PromptInferTask
+from uniultra.serve.tasks.lease_touch import LeaseTouch
+from uniultra.serve.tasks.next_sample import annotator_of, next_sample
+from uniultra.serve.tasks.prefetch import Prefetch
+from uniultra.serve.tasks.sessions import CheckedSessions
+from uniultra.serve.tasks.strategies import RankedSample, all_strategies
+from uniultra.serve.tasks.train_task import AdaptTask, trainable
+from uniultra.serve.tasks.training import Trainings
 from uniultra.serve.train_settings import TrainSettings
-from uniultra.serve.train_task import AdaptTask, trainable
-from uniultra.serve.training import Trainings
-from uniultra.serve.wire_info import with_wire
-from uniultra.store import campaign
+from uniultra.serve.wire.campaign_info import with_campaign
+from uniultra.serve.wire.wire_info import with_wire
+from uniultra.store.campaign import file as campaign
+from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import CampaignError, NotFoundError, StoreError
-from uniultra.store.ids import check_tag
 from uniultra.store.types import TrainingLabel
+from uniultra.weights import tensors
+from uniultra.weights.deployed import Published
 
 logger = logging.getLogger(__name__)
 
@@ -268,7 +269,7 @@ class UniUltraParts:
         if not self.settings.everything:
             return
         with self._adding:
-            new = [name for name in weights.variants() if name not in self._infers]
+            new = [name for name in tensors.variants() if name not in self._infers]
             if new:  # a new dict: others may be looking through the old one
                 self._infers = {**self._infers, **{name: self._new_task(name) for name in new}}
 

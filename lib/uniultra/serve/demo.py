@@ -24,7 +24,7 @@ def prepare(folder: Path) -> Path:
     """
     from PIL import Image
 
-    from uniultra.learn.synthetic import scene
+    from uniultra.synthesis.scene import scene
 
     studies, truth = folder / "studies", folder / "phantom_masks"
     for each in (studies, truth):

@@ -29,19 +29,19 @@ from monailabel.endpoints import (
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
-from uniultra.serve.access import AccessLog
-from uniultra.serve.batch_routes import BATCH_ROUTES
-from uniultra.serve.campaign_page.routes import CAMPAIGN_ROUTES
-from uniultra.serve.guards import guard_for
-from uniultra.serve.hosts import HostCheck
-from uniultra.serve.label_routes import LABEL_ROUTES
-from uniultra.serve.lanes import Lane, in_lanes
-from uniultra.serve.origins import OriginCheck
-from uniultra.serve.panel_routes import PANEL_ROUTES
-from uniultra.serve.prefetch_routes import PREFETCH_ROUTES
-from uniultra.serve.routes import ROUTES, segments_alone
-from uniultra.serve.routes import infer as infer_image
-from uniultra.serve.train_routes import TRAIN_ROUTES
+from uniultra.serve.dashboard.routes import CAMPAIGN_ROUTES
+from uniultra.serve.http.access import AccessLog
+from uniultra.serve.http.guards import guard_for
+from uniultra.serve.http.hosts import HostCheck
+from uniultra.serve.http.origins import OriginCheck
+from uniultra.serve.http.thread_pools import Lane, in_lanes
+from uniultra.serve.routes.batch_routes import BATCH_ROUTES
+from uniultra.serve.routes.label_routes import LABEL_ROUTES
+from uniultra.serve.routes.panel_routes import PANEL_ROUTES
+from uniultra.serve.routes.prefetch_routes import PREFETCH_ROUTES
+from uniultra.serve.routes.routes import ROUTES, segments_alone
+from uniultra.serve.routes.routes import infer as infer_image
+from uniultra.serve.routes.train_routes import TRAIN_ROUTES
 
 _STOCK = (
     *(info, model, infer, wsi_infer, batch_infer, train, activelearning),

@@ -27,7 +27,7 @@ def run_server(
         SettingsError: no such folder, no app beside this library, or the port is taken.
         ModelError: an unknown model; the text lists the known ones.
     """
-    from uniultra.serve import logs
+    from uniultra.serve.http import logs
 
     settings = dict(conf or {}) | ({"models": ",".join(models)} if models else {})
     ServerSettings.parse(settings)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uniultra.learn.adapting.job import Known
+from uniultra.adapt.job import Known
 from uniultra.serve.settings import SettingsError
 
 

@@ -14,14 +14,15 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from sqlalchemy import select
 
 from uniultra.errors import RequestError
+from uniultra.files import atomic
 from uniultra.images import is_ultrasound_file, read_image
-from uniultra.store import durable, schema
+from uniultra.store.catalogue.ids import check_id, check_tag, split_name
+from uniultra.store.catalogue.images import ImageRecord, stamp
+from uniultra.store.catalogue.scan import LABELS
 from uniultra.store.errors import NotFoundError, ProtectedError
-from uniultra.store.ids import check_id, check_tag, split_name
-from uniultra.store.images import ImageRecord, stamp
-from uniultra.store.labels import label_path
-from uniultra.store.saving import check_info
-from uniultra.store.scan import LABELS
+from uniultra.store.index import schema
+from uniultra.store.labels.files import label_path
+from uniultra.store.labels.saving import check_info
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion
 
@@ -175,8 +176,8 @@ class StudiesDatastore(Datastore):
         read_image(source)
         target = self._root / f"{image_id}{split_name(source.name)[1].lower() or '.dcm'}"
         self.store.ready()
-        with durable.staged(self._root) as temporary:
-            durable.copy(source, temporary)
+        with atomic.staged(self._root) as temporary:
+            atomic.copy(source, temporary)
             with self._lock, self.store.lock:
                 self.refresh()
                 names = {known.casefold() for known in self.store.images.records()}
@@ -186,7 +187,7 @@ class StudiesDatastore(Datastore):
                 info = {**stamp(target.name), **image_info}
                 event = {"kind": "image", "image": image_id, "path": target.name, "added": True, "info": info}
                 self.store.events.note([event])
-                durable.move(temporary, target)
+                atomic.move(temporary, target)
                 self.store.images.present(image_id, PurePosixPath(target.name))
         return image_id
 
@@ -205,7 +206,7 @@ class StudiesDatastore(Datastore):
                     "Remove its file from the studies folder by hand."
                 )
             with self.store.lock:
-                durable.remove(self._root / record.path)
+                atomic.remove(self._root / record.path)
                 self.store.remove_image(image_id)
             self.store.images.present(image_id, None)
 

@@ -10,32 +10,28 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from uniultra.files.lock import WriteLock
 from uniultra.images import is_ultrasound_file
-from uniultra.store import (
-    adopt,
-    campaign,
-    identity,
-    quarantine,
-    schema,
-    shelf,
-    trainable,
-    work,
-)
-from uniultra.store.agreement import Agreement, agreement
+from uniultra.store.campaign import file as campaign
+from uniultra.store.campaign import folder_identity as identity
+from uniultra.store.catalogue.ids import is_text
+from uniultra.store.catalogue.images import Images
+from uniultra.store.catalogue.scan import PRIVATE, Scanner
 from uniultra.store.errors import CampaignError, NotFoundError
-from uniultra.store.events import Events
-from uniultra.store.ids import is_text
-from uniultra.store.images import Images
-from uniultra.store.index import Index
-from uniultra.store.journal import Journal
-from uniultra.store.leases import Leases
-from uniultra.store.lock import WriteLock
-from uniultra.store.opening import Opening
-from uniultra.store.records import mask_path
-from uniultra.store.saving import Draft, Saving
-from uniultra.store.scan import PRIVATE, Scanner
+from uniultra.store.index import schema
+from uniultra.store.index.database import Index
+from uniultra.store.index.events import Events
+from uniultra.store.index.journal import Journal
+from uniultra.store.index.opening import Opening
+from uniultra.store.labels import hand_placed, published_copies, quarantine
+from uniultra.store.labels.records import mask_path
+from uniultra.store.labels.saving import Draft, Saving
+from uniultra.store.review import trainable
+from uniultra.store.review.agreement import Agreement, agreement
 from uniultra.store.types import MAX_INDEX, LabelVersion, Lease, Origin, Review, State, TrainingLabel, Unit
-from uniultra.store.units import Board, Units
+from uniultra.store.work import progress
+from uniultra.store.work.leases import Leases
+from uniultra.store.work.units import Board, Units
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +59,9 @@ class LabelStore:
         self.index = Index(self.private, url, lambda: f"uniultra_{self.identity.id[:16]}")
         self.events = Events(Journal(self.private), self.index, self.lock, self._recount)
         scanner = Scanner(studies, is_ultrasound_file)
-        self.images = Images(studies, self.index, self.events, self.lock, scanner, lambda: adopt.adopt(self))
+        self.images = Images(
+            studies, self.index, self.events, self.lock, scanner, lambda: hand_placed.adopt(self)
+        )
         self._opening, self._saving = Opening(self), Saving(self)
         self._units, self._leases = Units(self), Leases(self)
         self._identity: identity.Identity | None = None
@@ -80,7 +78,7 @@ class LabelStore:
         self._opening.ready()
 
     def _recount(self, connection: Connection, images: Iterable[str]) -> None:
-        work.recount(connection, images, one_line=self.one_line)
+        progress.recount(connection, images, one_line=self.one_line)
 
     def rebuild(self) -> None:
         """Put the index aside and build it again from the files."""
@@ -215,7 +213,7 @@ class LabelStore:
         """The newest version of each image and tag."""
         self.ready()
         with self.index.reading() as connection:
-            return shelf.current(connection, images)
+            return published_copies.current(connection, images)
 
     def state(self, version: LabelVersion) -> State:
         """What the newest review says of a version, or what its tag does.
@@ -280,7 +278,7 @@ class LabelStore:
             NotFoundError: no such label.
         """
         self.ready()
-        adopt.adopt(self)
+        hand_placed.adopt(self)
         self._saving.remove(image, tag)
 
     def remove_image(self, image: str) -> None:

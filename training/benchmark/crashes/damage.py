@@ -12,12 +12,12 @@ from pathlib import Path
 from crashes import made
 from crashes.schema import Damage, Outcome, Violation
 
-from uniultra.adapters import bundle
-from uniultra.adapters.published import CURRENT, Published
 from uniultra.errors import UniUltraError
 from uniultra.store.errors import NotFoundError
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, State, TrainingLabel
+from uniultra.weights import bundle
+from uniultra.weights.deployed import CURRENT, Published
 
 MODEL = "uniultra_mini"
 PICTURES = 4
@@ -231,10 +231,10 @@ class BundleDamage:
         """A bundle of a few tensors over random weights."""
         import torch
 
-        from uniultra.models import weights
+        from uniultra.weights import tensors
 
         made.small_weights(self.weights)
-        network, digest = weights.load(MODEL)
+        network, digest = tensors.load(MODEL)
         name = next(name for name, _ in network.named_parameters() if "mask_decoder" in name)
         with torch.no_grad():
             dict(network.named_parameters())[name].add_(0.01)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from uniultra.learn.adapting.settings import FitSettings
+from uniultra.adapt.settings import FitSettings
 
 SIDE = 48
 # So small that a training takes seconds, and so bold that it passes the gate from random weights.
@@ -56,7 +56,8 @@ def small_weights(folder: Path, side: int = 64, *, blank: bool = False) -> None:
     """Random weights of the default model for a small input in `folder`; `blank` ones find nothing yet."""
     import torch
 
-    from uniultra.models import build, weights
+    from uniultra.models import build
+    from uniultra.weights import tensors
 
     torch.manual_seed(3)
     network = build("uniultra_mini", side)
@@ -64,4 +65,4 @@ def small_weights(folder: Path, side: int = 64, *, blank: bool = False) -> None:
         for layers in network.sam_mask_decoder.output_hypernetworks_mlps:
             for parameter in layers.layers[-1].parameters():
                 torch.nn.init.zeros_(parameter)
-    weights.save(folder / "uniultra_mini.safetensors", network, {})
+    tensors.save(folder / "uniultra_mini.safetensors", network, {})

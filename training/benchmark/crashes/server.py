@@ -20,11 +20,11 @@ from crashes import made
 from crashes.schema import Part, Violation
 from crashes.told import quarantined
 
-from uniultra.adapters import bundle
-from uniultra.adapters.published import Published
+from uniultra.adapt.job import jobs
 from uniultra.errors import UniUltraError
-from uniultra.learn.adapting.job import jobs
 from uniultra.store.store import LabelStore
+from uniultra.weights import bundle
+from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
 PICTURES = 12

@@ -17,12 +17,11 @@ from crashes import made, trainer
 from crashes.schema import Part, Violation
 from crashes.store import PATIENCE, Child, context
 
-from uniultra.adapters import bundle
-from uniultra.adapters.published import Published
+from uniultra.adapt.job import Ended, JobFolder, create
 from uniultra.errors import UniUltraError
-from uniultra.learn.adapting.job import Ended, JobFolder, create
-from uniultra.models import weights
 from uniultra.store.store import LabelStore
+from uniultra.weights import bundle, tensors
+from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
 PICTURES = 4
@@ -150,7 +149,7 @@ class TrainKills:
 
     def _end(self, job: JobFolder) -> None:
         """Let the job go on to its end, by the command that the server uses."""
-        command = [sys.executable, "-m", "uniultra.learn.adapting.process", str(job.path)]
+        command = [sys.executable, "-m", "uniultra.adapt.process", str(job.path)]
         command += ["--parent", str(os.getpid())]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         began = time.monotonic()
@@ -170,7 +169,7 @@ class TrainKills:
             self._complain("what answers is not what the job says")
         if current is None:
             return ended.status, None, ended.error
-        digest = weights.file_sha256(published.path(current) / bundle.WEIGHTS)
+        digest = tensors.file_sha256(published.path(current) / bundle.WEIGHTS)
         bundle.assemble(published.path(current), name=MODEL)
         return ended.status, current, digest
 

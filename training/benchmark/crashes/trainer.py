@@ -8,11 +8,11 @@ from multiprocessing.connection import Connection
 import torch
 
 # what a training imports when it begins
-from uniultra.learn.adapting import process, run  # noqa: F401
+from uniultra.adapt import process, run  # noqa: F401
 
 
 def work(pipe: Connection, job: str, weights: str) -> None:
-    """Work on a job as `python -m uniultra.learn.adapting.process JOB` does, over a folder of weights."""
+    """Work on a job as `python -m uniultra.adapt.process JOB` does, over a folder of weights."""
     # the process that this one is forked from may be of an earlier part
     os.environ["UNIULTRA_WEIGHTS"] = weights
     torch.set_num_threads(1)

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from uniultra.store.records import MASK, RECORD, REVIEW
-from uniultra.store.scan import PRIVATE
+from uniultra.store.catalogue.scan import PRIVATE
+from uniultra.store.labels.records import MASK, RECORD, REVIEW
 from uniultra.store.types import Sha256
 
 CAMPAIGN = "campaign.yaml"

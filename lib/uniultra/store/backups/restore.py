@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uniultra.errors import RequestError
-from uniultra.store import campaign, durable, identity, records
+from uniultra.files import atomic
+from uniultra.files.lock import WriteLock
 from uniultra.store.backups.layout import ADAPTERS, CAMPAIGN, SINGLE, VERSIONS, plain, relative
 from uniultra.store.backups.unpack import unpack
+from uniultra.store.campaign import file, folder_identity
+from uniultra.store.catalogue.ids import is_tag
+from uniultra.store.catalogue.scan import LABELS, PRIVATE
 from uniultra.store.errors import StoreError
-from uniultra.store.ids import is_tag
-from uniultra.store.journal import Event, Journal
-from uniultra.store.labels import EXTENSIONS, check_decodable
-from uniultra.store.lock import WriteLock
-from uniultra.store.scan import LABELS, PRIVATE
+from uniultra.store.index.journal import Event, Journal
+from uniultra.store.labels import records
+from uniultra.store.labels.files import EXTENSIONS, check_decodable
 
 LIMIT = 64 << 30  # bytes
 _HEX = re.compile(r"[0-9a-f]+")
@@ -96,8 +98,8 @@ def _check(folder: Path) -> int:
         RequestError: something that the store did not write.
     """
     if (folder / CAMPAIGN).is_file():
-        campaign.load(folder)
-    if (known := identity.read(folder / PRIVATE)) and not _HEX.fullmatch(known.id + known.salt):
+        file.load(folder)
+    if (known := folder_identity.read(folder / PRIVATE)) and not _HEX.fullmatch(known.id + known.salt):
         raise _refusal("the folder's identity is none")
     if not all(map(_harmless, Journal(folder / PRIVATE).since())):
         raise _refusal("its journal names what no studies folder has")
@@ -155,8 +157,8 @@ def _adopt(folder: Path, studies: Path) -> None:
             target.rmdir()  # empty, as was checked
         if (folder / name).exists():
             (folder / name).replace(target)
-    durable.sync_folder(studies / PRIVATE)
-    durable.sync_folder(studies)
+    atomic.sync_folder(studies / PRIVATE)
+    atomic.sync_folder(studies)
 
 
 def _refusal(why: str) -> RequestError:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from uniultra import __version__
 from uniultra.errors import RequestError
-from uniultra.store import durable, records
+from uniultra.files import atomic
+from uniultra.files.lock import WriteLock
 from uniultra.store.backups.layout import (
     ADAPTERS,
     CAMPAIGN,
@@ -25,7 +26,7 @@ from uniultra.store.backups.layout import (
     belongs,
 )
 from uniultra.store.errors import StoreError
-from uniultra.store.lock import WriteLock
+from uniultra.store.labels import records
 
 _BLOCK = 1 << 20
 
@@ -148,13 +149,13 @@ def _new_archive(archive: Path) -> Iterator[zipfile.ZipFile]:
     if archive.exists() or archive.is_symlink():
         raise RequestError("Expected the name of a new file for the backup; there is one. Choose another.")
     try:
-        with durable.staged(archive.parent) as temporary:
+        with atomic.staged(archive.parent) as temporary:
             with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
                     yield packed
                 file.flush()
                 os.fsync(file.fileno())
-            durable.move(temporary, archive)
+            atomic.move(temporary, archive)
     except OSError:
         raise RequestError(
             "The backup could not be written: a file cannot be read, or the disk is full. Nothing was left."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from uniultra.store.campaign.patients import Grouping
 from uniultra.store.exports.labelled import Structure
-from uniultra.store.patients import Grouping
-from uniultra.store.records import mask_path
+from uniultra.store.labels.records import mask_path
 from uniultra.store.types import LabelVersion, TrainingLabel
 
 if TYPE_CHECKING:
@@ -77,6 +77,6 @@ def _rgb(color: str) -> tuple[int, int, int]:
 
 
 def _spread(number: int) -> tuple[int, int, int]:
-    from uniultra.store.campaign import COLORS
+    from uniultra.store.campaign.file import COLORS
 
     return _rgb(COLORS[number % len(COLORS)])

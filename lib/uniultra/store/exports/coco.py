@@ -17,7 +17,7 @@ from PIL import Image
 from scipy import ndimage
 
 from uniultra import __version__
-from uniultra.images.identity import burned_in
+from uniultra.images.burned_in import burned_in
 from uniultra.images.types import Picture
 from uniultra.store.exports.labelled import LabelledImage, Names, Structure, frame_name
 

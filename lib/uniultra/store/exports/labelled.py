@@ -12,7 +12,7 @@ import numpy as np
 from uniultra.errors import ImageError
 from uniultra.images import read_image
 from uniultra.images.types import AxisKind, Picture, Plane, UltrasoundImage
-from uniultra.store.labelmap import LabelMap, read_labelmap
+from uniultra.store.labels.labelmap import LabelMap, read_labelmap
 from uniultra.store.types import TrainingLabel
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from uniultra.images.identity import burned_in
+from uniultra.images.burned_in import burned_in
 from uniultra.images.types import UltrasoundImage
 from uniultra.store.exports.coco import write_png
 from uniultra.store.exports.labelled import LabelledImage, Names, Structure, frame_name

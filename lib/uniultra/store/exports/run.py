@@ -11,9 +11,9 @@ from typing import Protocol
 
 from uniultra import __version__
 from uniultra.errors import ImageError, RequestError
-from uniultra.images.identity import burned_in
+from uniultra.files.whole_folder import appearing
+from uniultra.images.burned_in import burned_in
 from uniultra.store.exports.coco import CocoFolder
-from uniultra.store.exports.folder import appearing
 from uniultra.store.exports.labelled import LabelledImage, Structure, open_labelled, together
 from uniultra.store.exports.manifest import ManifestFolder, Shares
 from uniultra.store.exports.volumes import VolumeFolder

@@ -12,12 +12,12 @@ class UniUltraPanelTest(unittest.TestCase):
         slicer.mrmlScene.Clear(0)
 
     def test_panel(self) -> None:
-        from UniUltraLib.panel_selftest import check_panel
+        from UniUltraLib.panel.selftest import check_panel
 
         check_panel()
 
     def test_closing_in_the_middle(self) -> None:
-        from UniUltraLib.panel_selftest import check_panel
+        from UniUltraLib.panel.selftest import check_panel
 
         for _ in range(2):
             check_panel()

@@ -1,0 +1,1 @@
+"""Query strategies, one per file; `uniultra.active.registry` finds them by name."""

@@ -1,0 +1,91 @@
+"""Learning without forgetting: new labels teach, all else is answered as before.
+
+After Li and Hoiem (arXiv 1606.09282): the answers of the network as it was at the start are soft targets
+for what the new labels say nothing about, here prompts on generated scenes and on other parts of the
+labelled pictures.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from uniultra.models.network import Embedding, PromptNetwork
+from uniultra.models.registry import ModelEntry
+from uniultra.prompts.types import PromptSet
+from uniultra.train.batches import Batch
+from uniultra.train.guided import soft_loss
+from uniultra.train.objective import PromptObjective, ask
+from uniultra.train.recipe import Recipe
+
+
+class RehearsalObjective(PromptObjective):
+    """Masks from prompts, near to those of the network as it was for all that is no new label.
+
+    A further part of its loss: `guide`, see `soft_loss`.
+
+    Args:
+        network: what is adapted; it is copied as it is now.
+        entry, recipe: as for `PromptObjective`.
+        keep: weight of the likeness; 0 leaves it out.
+        temperature: at which answers are compared.
+    """
+
+    def __init__(
+        self,
+        network: PromptNetwork,
+        entry: ModelEntry,
+        recipe: Recipe,
+        keep: float,
+        temperature: float,
+    ) -> None:
+        super().__init__(network, entry, recipe)
+        self.keep, self.temperature = keep, temperature
+        if keep:
+            self.start = copy.deepcopy(network).eval().requires_grad_(False)
+            self.weights |= {"guide": keep}
+
+    def train(self, mode: bool = True) -> RehearsalObjective:
+        super().train(mode)
+        if self.keep:
+            self.start.eval()
+        return self
+
+    def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
+        embedding = self.encode(batch)
+        places = self._rehearsed(batch)
+        if not self.keep or not len(places):
+            return self.learn(batch, embedding, progress)
+        pictures, back = batch.picture[places].unique(return_inverse=True)
+        with torch.no_grad():
+            hint = self.start.encode(self.entry.normalise(batch.pictures[pictures]))
+
+        def guide(prompts: Sequence[PromptSet], logits: Tensor) -> Tensor:
+            return self._unlike(batch, hint, places, back, [prompts[int(n)] for n in places], logits)
+
+        return self.learn(batch, embedding, progress, guide)
+
+    def _rehearsed(self, batch: Batch) -> Tensor:
+        """Places of the targets that no person labelled: of scenes, and pseudo-objects."""
+        number = torch.tensor(batch.numbers, device=batch.weight.device) // self.recipe.targets
+        real = (number >= self.recipe.drawn) & (batch.weight != self.recipe.pseudo_weight)
+        return torch.nonzero(~real & (batch.weight > 0))[:, 0]
+
+    def _unlike(
+        self,
+        batch: Batch,
+        hint: Embedding,
+        places: Tensor,
+        picture: Tensor,
+        prompts: Sequence[PromptSet],
+        logits: Tensor,
+    ) -> Tensor:
+        """How far the answers at `places` are from those at the start, as a share of the batch."""
+        with torch.no_grad():
+            before, _ = ask(self.start, hint, picture, self.encoded(prompts))
+        weight = batch.weight[places]
+        share = weight.sum() / batch.weight.sum().clamp_min(1e-6)
+        return share * soft_loss(logits[places], before, weight, self.temperature)

@@ -1,0 +1,62 @@
+"""How well a network answers one click, and one box, on labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uniultra.adapt.pictures import Labelled
+from uniultra.datasets.samples import SMALLEST
+from uniultra.images.types import Picture
+from uniultra.metrics.overlap import dice
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import ModelEntry
+from uniultra.predict import Predictor
+from uniultra.predict.still import STILL, Still
+from uniultra.prompts.simulation.clicks_boxes import center_click, components, tight_box
+from uniultra.prompts.types import Mask, Point, PromptSet
+from uniultra.synthesis.scene import scene
+
+Scores = NDArray[np.float64]  # (N,2): Dice after one click, and of a tight box
+SCENE_SEED = 90_001  # of the scenes that a network is measured on; it never trains on them
+PER_SCENE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A structure on a picture, and where somebody would click on it."""
+
+    picture: Picture
+    truth: Mask
+    click: Point
+    group: str
+
+
+def cases_of(labelled: Labelled) -> list[Case]:
+    """The largest component of a label, as all measurements here ask for it; none of an empty one."""
+    parts = components(labelled.mask, SMALLEST)[:1]
+    return [Case(labelled.picture, part, center_click(part), labelled.group) for part in parts]
+
+
+def scene_cases(size: int, count: int) -> list[Case]:
+    """Structures of `count` generated scenes, always the same ones."""
+    cases = []
+    for n in range(count):
+        drawn = scene(np.random.default_rng([SCENE_SEED, n]), size)
+        for truth, free in list(zip(drawn.targets, drawn.clickable, strict=True))[:PER_SCENE]:
+            cases.append(Case(drawn.picture, truth, center_click(free), f"scene {n}"))
+    return cases
+
+
+def scores(network: PromptNetwork, model: ModelEntry, cases: Sequence[Case]) -> Scores:
+    """Dice of the answers, in the order of the cases."""
+    predictor = Predictor.of(network, model, device=str(next(network.parameters()).device))
+    found = np.zeros((len(cases), 2))
+    for n, case in enumerate(cases):
+        asked = (PromptSet(points=(case.click,)), PromptSet(box=tight_box(case.truth)))
+        for k, answer in enumerate(predictor.predict(Still(case.picture), STILL, asked)):
+            found[n, k] = dice(answer.mask, case.truth)
+    return found

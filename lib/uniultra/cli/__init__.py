@@ -1,0 +1,1 @@
+"""The `uniultra` command, one file per group of subcommands."""

@@ -1,0 +1,1 @@
+"""Data sets on disk: manifests, samples, splits, and the import of public layouts."""

@@ -1,0 +1,28 @@
+"""The layouts there are readers for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from uniultra.datasets.readers.types import Layout
+from uniultra.errors import ImageError
+
+# Files of this folder, each with a LAYOUT.
+FILES = ("busi", "camus", "ddti", "hc18", "jnu_ifm", "psfhs", "tn3k")
+
+
+def names() -> tuple[str, ...]:
+    """Names of all layouts."""
+    return FILES
+
+
+def layout(name: str) -> Layout:
+    """The layout called `name`.
+
+    Raises:
+        ImageError: there is none of that name.
+    """
+    if name not in FILES:
+        raise ImageError(f"Unknown layout; expected one of {', '.join(FILES)}.")
+    found: Layout = import_module(f"uniultra.datasets.readers.{name}").LAYOUT
+    return found

@@ -1,0 +1,209 @@
+"""Training pictures with their targets, from a manifest of data sets and from the scene generator."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from uniultra.errors import ImageError
+from uniultra.prompts.coordinates import Fit
+from uniultra.prompts.simulation.clicks_boxes import components
+from uniultra.synthesis.pseudo_objects import pseudo_objects
+from uniultra.synthesis.scene import scene
+
+SMALLEST = 12  # pixels of a component that is a target
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a data manifest: a picture, its mask, its set and its split.
+
+    Attributes:
+        spacing_mm: pixel pitch of the stored picture, the same along both axes; None when not known.
+        group: what is never split (a patient), None when the manifest does not say.
+    """
+
+    dataset: str
+    id: str
+    split: str
+    image: Path
+    mask: Path
+    spacing_mm: float | None = None
+    group: str | None = None
+
+
+def manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]) -> list[Row]:
+    """The rows of `folder/manifest.csv` of the named sets (None: all) and splits, in file order.
+
+    `folder` may be the manifest file itself, by any name.
+
+    Raises:
+        ImageError: there is no manifest, or it has no such rows.
+    """
+    folder, path = (folder.parent, folder) if folder.is_file() else (folder, folder / "manifest.csv")
+    if not path.is_file():
+        raise ImageError("Expected a manifest.csv in the data folder; there is none. Check --data.")
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [
+            Row(
+                r["dataset"],
+                r["id"],
+                r["split"],
+                folder / r["image"],
+                folder / r["mask"],
+                _pitch(r.get("spacing_mm")),
+                r.get("group") or None,
+            )
+            for r in csv.DictReader(stream)
+            if (datasets is None or r["dataset"] in datasets) and r["split"] in splits
+        ]
+    if not rows:
+        wanted = ", ".join(datasets or ["any set"])
+        raise ImageError(f"The manifest has no rows of {wanted} in split {', '.join(splits)}.")
+    return rows
+
+
+def _pitch(text: str | None) -> float | None:
+    """The pixel pitch of a manifest's cell.
+
+    Raises:
+        ImageError: neither empty nor a number of millimetres above zero.
+    """
+    try:
+        pitch = float(text) if text else None
+    except ValueError:
+        pitch = math.nan
+    if pitch is not None and not (math.isfinite(pitch) and pitch > 0):
+        raise ImageError(
+            "Expected spacing_mm of the manifest to be empty or millimetres above 0. Correct that column."
+        )
+    return pitch
+
+
+def scored_sets(folder: Path) -> list[str]:
+    """Names of the sets of a manifest that have `test` rows, in file order.
+
+    Raises:
+        ImageError: there is no manifest, or it has no `test` rows.
+    """
+    return list(dict.fromkeys(row.dataset for row in manifest(folder, None, ["test"])))
+
+
+def load_pair(row: Row) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Picture `(H,W)` uint8 and mask `(H,W)` bool of a row, at stored resolution."""
+    with Image.open(row.image) as picture, Image.open(row.mask) as mask:
+        return np.asarray(picture.convert("L")), np.asarray(mask.convert("1"))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture `(S,S)` uint8 with packed targets.
+
+    Attributes:
+        targets: `(N,S*S/8)` uint8, `np.packbits` of N masks.
+        clickable: the same, for the part of each where a lone click means it (maybe nothing).
+        labelled: how many of the first targets are labels (the rest are pseudo-objects).
+        dataset: name of the set, `synthetic` for scenes.
+    """
+
+    picture: NDArray[np.uint8]
+    targets: NDArray[np.uint8]
+    clickable: NDArray[np.uint8]
+    labelled: int
+    dataset: str
+
+    def masks(self, index: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Targets and their clickable parts, each `(len(index),S,S)` bool."""
+        shape = (len(index), *self.picture.shape)
+        return (
+            np.unpackbits(self.targets[index], axis=1).reshape(shape).astype(bool),
+            np.unpackbits(self.clickable[index], axis=1).reshape(shape).astype(bool),
+        )
+
+
+def pack(masks: NDArray[np.bool_], size: int) -> NDArray[np.uint8]:
+    """Masks `(N,S,S)` as `Sample` holds them."""
+    return np.packbits(masks.reshape(len(masks), size * size), axis=1)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How pictures become samples.
+
+    Attributes:
+        size: side of the square.
+        fit: how a picture is brought to it.
+        whole: one target, the whole mask (maybe empty), instead of one for each component.
+        pseudo: add pseudo-objects as further targets.
+        seed: draws the pseudo-objects.
+    """
+
+    size: int
+    fit: Literal["squash", "pad"] = "squash"
+    whole: bool = False
+    pseudo: bool = True
+    seed: int = 0
+
+
+def real_sample(row: Row, how: Preparation) -> Sample:
+    """A labelled picture on the square: its labels as targets, then pseudo-objects.
+
+    A pseudo-object that shares more than 30 % of its pixels with a label is never asked for by a
+    lone click: there the label is what a person means.
+    """
+    size = how.size
+    picture, labels = np.zeros((size, size), np.uint8), np.zeros((size, size), bool)
+    with Image.open(row.image) as opened, Image.open(row.mask) as mask:
+        rows, columns = Fit(opened.height, opened.width, size, how.fit).inner
+        grey = opened.convert("L").resize((columns, rows), Image.Resampling.BILINEAR)
+        marked = mask.convert("1").resize((columns, rows), Image.Resampling.NEAREST)
+    picture[:rows, :columns], labels[:rows, :columns] = np.asarray(grey), np.asarray(marked)
+    real = [labels] if how.whole else components(labels, SMALLEST)
+    truth = np.stack(real) if real else np.zeros((0, size, size), bool)
+    pseudo = np.zeros((0, size, size), bool)
+    if how.pseudo:
+        pseudo = pseudo_objects(picture, np.random.default_rng([how.seed, *row.id.encode()]))
+    alone = (pseudo & labels).sum((1, 2)) <= 0.3 * pseudo.sum((1, 2))
+    free = pseudo & ~labels & alone[:, None, None]
+    return Sample(
+        picture,
+        pack(np.concatenate([truth, pseudo]), size),
+        pack(np.concatenate([truth, free]), size),
+        len(real),
+        row.dataset,
+    )
+
+
+def synthetic_sample(size: int, seed: int | Sequence[int]) -> Sample:
+    """A generated scene; the same seed draws the same scene."""
+    drawn = scene(np.random.default_rng(seed), size)
+    return Sample(
+        drawn.picture,
+        pack(drawn.targets, size),
+        pack(drawn.clickable, size),
+        len(drawn.targets),
+        "synthetic",
+    )
+
+
+def pool(rows: Sequence[Row], scenes: int, how: Preparation, *, workers: int = 2) -> list[Sample]:
+    """Prepare every row, in order, and then `scenes` generated pictures, in parallel."""
+    with ProcessPoolExecutor(workers) as processes:
+        real = processes.map(partial(real_sample, how=how), rows, chunksize=8)
+        first = how.seed * 1_000_003
+        drawn = processes.map(partial(synthetic_sample, how.size), range(first, first + scenes), chunksize=16)
+        jobs: Iterator[Sample] = (sample for part in (real, drawn) for sample in part)
+        quiet = os.environ.get("RANK", "0") != "0"  # torchrun starts several of us
+        return list(tqdm(jobs, total=len(rows) + scenes, desc="preparing pictures", disable=quiet))

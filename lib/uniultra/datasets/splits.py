@@ -1,0 +1,77 @@
+"""Which pictures a recipe trains on, validates on and keeps for measuring; no patient in two parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from uniultra.datasets.samples import Row, manifest
+from uniultra.errors import ImageError, ModelError
+from uniultra.train.recipe import Recipe
+
+VALIDATES = 0.2  # of what a set without training rows leaves for training
+
+
+class Division(NamedTuple):
+    """Rows of each part; `measured` has only those that a holdout kept back."""
+
+    train: list[Row]
+    val: list[Row]
+    measured: list[Row]
+
+
+def divide(recipe: Recipe, data: Path) -> Division:
+    """The rows of the recipe's sets in the folder `data`.
+
+    A set without training rows (an organ never trained on) is divided at random by `holdout`, group
+    by group, the same way for every model and every seed of training.
+
+    Raises:
+        ImageError: there is no manifest, or it has nothing of a set.
+        ModelError: a set has no training rows and the recipe no holdout.
+    """
+    train: list[Row] = []
+    val: list[Row] = []
+    measured: list[Row] = []
+    for name in recipe.datasets:
+        mine = _rows(data, name, recipe.splits.get("train", "train"))
+        if mine:
+            train += mine
+            val += _rows(data, name, recipe.splits.get("val", "val"))
+            continue
+        if recipe.holdout is None:
+            raise ModelError(
+                f"The set {name} has no rows to train on. Give the recipe a `holdout`, the share of its "
+                "pictures to keep for measuring, or take the set out."
+            )
+        rest = manifest(data, [name], ["test"])
+        groups = _shuffled(sorted({_group(row) for row in rest}), recipe.split_seed, name)
+        kept = max(1, round(recipe.holdout * len(groups)))
+        checks = max(1, round(VALIDATES * (len(groups) - kept)))
+        if len(groups) < kept + checks + 1:
+            raise ModelError(f"The set {name} has too few patients ({len(groups)}) to divide; take it out.")
+        part = {group: n for n, group in enumerate(groups)}
+        measured += [row for row in rest if part[_group(row)] < kept]
+        val += [row for row in rest if kept <= part[_group(row)] < kept + checks]
+        train += [row for row in rest if part[_group(row)] >= kept + checks]
+    return Division(train, val, measured)
+
+
+def _rows(data: Path, name: str, split: str) -> list[Row]:
+    try:
+        return manifest(data, [name], [split])
+    except ImageError:
+        if not (data / "manifest.csv").is_file():
+            raise
+        return []
+
+
+def _group(row: Row) -> str:
+    return row.group or row.id
+
+
+def _shuffled(groups: list[str], seed: int, name: str) -> list[str]:
+    order = np.random.default_rng([seed, *name.encode()]).permutation(len(groups))
+    return [groups[n] for n in order]

@@ -1,0 +1,1 @@
+"""Measuring models: accuracy benchmarks and replayed campaigns."""

@@ -1,0 +1,1 @@
+"""Annotation campaigns replayed with a simulated annotator."""

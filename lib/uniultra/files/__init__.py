@@ -1,0 +1,1 @@
+"""Durable files: atomic writes, checksums, locks. Knows nothing about ultrasound."""

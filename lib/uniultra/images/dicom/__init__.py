@@ -1,0 +1,1 @@
+"""DICOM ultrasound: tags, pixel layouts, codecs, colour and calibration."""

@@ -1,0 +1,155 @@
+"""One compressed DICOM frame to samples: ITK first, pydicom where ITK cannot.
+
+ITK reads only files, and only whole ones. So a frame travels to it as a file of its own that holds
+the compressed bytes and the image pixel module, nothing of the patient.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uniultra.errors import ImageError
+from uniultra.images.colour import ybr_to_rgb
+from uniultra.images.dicom.file import dicom_damage, pydicom
+from uniultra.images.files import damaged
+from uniultra.images.itk import sitk
+
+if TYPE_CHECKING:
+    from uniultra.images.dicom.pixels import Layout
+
+NATIVE = frozenset(
+    {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
+)
+JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
+COMPRESSED = JPEG | {
+    "1.2.840.10008.1.2.5",
+    *(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81, 90, 91)),
+}
+# pydicom 2 does not know these yet.
+NEWER_SYNTAXES = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.4.201": "High-Throughput JPEG 2000 (Lossless Only)",
+    "1.2.840.10008.1.2.4.202": "High-Throughput JPEG 2000 with RPCL Options (Lossless Only)",
+    "1.2.840.10008.1.2.4.203": "High-Throughput JPEG 2000",
+}
+J2K_START = b"\xff\x4f\xff\x51"
+US_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
+# GDCM's codecs keep global state.
+_ITK_LOCK = threading.Lock()
+
+
+def check_syntax(syntax: str) -> None:
+    """Refuse a transfer syntax that nobody here decodes.
+
+    Raises:
+        ImageError: names the syntax and its UID.
+    """
+    if syntax in NATIVE or syntax in COMPRESSED:
+        return
+    uid = pydicom().uid.UID(syntax)
+    known = NEWER_SYNTAXES.get(syntax) or (uid.name if uid.name != syntax else "")
+    shown = (
+        f"{known} ({syntax})" if known else f"{syntax[:64]} (unknown)" if uid.is_valid else "an invalid UID"
+    )
+    raise ImageError(
+        "Expected uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000 pixels; the file's transfer syntax is "
+        f"{shown}, which cannot be decoded here. Store it as Explicit VR Little Endian (1.2.840.10008.1.2.1) "
+        "and read it again."
+    )
+
+
+def decode(data: bytes, layout: Layout, syntax: str) -> NDArray[Any]:
+    """Samples of one compressed frame: `(H,W)`, or `(H,W,3)` in RGB.
+
+    Raises:
+        ImageError: the bytes are damaged or of another size than the header says.
+    """
+    size = codestream_size(data)
+    if size is not None and size != (layout.rows, layout.columns):
+        raise ImageError(
+            f"Expected a compressed frame of {layout.rows} x {layout.columns} pixels; it holds "
+            f"{size[0]} x {size[1]}. Export the file again."
+        )
+    one = _one_frame(data, layout, syntax)
+    shape = (layout.rows, layout.columns) + ((3,) if layout.samples == 3 else ())
+    for decoder in (_by_itk, _by_pydicom):
+        try:
+            samples = decoder(one)
+        except dicom_damage():
+            continue
+        if samples.shape == shape:
+            return samples
+    raise damaged("DICOM")
+
+
+def _one_frame(data: bytes, layout: Layout, syntax: str) -> Any:
+    module = pydicom()
+    one, meta = module.dataset.Dataset(), module.dataset.FileMetaDataset()
+    uid = module.uid.generate_uid()
+    meta.MediaStorageSOPClassUID = one.SOPClassUID = US_IMAGE
+    meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = uid
+    meta.TransferSyntaxUID = module.uid.UID(syntax)
+    one.file_meta = meta
+    one.is_little_endian, one.is_implicit_VR = True, False
+    one.Rows, one.Columns, one.SamplesPerPixel = layout.rows, layout.columns, layout.samples
+    one.BitsAllocated, one.BitsStored, one.HighBit = (
+        layout.bits_allocated,
+        layout.bits_stored,
+        layout.high_bit,
+    )
+    one.PixelRepresentation = int(layout.signed)
+    one.PhotometricInterpretation = "MONOCHROME2" if layout.samples == 1 else layout.photometric
+    if layout.samples == 3:
+        one.PlanarConfiguration = int(layout.planar)
+        # A JFIF picture is YCbCr by definition; many writers forget to say so in the header.
+        if syntax in JPEG and data[6:10] == b"JFIF" and layout.photometric == "RGB":
+            one.PhotometricInterpretation = "YBR_FULL_422"
+    one.PixelData = module.encaps.encapsulate([data])
+    one["PixelData"].is_undefined_length = True
+    one["PixelData"].VR = "OB"
+    return one
+
+
+def _by_itk(one: Any) -> NDArray[Any]:
+    with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
+        path = Path(folder) / "frame.dcm"
+        one.save_as(path, write_like_original=False)
+        with _ITK_LOCK:
+            image = sitk().ReadImage(str(path))
+    return np.asarray(sitk().GetArrayFromImage(image)[0])
+
+
+def _by_pydicom(one: Any) -> NDArray[Any]:
+    samples = np.asarray(one.pixel_array)
+    # pydicom 2 leaves YBR as it is stored; RCT and ICT are undone by the JPEG 2000 decoder.
+    return ybr_to_rgb(samples) if one.PhotometricInterpretation in ("YBR_FULL", "YBR_FULL_422") else samples
+
+
+def codestream_size(data: bytes) -> tuple[int, int] | None:
+    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 picture declares; None for other bytes."""
+    start = data.find(J2K_START, 0, 1024) if data[4:8] == b"jP  " else 0  # within JP2 boxes
+    if data[start : start + 4] == J2K_START and len(data) >= start + 24:
+        right, bottom, left, top = struct.unpack(">4I", data[start + 8 : start + 24])
+        return bottom - top, right - left
+    if data[:2] != b"\xff\xd8":
+        return None
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:
+            place += 1
+            continue
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            rows, columns = struct.unpack(">HH", data[place + 5 : place + 9])
+            return rows, columns
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None

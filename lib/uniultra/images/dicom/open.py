@@ -1,0 +1,67 @@
+"""DICOM stills, cines and volumes as `UltrasoundImage`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from uniultra.images.axis import choose_axis_kind
+from uniultra.images.dicom.codec import COMPRESSED, check_syntax
+from uniultra.images.dicom.colour import picture_reader
+from uniultra.images.dicom.file import dicom_damage, read_dicom_file
+from uniultra.images.dicom.geometry import read_geometry
+from uniultra.images.dicom.pixels import EncapsulatedFrames, Layout, NativeFrames, read_layout
+from uniultra.images.dicom.tags import (
+    frame_times,
+    plane_spacing,
+    regions,
+    suggested_axis_kind,
+    volume_spacing,
+)
+from uniultra.images.files import content_hash, damaged
+from uniultra.images.frames import ReadFrame, checked_reader
+from uniultra.images.types import AxisKind, UltrasoundImage
+
+
+def open_dicom(path: Path, asked: AxisKind | None) -> UltrasoundImage:
+    """Read the header of a DICOM file; pixels come frame by frame.
+
+    Raises:
+        ImageError: damaged, without pixels, or in a transfer syntax nobody here decodes.
+    """
+    file = read_dicom_file(path)
+    check_syntax(file.syntax)
+    encapsulated = file.syntax in COMPRESSED
+    if encapsulated != (file.length is None):
+        raise damaged("DICOM")
+    try:
+        layout = read_layout(file.dataset)
+        source: Any = EncapsulatedFrames(file, layout) if encapsulated else NativeFrames(file, layout)
+        read_frame = picture_reader(file.dataset, layout, source.read, encapsulated)
+        return _describe(file.dataset, layout, content_hash([path]), asked, read_frame)
+    except dicom_damage():
+        raise damaged("DICOM") from None
+
+
+def _describe(
+    dataset: Any, layout: Layout, digest: str, asked: AxisKind | None, read_frame: ReadFrame
+) -> UltrasoundImage:
+    kind = choose_axis_kind(layout.frames, suggested_axis_kind(dataset, layout.frames), asked)
+    found = regions(dataset)
+    spacing: tuple[float, ...] | None = plane_spacing(dataset, found)
+    if kind is AxisKind.VOLUME:
+        spacing = volume_spacing(dataset, plane_spacing(dataset, found))
+    shape = (layout.frames, layout.rows, layout.columns)
+    channels = 3 if layout.samples == 3 or layout.photometric == "PALETTE COLOR" else 1
+    return UltrasoundImage(
+        identity=str(dataset.get("SOPInstanceUID", "") or "") or f"sha256:{digest}",
+        content_hash=digest,
+        axis_kind=kind,
+        shape=shape,
+        channels=channels,
+        geometry=read_geometry(dataset, layout),
+        read_frame=checked_reader(read_frame, shape, channels, "DICOM", dicom_damage()),
+        spacing_mm=spacing,
+        regions=found,
+        frame_times_ms=frame_times(dataset, layout.frames) if kind is AxisKind.CINE else None,
+    )

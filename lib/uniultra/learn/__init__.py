@@ -1,1 +1,0 @@
-"""Training: synthetic ultrasound, data, the loop and its recipes."""

@@ -1,0 +1,1 @@
+"""Image encoders and segmentation networks that the registered models are built from."""

@@ -1,0 +1,43 @@
+"""SAM's image path: any encoder that gives `(B,256,g,g)`, with SAM's prompt encoder and mask decoder.
+
+The decoder is SAM2's without what SAM2 added, which is SAM's. Official tensors keep their names under
+`sam_prompt_encoder` (SAM: `prompt_encoder`) and `sam_mask_decoder` (SAM: `mask_decoder`), but for the two
+MLPs of the transformer: `mlp.layers.0` and `mlp.layers.1` here, `mlp.lin1` and `mlp.lin2` there.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from uniultra.models.backbones.sam_vit import VIT_B, SamVit, VitSize
+from uniultra.models.network import Embedding, PromptNetwork
+
+
+class SamImage(PromptNetwork):
+    """SAM: `encode` pictures once, `decode` any number of prompts on them.
+
+    Args:
+        image_encoder: turns pictures `(B,3,s,s)` into `(B,256,g,g)`.
+        image_size: side s of the square input.
+        grid: side g of the embedding.
+        map_channels: input channels of the dense prompt path, see `PromptNetwork`.
+    """
+
+    def __init__(self, image_encoder: nn.Module, image_size: int, grid: int, map_channels: int = 1) -> None:
+        super().__init__(image_encoder, image_size, grid, map_channels, sam2=False)
+
+    def encode(self, pictures: Tensor) -> Embedding:
+        """Encode normalised pictures `(B,3,s,s)`."""
+        return Embedding(self.image_encoder(pictures))
+
+
+def build_sam(
+    image_size: int, *, size: VitSize = VIT_B, overlapped: bool = False, map_channels: int = 1
+) -> SamImage:
+    """SAM on its own ViT for inputs of side `image_size`.
+
+    Raises:
+        ModelError: a side that the patches do not tile.
+    """
+    encoder = SamVit(image_size, size, overlapped=overlapped)
+    return SamImage(encoder, image_size, encoder.grid, map_channels)

@@ -1,0 +1,154 @@
+"""SAM's ViT image encoder on `timm`, at any grid, and the overlapped variant that SAMUS reads through.
+
+Names of the tensors are the official ones (`patch_embed.proj`, `pos_embed`, `blocks.N.…`, `neck.N`) but
+for the MLPs, which timm calls `mlp.fc1` and `mlp.fc2` where SAM has `mlp.lin1` and `mlp.lin2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from uniultra.errors import ModelError
+from uniultra.models.backbones.sam_attention import TableAttention
+from uniultra.models.network import WIDTH
+
+PATCH = 16
+STRIDE = 8  # of the overlapped patches
+TABLE = 64  # side of SAM's own table of absolute positions: 1024 / 16
+
+
+@dataclass(frozen=True)
+class VitSize:
+    """Shape of SAM's ViT: width, blocks, heads, side of the attention windows, blocks without windows."""
+
+    width: int = 768
+    depth: int = 12
+    heads: int = 12
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    window: int = 14
+
+
+VIT_B = VitSize()
+
+
+class OverlappedPatches(nn.Module):
+    """SAM's 16x16 patches at a stride of 8: `(B,3,s,s)` to tokens `(B,s/8,s/8,D)`.
+
+    The picture is first made 8 pixels larger, so that no padding is needed (SAMUS, arXiv 2309.06824).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, PATCH, stride=STRIDE)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        side = pictures.shape[-1] + PATCH - STRIDE
+        tokens: Tensor = self.proj(F.interpolate(pictures, (side, side), mode="bilinear"))
+        return tokens.permute(0, 2, 3, 1)
+
+
+class PooledTable(nn.Module):
+    """SAM's whole table of positions `(1,64,64,D)` max-pooled to the grid, `(1,g,g,D)`."""
+
+    def __init__(self, grid: int) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, table: Tensor) -> Tensor:
+        pooled = F.max_pool2d(table.permute(0, 3, 1, 2), TABLE // self.grid)
+        return pooled.permute(0, 2, 3, 1)
+
+
+class SamVit(nn.Module):
+    """SAM's image encoder: pictures `(B,3,s,s)` to `(B,256,g,g)`.
+
+    Args:
+        image_size: side s of the input. Grid g = s/16, with a table of positions of that size; with
+            `overlapped` g = s/8, and the table keeps SAM's 64x64.
+        size: shape of the transformer.
+        overlapped: cut patches as SAMUS does.
+
+    Raises:
+        ModelError: a side that the patches do not tile.
+    """
+
+    def __init__(self, image_size: int, size: VitSize = VIT_B, *, overlapped: bool = False) -> None:
+        from timm.models.vision_transformer_sam import VisionTransformerSAM
+
+        super().__init__()
+        self.size = size
+        self.overlapped = overlapped
+        self.grid = grid_of(image_size, overlapped)
+        vit = VisionTransformerSAM(
+            img_size=self.grid * PATCH,
+            patch_size=PATCH,
+            num_classes=0,
+            embed_dim=size.width,
+            depth=size.depth,
+            num_heads=size.heads,
+            # timm leaves this at 1e-5; SAM was trained with 1e-6.
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            window_size=size.window,
+            global_attn_indexes=size.global_blocks,
+            neck_chans=WIDTH,
+        )
+        side = TABLE if overlapped else self.grid
+        self.patch_embed = OverlappedPatches(size.width) if overlapped else vit.patch_embed
+        self.pos_embed = nn.Parameter(torch.zeros(1, side, side, size.width))
+        # Not zeros: without weights a table of zeros gives a convolution that reads it no gradient.
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        self.position = PooledTable(self.grid) if overlapped else nn.Identity()
+        self.blocks = vit.blocks
+        for block in self.blocks:
+            block.attn = TableAttention(block.attn)
+        self.neck = vit.neck
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        tokens = self.patch_embed(pictures) + self.position(self.pos_embed)
+        for block in self.blocks:
+            tokens = block(tokens)
+        embedding: Tensor = self.neck(tokens.permute(0, 3, 1, 2))
+        return embedding
+
+
+def grid_of(image_size: int, overlapped: bool) -> int:
+    """Side of the token grid of an input of side `image_size`.
+
+    Raises:
+        ModelError: not a positive multiple of 16; with `overlapped`, not 64, 128, 256 or 512.
+    """
+    stride = STRIDE if overlapped else PATCH
+    if image_size < 2 * PATCH or image_size % stride or (overlapped and TABLE % (image_size // stride)):
+        expected = "64, 128, 256 or 512" if overlapped else "a multiple of 16, at least 32"
+        raise ModelError(f"The input side of this ViT must be {expected}; got {image_size}.")
+    return image_size // stride
+
+
+def resize_tables(tensors: Mapping[str, Tensor], grid: int, *, keep_table: bool = False) -> dict[str, Tensor]:
+    """SAM's tensors for another token grid: its tables of positions resized bilinearly, the rest as it is.
+
+    Args:
+        tensors: of a network at 1024 pixels, by our names or the official ones.
+        grid: side of the wanted token grid.
+        keep_table: leave the absolute positions whole, as the overlapped variant wants them.
+
+    The tables of blocks with windows (27 rows) do not depend on the grid and stay.
+    """
+
+    def resized(name: str, tensor: Tensor) -> Tensor:
+        if name.endswith("image_encoder.pos_embed") and not keep_table:
+            table = tensor.float().permute(0, 3, 1, 2)
+            return F.interpolate(table, (grid, grid), mode="bilinear").permute(0, 2, 3, 1).to(tensor.dtype)
+        if ".attn.rel_pos_" in name and tensor.shape[0] == 2 * TABLE - 1:
+            rows = F.interpolate(tensor.float().T[None], 2 * grid - 1, mode="linear")
+            return rows[0].T.to(tensor.dtype)
+        return tensor
+
+    return {name: resized(name, tensor).contiguous() for name, tensor in tensors.items()}

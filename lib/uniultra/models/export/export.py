@@ -1,0 +1,200 @@
+"""A network as two files that run without this library: encode a picture once, decode many prompts on it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uniultra import __version__
+from uniultra.errors import ModelError
+from uniultra.models.export.formats import OBJECTS, POINTS, SUFFIXES, Format, Part, Tensors, backend
+from uniultra.models.network import Embedding, PromptNetwork
+from uniultra.models.registry import ModelEntry, entry
+from uniultra.weights import tensors
+
+# Largest difference from torch, as a share of the largest number in the answer (at least of 1).
+TOLERANCE = 1e-3
+TRACED = (2, 3)  # objects and points of the trace; the check uses others, so that no number is baked in
+CHECKED = ((1, 1), TRACED, (4, 6))
+
+
+class _Encoder(nn.Module):
+    """Normalised pictures `(1,3,S,S)` to the tensors of their embedding."""
+
+    def __init__(self, network: PromptNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> Tensors:
+        embedding = self.network.encode(pictures)
+        return (embedding.image, *embedding.high)
+
+
+class _Decoder(nn.Module):
+    """The tensors of one picture's embedding, then coords, labels and dense prompts, to logits and IoU."""
+
+    def __init__(self, network: PromptNetwork, prompted: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.prompted = prompted
+
+    def forward(self, *inputs: Tensor) -> Tensors:
+        if not self.prompted:
+            image, *high = inputs
+            coords, labels = image.new_zeros(1, 1, 2), image.new_full((1, 1), -1.0)
+            return self.network.decode(Embedding(image, tuple(high)), coords, labels, None)
+        *parts, coords, labels, dense = inputs
+        # Repeated here: whether one picture or many are given would become fixed in the trace.
+        image, *high = (t.expand(coords.shape[0], -1, -1, -1) for t in parts)
+        return self.network.decode(Embedding(image, tuple(high)), coords, labels, dense)
+
+
+def export(name: str, folder: Path, form: Format = "onnx") -> dict[str, Any]:
+    """Write model `name` with its weights as `encoder` and `decoder` into `folder`, with `export.json`.
+
+    Returns:
+        What `export.json` says.
+
+    Raises:
+        ModelError: unknown model, no weights, a missing library, or files that answer differently.
+    """
+    network, digest = tensors.load(name)
+    return export_network(network, entry(name), folder, form, digest)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def export_network(
+    network: PromptNetwork, model: ModelEntry, folder: Path, form: Format = "onnx", digest: str | None = None
+) -> dict[str, Any]:
+    """Write a network in memory, on the CPU; `model` says how it is fed, `digest` is its weights' SHA-256.
+
+    Files come into the folder only after both answered like torch, at other numbers of objects and points
+    than those they were traced with.
+
+    Raises:
+        ModelError: as `export`.
+    """
+    write, read, opset = backend(form)
+    network = network.eval()
+    folder.mkdir(parents=True, exist_ok=True)
+    about = _describe(network, model, form, digest)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        written: list[Path] = []
+        for part in _parts(network, bool(model.prompts)):
+            path = Path(temporary) / f"{part.name}{SUFFIXES[form]}"
+            # First in torch: constants that are computed once and kept must be real numbers in the trace.
+            wanted = [part.module(*inputs) for inputs in part.checked]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                write(part, path)
+            about["files"][path.name] = {
+                "inputs": {n: _shape(part, n, t) for n, t in zip(part.inputs, part.traced, strict=True)},
+                "outputs": {n: list(t.shape) for n, t in zip(part.outputs, wanted[0], strict=True)},
+                "max_abs_difference": _compare(part, read(path), wanted),
+                "sha256": tensors.file_sha256(path),
+            } | ({"opset": opset(path)} if opset else {})
+            written.append(path)
+        for path in written:
+            path.replace(folder / path.name)
+    (folder / "export.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    return about
+
+
+def _parts(network: PromptNetwork, prompted: bool) -> list[Part]:
+    """The encoder and the decoder with inputs to trace and to check them."""
+    generator = torch.Generator().manual_seed(0)
+    side = network.image_size
+
+    def prompts(count: int, points: int) -> Tensors:
+        coords = torch.rand(count, points, 2, generator=generator) * side
+        labels = torch.randint(-1, 4, (count, points), generator=generator).float()
+        shape = (count, network.map_channels, network.mask_side, network.mask_side)
+        dense = torch.randn(shape, generator=generator)
+        dense[0] = 0  # for networks of previous logits: an object without any
+        return coords, labels, dense
+
+    picture = torch.randn(1, 3, side, side, generator=generator)
+    encoder = _Encoder(network)
+    embedding: Tensors = encoder(picture)
+    names = ("image", *(f"high_{n}" for n in range(len(embedding) - 1)))
+    first = Part("encoder", encoder, ("pictures",), names, (picture,), ((picture,),))
+    decoder, outputs = _Decoder(network, prompted), ("logits", "iou")
+    if not prompted:
+        return [first, Part("decoder", decoder, names, outputs, embedding, (embedding,))]
+    return [
+        first,
+        Part(
+            "decoder",
+            decoder,
+            (*names, "coords", "labels", "dense"),
+            outputs,
+            (*embedding, *prompts(*TRACED)),
+            tuple((*embedding, *prompts(*sizes)) for sizes in CHECKED),
+            {"coords": {0: OBJECTS, 1: POINTS}, "labels": {0: OBJECTS, 1: POINTS}, "dense": {0: OBJECTS}},
+        ),
+    ]
+
+
+def _compare(part: Part, run: Callable[[Tensors], Tensors], wanted: list[Tensors]) -> float:
+    """The largest absolute difference from torch over all checked inputs."""
+    largest = 0.0
+    for inputs, expected in zip(part.checked, wanted, strict=True):
+        for output, answer, truth in zip(part.outputs, run(inputs), expected, strict=True):
+            if answer.shape != truth.shape:
+                raise ModelError(
+                    f"The exported {part.name} gives {output} of shape {tuple(answer.shape)} where torch "
+                    f"gives {tuple(truth.shape)}; nothing was kept. Export in the other format."
+                )
+            difference = float((answer - truth).abs().max())
+            allowed = TOLERANCE * max(1.0, float(truth.abs().max()))
+            if not difference <= allowed:
+                raise ModelError(
+                    f"The exported {part.name} differs from torch in {output} by {difference:.3g}, allowed "
+                    f"are {allowed:.3g}; nothing was kept. Export in the other format, or with another torch."
+                )
+            largest = max(largest, difference)
+    return largest
+
+
+def _describe(network: PromptNetwork, model: ModelEntry, form: Format, digest: str | None) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "description": model.description,
+        "licence": model.licence,
+        "source": model.source,
+        "weights_sha256": digest,
+        "format": form,
+        "input": {
+            "side": network.image_size,
+            "fit": model.fit,
+            "colour": "luminance in all three channels" if model.grey else "RGB",
+            "range": "0..1 before normalisation",
+            "mean": list(model.mean),
+            "std": list(model.std),
+        },
+        "prompts": {
+            "kinds": list(model.prompts),
+            "coords": "x, y in pixels of the input square; an integer is a pixel's centre",
+            "labels": "1 positive, 0 negative, 2 and 3 box corners, -1 padding, which ends each object",
+            "dense": f"{'previous logits' if network.map_channels == 1 else 'drawn prompts'}, "
+            f"{network.map_channels} channels of side {network.mask_side}",
+        }
+        if model.prompts
+        else None,
+        "output": "logits; a pixel belongs to the object where they are above 0",
+        "tolerance": TOLERANCE,
+        "versions": {"uniultra": __version__, "torch": torch.__version__},
+        "files": {},
+    }
+
+
+def _shape(part: Part, name: str, tensor: Tensor) -> list[int | str]:
+    free = part.free.get(name, {})
+    return [free.get(axis, length) for axis, length in enumerate(tensor.shape)]

@@ -1,0 +1,1 @@
+"""Registrations of the models, one file per family; `uniultra.models.registry` loads them by name."""

@@ -1,0 +1,89 @@
+"""LG-MedSeg (DOI 10.12677/mos.2025.144358) and its bases: MobileSAM, and TinyViT under SAM2's decoder.
+
+A TinyViT-5M student of SAM-Med2D with LRAdapters. At 256 pixels its grid is SAM-Med2D's, so that the
+teacher's prompt encoder and mask decoder fit it unchanged.
+"""
+
+from __future__ import annotations
+
+from uniultra.models.backbones.sam2_image import Sam2Image
+from uniultra.models.backbones.sam_image import SamImage
+from uniultra.models.backbones.tiny_vit import STRIDE, TinyVitEncoder, TinyVitPyramid, check_side
+from uniultra.models.registry import ModelEntry, register
+from uniultra.weights import mappings
+from uniultra.weights.official import MOBILE_SAM
+
+
+def build_mobile_sam(image_size: int, *, map_channels: int = 1) -> SamImage:
+    """SAM on TinyViT-5M.
+
+    Raises:
+        ModelError: a side that is no multiple of 32.
+    """
+    check_side(image_size)
+    return SamImage(TinyVitEncoder(), image_size, image_size // STRIDE, map_channels)
+
+
+def build_sam2_tinyvit(image_size: int, *, map_channels: int = 1) -> Sam2Image:
+    """SAM2's image path on TinyViT-5M.
+
+    Raises:
+        ModelError: a side that is no multiple of 32.
+    """
+    check_side(image_size)
+    return Sam2Image(TinyVitPyramid(), image_size, map_channels)
+
+
+register(
+    ModelEntry(
+        name="mobile_sam",
+        system="sam",
+        description="MobileSAM at 1024 px as published: SAM with a TinyViT-5M encoder",
+        builder=build_mobile_sam,
+        image_size=1024,
+        fit="pad",
+        licence="Apache-2.0",
+        source="MobileSAM, Zhang et al., 2023",
+        url=MOBILE_SAM.url,
+        url_sha256=MOBILE_SAM.sha256,
+        convert=mappings.MOBILE_SAM,
+    )
+)
+
+register(
+    ModelEntry(
+        name="lgmedseg",
+        system="lgmedseg",
+        description="LG-MedSeg at 256 px: TinyViT-5M, distilled from SAM-Med2D, with LRAdapters",
+        base="mobile_sam",
+        adapter="lr",
+        image_size=256,
+        licence="Apache-2.0 (MobileSAM); of the adapter: yours",
+        source="trained by the user, training/lgmedseg.yaml; the authors published no weights",
+    )
+)
+
+register(
+    ModelEntry(
+        name="sam2_tinyvit",
+        system="sam2",
+        description="SAM2's decoder on TinyViT-5M at 256 px, to be distilled from a SAM2.1 encoder",
+        builder=build_sam2_tinyvit,
+        image_size=256,
+        licence="of the weights you train",
+        source="trained by the user",
+    )
+)
+
+register(
+    ModelEntry(
+        name="lgmedseg_sam2",
+        system="lgmedseg",
+        description="LG-MedSeg's student and LRAdapters at 256 px with SAM2's decoder instead of SAM's",
+        base="sam2_tinyvit",
+        adapter="lr",
+        image_size=256,
+        licence="of the weights you train",
+        source="trained by the user",
+    )
+)

@@ -1,0 +1,105 @@
+"""SAM ViT-B and what stands on it: SAM-Med2D, SAMUS (arXiv 2309.06824), and SAMUS's port onto Hiera."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from uniultra.models.backbones.sam2_image import LABELS
+from uniultra.models.backbones.sam_image import build_sam
+from uniultra.models.backbones.sam_vit import resize_tables
+from uniultra.models.registry import ModelEntry, register
+from uniultra.weights import mappings
+from uniultra.weights.official import SAM_B
+
+register(
+    ModelEntry(
+        name="sam_b",
+        system="sam",
+        description="SAM ViT-B at 1024 px as published",
+        builder=build_sam,
+        image_size=1024,
+        licence="Apache-2.0",
+        source="Segment Anything, Meta, 2023-04-05",
+        fit="pad",
+        url=SAM_B.url,
+        url_sha256=SAM_B.sha256,
+        convert=mappings.SAM_VIT,
+    )
+)
+
+register(
+    ModelEntry(
+        name="sam_b_256",
+        system="sam",
+        description="SAM ViT-B at 256 px, tables of positions resized: base of SAM-Med2D",
+        builder=build_sam,
+        image_size=256,
+        licence="Apache-2.0",
+        source="Segment Anything, Meta, 2023-04-05",
+        weights_of="sam_b",
+        adapt=partial(resize_tables, grid=16),
+    )
+)
+
+register(
+    ModelEntry(
+        name="sam_b_overlap",
+        system="sam",
+        description="SAM ViT-B at 256 px with overlapped patches: base of SAMUS",
+        builder=partial(build_sam, overlapped=True),
+        image_size=256,
+        licence="Apache-2.0",
+        source="Segment Anything, Meta, 2023-04-05",
+        # SAMUS feeds SAM's frozen patches with grey in 0..1 as it is; its base must read the same.
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        grey=True,
+        weights_of="sam_b",
+        adapt=partial(resize_tables, grid=32, keep_table=True),
+    )
+)
+
+register(
+    ModelEntry(
+        name="sam_med2d",
+        system="sam_med2d",
+        description="SAM-Med2D at 256 px: an adapter of 15 M parameters beside every MLP of SAM ViT-B",
+        base="sam_b_256",
+        adapter="med2d",
+        image_size=256,
+        licence="Apache-2.0",
+        source="SAM-Med2D, OpenGVLab, 2023-08; Google Drive",
+        convert=mappings.SAM_MED2D,
+    )
+)
+
+register(
+    ModelEntry(
+        name="samus",
+        system="samus",
+        description="SAMUS at 256 px: a CNN branch beside a frozen SAM ViT-B",
+        base="sam_b_overlap",
+        adapter="samus",
+        image_size=256,
+        licence="MIT",
+        source="SAMUS, 2024; Google Drive",
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        grey=True,
+        convert=mappings.SAMUS,
+    )
+)
+
+for _size in ("mini", "t", "s", "b", "l"):
+    register(
+        ModelEntry(
+            name=f"samus_{_size}",
+            system="samus",
+            description=f"SAMUS on SAM2.1 Hiera-{LABELS[_size]}: a CNN branch beside a frozen trunk",
+            base=f"sam2_{_size}",
+            adapter="samus_hiera",
+            image_size=256 if _size == "mini" else 512,
+            licence="Apache-2.0 (SAM2.1); of the adapter: yours",
+            source="trained by the user, training/samus.yaml",
+        )
+    )

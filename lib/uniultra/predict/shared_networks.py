@@ -1,0 +1,99 @@
+"""Networks in memory: tasks of one base share the base, and with it the embeddings of a picture.
+
+A network for a task without prompts (`AutoSAMUS`) holds the base that it was trained on as `.base` and
+leaves it as it is. Whatever file its weights came from, a base of the same numbers is kept once for each
+device, also when it is itself one of the models people click with.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import torch
+
+from uniultra.adapters.apg import AutoNetwork
+from uniultra.adapters.registry import DECODER, matches
+from uniultra.models import registry
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import ModelEntry
+from uniultra.weights import tensors
+from uniultra.weights.bundle import assemble, fingerprint
+
+# What SAM2's `encode` runs of the decoder: its high-resolution features are part of the embedding.
+ENCODING = (".conv_s0.", ".conv_s1.")
+_bases: WeakValueDictionary[tuple[str, str, torch.device], PromptNetwork] = WeakValueDictionary()
+_choosing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network on its device, and whose embeddings it uses: a model's name and its weights' digest.
+
+    `adapter` is the id of the campaign's bundle that it has, None for the model's own weights.
+    """
+
+    network: PromptNetwork
+    encoder: tuple[str, str]
+    adapter: str | None = None
+
+
+def load(model: ModelEntry, device: torch.device) -> Loaded:
+    """The network of `model` on `device`, on a base that is in memory already where there is one.
+
+    Raises:
+        ModelError: the weights are missing, damaged or made for another network.
+    """
+    network, digest = tensors.load(model.name)
+    base = network.base if isinstance(network, AutoNetwork) else network
+    if base is network and not _is_a_base(model):
+        return Loaded(network.to(device), (model.name, digest))
+    # At another side of the input the same weights see other pictures.
+    numbers = f"{fingerprint(base, ())}@{base.image_size}"
+    family = model.name.partition(".")[0] if base is network else str(model.base)
+    with _choosing:
+        shared = _bases.setdefault((family, numbers, device), base).to(device)
+    encoder = (_encoder_name(model), encoder_numbers(base))
+    if not isinstance(network, AutoNetwork):
+        return Loaded(shared, encoder)
+    network.base = shared
+    return Loaded(network.to(device), encoder)
+
+
+def load_bundle(model: ModelEntry, folder: Path, name: str, device: torch.device) -> Loaded:
+    """The network of `model` with a campaign's bundle; `name` is the bundle's id.
+
+    Raises:
+        ModelError: the bundle is damaged, of another model or base, or does not fit.
+    """
+    network, _ = assemble(folder, name=model.name)
+    encoder = (_encoder_name(model), encoder_numbers(network))
+    return Loaded(network.to(device), encoder, name)
+
+
+def encoder_numbers(network: PromptNetwork) -> str:
+    """What embeddings depend on: all weights but those that only decode, and the side of the input."""
+    names = network.state_dict()
+    decoder = [name for name in names if matches(name, DECODER) and not matches(name, ENCODING)]
+    return f"{fingerprint(network, decoder)}@{network.image_size}"
+
+
+def _is_a_base(model: ModelEntry) -> bool:
+    """Whether a model without prompts stands on `model`."""
+    family = model.name.partition(".")[0]
+    entries = map(registry.entry, registry.names())
+    return any(one.base == family and not one.prompts for one in entries)
+
+
+def _encoder_name(model: ModelEntry) -> str:
+    """Whose pictures the encoder sees: the base's where both bring a picture to the square alike."""
+    if model.prompts or model.base is None:
+        return model.name.partition(".")[0]
+    base = registry.entry(model.base)
+    return base.name if _square(base) == _square(model) else model.name
+
+
+def _square(model: ModelEntry) -> tuple[object, ...]:
+    return model.fit, model.mean, model.std, model.grey

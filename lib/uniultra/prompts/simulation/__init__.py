@@ -1,0 +1,1 @@
+"""The simulated annotator, shared by training, evaluation and active learning."""

@@ -1,0 +1,206 @@
+"""Prompt protocols: how a published system is prompted in training and in its tests, and ours.
+
+A protocol plays an annotator over `turns` answers of the network: `first` gives the prompts of the
+first one, `next` those of each further one. It keeps no state; all chance comes from the generator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from uniultra.prompts.simulation.annotator import EVERY, correction, first_prompt
+from uniultra.prompts.simulation.clicks_boxes import center_click, components, tight_box
+from uniultra.prompts.simulation.corrections import corrected
+from uniultra.prompts.types import Box, Mask, MaskPrompt, Point, PromptSet
+
+
+@dataclass(frozen=True)
+class Protocol(ABC):
+    """How a simulated annotator prompts.
+
+    Attributes:
+        turns: answers of the network per target in a training step, the first prompt's included.
+    """
+
+    turns: int = 1
+
+    @abstractmethod
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        """Prompts for a `target` `(H,W)`, maybe empty; a lone click lies in `clickable`, a part of it."""
+
+    def next(
+        self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
+    ) -> PromptSet:
+        """Prompts of `turn` (1 is the second answer), given those before and the mask `predicted`."""
+        return prompts
+
+    @abstractmethod
+    def test(self, mask: Mask) -> list[PromptSet]:
+        """What the system's tests give for a whole ground truth `(H,W)`, without chance.
+
+        One set per answer; answers to several are joined by their largest logit.
+        """
+
+
+@dataclass(frozen=True)
+class Corrected(Protocol):
+    """Every kind of prompt with human inaccuracy, then clicks in error regions with the last mask."""
+
+    turns: int = 2
+
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        if not target.any():
+            return PromptSet(points=(_pixel(~target, rng, positive=False),))
+        return first_prompt(target, clickable, rng)
+
+    def next(
+        self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
+    ) -> PromptSet:
+        return correction(prompts, predicted, target, rng)
+
+    def test(self, mask: Mask) -> list[PromptSet]:
+        return [PromptSet(points=(center_click(part),)) for part in components(mask)]
+
+
+@dataclass(frozen=True)
+class Interactive(Corrected):
+    """Every kind of prompt, lassos too, then clicks mostly where NoC is measured, with the last mask."""
+
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        if not target.any():
+            return super().first(target, clickable, rng)
+        return first_prompt(target, clickable, rng, EVERY)
+
+    def next(
+        self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
+    ) -> PromptSet:
+        return corrected(prompts, predicted, target, rng)
+
+
+@dataclass(frozen=True)
+class TightBox(Protocol):
+    """UniUltra (arXiv 2511.15771): the ground truth's tight box per 8-connected component, no jitter.
+
+    A target of training is a single component, so it gets its one box; an empty one gets none.
+    """
+
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        return PromptSet(box=tight_box(target) if target.any() else None)
+
+    def test(self, mask: Mask) -> list[PromptSet]:
+        return [PromptSet(box=tight_box(part)) for part in components(mask)]
+
+
+@dataclass(frozen=True)
+class OnePixel(Protocol):
+    """SAMUS (arXiv 2309.06824): one random pixel of the target, or of the background where it is absent.
+
+    Its tests take the middle element of the row-major list of the class's pixels.
+    """
+
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        return PromptSet(points=(_one_pixel(target, clickable, rng),))
+
+    def test(self, mask: Mask) -> list[PromptSet]:
+        rows, columns = np.nonzero(mask)
+        if not len(rows):
+            return []
+        n = len(rows) // 2
+        return [PromptSet(points=(Point(float(columns[n]), float(rows[n])),))]
+
+
+@dataclass(frozen=True)
+class Med2d(Protocol):
+    """SAM-Med2D (arXiv 2308.16184): a shifted box or a pixel, then points from the error region.
+
+    Each further turn replaces the prompts by 1, 3, 5 or 9 points of the error region and the previous
+    mask; two of them, the last and one in between, give the mask alone.
+    """
+
+    turns: int = 9
+
+    COUNTS = (1, 3, 5, 9)
+    SHIFT = 5 / 256  # of the picture's longer side, at most
+
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        if rng.random() < 0.5 or not target.any():
+            return PromptSet(points=(_one_pixel(target, clickable, rng),))
+        return PromptSet(box=_shifted(tight_box(target), target.shape, self.SHIFT, rng))
+
+    def next(
+        self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
+    ) -> PromptSet:
+        mask = MaskPrompt(predicted) if predicted.any() else None
+        if mask and turn in (self.turns - 1, self._mask_turn(target)):
+            return PromptSet(mask=mask)
+        wrong = predicted ^ target
+        region = next(part for part in (wrong, target, ~target) if part.any())
+        rows, columns = np.nonzero(region)
+        chosen = rng.integers(len(rows), size=rng.choice(self.COUNTS))
+        points = tuple(
+            Point(float(x), float(y), bool(target[y, x]))
+            for x, y in zip(columns[chosen], rows[chosen], strict=True)
+        )
+        return PromptSet(points=points, mask=mask)
+
+    def test(self, mask: Mask) -> list[PromptSet]:
+        return [PromptSet(box=tight_box(part)) for part in components(mask)]
+
+    def _mask_turn(self, target: Mask) -> int:
+        """The turn in between that gives the mask alone.
+
+        Drawn from the target itself: every target has exactly one, and no state is kept over turns.
+        """
+        return 1 + int(target.sum()) % max(1, self.turns - 2)
+
+
+@dataclass(frozen=True)
+class Promptless(Protocol):
+    """AutoSAMUS: no prompt at all; the whole mask of the task is the target."""
+
+    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
+        return PromptSet()
+
+    def test(self, mask: Mask) -> list[PromptSet]:
+        return [PromptSet()]
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "corrected": Corrected(),
+    "interactive": Interactive(),
+    "uniultra": TightBox(),
+    "samus": OnePixel(),
+    "med2d": Med2d(),
+    "none": Promptless(),
+}
+
+
+def with_turns(protocol: Protocol, turns: int) -> Protocol:
+    """The protocol cut or stretched to `turns` answers per target."""
+    return replace(protocol, turns=turns)
+
+
+def _pixel(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:
+    """A click on any pixel of a non-empty mask, all equally probable."""
+    rows, columns = np.nonzero(mask)
+    n = rng.integers(len(rows))
+    return Point(float(columns[n]), float(rows[n]), positive)
+
+
+def _one_pixel(target: Mask, clickable: Mask, rng: np.random.Generator) -> Point:
+    """Any pixel of the target where a lone click means it, or of the background where it is absent."""
+    if not target.any():
+        return _pixel(~target, rng, positive=False)
+    return _pixel(clickable if clickable.any() else target, rng)
+
+
+def _shifted(box: Box, shape: tuple[int, ...], share: float, rng: np.random.Generator) -> Box:
+    """A box moved as a whole by whole pixels, kept on the picture of `shape` (rows, columns)."""
+    most = round(share * max(shape))
+    dx, dy = rng.integers(-most, most + 1, 2)
+    x = np.clip([box.x0 + dx, box.x1 + dx], 0, shape[1] - 1)
+    y = np.clip([box.y0 + dy, box.y1 + dy], 0, shape[0] - 1)
+    return Box(float(x[0]), float(y[0]), float(x[1]), float(y[1]))

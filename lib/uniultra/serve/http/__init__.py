@@ -1,0 +1,1 @@
+"""The HTTP layer: access control, request limits, thread pools, refusals and logs."""

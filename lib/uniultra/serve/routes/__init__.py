@@ -1,0 +1,1 @@
+"""Routes of the app, in front of MONAI Label's own."""

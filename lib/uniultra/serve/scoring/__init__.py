@@ -1,0 +1,1 @@
+"""Background scores and the ranking of units for `next_sample`."""

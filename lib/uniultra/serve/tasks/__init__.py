@@ -1,0 +1,1 @@
+"""MONAI Label tasks: interactive and automatic inference, batch, training, next sample."""

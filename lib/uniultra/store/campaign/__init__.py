@@ -1,0 +1,1 @@
+"""The campaign file, the folder's identity, patients, initial masks and status."""

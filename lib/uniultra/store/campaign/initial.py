@@ -1,0 +1,206 @@
+"""The first `campaign.yaml`: all settings with a word about each, and label schemas from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from uniultra.errors import RequestError
+from uniultra.files import atomic
+from uniultra.store.campaign.file import COLORS, FILE, Campaign, LabelName, Patients
+from uniultra.store.campaign.patients import Grouping
+
+if TYPE_CHECKING:
+    from uniultra.store.store import LabelStore
+
+_TABLES = (".ctbl", ".txt")
+_HEAD = (
+    "The campaign of this studies folder. A person may edit it; the server reads it again by itself.",
+    "Once labels are saved, keep the structures' names and indices: a label is known by them.",
+)
+_COMMENTS = {
+    "schema_version": (),
+    "name": ("shown to annotators, and in exports",),
+    "instructions": ("for all annotators; their clients show it",),
+    "labels": (
+        "what is labelled: the name, its value in label files (1 to 255), its colour,",
+        "and how to draw it (instructions), shown beside the name",
+    ),
+    "readers": ("how many people label each image or frame, each without seeing the other's label",),
+    "trains": (
+        "with several readers, what counts: newest, adjudicated (what a reviewer approved),",
+        "or consensus (computed from all of them)",
+    ),
+    "patients": (
+        "whose images go together, so that a patient is never trained on and validated with:",
+        "by: dicom (PatientID), path (pattern: a regular expression; its first group is the patient),",
+        "manifest (file: a CSV, with column and path_column), or folder.",
+        "Change it before the first training: another grouping makes another validation set.",
+    ),
+    "lease_minutes": ("how long an image stays with an annotator who does nothing",),
+    "lease_max_minutes": ("and at most, with work on it",),
+    "frames": ("which frames of a cine are handed out: first, all, or every N",),
+    "strategy": ("which image comes next where the client does not say; null: the server's choice",),
+    "model": ("what the training adapts",),
+    "train_after": ("so many new final labels start a training; 0: only when somebody asks",),
+    "skip_reasons": ("offered to whoever passes an image over",),
+}
+
+
+def write(studies: Path, campaign: Campaign) -> None:
+    """Write `campaign.yaml` where there is none.
+
+    Raises:
+        RequestError: there is one, or the folder cannot be written.
+    """
+    if (studies / FILE).exists() or (studies / FILE).is_symlink():
+        raise RequestError(
+            f"Expected a studies folder without {FILE}; there is one already. Edit it, or move it away first."
+        )
+    try:
+        atomic.write(studies / FILE, text(campaign).encode())
+    except OSError:
+        raise RequestError("The studies folder cannot be written. Check its permissions.") from None
+
+
+def made(settings: dict[str, Any]) -> Campaign:
+    """A campaign of these settings, and the defaults.
+
+    Raises:
+        RequestError: a value that cannot be; the text names it.
+    """
+    try:
+        return Campaign.model_validate(settings)
+    except ValidationError as error:
+        raise RequestError(
+            f"The campaign cannot be like this. {_words(error)}. Change that option."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder holds.
+
+    Attributes:
+        images, cines, frames: how many; frames are those of the cines.
+        patients: the rule that groups them, groups: how many patients that makes.
+        ungrouped: images that have no patient by the rule.
+    """
+
+    images: int
+    cines: int
+    frames: int
+    patients: Patients
+    groups: int
+    ungrouped: int
+
+
+def look(store: LabelStore, asked: dict[str, Any] | None) -> Found:
+    """Count the images of a folder and their patients, by the rule asked for.
+
+    Without one it is DICOM's PatientID where any image has one, else the folders.
+
+    Raises:
+        RequestError: a rule that cannot be.
+        CampaignError: its file cannot be used.
+    """
+    store.ready()
+    ids = store.images.listed()
+    sources = [record.path for record in store.images.records(ids).values()]
+    rule = made({"patients": asked or {"by": "dicom"}}).patients
+    grouping = Grouping(store.studies, rule, store.identity.salt)
+    without = grouping.without(sources)
+    if asked is None and len(without) == len(sources):
+        rule = Patients(by="folder")
+        grouping = Grouping(store.studies, rule, store.identity.salt)
+    cines = [count for count in store.frames_of(ids).values() if count > 1]
+    groups = set(grouping.groups(sources, quiet=True).values())
+    return Found(len(ids), len(cines), sum(cines), rule, len(groups), len(without))
+
+
+def text(campaign: Campaign) -> str:
+    """The campaign as YAML, each setting under a comment."""
+    blocks = ["\n".join(f"# {line}" for line in _HEAD)]
+    for name, value in campaign.model_dump(mode="json").items():
+        comment = "".join(f"# {line}\n" for line in _COMMENTS.get(name, ()))
+        blocks.append(comment + yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True).strip())
+    return "\n\n".join(blocks) + "\n"
+
+
+def labels_of(names: list[str]) -> tuple[LabelName, ...]:
+    """Labels 1, 2, 3 … of the given names, in colours that differ.
+
+    Raises:
+        RequestError: a name that cannot be one.
+    """
+    return _labels([{"name": name, "index": n} for n, name in enumerate(names, 1)])
+
+
+def schema(path: Path) -> tuple[LabelName, ...]:
+    """The labels of a file from elsewhere.
+
+    YAML or JSON with a list of names, `{name: index}`, a list of `{name, index, color, instructions}`, or
+    one of these under `labels`; or a colour table of 3D Slicer (.ctbl, .txt), without its background.
+
+    Raises:
+        RequestError: it cannot be read as one of these.
+    """
+    try:
+        content = path.read_text("utf-8")
+        found = _table(content) if path.suffix.lower() in _TABLES else yaml.safe_load(content)
+    except (OSError, ValueError, yaml.YAMLError):
+        raise _refusal() from None
+    if isinstance(found, dict) and isinstance(found.get("labels"), (list, dict)):
+        found = found["labels"]
+    if isinstance(found, dict):
+        found = [{"name": name, "index": index} for name, index in found.items()]
+    if not isinstance(found, list) or not found:
+        raise _refusal()
+    if all(isinstance(one, str) for one in found):
+        found = [{"name": name, "index": n} for n, name in enumerate(found, 1)]
+    return _labels(found)
+
+
+def _labels(found: list[Any]) -> tuple[LabelName, ...]:
+    made = []
+    for n, one in enumerate(found):
+        if not isinstance(one, dict):
+            raise _refusal()
+        try:
+            made.append(LabelName.model_validate({"color": COLORS[n % len(COLORS)], **one}))
+        except ValidationError:
+            raise _refusal() from None
+    return tuple(made)
+
+
+def _table(content: str) -> list[dict[str, Any]]:
+    """Labels of a colour table: `index name red green blue alpha` in each line."""
+    made = []
+    for line in content.splitlines():
+        fields = line.split()
+        if not fields or line.startswith("#"):
+            continue
+        index, name, *colour = fields
+        red, green, blue = (int(number) for number in colour[:3])
+        if int(index) > 0:
+            color = f"#{red:02x}{green:02x}{blue:02x}"
+            made.append({"name": name.replace("_", " "), "index": int(index), "color": color})
+    return made
+
+
+def _words(error: ValidationError) -> str:
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5])
+
+
+def _refusal() -> RequestError:
+    forms = json.dumps(["lesion", {"lesion": 1}, {"name": "lesion", "index": 1, "color": "#e6194b"}])
+    return RequestError(
+        f"Expected labels as YAML or JSON, a list of {forms}, or a colour table of 3D Slicer; each with a "
+        "name, an index from 1 to 255 and a colour #rrggbb. Correct the names or the file."
+    )

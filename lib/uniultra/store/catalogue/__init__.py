@@ -1,0 +1,1 @@
+"""Which images a studies folder holds: scan, ids, frames."""

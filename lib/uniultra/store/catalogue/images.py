@@ -1,0 +1,210 @@
+"""The images of a studies folder: their ids for good, their paths, what is known about them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from uniultra.files.lock import WriteLock
+from uniultra.store.catalogue.ids import is_text, new_ids
+from uniultra.store.catalogue.scan import Scanner
+from uniultra.store.errors import NotFoundError
+from uniultra.store.index import schema
+from uniultra.store.index.database import Index
+from uniultra.store.index.events import Events, apply
+from uniultra.store.index.journal import Event
+
+logger = logging.getLogger(__name__)
+_FRESH_S = 1.0
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image: its path relative to the studies folder; `added` when the server wrote it."""
+
+    path: str
+    added: bool = False
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+class Images:
+    """The images there are, seen again at the first question a second after a folder has changed.
+
+    The owner opens the index before it asks, and gives the hook that looks at the labels beside them.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        index: Index,
+        events: Events,
+        lock: WriteLock,
+        scanner: Scanner,
+        found: Callable[[], bool],
+    ) -> None:
+        self._root, self._index, self._events, self._lock = root, index, events, lock
+        self.scanner = scanner
+        self._found = found
+        self._present: dict[str, PurePosixPath] = {}
+        self._looked = -_FRESH_S
+        self._again = self._looking = self._known_once = False
+        # taken before the write lock by whoever needs both
+        self.turn = threading.RLock()
+
+    def refresh(self) -> None:
+        """Look for files that came or went, and give newcomers their ids."""
+        with self.turn:
+            if self._looking:  # a label that was found asks for its image
+                return
+            self._looking = True
+            try:
+                self._refresh()
+            finally:
+                self._looking = False
+
+    def _refresh(self) -> None:
+        paths = self.scanner.files()
+        with self._index.reading() as connection:
+            by_path = _by_path(connection)
+        if any(str(path) not in by_path for path in paths):
+            by_path = self._adopt(paths)
+        # without one that could not be given an id
+        self._present = {by_path[name]: path for path in paths if (name := str(path)) in by_path}
+        self._known_once = True
+        self.scanner.labels_changed()
+        self._again = self._found()
+        self._looked = time.monotonic()
+
+    def _look_at_labels(self) -> None:
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            self._again = self._found()  # one that is still being copied is looked at again
+        finally:
+            self._looking = False
+
+    def look(self) -> None:
+        """Refresh when a second has gone by and something has changed."""
+        if self._fresh or self._lock.held:
+            return
+        with self.turn:
+            if not self._fresh and not self._looking:
+                self._looked = time.monotonic()  # not at every click: there may be thousands of folders
+                if self.scanner.changed():
+                    self.refresh()
+                elif self.scanner.labels_changed() or self._again:
+                    self._look_at_labels()
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether what is known is new enough; before the first look has ended nothing is."""
+        return self._known_once and time.monotonic() - self._looked < _FRESH_S
+
+    def _adopt(self, paths: list[PurePosixPath]) -> dict[str, str]:
+        try:
+            with self._lock:
+                self._events.note(self._newcomers(paths))
+        except OSError:
+            logger.warning("The studies folder cannot be written: ids last until the server stops.")
+            newcomers = self._newcomers(paths)
+            with self._index.writing() as connection:
+                for event in newcomers:
+                    apply(connection, event)
+        with self._index.reading() as connection:
+            return _by_path(connection)
+
+    def _newcomers(self, paths: list[PurePosixPath]) -> list[Event]:
+        with self._index.reading() as connection:
+            known = _by_path(connection)
+            taken = set(connection.execute(select(schema.images.c.id)).scalars())
+        new = new_ids([path for path in paths if str(path) not in known], taken)
+        return [_event(image_id, str(path)) for path, image_id in new.items()]
+
+    def listed(self) -> list[str]:
+        """Ids of the images there are, sorted."""
+        self.look()
+        return sorted(self._present)
+
+    def path(self, image_id: object) -> Path:
+        """The file of an image that is there now.
+
+        Raises:
+            NotFoundError: no such image, or its file is gone.
+        """
+        self.look()
+        if isinstance(image_id, str):
+            known = self._present.get(image_id)
+            if known is None and not self._lock.held and self.scanner.changed():
+                self.refresh()
+                known = self._present.get(image_id)
+            known = known or self._known(image_id)
+            if known and (inside := self.scanner.inside(known)):
+                return inside
+        raise NotFoundError(
+            "There is no such image in the studies folder, or its file is gone. "
+            "Ask /datastore/?output=all for the ids there are."
+        )
+
+    def _known(self, image_id: str) -> PurePosixPath | None:
+        """The path by the index: another process may have added the image a moment ago."""
+        if not is_text(image_id):
+            return None
+        with self._index.reading() as connection:
+            found = connection.execute(
+                select(schema.images.c.path).where(schema.images.c.id == image_id)
+            ).scalar()
+        return PurePosixPath(found) if found else None
+
+    def record(self, image_id: object) -> ImageRecord:
+        """What is known about an image that is there now.
+
+        Raises:
+            NotFoundError: no such image, or its file is gone.
+        """
+        if not isinstance(image_id, str) or image_id not in self._present:
+            self.path(image_id)
+        found = self.records([str(image_id)]).get(str(image_id))
+        if found is None:  # another process has taken it out
+            self._present.pop(str(image_id), None)
+            self.path(image_id)
+            raise NotFoundError("This image has just been deleted.")
+        return found
+
+    def records(self, image_ids: Iterable[str] | None = None) -> dict[str, ImageRecord]:
+        """What is known about images, present or not; about all of them without ids."""
+        table = schema.images.c
+        query = select(table.id, table.path, table.added, table.info)
+        if image_ids is not None:
+            query = query.where(table.id.in_(list(image_ids)))
+        with self._index.reading() as connection:
+            rows = connection.execute(query).all()
+        return {row.id: ImageRecord(row.path, row.added, json.loads(row.info)) for row in rows}
+
+    def present(self, image_id: str, path: PurePosixPath | None) -> None:
+        """List an image that was just added, or no longer one that was just deleted (None)."""
+        if path is None:
+            self._present.pop(image_id, None)
+        else:
+            self._present[image_id] = path
+
+
+def _by_path(connection: Connection) -> dict[str, str]:
+    return {row.path: row.id for row in connection.execute(select(schema.images.c.path, schema.images.c.id))}
+
+
+def _event(image_id: str, path: str) -> Event:
+    return {"kind": "image", "image": image_id, "path": path, "info": stamp(PurePosixPath(path).name)}
+
+
+def stamp(name: str) -> dict[str, Any]:
+    """When something came, and the name of its file, as MONAI Label notes it."""
+    return {"ts": int(time.time()), "name": name}

@@ -1,0 +1,1 @@
+"""The label index (SQLite or PostgreSQL), its journal, recovery and migration."""

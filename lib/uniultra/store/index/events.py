@@ -1,0 +1,162 @@
+"""Events of the journal, and what each of them changes in the index."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, select, update
+
+from uniultra.files.lock import WriteLock
+from uniultra.store.index import schema
+from uniultra.store.index.database import Index
+from uniultra.store.index.journal import Event, Journal
+from uniultra.store.index.savepoint import fits
+
+logger = logging.getLogger(__name__)
+_PLACE = "journal"
+_WORDS = ("image", "path", "tag", "annotator", "reason")
+
+
+class Events:
+    """Keeps what happens: in the journal first, then in the index.
+
+    `removed` is told, in the same transaction, which images lost a label.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        index: Index,
+        lock: WriteLock,
+        removed: Callable[[Connection, set[str]], None],
+    ) -> None:
+        self._journal, self._index, self._lock, self._removed = journal, index, lock, removed
+
+    def note(self, events: list[Event]) -> None:
+        """Keep events.
+
+        Raises:
+            RequestError: one that cannot be read back; nothing is kept.
+            OSError: the folder cannot be written.
+        """
+        with self._lock:
+            self._journal.add(events)
+            with self._index.writing() as connection:
+                self.catch_up(connection)
+
+    def mend(self, connection: Connection) -> None:
+        """Put damaged lines of the journal aside; the caller holds the write lock."""
+        if self._journal.mend():
+            self._index.set_value(connection, _PLACE, "0")  # all that is left is applied again
+
+    def catch_up(self, connection: Connection) -> None:
+        """Apply what the journal holds and the index does not know yet: a process may have died between."""
+        place, length = int(self._index.value(connection, _PLACE) or 0), self._journal.length()
+        if place > length:
+            place = 0  # an older journal was put back; events may be applied twice
+        events = list(self._journal.since(place))
+        done = _apply_all(connection, events)
+        if len(done) < len(events):
+            unfit = len(events) - len(done)
+            logger.warning("%d lines of the journal cannot be applied; they are passed over.", unfit)
+        lost = {event["image"] for event in done if event["kind"] == "label removed"}
+        self._removed(connection, lost)
+        self._index.set_value(connection, _PLACE, str(length))
+
+
+def apply(connection: Connection, event: Event) -> bool:
+    """Bring the index up to date with one event; one of an unknown kind changes nothing.
+
+    False for one that cannot be applied, which changes nothing either: a line that was changed by hand, or
+    holds what the database does not take.
+    """
+    return fits(connection, lambda: _change(connection, event))
+
+
+def _apply_all(connection: Connection, events: list[Event]) -> list[Event]:
+    """Apply events in order; those that could be."""
+
+    def together() -> None:
+        for event in events:
+            _change(connection, event)
+
+    # thousands of images may come at once: one by one only where a line is bad
+    return events if fits(connection, together) else [one for one in events if apply(connection, one)]
+
+
+def _change(connection: Connection, event: Event) -> None:
+    if change := _CHANGES.get(event["kind"]):
+        if not all(isinstance(event.get(word, ""), str) for word in _WORDS):
+            raise TypeError("not a word")
+        change(connection, event)
+
+
+def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Change the row with this key, or make it."""
+    query = update(table)
+    for name, value in key.items():
+        query = query.where(table.c[name] == value)
+    if not connection.execute(query.values(**values)).rowcount:
+        connection.execute(table.insert().values(**key, **values))
+
+
+def _image(connection: Connection, event: Event) -> None:
+    info, added = json.dumps(event.get("info", {})), event.get("added") is True
+    values = {"path": str(event["path"]), "added": added, "info": info}
+    if not connection.execute(
+        update(schema.images).where(schema.images.c.id == event["image"]).values(**values)
+    ).rowcount:
+        connection.execute(schema.images.insert().values(id=event["image"], last=0, **values))
+
+
+def _image_info(connection: Connection, event: Event) -> None:
+    row = schema.images.c.id == event["image"]
+    old = connection.execute(select(schema.images.c.info).where(row)).scalar()
+    if old is not None:
+        info = json.dumps({**json.loads(old), **event["info"]})
+        connection.execute(update(schema.images).where(row).values(info=info))
+
+
+def _image_removed(connection: Connection, event: Event) -> None:
+    connection.execute(delete(schema.images).where(schema.images.c.id == event["image"]))
+    for table in (schema.removals, schema.infos, schema.leases, schema.skips):
+        connection.execute(delete(table).where(table.c.image == event["image"]))
+
+
+def _label_removed(connection: Connection, event: Event) -> None:
+    key = {"image": event["image"], "tag": event["tag"]}
+    put(connection, schema.removals, key, {"revision": int(event["revision"])})
+    table = schema.versions
+    connection.execute(
+        update(table)
+        .where(table.c.image == key["image"], table.c.tag == key["tag"])
+        .where(table.c.revision <= int(event["revision"]))
+        .values(hidden=True)
+    )
+
+
+def _label_info(connection: Connection, event: Event) -> None:
+    table = schema.infos
+    key = {"image": event["image"], "revision": int(event["revision"])}
+    old = connection.execute(
+        select(table.c.info).where(table.c.image == key["image"], table.c.revision == key["revision"])
+    ).scalar()
+    put(connection, table, key, {"info": json.dumps({**json.loads(old or "{}"), **event["info"]})})
+
+
+def _skip(connection: Connection, event: Event) -> None:
+    key = {"image": event["image"], "frame": int(event["frame"]), "annotator": event["annotator"]}
+    put(connection, schema.skips, key, {"reason": event["reason"], "made": float(event["made"])})
+
+
+_CHANGES: dict[str, Callable[[Connection, Event], None]] = {
+    "image": _image,
+    "image info": _image_info,
+    "image removed": _image_removed,
+    "label removed": _label_removed,
+    "label info": _label_info,
+    "skip": _skip,
+}

@@ -1,0 +1,84 @@
+"""What happened to images, apart from labels: a line of JSON for each event, only ever added to.
+
+Each line carries its own checksum. Damaged ones are put aside when the store is opened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from uniultra.errors import RequestError
+from uniultra.files import atomic, checksummed
+from uniultra.store.labels.quarantine import Reason, put_aside
+
+Event = dict[str, Any]
+
+
+class Journal:
+    """The file `journal.jsonl`. The caller of `add` and `mend` holds the folder's write lock."""
+
+    def __init__(self, private: Path) -> None:
+        self._private, self._file = private, private / "journal.jsonl"
+
+    def length(self) -> int:
+        """Bytes in the file."""
+        return self._file.stat().st_size if self._file.exists() else 0
+
+    def add(self, events: Iterable[Event]) -> int:
+        """Keep events; the file's length afterwards.
+
+        Raises:
+            RequestError: one that could not be read back; nothing is kept.
+            OSError: the folder cannot be written.
+        """
+        lines = [json.dumps(checksummed.seal(event), ensure_ascii=True).encode() + b"\n" for event in events]
+        if any(_event(line) is None for line in lines):
+            raise RequestError(
+                "Expected text in Unicode and JSON of few levels; got something that cannot be read back. "
+                "Nothing was saved. Correct it."
+            )
+        return atomic.append(self._file, b"".join(lines))
+
+    def since(self, place: int = 0) -> Iterator[Event]:
+        """The events from a place in the file on; a damaged line is passed over."""
+        if not self._file.exists():
+            return
+        with self._file.open("rb") as file:
+            file.seek(place)
+            for line in file:
+                event = _event(line)
+                if event is not None:
+                    yield event
+
+    def mend(self) -> bool:
+        """Put damaged lines aside; whether there were any.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if not self._file.exists():
+            return False
+        lines = self._file.read_bytes().splitlines(keepends=True)
+        bad = [line for line in lines if _event(line) is None and line.strip()]
+        if not bad:
+            return False
+        # what a crash tears off lacks its end; that it was never acknowledged nobody can tell afterwards
+        torn = all(not line.rstrip().endswith(b"}") for line in bad)
+        reason: Reason = "half written" if torn else "journal damaged"
+        aside = self._file.with_name("damaged.jsonl")
+        atomic.write(aside, b"".join(bad))
+        put_aside(self._private, [aside], reason)
+        whole = b"".join(line.rstrip(b"\n") + b"\n" for line in lines if _event(line) is not None)
+        atomic.write(self._file, whole)
+        return True
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        event = checksummed.opened(line)
+    except ValueError:
+        return None
+    return event if isinstance(event.get("kind"), str) else None

@@ -1,0 +1,1 @@
+"""Label files and records: saving, importing, proposals, quarantine."""

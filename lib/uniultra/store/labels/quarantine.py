@@ -1,0 +1,84 @@
+"""Files that cannot be trusted, put aside with the reason beside them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from uniultra.files import atomic
+from uniultra.store.catalogue.ids import split_name
+
+logger = logging.getLogger(__name__)
+Reason = Literal[
+    "half written",
+    "mask without a record",
+    "record without its mask",
+    "record damaged",
+    "mask has another checksum",
+    "label file cannot be decoded",
+    "journal damaged",
+]
+
+
+class Problem(BaseModel):
+    """A file that was put aside.
+
+    Attributes:
+        reason: why.
+        files: names in the quarantine folder.
+        image, revision: what it would have been a label of, where that is known.
+        found: when, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Reason
+    files: tuple[str, ...]
+    image: str | None = None
+    revision: int | None = None
+    found: datetime
+
+
+def put_aside(
+    private: Path, files: list[Path], reason: Reason, image: str | None = None, revision: int | None = None
+) -> None:
+    """Move files into the quarantine; the caller holds the write lock.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = private / "quarantine"
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = str(time.time_ns())
+    names = [f"{stamp}-{n}{split_name(file.name)[1]}" for n, file in enumerate(files)]
+    problem = Problem(
+        reason=reason, files=tuple(names), image=image, revision=revision, found=datetime.now(UTC)
+    )
+    # the reason first: whatever lies here is explained
+    atomic.write(folder / f"{stamp}.json", problem.model_dump_json(indent=1).encode())
+    for file, name in zip(files, names, strict=True):
+        shutil.move(file, folder / name)
+        atomic.sync_folder(file.parent)
+    atomic.sync_folder(folder)
+    logger.warning("Put aside in quarantine: %s (%d files).", reason, len(files))
+
+
+def problems(private: Path) -> list[Problem]:
+    """What has been put aside and still lies there, oldest first; who deletes the files has dealt with it."""
+    found = []
+    for file in (private / "quarantine").glob("*.json"):
+        if file.stem.isdecimal():
+            try:
+                problem = Problem.model_validate(json.loads(file.read_bytes()))
+            except (OSError, ValueError, ValidationError):
+                continue
+            if any((file.parent / name).exists() for name in problem.files):
+                found.append(problem)
+    return sorted(found, key=lambda problem: problem.found)

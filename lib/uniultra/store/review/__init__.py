@@ -1,0 +1,1 @@
+"""Second readings: agreement, adjudication, consensus, and which labels may train."""

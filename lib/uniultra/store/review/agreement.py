@@ -1,0 +1,108 @@
+"""How well two readers of an image agree: Dice and HD95, for each structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from uniultra.images import AxisKind, UltrasoundImage, read_image
+from uniultra.metrics.overlap import dice
+from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.review.readings import Reading, by_reader, common_frames, readings
+from uniultra.store.types import LabelVersion
+
+if TYPE_CHECKING:
+    from uniultra.store.store import LabelStore
+
+
+class Agreement(BaseModel):
+    """Two readers' labels of one structure of one image.
+
+    Attributes:
+        annotators, revisions: whose, and which versions; of several that hold different frames, the newest.
+        label: name of the structure.
+        dice: 0 to 1; 1 where both say that there is nothing.
+        hd95: 95th percentile Hausdorff distance in `unit`, mean over the frames where both have something;
+            None where there is no such frame.
+        unit: `mm` where the image is calibrated, else `px`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    annotators: tuple[str, str]
+    revisions: tuple[int, int]
+    label: str
+    dice: float
+    hd95: float | None
+    unit: str
+
+
+def agreement(store: LabelStore, image: str) -> list[Agreement]:
+    """Each two readers of an image and each structure, over the frames that both have labelled.
+
+    Two readers without such a frame are not compared.
+
+    Raises:
+        NotFoundError: no such image.
+        ImageError: the image or a label cannot be read, or does not fit.
+    """
+    store.ready()
+    path = store.images.path(image)
+    known = readings(store, image).get(image, [])
+    readers = by_reader(known)
+    if len(readers) < 2:
+        return []
+    picture = read_image(path)
+    maps = {
+        one.revision: read_labelmap(store.verified(one.version), picture, as_stored=True) for one in known
+    }
+    found = []
+    for pair in combinations(readers.values(), 2):
+        frames = common_frames(pair, picture.shape[0])
+        if not frames:
+            continue
+        first, second = ([one for one in reader if one.within(frames)] for reader in pair)
+        versions = first[-1].version, second[-1].version
+        for name in sorted({name for one in (*first, *second) for name in one.version.labels}):
+            one, other = (_structure(maps, reader, name, frames) for reader in (first, second))
+            found.append(_compare(picture, versions, name, one, other))
+    return found
+
+
+def _structure(maps: Mapping[int, LabelMap], reader: list[Reading], name: str, frames: set[int]) -> LabelMap:
+    """Where a reader has marked a structure, on these frames in order."""
+    marked = np.zeros_like(maps[reader[0].revision])
+    for one in reader:
+        value, chosen = one.version.labels.get(name), one.within(frames)
+        if value:
+            marked[chosen] = maps[one.revision][chosen] == value
+    return marked[sorted(frames)]
+
+
+def _compare(
+    picture: UltrasoundImage,
+    versions: tuple[LabelVersion, LabelVersion],
+    name: str,
+    one: LabelMap,
+    other: LabelMap,
+) -> Agreement:
+    from uniultra.metrics.surface import hd95  # torch is slow to import
+
+    spacing = picture.spacing_mm
+    if spacing is not None and picture.axis_kind is AxisKind.VOLUME:
+        spacing = spacing[-2:]
+    flat = None if spacing is None else (spacing[0], spacing[1])
+    both = [(a > 0, b > 0) for a, b in zip(one, other, strict=True) if a.any() and b.any()]
+    distances = [hd95(a, b, flat) for a, b in both]
+    return Agreement(
+        annotators=(versions[0].annotator, versions[1].annotator),
+        revisions=(versions[0].revision, versions[1].revision),
+        label=name,
+        dice=dice(one > 0, other > 0),
+        hd95=float(np.mean(distances)) if distances else None,
+        unit="px" if flat is None else "mm",
+    )

@@ -1,0 +1,166 @@
+"""Leases with two clocks: work on a unit renews the one, nothing renews the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Row, and_, case, delete, literal, select, update
+
+from uniultra.errors import RequestError
+from uniultra.store.catalogue.ids import check_name, is_text
+from uniultra.store.errors import NotFoundError
+from uniultra.store.index import schema
+from uniultra.store.index.events import put
+from uniultra.store.types import MAX_INDEX, Lease, Unit
+from uniultra.store.work.units import Board
+
+if TYPE_CHECKING:
+    from uniultra.store.store import LabelStore
+
+_MAX_REASON = 500
+
+
+class Leases:
+    """Who has which unit. Each step is one transaction that no other writer runs beside."""
+
+    def __init__(self, store: LabelStore) -> None:
+        self._store = store
+
+    def claim(self, order: Iterable[Unit], annotator: str) -> Lease | None:
+        """Give the first free unit, what was returned to the annotator before all others."""
+        store, table = self._store, schema.leases
+        _check_annotator(annotator)
+        wanted = list(order)
+        with store.index.writing() as connection:
+            now = store.now().timestamp()
+            connection.execute(delete(table).where(table.c.until <= now))
+            board = store.board(connection)
+            for unit in _in_turn(wanted, board, annotator):
+                if board.waits_for(unit, annotator):
+                    return self._give(connection, unit, annotator, now)
+            mine = connection.execute(
+                select(table).where(table.c.annotator == annotator).order_by(table.c.since)
+            ).all()
+            for row in mine:
+                if board.left_to(Unit(row.image, row.frame), annotator):
+                    return self._prolong(connection, row, now)
+            return None
+
+    def _give(self, connection: Connection, unit: Unit, annotator: str, now: float) -> Lease:
+        campaign = self._store.campaign
+        ends = now + 60 * campaign.lease_max_minutes
+        until = min(now + 60 * campaign.lease_minutes, ends)
+        key = {"image": unit.image, "frame": unit.frame, "annotator": annotator}
+        put(connection, schema.leases, key, {"since": now, "until": until, "ends": ends})
+        return _lease(unit, annotator, now, until, ends)
+
+    def _prolong(self, connection: Connection, row: Row, now: float) -> Lease:
+        until = min(now + 60 * self._store.campaign.lease_minutes, row.ends)
+        connection.execute(
+            update(schema.leases).where(_of(Unit(row.image, row.frame), row.annotator)).values(until=until)
+        )
+        return _lease(Unit(row.image, row.frame), row.annotator, row.since, until, row.ends)
+
+    def renew(self, unit: Unit, annotator: str) -> Lease:
+        """Renew the idle clock of a lease that runs."""
+        _check(unit, annotator)
+        store, table = self._store, schema.leases
+        with store.index.writing() as connection:
+            now = store.now().timestamp()
+            row = connection.execute(select(table).where(_of(unit, annotator), table.c.until > now)).first()
+            if row is None:
+                raise NotFoundError("This lease has ended, or never was. Ask for the next sample.")
+            return self._prolong(connection, row, now)
+
+    def touch(self, image: str, annotator: str) -> None:
+        """Renew all leases of an annotator on an image."""
+        _check(Unit(image, 0), annotator)
+        store, table = self._store, schema.leases.c
+        with store.index.writing() as connection:
+            now = store.now().timestamp()
+            idle = literal(now + 60 * store.campaign.lease_minutes)
+            connection.execute(
+                update(schema.leases)
+                .where(table.image == image, table.annotator == annotator, table.until > now)
+                .values(until=case((table.ends < idle, table.ends), else_=idle))
+            )
+
+    def release(self, unit: Unit, annotator: str) -> None:
+        """End a lease."""
+        _check(unit, annotator)
+        with self._store.index.writing() as connection:
+            connection.execute(delete(schema.leases).where(_of(unit, annotator)))
+
+    def skip(self, unit: Unit, annotator: str, reason: str) -> None:
+        """Remember why this annotator does not want a unit, for good."""
+        _check(unit, annotator)
+        reason = reason.strip() if isinstance(reason, str) else ""
+        if not 0 < len(reason) <= _MAX_REASON or not is_text(reason):
+            known = ", ".join(self._store.campaign.skip_reasons)
+            raise RequestError(
+                f"Expected a reason of 1 to {_MAX_REASON} plain characters for skipping; got none. Say why, "
+                f"for example: {known}."
+            )
+        self._store.images.path(unit.image)
+        self._store.events.note(
+            [
+                {
+                    "kind": "skip",
+                    "image": unit.image,
+                    "frame": unit.frame,
+                    "annotator": annotator,
+                    "reason": reason,
+                    "made": self._store.now().timestamp(),
+                }
+            ]
+        )
+        self.release(unit, annotator)
+
+    def running(self) -> list[Lease]:
+        """The leases that have not ended, oldest first."""
+        table = schema.leases
+        now = self._store.now().timestamp()
+        with self._store.index.reading() as connection:
+            rows = connection.execute(
+                select(table).where(table.c.until > now).order_by(table.c.since, table.c.image, table.c.frame)
+            ).all()
+        return [
+            _lease(Unit(row.image, row.frame), row.annotator, row.since, row.until, row.ends) for row in rows
+        ]
+
+
+def _check(unit: Unit, annotator: str) -> None:
+    """Refuse what no unit can be, before anything is kept of it."""
+    _check_annotator(annotator)
+    if not 0 <= unit.frame <= MAX_INDEX:
+        raise RequestError(
+            f"Expected a frame from 0 to {MAX_INDEX}; got another number. Ask for the next sample."
+        )
+    if not is_text(unit.image):
+        raise NotFoundError("There is no image of that id. Ask for the next sample.")
+
+
+def _check_annotator(annotator: str) -> None:
+    check_name(annotator, "the annotator's name")
+
+
+def _in_turn(order: list[Unit], board: Board, annotator: str) -> list[Unit]:
+    """Returned to the annotator first, returned to others last; the given order within each."""
+
+    def place(unit: Unit) -> int:
+        returned = board.returned_to(unit)
+        return 0 if annotator in returned else 2 if returned else 1
+
+    return sorted(order, key=place)
+
+
+def _of(unit: Unit, annotator: str):  # type: ignore[no-untyped-def]
+    table = schema.leases.c
+    return and_(table.image == unit.image, table.frame == unit.frame, table.annotator == annotator)
+
+
+def _lease(unit: Unit, annotator: str, since: float, until: float, ends: float) -> Lease:
+    times = [datetime.fromtimestamp(moment, UTC) for moment in (since, until, ends)]
+    return Lease(unit=unit, annotator=annotator, since=times[0], until=times[1], ends=times[2])

@@ -1,0 +1,1 @@
+"""Synthetic B-mode ultrasound with exact labels."""

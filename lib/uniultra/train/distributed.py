@@ -1,0 +1,96 @@
+"""One training over several processes: what torchrun's environment says, and what they agree on.
+
+torchrun --nproc-per-node 4 -m uniultra.cli.main train RECIPE --data DIR --output DIR
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+PATIENCE = timedelta(hours=2)  # the others wait for rank 0 to validate
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that train together.
+
+    Attributes:
+        rank, size: this process's number and how many there are.
+        device: what this one computes on.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes, validates and shows progress."""
+        return self.rank == 0
+
+    def total(self, value: float) -> float:
+        """The sum over all processes."""
+        return float(self._reduced(value, dist.ReduceOp.SUM))
+
+    def largest(self, value: float) -> float:
+        """The largest of all processes' values."""
+        return float(self._reduced(value, dist.ReduceOp.MAX))
+
+    def told(self, value: float) -> float:
+        """What process 0 says."""
+        if self.size == 1:
+            return value
+        number = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(number, 0)
+        return float(number)
+
+    def handed(self, state: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Process 0's plain state for all, also on machines that share no disk with it."""
+        if self.size == 1:
+            return state
+        buffer = io.BytesIO()
+        if state is not None:
+            torch.save(state, buffer)
+        length = int(self.told(buffer.tell()))
+        if not length:
+            return None
+        content = torch.zeros(length, dtype=torch.uint8, device=self.device)
+        if self.first:
+            content.copy_(torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8))
+        dist.broadcast(content, 0)
+        copied = io.BytesIO(content.cpu().numpy().tobytes())
+        received: dict[str, Any] = torch.load(copied, map_location="cpu", weights_only=True)
+        return received
+
+    def _reduced(self, value: float, how: Any) -> Tensor:
+        number = torch.tensor(value, dtype=torch.float64, device=self.device)
+        if self.size > 1:
+            dist.all_reduce(number, how)
+        return number
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[World]:
+    """This process among those that torchrun started, or alone."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield World(dist.get_rank(), size, device)
+    finally:
+        dist.destroy_process_group()

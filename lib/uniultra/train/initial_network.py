@@ -1,0 +1,110 @@
+"""The network at the start of a training: its weights, and what of it is trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uniultra.adapters.registry import DECODER, kind, matches
+from uniultra.adapters.settings import from_json
+from uniultra.errors import ModelError
+from uniultra.models.network import PromptNetwork
+from uniultra.models.registry import ModelEntry, build, entry
+from uniultra.prompts.raster import CHANNELS
+from uniultra.train.recipe import Recipe
+from uniultra.train.widen import grown
+from uniultra.weights import bundle
+from uniultra.weights import tensors as weights
+
+
+def starting_network(recipe: Recipe) -> PromptNetwork:
+    """The recipe's network with its first weights; what is not trained has no gradients.
+
+    What `start` does not hold (an adapter, when it is a base's weights) is drawn from the seed.
+
+    Raises:
+        ModelError: unknown model or weights, settings its adapter does not have, weights that do not fit,
+            or nothing to train.
+    """
+    found = entry(recipe.model)
+    torch.manual_seed(recipe.seed)
+    channels = CHANNELS if recipe.drawn_prompts else None
+    network = build(recipe.model, recipe.image_size, adapter_config(found, recipe), channels)
+    if recipe.start is not None:
+        tensors = _tensors(recipe.start, network.image_size)
+        _load(network, grown(network, tensors) if recipe.grow else tensors, found)
+    # A generator may also train its base's encoder, at a rate of its own.
+    fragments = (*trained_fragments(found, recipe), *getattr(network, "rates", {}))
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(matches(name, fragments))
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ModelError(f"Nothing of {recipe.model} would be trained; see `trains` in the recipe.")
+    return network
+
+
+def adapter_config(found: ModelEntry, recipe: Recipe) -> Any:
+    """The adapter's settings with the recipe's changes; None where the entry's own serve.
+
+    Raises:
+        ModelError: the model has no adapter, or the adapter no such setting.
+    """
+    if not recipe.adapter:
+        return None
+    if found.adapter is None:
+        raise ModelError(f"The model {found.name} has no adapter; take `adapter` out of the recipe.")
+    own = found.config or kind(found.adapter).config()
+    return from_json(found.adapter, json.dumps(asdict(own) | recipe.adapter))
+
+
+def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:
+    """Fragments of the names of the parameters that the recipe trains.
+
+    Raises:
+        ModelError: it trains an adapter that the model does not have.
+    """
+    if isinstance(recipe.trains, tuple):
+        return recipe.trains
+    if recipe.trains == "adapter":
+        if found.adapter is None:
+            raise ModelError(f"The model {found.name} has no adapter to train.")
+        return kind(found.adapter).trains
+    return {"method": found.trained, "decoder": DECODER, "all": ("",)}[recipe.trains]
+
+
+def _tensors(start: str, side: int) -> dict[str, Tensor]:
+    path = Path(start)
+    if path.suffix == weights.SUFFIX:
+        if not path.is_file():
+            raise ModelError("There is no such file to start from; see `start` in the recipe.")
+        return weights.read(path)
+    if path.is_dir():
+        return dict(bundle.assemble(path, side)[0].state_dict())
+    return dict(weights.load(start, side)[0].state_dict())
+
+
+def _load(network: PromptNetwork, tensors: dict[str, Tensor], found: ModelEntry) -> None:
+    """Copy a model's weights, or its base's, into the network.
+
+    Raises:
+        ModelError: they do not fit; the text names the first few.
+    """
+    state = network.state_dict()
+    # A network that holds its base whole (the auto-prompt generator) knows its tensors by a longer name.
+    if not set(tensors) <= set(state):
+        tensors = {f"base.{name}": value for name, value in tensors.items()}
+    part = kind(found.adapter).part if found.adapter else None
+    missing = [n for n in state if n not in tensors and not (part and f".{part}." in f".{n}")]
+    wrong = [n for n, v in tensors.items() if n not in state or state[n].shape != v.shape]
+    if missing or wrong:
+        raise ModelError(
+            f"The weights to start from are of another network: {len(missing)} tensors are missing "
+            f"({', '.join(missing[:3])}), {len(wrong)} do not fit ({', '.join(wrong[:3])})."
+        )
+    with torch.no_grad():
+        for name, value in tensors.items():
+            state[name].copy_(value)

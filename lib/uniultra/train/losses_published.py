@@ -1,0 +1,126 @@
+"""The losses of the three papers, and the table of all losses a recipe may name.
+
+All have the signature of `Loss` and give a weighted mean over N targets. The papers sum Dice over a whole
+batch; here every target is scored by itself, so that a large object does not outweigh a small one and the
+result does not depend on what else is in a batch or on how it is divided over processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from monai.losses import DiceLoss, FocalLoss, HausdorffDTLoss
+from torch import Tensor
+from torch.nn import functional as F
+
+from uniultra.train.losses import mask_loss
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+RAMP = 1 / 3  # share of the run over which the boundary term comes in
+
+
+def uniultra_loss(
+    logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0
+) -> Tensor:
+    """UniUltra's: 0.8 Dice + 0.2 focal of the mean cross-entropy. It does not train the predicted IoU.
+
+    The released focal term is 0.8 (1 - e^-c)^2 c, with c the mean cross-entropy of all pixels.
+
+    Args:
+        logits: `(N,1,g,g)`.
+        iou: `(N,1)`, predicted.
+        truth: `(N,1,h,h)` float in 0..1; the logits are brought to its size.
+        weight: `(N,)`, zero leaves a target out.
+        progress: share of the run that is done, 0..1.
+    """
+    logits = _enlarged(logits, truth)
+    cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1).mean(1)
+    focal = 0.8 * (1 - torch.exp(-cross)).square() * cross
+    return _weighted(0.8 * _dice(logits, truth) + 0.2 * focal, weight)
+
+
+def samus_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0) -> Tensor:
+    """SAMUS': 0.8 Dice with squared denominators + 0.2 cross-entropy, positives twice, on the logits' grid.
+
+    It does not train the predicted IoU. Arguments as for `uniultra_loss`, but `truth` is brought to the
+    size of the logits (nearest) instead.
+    """
+    logits = logits.float()
+    truth = F.interpolate(truth, logits.shape[-2:], mode="nearest-exact")
+    dice = DiceLoss(sigmoid=True, squared_pred=True, smooth_nr=1e-5, smooth_dr=1e-5, reduction="none")
+    cross = F.binary_cross_entropy_with_logits(
+        logits, truth, reduction="none", pos_weight=logits.new_tensor(2.0)
+    )
+    each = 0.8 * dice(logits, truth).flatten(1).mean(1) + 0.2 * cross.flatten(1).mean(1)
+    return _weighted(each, weight)
+
+
+def lgmedseg_loss(
+    logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0
+) -> Tensor:
+    """LG-MedSeg's: 20 focal + 1 Dice + 1 mask IoU + 2 boundary (DOI 10.12677/mos.2025.144358).
+
+    Focal (alpha 0.25, gamma 2) is averaged over pixels; mask IoU is the squared error of the predicted
+    IoU against that of the soft mask, as SAM-Med2D has it. The weight of the boundary term rises from 0
+    to 2 over the first third of the run. Arguments as for `uniultra_loss`.
+    """
+    full = _enlarged(logits, truth)
+    focal = FocalLoss(alpha=0.25, gamma=2.0, reduction="none")(full, truth).flatten(1).mean(1)
+    quality = (iou[:, 0].float() - _soft_iou(full.detach(), truth)).square()
+    each = 20 * focal + _dice(full, truth) + quality
+    ramp = min(1.0, progress / RAMP)
+    if ramp > 0:
+        each = each + 2 * ramp * boundary_distance(logits, truth)
+    return _weighted(each, weight)
+
+
+def boundary_distance(logits: Tensor, truth: Tensor) -> Tensor:
+    """How far wrong pixels lie from the borders, `(N,)`, in diagonals of the picture.
+
+    The paper's plain Hausdorff distance has no gradient, and counted in pixels it would drown the rest.
+    This is its differentiable form by distance transforms (Karimi and Salcudean 2019, MONAI's
+    `HausdorffDTLoss`), the mean of (p - g)^2 (DT(p)^2 + DT(g)^2), as a root: a length, so that it may be
+    divided by the diagonal. The mean itself, divided by the squared diagonal, would be about 1e-5.
+
+    Args:
+        logits: `(N,1,g,g)`; distances are taken on this grid, a few milliseconds a target.
+        truth: `(N,1,h,h)` float in 0..1, brought to that grid.
+    """
+    logits = logits.float()
+    truth = F.interpolate(truth, logits.shape[-2:], mode="area")
+    squared = HausdorffDTLoss(alpha=2.0, include_background=True, sigmoid=True, reduction="none")
+    diagonal2 = sum(side**2 for side in logits.shape[-2:])
+    # The small number keeps the root's slope finite where nothing is wrong.
+    return (squared(logits, truth).flatten(1).mean(1) / diagonal2 + 1e-8).sqrt()
+
+
+def _dice(logits: Tensor, truth: Tensor) -> Tensor:
+    each: Tensor = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0, reduction="none")(logits, truth)
+    return each.flatten(1).mean(1)
+
+
+def _soft_iou(logits: Tensor, truth: Tensor) -> Tensor:
+    probability = logits.sigmoid()
+    both = (probability * truth).flatten(1).sum(1)
+    return (both + 1e-7) / ((probability + truth).flatten(1).sum(1) - both + 1e-7)
+
+
+def _enlarged(logits: Tensor, truth: Tensor) -> Tensor:
+    return F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
+
+
+def _weighted(each: Tensor, weight: Tensor) -> Tensor:
+    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
+def _mask(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0) -> Tensor:
+    return mask_loss(logits, iou, truth, weight)
+
+
+LOSSES: dict[str, Loss] = {
+    "mask": _mask,
+    "uniultra": uniultra_loss,
+    "samus": samus_loss,
+    "lgmedseg": lgmedseg_loss,
+}

@@ -1,0 +1,63 @@
+"""Optimisers by name, with parameters in groups: weight decay for matrices and kernels only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from uniultra.adapters.registry import matches
+from uniultra.train.objective import Objective
+from uniultra.train.recipe import Recipe
+
+
+class Together:
+    """Several optimisers that step as one, as the loop and its checkpoints see them."""
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self.parts = parts
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all parts; their settings may be changed in place."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for part, one in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(one)
+
+
+def optimizer_of(goal: Objective, recipe: Recipe) -> torch.optim.Optimizer | Together:
+    """The recipe's optimiser of all that is trained; each group has a `factor` of the learning rate."""
+    settings, rates = recipe.optimizer, getattr(goal.network, "rates", {})
+    linear = {id(m.weight) for m in goal.network.modules() if isinstance(m, nn.Linear)}
+    groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in goal.named_parameters():
+        if parameter.requires_grad:
+            factor = next((f for part, f in rates.items() if matches(name, (part,))), 1.0)
+            turned = settings.name == "muon" and id(parameter) in linear
+            groups.setdefault((factor, parameter.ndim > 1, turned), []).append(parameter)
+    described: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    for (factor, decays, turned), members in groups.items():
+        group = {"params": members, "weight_decay": settings.decay if decays else 0.0, "factor": factor}
+        described[turned].append(group)
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    parts: list[torch.optim.Optimizer] = (
+        [kind(described[False], lr=settings.rate)] if described[False] else []
+    )
+    if described[True]:
+        # Scaled to AdamW's steps, so that one rate and decay serve both.
+        parts.append(torch.optim.Muon(described[True], lr=settings.rate, adjust_lr_fn="match_rms_adamw"))
+    return parts[0] if len(parts) == 1 else Together(*parts)

@@ -1,0 +1,116 @@
+"""The training of every system: resumable after a kill, alone or over several processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from uniultra.datasets.samples import Preparation, Sample, pool
+from uniultra.datasets.splits import Division, divide
+from uniultra.metrics.iou_calibration import assess
+from uniultra.models.registry import entry
+from uniultra.train.distributed import joined
+from uniultra.train.initial_network import starting_network
+from uniultra.train.loop import Loop
+from uniultra.train.objective import PromptObjective, objective, recompute_blocks
+from uniultra.train.recipe import Recipe
+from uniultra.train.result import result_path, write_result, write_split
+
+
+class Trainer:
+    """Trains one model by a recipe; `run` goes on from the last checkpoint in `output`.
+
+    Args:
+        recipe: what to do.
+        data: folder with manifest.csv.
+        output: folder for checkpoints, curves and the result.
+        device: `cpu` or `cuda[:N]`; under torchrun each process takes its own GPU.
+        workers: processes that draw batches ahead; None chooses by the device. They change no result.
+
+    Raises:
+        ModelError: unknown model.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: Path, output: Path, device: str = "cpu", workers: int | None = None
+    ) -> None:
+        self.recipe, self.data, self.output = recipe, data, output
+        self.entry = entry(recipe.model)
+        self.device = torch.device(device)
+        self.processors = max(1, _processors() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        ahead = min(12, self.processors - 1) if self.device.type == "cuda" else 0
+        self.workers = ahead if workers is None else workers
+
+    def run(self) -> Path:
+        """Train to the end of the recipe and return the result: a .safetensors file or a bundle's folder.
+
+        Raises:
+            ModelError: the recipe does not fit the model, the checkpoint is of another run, or the loss
+                is no longer a number.
+            ImageError: the data folder has no manifest, or nothing of a set.
+            KeyboardInterrupt, SystemExit: the process was told to stop; a checkpoint was written.
+        """
+        self.output.mkdir(parents=True, exist_ok=True)
+        division = divide(self.recipe, self.data)
+        # Before the network, because this forks and a GPU in use does not survive a fork.
+        train, val = self._samples(division)
+        with joined(self.device) as world, deterministic(self.recipe.deterministic, world.device):
+            network = starting_network(self.recipe).to(world.device)
+            if self.recipe.checkpointing:
+                recompute_blocks(network)
+            goal = objective(network, self.entry, self.recipe).to(world.device)
+            if world.first:
+                write_split(self.output, division)
+            loop = Loop(goal, self.recipe, world, self.output, val)
+            done = loop.run(train, self.workers)
+            if world.first:
+                quality = None
+                if isinstance(goal, PromptObjective):
+                    quality = assess(goal, loop.checks, world.device, correct=self.recipe.calibrate)
+                write_result(self.output, network, self.entry, self.recipe, done, quality)
+            return result_path(self.output, self.entry, self.recipe)
+
+    def _samples(self, division: Division) -> tuple[list[Sample], list[Sample]]:
+        """Prepared pictures for training, generated ones included, and for validation."""
+        recipe = self.recipe
+        how = Preparation(
+            recipe.image_size or self.entry.image_size,
+            self.entry.fit,
+            whole=recipe.target == "whole",
+            pseudo=recipe.pseudo,
+            seed=recipe.seed,
+        )
+        scenes = (recipe.scenes or 0) if recipe.drawn else 0
+        train = pool(division.train, scenes, how, workers=self.processors)
+        if recipe.validate_every is None or not division.val or os.environ.get("RANK", "0") != "0":
+            return train, []
+        return train, pool(division.val, 0, replace(how, pseudo=False), workers=self.processors)
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def deterministic(wanted: bool, device: torch.device) -> Iterator[None]:
+    """Only algorithms that give the same bits each time; on a GPU those without one warn."""
+    if not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]

@@ -1,0 +1,1 @@
+"""Weights on disk: safetensors, bundles, official checkpoints, downloads."""

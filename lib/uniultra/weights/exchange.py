@@ -1,0 +1,84 @@
+"""Bundles to other machines and back: a folder, or a zip of its three files.
+
+What leaves names no image: of the labels that it learnt only their number stays in the manifest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from uniultra.errors import ModelError
+from uniultra.weights import bundle
+
+NAMES = (bundle.CONFIG, bundle.MANIFEST, bundle.WEIGHTS)
+NAMING = ("labels", "unseen")  # what a manifest says of single images
+MAX_WEIGHTS = 4 << 30
+
+
+def export(folder: Path, target: Path) -> Path:
+    """Copy a bundle to a new folder, or into a new zip where the target's name ends so.
+
+    Raises:
+        ModelError: the target is there already, or the bundle is damaged.
+    """
+    if target.exists():
+        raise ModelError(
+            "Expected a new folder or file to export to; it is there already. Choose another name."
+        )
+    if target.suffix.lower() != ".zip":
+        return bundle.copy(folder, target, without=NAMING)
+    temporary = target.with_name(f".{target.name}.part")
+    try:
+        with tempfile.TemporaryDirectory(prefix="uniultra-") as staged:
+            plain = bundle.copy(folder, Path(staged) / "bundle", without=NAMING)
+            with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
+                for name in NAMES:
+                    archive.write(plain / name, name)
+        temporary.replace(target)
+    except OSError:
+        raise ModelError("The bundle could not be written. Check the folder and its free space.") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+@contextmanager
+def opened(source: Path) -> Iterator[Path]:
+    """The folder of an exported bundle, unpacked for a while where it is a zip.
+
+    Raises:
+        ModelError: it is neither a bundle's folder nor a zip of its three files.
+    """
+    if source.is_dir():
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="uniultra-") as name:
+        folder = Path(name) / "bundle"
+        folder.mkdir()
+        try:
+            with zipfile.ZipFile(source) as archive:
+                _unpack(archive, folder)
+        except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, NotImplementedError):
+            raise ModelError(
+                "Expected a bundle's folder, or a zip that `uniultra adapters export` wrote; this is "
+                "neither, or it is damaged. Export it again."
+            ) from None
+        yield folder
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Write the three files, by names of our own and never more than they may have."""
+    names = sorted(info.filename for info in archive.infolist())
+    if names != sorted(NAMES):
+        raise ModelError(f"Expected a zip with {', '.join(NAMES)} and nothing else. Export the bundle again.")
+    for name in NAMES:
+        limit = MAX_WEIGHTS if name == bundle.WEIGHTS else bundle.MAX_JSON
+        if archive.getinfo(name).file_size > limit:
+            raise ModelError(f"Expected at most {limit >> 20} MiB of {name}; the zip's is bigger.")
+        with archive.open(name) as packed, (folder / name).open("xb") as plain:
+            shutil.copyfileobj(packed, plain, 1 << 20)

@@ -1,0 +1,61 @@
+"""The official file of a model, from its publisher's server, once its licence is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from uniultra.errors import ModelError
+from uniultra.models.registry import ModelEntry
+from uniultra.weights.download import Limits, Progress, download
+from uniultra.weights.tensors import file_sha256
+
+
+def fetch(
+    entry: ModelEntry,
+    folder: Path,
+    progress: Progress | None,
+    accept_licence: Callable[[ModelEntry], bool],
+    *,
+    sha256: str | None = None,
+    limits: Limits | None = None,
+) -> Path:
+    """The path of `entry`'s official file in `folder`, downloaded unless it lies there already.
+
+    Args:
+        entry: a model with an address.
+        folder: made if need be.
+        progress: told the bytes that have come and the bytes in all.
+        accept_licence: shows the licence and says whether the person accepts it; asked before anything
+            is sent over the network.
+        sha256: the checksum to expect where the entry knows none.
+        limits: of size, time and attempts.
+
+    Raises:
+        ModelError: there is no address or no checksum, the licence is not accepted, or the download fails.
+    """
+    if entry.url is None:
+        raise ModelError(f"Nobody publishes {entry.name!r} at an address that a program may fetch from.")
+    expected = _expected(entry, sha256)
+    if not accept_licence(entry):
+        raise ModelError("The licence was not accepted, so nothing was fetched.")
+    target = folder / f"{entry.name}{PurePosixPath(urlsplit(entry.url).path).suffix}"
+    if not (target.is_file() and file_sha256(target) == expected):
+        download(entry.url, target, expected, progress, limits)
+    return target
+
+
+def _expected(entry: ModelEntry, given: str | None) -> str:
+    given = given.lower() if given else None
+    if given and (len(given) != 64 or not set(given) <= set("0123456789abcdef")):
+        raise ModelError("Expected a SHA-256 of 64 hexadecimal digits.")
+    if entry.url_sha256 and given and given != entry.url_sha256:
+        raise ModelError(f"The SHA-256 given is not the published one of {entry.name!r}; leave it out.")
+    expected = entry.url_sha256 or given
+    if expected is None:
+        raise ModelError(
+            f"No checksum of the official file of {entry.name!r} could be confirmed. Take it from a source "
+            "you trust and give it with --sha256."
+        )
+    return expected

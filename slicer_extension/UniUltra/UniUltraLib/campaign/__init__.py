@@ -1,0 +1,1 @@
+"""Campaign work: the current unit, leases, the outbox, review."""

@@ -1,0 +1,44 @@
+"""The name that labels are saved under: without one nothing is saved, and a shared one is warned of."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from ..errors import UniUltraLibError
+
+_SHARED = re.compile(
+    r"(user|users|admin|administrator|root|annotator|reader|doctor|dr\.?|radiolog(y|ist)|slicer|test|demo|guest"
+    r"|me|name|anonymous|workstation|station|pc|desktop|reviewer|team|us|ultrasound|monai(label)?|user-xyz)"
+    r"[ _-]?\d*",
+    re.IGNORECASE,
+)
+_MAX = 200
+
+
+class AnnotatorError(UniUltraLibError):
+    """A name that no annotator can have."""
+
+
+def checked_name(name: str) -> str:
+    """The name without the blanks around it.
+
+    Raises:
+        AnnotatorError: there is none, or it is no line of text.
+    """
+    name = " ".join(name.split())
+    if not name:
+        raise AnnotatorError("Labels are saved under a name; there is none. Enter your own name.")
+    if len(name) > _MAX or not name.isprintable():
+        raise AnnotatorError(f"A name is a line of at most {_MAX} letters; this one is not. Enter another.")
+    return name
+
+
+def name_warning(name: str) -> Optional[str]:
+    """Why a name may be several people's; None when there is no reason to think so."""
+    if not _SHARED.fullmatch(name.strip()):
+        return None
+    return (
+        "This name looks like one that several people use. Agreement, leases and resumed drafts go by name: "
+        "enter your own."
+    )

@@ -1,0 +1,138 @@
+"""Reviewing labels: the list, one on its image, the verdict, and two readers side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, List, Sequence, Tuple
+
+from ..control.observable import Telling
+from ..control.state import Problem, State
+from ..control.worker import Cancelled
+from ..errors import AnsweredError, SceneError, UniUltraLibError
+from ..wire import campaign_calls
+from ..wire.campaign_types import APPROVED, FINAL, RETURNED, Agreement, Campaign, ToReview
+from ..wire.client import Client
+from .campaign import CampaignWork
+from .state import ReviewState
+
+
+class ReviewWork(Telling[ReviewState]):
+    """A reviewer's work, on the same scene and server as the campaign's.
+
+    Args:
+        work: the campaign's work, which opens the images.
+    """
+
+    def __init__(self, work: CampaignWork) -> None:
+        super().__init__(ReviewState())
+        self._work, self.controller = work, work.controller
+        self._address, self._refused = "", False
+        self._offs = [
+            self.controller.subscribe(self._controller_changed),
+            work.scene.on("closed", lambda: self._set(item=None, version=None, agreement=None)),
+        ]
+        self._controller_changed(self.controller.state)
+
+    def list(self, states: Sequence[str] = (FINAL,), limit: int = 100, offset: int = 0) -> None:
+        """Ask for the labels in these states: `final` (not reviewed), `returned`, `approved`, `flagged`."""
+        wanted = tuple(states)
+
+        def done(found: Tuple[List[ToReview], Any]) -> None:
+            items, counts = found
+            self._set(busy=False, states=wanted, items=tuple(items), counts=tuple(sorted(counts.items())))
+
+        self._run(
+            lambda client: campaign_calls.to_review(client, wanted, limit, offset),
+            done,
+            "Listing labels to review",
+        )
+
+    def open(self, item: ToReview) -> None:
+        """Show a label on its image: its masks in the own segments, its comments in the state."""
+        frame = item.frames[0] if item.frames else 0
+
+        def opened() -> None:
+            self._set(item=item, version=self._work.hand.resumed, agreement=None)
+
+        self._work.open(item.image, frame, revision=item.revision, then=opened)
+
+    def say(self, state: str, comment: str = "") -> None:
+        """The verdict on the open label: `approved`, `returned` (with a comment), `flagged`, `final` again.
+
+        Where the reviewer has corrected the masks, an approval saves them as a label of the reviewer's own
+        and approves that.
+        """
+        item, name, comment = self._state.item, self._work.name, comment.strip()
+        if item is None:
+            self._tell(SceneError("No label is open. Choose one of the list, and open it."))
+        elif not name:
+            self._tell(SceneError("A review is signed with a name; there is none. Enter your own name."))
+        elif state == RETURNED and not comment:
+            self._tell(SceneError("A label goes back with a comment: say what is to be done about it."))
+        elif state == APPROVED and self._work.hand.image == item.image and self._work.hand.dirty:
+            self._work.submit(FINAL, then=lambda revision: self._judge(item, revision, state, comment))
+        else:
+            self._judge(item, item.revision, state, comment)
+
+    def compare(self) -> None:
+        """Measure how far the readers of the open image agree, and show the labels of both beside the own."""
+        image = self._work.hand.image
+        if image is None:
+            self._tell(SceneError("No image of the campaign is open. Open a label of the list first."))
+            return
+
+        def done(found: List[Agreement]) -> None:
+            self._set(busy=False, agreement=tuple(found))
+            shown = {pair.revisions[n]: pair.annotators[n] for pair in found for n in (0, 1)}
+            if image == self._work.hand.image:
+                self._work.hide_beside()
+                for revision, name in sorted(shown.items()):
+                    self._work.show_beside(revision, f"{name}, r{revision}")
+
+        self._run(lambda client: campaign_calls.agreement(client, image), done, "Comparing the readers")
+
+    def close(self) -> None:
+        """The panel goes."""
+        self._end()
+
+    def _judge(self, item: ToReview, revision: int, state: str, comment: str) -> None:
+        name = self._work.name
+
+        def done(_: Any) -> None:
+            self._set(busy=False, item=None, version=None, items=_without(self._state.items, item))
+            self.controller.notify(f"Revision {revision} is now {state}.")
+            self.list(self._state.states)
+
+        self._run(
+            lambda client: campaign_calls.review(client, item.image, revision, state, name, comment),
+            done,
+            "Saving the review",
+        )
+
+    def _run(self, task: Callable[[Client], Any], done: Callable[[Any], None], what: str) -> None:
+        def failed(error: UniUltraLibError) -> None:
+            self._refused = self._refused or (isinstance(error, AnsweredError) and error.status in (401, 403))
+            self._set(busy=False)
+            self._controller_changed(self.controller.state)
+            self._tell(error)
+
+        self._set(busy=True)
+        self.controller.run(task, done, failed, what=what)
+
+    def _tell(self, error: UniUltraLibError) -> None:
+        if not isinstance(error, Cancelled):
+            self.controller.tell(Problem.of(error))
+
+    def _controller_changed(self, state: State) -> None:
+        if state.address != self._address:
+            self._address, self._refused = state.address, False
+            self._set(items=(), counts=(), item=None, version=None, agreement=None, busy=False)
+        self._set(offered="review" in Campaign.of(state.info).offers and not self._refused)
+
+    def _set(self, **values: Any) -> None:
+        state = replace(self._state, **values)
+        self._show(state)
+
+
+def _without(items: Sequence[ToReview], gone: ToReview) -> Tuple[ToReview, ...]:
+    return tuple(item for item in items if (item.image, item.revision) != (gone.image, gone.revision))

@@ -1,0 +1,137 @@
+"""Training on the campaign's labels, watched: begin, stop, how far it is, its curve, and what answers now."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Mapping, Optional
+
+from ..control.observable import Telling
+from ..control.state import ONLINE, State
+from ..errors import AnsweredError, UniUltraLibError
+from ..wire import campaign_calls
+from ..wire.campaign_types import Campaign, Training
+from ..wire.client import Client
+from .state import TrainingState
+
+# Seconds between two looks: while one runs, and else.
+BUSY_S, QUIET_S = 2.0, 20.0
+
+
+class TrainingWork(Telling[TrainingState]):
+    """The trainings of the connected server.
+
+    Args:
+        controller: the panel's; its worker makes the calls.
+    """
+
+    def __init__(self, controller: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(TrainingState())
+        self.controller, self._clock = controller, clock
+        self._seen: State = controller.state
+        self._model = ""
+        self._forget()
+        self._offs = [controller.subscribe(self._controller_changed)]
+        self._changed()
+
+    def set_model(self, name: str) -> None:
+        """Which model the next training adapts."""
+        self._model = name
+        self._changed()
+
+    def start(self, options: Optional[Mapping[str, Any]] = None) -> None:
+        """Begin a training; `options` are those that the server's trainer names, such as `steps`."""
+        model, name, told = self._state.model, self._seen.annotator, dict(options or {})
+        if not model:
+            return
+        self._ask(
+            lambda client: campaign_calls.start_training(client, model, told, name),
+            what="Beginning a training",
+        )
+
+    def stop(self) -> None:
+        """Stop the training that runs; what it has done is kept."""
+        self._ask(campaign_calls.stop_training, what="Stopping the training")
+
+    def look(self) -> None:
+        """Ask how far it is, without a word to the person."""
+        if self._looking or not self._state.offered or self._seen.connection != ONLINE:
+            return
+        self._looking, address = True, self._seen.address
+
+        def done(training: Training) -> None:
+            self._looking = False
+            self._next = self._clock() + (BUSY_S if training.running else QUIET_S)
+            if address == self._seen.address:
+                self._learned(training)
+
+        def failed(error: UniUltraLibError) -> None:
+            self._looking, self._next = False, self._clock() + QUIET_S
+            if isinstance(error, AnsweredError) and error.status in (401, 403, 404):
+                self._refused = True
+            self._changed()
+
+        self.controller.run(campaign_calls.training, done, failed, quiet=True)
+
+    def seen(self) -> None:
+        """The person knows of the new adapter."""
+        self._new = False
+        self._changed()
+
+    def poll(self) -> None:
+        """Look when it is time; the timer that polls the controller calls this too."""
+        if self._clock() >= self._next:
+            self.look()
+
+    def close(self) -> None:
+        """The panel goes."""
+        self._end()
+
+    def _forget(self) -> None:
+        self._training, self._first = Training(), True
+        self._new = self._looking = self._refused = False
+        self._next = 0.0
+
+    def _ask(self, task: Callable[[Client], Any], what: str) -> None:
+        def done(_: Any) -> None:
+            self._next = 0.0
+            self.look()
+
+        self.controller.run(task, done, what=what)
+
+    def _learned(self, training: Training) -> None:
+        changed = training.adapter != self._training.adapter
+        if changed and not self._first:
+            self._new = training.adapter is not None
+            if self._new:
+                self.controller.notify("A newly trained adapter answers from now on.")
+        self._first, self._training = False, training
+        self._changed()
+
+    def _controller_changed(self, state: State) -> None:
+        before, self._seen = self._seen, state
+        if before.address != state.address:
+            self._forget()
+        if state.adapter is not None and state.adapter != before.adapter:
+            self._next = 0.0  # an answer came from an adapter: perhaps a new one
+        self._changed()
+
+    def _changed(self) -> None:
+        info = self._seen.info
+        trainers = info.get("trainers")
+        models = tuple(map(str, trainers)) if isinstance(trainers, dict) else ()
+        offered = bool(models) and "curve" in Campaign.of(info).offers and not self._refused
+        running, online = self._training.running, self._seen.connection == ONLINE
+        model = (
+            self._model if self._model in models else (self._seen.model if self._seen.model in models else "")
+        )
+        state = TrainingState(
+            offered=offered,
+            models=models,
+            model=model or next(iter(models), ""),
+            training=self._training,
+            adapter=self._training.adapter,
+            new_adapter=self._new,
+            can_start=offered and online and not running,
+            can_stop=offered and online and running,
+        )
+        self._show(state)

@@ -1,0 +1,108 @@
+"""How the server is asked about an image: by its id in the campaign, or by a session it was uploaded to.
+
+An image of one's own leaves this machine once, after somebody agreed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from ..errors import SceneError
+from ..prompts.shown import Shown
+from ..wire.client import Client
+from .scene_protocol import SceneSide
+from .worker import Ticket
+
+_KEPT_CUTS = 8
+
+
+class Reference:
+    """One image as a request names it; used by the worker."""
+
+    def __init__(self, image_id: Optional[str], content: Optional[bytes], kind: str) -> None:
+        self._image_id, self._content, self._kind = image_id, content, kind
+        self.session: Optional[str] = None
+
+    def ready(self, client: Client, ticket: Optional[Ticket] = None) -> Dict[str, Any]:
+        """The arguments of `Client.infer` that name the image; uploads it when that was not done yet.
+
+        Raises:
+            ServerError: one of its kinds.
+            Cancelled: the ticket was cancelled meanwhile.
+        """
+        if self._image_id is not None:
+            return {"image_id": self._image_id}
+        content = self._content
+        if self.session is None and content is not None:
+            asking = ticket.what if ticket else ""
+            if ticket:
+                ticket.what = "Sending the image"
+            self.session = client.upload(content, ticket.report if ticket else None)
+            self._content = None  # the client keeps it, to send it again when the session has expired
+            if ticket:
+                ticket.what, ticket.progress = asking, None
+        return {"session_id": self.session, "axis_kind": self._kind}
+
+    @property
+    def known(self) -> bool:
+        """Whether the server has the image."""
+        return self._image_id is not None or self.session is not None
+
+
+class OwnImages:
+    """The open image: whether it may be sent, and how the server knows it and the cuts through it.
+
+    `cannot_blank`: only its ultrasound region was to be sent, and none was found.
+    """
+
+    def __init__(self, scene: SceneSide) -> None:
+        self._scene = scene
+        self._kept: Dict[str, Reference] = {}
+        self._agreed = ""
+        self._blanked = self.cannot_blank = False
+
+    def agree(self, address: str, blanked: bool) -> None:
+        """The open image may be sent to a server; with `blanked`, only its ultrasound region."""
+        self._agreed, self._blanked = address, blanked
+
+    def may_be_sent(self, shown: Shown, address: str) -> bool:
+        """Whether nobody need be asked any more."""
+        return shown.image_id is not None or (bool(address) and self._agreed == address)
+
+    def reference(self, shown: Shown) -> Reference:
+        """How to name a picture, once it may be sent.
+
+        Raises:
+            SceneError: the image cannot be exported; where it cannot be blanked, somebody is asked anew.
+        """
+        if shown.image_id is not None:
+            return Reference(shown.image_id, None, shown.kind)
+        if shown.key not in self._kept:
+            cuts = [key for key in self._kept if key != shown.key]
+            if shown.oblique and len(cuts) >= _KEPT_CUTS:
+                del self._kept[cuts[0]]
+            try:
+                content = self._scene.content(shown, self._blanked)
+            except SceneError:
+                if self._blanked:
+                    self._agreed, self.cannot_blank = "", True
+                raise
+            self._kept[shown.key] = Reference(None, content, shown.kind)
+        return self._kept[shown.key]
+
+    def known(self, shown: Shown) -> Optional[Reference]:
+        """How the server knows what is shown, if it does."""
+        found = Reference(shown.image_id, None, shown.kind) if shown.image_id else self._kept.get(shown.key)
+        return found if found is not None and found.known else None
+
+    def forget(self, client: Optional[Client]) -> None:
+        """The image was closed: let go of what was sent, and ask again for the next one."""
+        self._agreed, self._blanked, self.cannot_blank = "", False, False
+        self.forget_sessions(client)
+
+    def forget_sessions(self, client: Optional[Client]) -> None:
+        """The server knows nothing that was sent: it is another one."""
+        for reference in self._kept.values():
+            if client is not None and reference.session is not None:
+                client.forget(reference.session)
+        self._kept.clear()

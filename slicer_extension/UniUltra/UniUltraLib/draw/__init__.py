@@ -1,0 +1,1 @@
+"""Prompt markers and drawing tools in slice views."""

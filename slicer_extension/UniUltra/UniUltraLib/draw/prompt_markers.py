@@ -1,0 +1,320 @@
+"""The prompts of the picture that is looked at, drawn in the slice views; points are placed, moved and
+deleted there with Slicer's own widgets.
+
+The markers hold nothing: the prompts are the caller's, `show` makes the views agree with them, and what the
+person does to a point is told to the caller, who shows the prompts again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+import slicer
+
+from ..prompts.prompt_set import PromptSet
+from ..prompts.shown import VOLUME, Shown
+from ..scene.observers import Observers
+from .marker_nodes import OUTLINE, new_points, new_shapes, run_quads, set_areas, set_lines
+from .stroke_outline import NEGATIVE, POSITIVE
+
+Told = Callable[[str, Any, bool], None]
+Known = Dict[str, Tuple[str, np.ndarray]]  # control point id -> its key, where it was when last told or shown
+
+
+class PromptMarkers:
+    """Draws prompts and tells what is done to their points.
+
+    Args:
+        scene: a `SlicerScene`.
+        app_logic: `slicer.app.applicationLogic()`.
+        placed, moved, deleted: given the point's key, its world position (3,) and whether it is positive.
+        refused: given a text when a point is put where the image is not; the point is taken back.
+        stopped: called when placing ends other than by `stop`, as by Esc or Slicer's toolbar.
+    """
+
+    def __init__(
+        self,
+        scene: Any,
+        app_logic: Any,
+        placed: Told,
+        moved: Told,
+        deleted: Told,
+        refused: Optional[Callable[[str], None]] = None,
+        stopped: Optional[Callable[[], None]] = None,
+    ) -> None:
+        self._scene, self._logic = scene, app_logic
+        self._placed, self._moved, self._deleted = placed, moved, deleted
+        self._refused, self._stopped = refused, stopped
+        self._points: Dict[bool, Any] = {}
+        self._shapes: List[Any] = []
+        self._known: Dict[bool, Known] = {True: {}, False: {}}
+        self._watch, self._mode_watch = Observers(), Observers()
+        self._placing: Optional[bool] = None
+        self._dragged = False
+        self._own = False
+        self._off = scene.on("closed", self._image_closed)
+
+    @property
+    def placing(self) -> Optional[bool]:
+        """True while positive points are placed, False while negative ones are, else None."""
+        return self._placing
+
+    @property
+    def observers(self) -> int:
+        """How many observers are on nodes for us."""
+        return len(self._watch) + len(self._mode_watch)
+
+    # -- show -------------------------------------------------------------------------------------------
+
+    def show(self, prompts: Optional[PromptSet], shown: Optional[Shown]) -> None:
+        """Draw these prompts, and no others; nothing when either is None."""
+        if prompts is None or shown is None:
+            self.hide()
+            return
+        self._need_nodes()
+        for positive in (True, False):
+            wanted = {p.key: p.ijk for p in prompts.points if p.positive is positive}
+            self._show_points(positive, wanted, shown)
+        outlines = []
+        if prompts.box is not None:
+            x0, y0, x1, y1 = prompts.box
+            edges = (x0 - 0.5, y0 - 0.5, x1 + 0.5, y1 + 0.5)  # a box includes its corner pixels
+            outlines.append([(edges[a], edges[b]) for a, b in ((0, 1), (2, 1), (2, 3), (0, 3))])
+        if prompts.lasso is not None:
+            outlines.append([(x, y) for x, y in prompts.lasso])
+        lines, *areas = self._shapes
+        set_lines(lines, [self._world(np.array(loop, float), shown) for loop in outlines])
+        for node, positive in zip(areas, (True, False)):  # noqa: B905 - Python 3.9
+            mask = np.zeros(prompts.shape, bool)
+            for scribble in prompts.scribbles:
+                if scribble.positive is positive:
+                    mask |= prompts.scribble_pixels(scribble.key)
+            quads = run_quads(mask)
+            set_areas(node, self._world(quads.reshape(-1, 2), shown).reshape(-1, 4, 3))
+        self._only_in(shown)
+
+    def hide(self) -> None:
+        """Draw nothing."""
+        self._own, was = True, self._own
+        try:
+            for positive, node in self._points.items():
+                self._known[positive].clear()
+                if node.GetScene() is not None:
+                    self._drop_preview(node)
+                    node.RemoveAllControlPoints()
+            if self._shapes and self._shapes[0].GetScene() is not None:
+                set_lines(self._shapes[0], [])
+                for node in self._shapes[1:]:
+                    set_areas(node, np.zeros((0, 4, 3)))
+        finally:
+            self._own = was
+
+    def close(self) -> None:
+        """Take nodes and observers out of the scene, for good."""
+        self._off()
+        self._drop_nodes()
+
+    def _image_closed(self) -> None:
+        if self._scene.scene.IsClosing():
+            self._drop_nodes()
+        else:
+            self.hide()
+
+    def _drop_nodes(self) -> None:
+        self.stop()
+        self._watch.clear()
+        for node in (*self._points.values(), *self._shapes):
+            if node.GetScene() is not None:
+                node.GetScene().RemoveNode(node)
+        self._points, self._shapes = {}, []
+        self._known = {True: {}, False: {}}
+
+    # -- place ------------------------------------------------------------------------------------------
+
+    def place(self, positive: bool) -> None:
+        """Have every click in a slice view place a point, until `stop`."""
+        self.stop()
+        self._need_nodes()
+        selection, interaction = self._logic.GetSelectionNode(), self._logic.GetInteractionNode()
+        node = self._points[positive]
+        selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
+        selection.SetActivePlaceNodeID(node.GetID())
+        self._placing = positive
+        interaction.SetPlaceModePersistence(1)
+        interaction.SetCurrentInteractionMode(interaction.Place)
+        self._mode_watch.add(interaction, interaction.InteractionModeChangedEvent, self._mode_changed)
+
+    def stop(self) -> None:
+        """Clicks place nothing any more."""
+        self._mode_watch.clear()
+        placing, self._placing = self._placing, None
+        if placing is None:
+            return
+        selection, interaction = self._logic.GetSelectionNode(), self._logic.GetInteractionNode()
+        node = self._points.get(placing)
+        if node is not None and selection.GetActivePlaceNodeID() == node.GetID():
+            # Also where Slicer left the mode by itself: what is placed next must not land in our node.
+            selection.SetActivePlaceNodeID(None)
+            interaction.SetPlaceModePersistence(0)
+            if interaction.GetCurrentInteractionMode() == interaction.Place:
+                interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+
+    def _mode_changed(self, interaction: Any, _event: str) -> None:
+        if self._placing is not None and interaction.GetCurrentInteractionMode() != interaction.Place:
+            self.stop()
+            if self._stopped is not None:
+                self._stopped()
+
+    # -- what is done to points -------------------------------------------------------------------------
+
+    def _changed(self, positive: bool) -> None:
+        """Something happened to the points of a node: tell what is new, gone or elsewhere."""
+        if self._own or self._dragged:
+            return
+        node, known = self._points[positive], self._known[positive]
+        there = _positions(node)
+        for name in [name for name in known if name not in there]:
+            key, world = known.pop(name)
+            self._deleted(key, world, positive)
+        for name, world in there.items():
+            if name not in known:
+                self._take_new(positive, name, world)
+            elif name in known and np.abs(known[name][1] - world).max() > 1e-6:
+                self._take_moved(positive, name, world)
+
+    def _take_new(self, positive: bool, name: str, world: np.ndarray) -> None:
+        self._scene.pause()
+        self._scene.view_at(world)
+        if not self._scene.on_image(world):
+            self._remove(positive, name)
+            self._refuse()
+            return
+        key = uuid.uuid4().hex[:12]
+        if name in _positions(self._points[positive]):  # else the other view's prompts are shown by now
+            self._known[positive][name] = (key, world)
+        self._placed(key, world, positive)
+
+    def _take_moved(self, positive: bool, name: str, world: np.ndarray) -> None:
+        key, before = self._known[positive][name]
+        if not self._scene.on_image(world):
+            self._put(positive, name, before)
+            self._refuse()
+            return
+        self._known[positive][name] = (key, world)
+        self._moved(key, world, positive)
+
+    def _drag(self, positive: bool, begins: bool) -> None:
+        self._dragged = begins
+        if not begins:
+            self._changed(positive)
+
+    def _refuse(self) -> None:
+        if self._refused is not None:
+            self._refused("The point lies outside the image. Place it on the image.")
+
+    # -- nodes ------------------------------------------------------------------------------------------
+
+    def _show_points(self, positive: bool, wanted: Dict[str, Any], shown: Shown) -> None:
+        node, known = self._points[positive], self._known[positive]
+        self._own, was = True, self._own
+        try:
+            for name in [name for name, (key, _) in known.items() if key not in wanted]:
+                del known[name]
+                self._remove(positive, name)
+            held = {key: name for name, (key, _) in known.items()}
+            there = _positions(node)
+            for key, ijk in wanted.items():
+                name = held.get(key)
+                if name is not None and self._voxel(there.get(name), shown) == tuple(ijk):
+                    continue  # where the person put it within its voxel
+                world = self._scene.to_world(shown, [ijk])[0]
+                if name is None:
+                    index = node.AddControlPointWorld(*world)
+                    name = node.GetNthControlPointID(index)
+                else:
+                    self._put(positive, name, world)
+                known[name] = (key, world)
+        finally:
+            self._own = was
+
+    def _voxel(self, world: Optional[np.ndarray], shown: Shown) -> Optional[Tuple[int, ...]]:
+        if world is None or not self._scene.on_image(world):
+            return None
+        return tuple(self._scene.voxel(shown, world))
+
+    def _world(self, xy: np.ndarray, shown: Shown) -> np.ndarray:
+        ijk = np.full((len(xy), 3), float(shown.plane.index))
+        ijk[:, list(shown.plane.in_plane)] = xy
+        return self._scene.to_world(shown, ijk)
+
+    def _remove(self, positive: bool, name: str) -> None:
+        node = self._points[positive]
+        self._drop_preview(node)
+        index = node.GetNthControlPointIndexByID(name)
+        if index >= 0:
+            self._own, was = True, self._own
+            node.RemoveNthControlPoint(index)
+            self._own = was
+
+    def _drop_preview(self, node: Any) -> None:
+        """Have Slicer take back the point under the mouse that is not placed yet.
+
+        Its widget knows that point by its number, which is another's once an earlier point was removed.
+        """
+        statuses = map(node.GetNthControlPointPositionStatus, range(node.GetNumberOfControlPoints()))
+        if self._placing is None or node.PositionPreview not in list(statuses):
+            return
+        interaction, placing = self._logic.GetInteractionNode(), self._placing
+        self._own, was, self._placing = True, self._own, None
+        interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+        interaction.SetCurrentInteractionMode(interaction.Place)
+        self._own, self._placing = was, placing
+
+    def _put(self, positive: bool, name: str, world: np.ndarray) -> None:
+        node = self._points[positive]
+        self._own, was = True, self._own
+        node.SetNthControlPointPositionWorld(node.GetNthControlPointIndexByID(name), *world)
+        self._own = was
+
+    def _need_nodes(self) -> None:
+        """Make the nodes where there are none, as after the scene was closed."""
+        scene = self._scene.scene
+        nodes = [*self._points.values(), *self._shapes]
+        if nodes and all(node.GetScene() is scene for node in nodes):
+            return
+        self._drop_nodes()
+        for positive in (True, False):
+            node = self._points[positive] = new_points(scene, positive)
+            kinds = slicer.vtkMRMLMarkupsNode
+            for event in (
+                kinds.PointPositionDefinedEvent, kinds.PointRemovedEvent, kinds.PointModifiedEvent,
+            ):  # fmt: skip
+                self._watch.add(node, event, lambda *_, p=positive: self._changed(p))
+            for event, begins in (
+                (kinds.PointStartInteractionEvent, True),
+                (kinds.PointEndInteractionEvent, False),
+            ):
+                self._watch.add(node, event, lambda *_, p=positive, b=begins: self._drag(p, b))
+        self._shapes = [
+            new_shapes(scene, "UniUltra outlines", OUTLINE, 1.0),
+            new_shapes(scene, "UniUltra positive scribbles", POSITIVE, 0.5),
+            new_shapes(scene, "UniUltra negative scribbles", NEGATIVE, 0.5),
+        ]
+
+    def _only_in(self, shown: Shown) -> None:
+        """Draw the shapes in the view they belong to; flat as they are, all slices would show them."""
+        views = self._scene.views() if shown.kind != VOLUME and not shown.oblique else [self._scene.view]
+        names = [view.GetID() for view in views if view is not None]
+        for node in self._shapes:
+            node.GetDisplayNode().SetViewNodeIDs(names)
+
+
+def _positions(node: Any) -> Dict[str, np.ndarray]:
+    """World positions (3,) of the control points that are placed, by their id."""
+    return {
+        node.GetNthControlPointID(n): np.array(node.GetNthControlPointPositionWorld(n))
+        for n in range(node.GetNumberOfControlPoints())
+        if node.GetNthControlPointPositionStatus(n) == node.PositionDefined
+    }

@@ -1,0 +1,1 @@
+"""A server on this machine: find, install, start, stop."""

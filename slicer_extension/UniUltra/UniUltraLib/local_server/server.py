@@ -1,0 +1,223 @@
+"""A UniUltra server on this machine for this Slicer alone: started, watched, and stopped with it.
+
+It listens on 127.0.0.1 only. Should Slicer end without a word, the server ends by itself: the pipe that it
+holds to Slicer closes. `state` never waits; everything that does runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Mapping, Optional
+
+from ..control.state import Problem
+from ..errors import ServerError
+from ..wire.client import Client
+from .environments import Environment
+from .process_log import ProcessLog
+from .processes import Process, ProcessProblem
+
+HOST = "127.0.0.1"
+PORT = 8000
+STOPPED, STARTING, RUNNING, DIED = "stopped", "starting", "running", "died"
+_NEARBY = 20
+# Runs in the server's own Python before anything else: reads the pipe from Slicer until it closes.
+_TIED = """
+import os, signal, subprocess, sys, threading, time
+def end_with_slicer():
+    while os.read(0, 4096):
+        pass
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(os.getpid())])
+        os._exit(1)
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(10)
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=end_with_slicer, daemon=True).start()
+sys.path[:] = [place for place in sys.path if place]
+import runpy
+runpy.run_module("uniultra.cli", run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass(frozen=True)
+class LocalState:
+    """What the panel shows: `kind` is stopped, starting, running or died."""
+
+    kind: str
+    address: str = ""
+    problem: Optional[Problem] = None
+
+
+class LocalServer:
+    """One server of an environment over one studies folder.
+
+    Args:
+        environment: see `environments.find`.
+        variables: cleaned, see `processes.clean_environment`.
+        log: gets its lines.
+        port: the one to use; None finds a free one.
+        seconds: how long it may take until it answers.
+        changed: called in another thread whenever `state` is another one.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        variables: Mapping[str, str],
+        log: ProcessLog,
+        *,
+        port: Optional[int] = None,
+        seconds: float = 300,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.environment = environment
+        self.log = log
+        self._variables = variables
+        self._port = port
+        self._seconds = seconds
+        self._changed = changed
+        self._process: Optional[Process] = None
+        self._watcher: Optional[threading.Thread] = None
+        self._stopping = threading.Event()
+        self._state = LocalState(STOPPED)
+
+    @property
+    def state(self) -> LocalState:
+        """What it does now."""
+        return self._state
+
+    def start(self, studies: Path, *, models: str = "", device: str = "auto") -> str:
+        """Start it over a studies folder, which is made when it is missing; its address, not yet answering.
+
+        Raises:
+            ProcessProblem: it runs already, the folder cannot be made, the port is taken, or no start.
+        """
+        if self._state.kind in (STARTING, RUNNING):
+            raise ProcessProblem("The local server runs already. Stop it first.")
+        port = free_port() if self._port is None else check_port(self._port)
+        try:
+            studies.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            raise ProcessProblem("The studies folder cannot be made. Choose another folder.") from None
+        command = [str(self.environment.python), "-c", _TIED, "serve", "--studies", str(studies)]
+        command += ["--host", HOST, "--port", str(port), "--device", device]
+        command += ["--model", models] if models else []
+        address = f"http://{HOST}:{port}"
+        self._stopping.clear()
+        self._process = Process(command, self._variables, self.log, folder=studies, tied=True)
+        atexit.register(self.stop)
+        self._become(LocalState(STARTING, address))
+        self._watcher = threading.Thread(target=self._watch, args=(self._process, address), daemon=True)
+        self._watcher.start()
+        return address
+
+    def wait(self, seconds: float) -> LocalState:
+        """Wait until it answers, or died; for tests and scripts, never for the GUI."""
+        until = time.monotonic() + seconds
+        while self._state.kind == STARTING and time.monotonic() < until:
+            time.sleep(0.05)
+        return self._state
+
+    def stop(self, seconds: float = 10) -> None:
+        """Stop it and all it started; returns when it has ended. Does nothing when it does not run."""
+        self._stopping.set()
+        atexit.unregister(self.stop)
+        if self._process is not None:
+            self._process.stop(seconds)
+            self._process = None
+        if self._watcher is not None and self._watcher is not threading.current_thread():
+            self._watcher.join(5)
+        if self._state.kind != DIED:
+            self._become(LocalState(STOPPED))
+
+    def _watch(self, process: Process, address: str) -> None:
+        until = time.monotonic() + self._seconds
+        while process.status is None and not self._stopping.wait(0.3):
+            if answers(address) and process.status is None:
+                self._become(LocalState(RUNNING, address))
+                break
+            if time.monotonic() > until:
+                process.stop()
+                self._die(address, f"it did not answer within {self._seconds:g} s")
+                return
+        while process.wait(0.5) is None:
+            if self._stopping.is_set():
+                return
+        if not self._stopping.is_set():
+            self._die(address, f"it ended by itself ({_status(process.status)})")
+
+    def _die(self, address: str, cause: str) -> None:
+        said = self.log.reason()
+        text = f"the local server is gone: {cause}." + (f" It said last: {said}" if said else "")
+        step = "Correct what it names, or look at its log; then start it again."
+        self._become(LocalState(DIED, address, Problem(address, text, step)))
+
+    def _become(self, state: LocalState) -> None:
+        self._state = state
+        self._changed()
+
+
+def answers(address: str) -> bool:
+    """Whether a UniUltra or MONAI Label server answers there."""
+    client = Client(address, timeout=(1.0, 2.0))
+    try:
+        client.info()
+        return True
+    except ServerError:
+        return False
+    finally:
+        client.close()
+
+
+def check_port(port: int) -> int:
+    """`port` when it is free.
+
+    Raises:
+        ProcessProblem: something else listens there; the text says what to do.
+    """
+    if can_listen(port):
+        return port
+    address = f"http://{HOST}:{port}"
+    if answers(address):
+        raise ProcessProblem(
+            f"Such a server runs on port {port} already. Connect to {address}, or choose another port."
+        )
+    raise ProcessProblem(
+        f"Port {port} is taken by another program. Choose another port, leave it empty so that a free one is "
+        "found, or end that program."
+    )
+
+
+def free_port(preferred: int = PORT) -> int:
+    """A port nobody listens on: the preferred one, one soon after it, else any."""
+    for port in range(preferred, preferred + _NEARBY):
+        if can_listen(port):
+            return port
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def can_listen(port: int) -> bool:
+    """Whether a server could listen on a port of this machine."""
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # as the server binds, so that a port in TIME_WAIT is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            return True
+        except (OSError, OverflowError):
+            return False
+
+
+def _status(status: Optional[int]) -> str:
+    if status is not None and status < 0 and os.name != "nt":
+        return f"signal {-status}" + (", often too little memory" if status == -9 else "")
+    return f"status {status}"

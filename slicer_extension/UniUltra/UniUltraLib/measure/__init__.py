@@ -1,0 +1,1 @@
+"""Measurements of masks: lengths, areas, circumference, volumes; calibration."""

@@ -1,0 +1,156 @@
+"""What a mask on one picture measures, in mm where the picture is calibrated.
+
+Research use, not for diagnosis. Formulas and limits: docs/measurements.md. Everything is computed on points
+in mm, so pixels need not be square; endpoints for drawing are in pixels (x,y) of the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+import numpy as np
+
+from ..errors import UniUltraLibError
+from .axes_ellipse import Ellipse, Line, Point, fit_ellipse, line_length, long_axis, short_axis
+from .calibration import Calibration
+from .contours import components, length, outlines, smooth
+
+RESEARCH = "Research use, not for diagnosis"
+
+
+class MeasureError(UniUltraLibError):
+    """A mask, or a pair of them, that cannot be measured."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number of the table: `unit` is mm, mm², ml, %, or px, px², px³ where there is no calibration."""
+
+    name: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a mask that is measured, and its place in mm.
+
+    Attributes:
+        mask: the largest 8-connected part, (rows, columns).
+        outline: (N,2) its outer outline, in mm, or in pixels where there is no calibration.
+        scale: (sx,sy), mm per pixel along x and y; (1,1) without a calibration.
+        calibration: what `scale` comes from.
+        parts: how many parts the mask has.
+        notes: what to know about the numbers, for the table.
+    """
+
+    mask: np.ndarray
+    outline: np.ndarray
+    scale: Tuple[float, float]
+    calibration: Calibration
+    parts: int
+    notes: Tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        """The unit of its lengths."""
+        return "px" if self.calibration.spacing_mm is None else "mm"
+
+    def to_pixels(self, line: Line) -> Line:
+        """A line in the outline's unit as pixels (x,y)."""
+        (ax, ay), (bx, by) = line
+        sx, sy = self.scale
+        return (ax / sx, ay / sy), (bx / sx, by / sy)
+
+    def from_pixels(self, place: Point) -> Point:
+        """A pixel (x,y) in the outline's unit."""
+        return place[0] * self.scale[0], place[1] * self.scale[1]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one part.
+
+    Attributes:
+        values: the numbers, in the order of the table.
+        part: what they belong to.
+        long_axis, short_axis: their ends in pixels (x,y), for drawing.
+        ellipse: the fitted one, in the outline's unit, or None.
+    """
+
+    values: Tuple[Value, ...]
+    part: Part
+    long_axis: Line
+    short_axis: Line
+    ellipse: Optional[Ellipse] = None
+
+    def value(self, name: str) -> float:
+        """The number of that name."""
+        return next(v.value for v in self.values if v.name == name)
+
+
+def part_of(mask: np.ndarray, calibration: Calibration) -> Part:
+    """The part of a (rows, columns) mask that is measured: the largest of its components.
+
+    Raises:
+        MeasureError: the mask is empty, or not flat.
+    """
+    mask = np.asarray(mask, bool)
+    if mask.ndim != 2:
+        raise MeasureError(f"Expected a mask of one picture; got {mask.ndim} dimensions. Choose one plane.")
+    if not mask.any():
+        raise MeasureError("Expected a mask; it is empty here. Segment the structure on this picture first.")
+    parts = components(mask)
+    largest = parts[0]
+    dy, dx = calibration.spacing_mm or (1.0, 1.0)
+    curves = outlines(largest)
+    notes = _notes(mask, parts, len(curves) - 1)
+    return Part(largest, curves[0] * (dx, dy), (dx, dy), calibration, len(parts), notes)
+
+
+def measure(mask: np.ndarray, calibration: Calibration, *, head: bool = False) -> Measured:
+    """Area, perimeter, long and short axis of a (rows, columns) mask; with `head` its circumference too.
+
+    Raises:
+        MeasureError: see `part_of`; or no ellipse fits the head.
+    """
+    part = part_of(mask, calibration)
+    unit, (dx, dy) = part.unit, part.scale
+    longest = long_axis(part.outline)
+    across = short_axis(part.outline, longest)
+    rounded = smooth(part.outline / (dx, dy)) * (dx, dy)
+    values = [
+        Value("area", float(part.mask.sum()) * dx * dy, f"{unit}²"),
+        Value("perimeter", length(rounded), unit),
+        Value("long axis", line_length(longest), unit),
+        Value("short axis", line_length(across), unit),
+    ]
+    ellipse = None
+    if head:
+        ellipse = fit_ellipse(part.outline)
+        if ellipse is None:
+            raise MeasureError(
+                "No ellipse fits this outline. Correct the mask so that it shows a whole head."
+            )
+        values += [
+            Value("head circumference", ellipse.circumference, unit),
+            Value("ellipse long axis", 2 * ellipse.a, unit),
+            Value("ellipse short axis", 2 * ellipse.b, unit),
+        ]
+    return Measured(tuple(values), part, part.to_pixels(longest), part.to_pixels(across), ellipse)
+
+
+def _notes(mask: np.ndarray, parts: List[np.ndarray], holes: int) -> Tuple[str, ...]:
+    notes = []
+    if len(parts) > 1:
+        share = 100 * parts[0].sum() / mask.sum()
+        notes.append(f"largest of {len(parts)} components used ({share:.1f} % of the mask's pixels)")
+    if holes:
+        notes.append(
+            f"{holes} hole{'s' if holes > 1 else ''}: not part of the area, no part of the other numbers"
+        )
+    largest = parts[0]
+    if largest[0].any() or largest[-1].any() or largest[:, 0].any() or largest[:, -1].any():
+        notes.append("touches the edge of the picture: the structure may be cut off")
+    return tuple(notes)

@@ -1,0 +1,93 @@
+"""Measurements in the scene: the calibration of its images, and a table node of rows."""
+
+from __future__ import annotations
+
+from typing import Any, List
+
+import slicer
+import vtk
+
+from .calibration import ImageCalibration, from_spacing, uncalibrated
+from .calibration_dicom import from_dicom, is_dicom
+from .mask_measures import RESEARCH
+from .rows import COLUMNS, Row
+
+TABLE = "UniUltra measurements"
+_MARK = "UniUltra.measurements"
+_NUMBERS = ("value",)
+# Their spacing is one of space; a picture's or video's is dots per inch, or nothing.
+_SPATIAL = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+_INSTANCES = "DICOM.instanceUIDs"
+
+
+def calibration_of(volume: Any, *, kind: str, sequence: Any = None) -> ImageCalibration:
+    """What the file of a volume node tells; of a cine, `volume` is a frame and `sequence` holds all of them.
+
+    `kind` is still, cine or volume. Of a DICOM file the header counts, not the node: Slicer gives it 1 mm
+    where it finds no calibration.
+    """
+    nodes = [node for node in (volume, sequence) if node is not None]
+    files = [name for name in map(_file_name, nodes) if name]
+    dicom = next((name for name in [*map(_instance_file, nodes), *files] if name and is_dicom(name)), None)
+    if dicom:
+        return from_dicom(dicom, volume=kind == "volume")
+    if not any(name.lower().endswith(_SPATIAL) for name in files):
+        return uncalibrated("the image is from no DICOM, NRRD, NIfTI or MetaImage file; measure in pixels.")
+    return from_spacing(volume.GetSpacing(), volume=kind == "volume")
+
+
+def measurement_table(scene: Any) -> Any:
+    """The scene's table of measurements, made at the first call."""
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLTableNode")):
+        node = scene.GetNthNodeByClass(n, "vtkMRMLTableNode")
+        if node.GetAttribute(_MARK):
+            return node
+    node = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{TABLE} ({RESEARCH.lower()})")
+    node.SetAttribute(_MARK, "1")
+    node.SetLocked(True)
+    for name in COLUMNS:
+        column = vtk.vtkDoubleArray() if name in _NUMBERS else vtk.vtkStringArray()
+        column.SetName(name)
+        node.AddColumn(column)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    return node
+
+
+def add_rows(table: Any, rows: List[Row]) -> None:
+    """Put rows at the end of a table."""
+    modifying = table.StartModify()
+    try:
+        for row in rows:
+            at = table.AddEmptyRow()
+            for name in COLUMNS:
+                column = table.GetTable().GetColumnByName(name)
+                column.SetValue(at, getattr(row, name))
+        table.GetTable().Modified()
+    finally:
+        table.EndModify(modifying)
+
+
+def rows_in(table: Any) -> List[Row]:
+    """The rows that a table holds, also after the scene was saved and loaded."""
+    columns = {name: table.GetTable().GetColumnByName(name) for name in COLUMNS}
+    if any(column is None for column in columns.values()):
+        return []
+    found = []
+    for at in range(table.GetNumberOfRows()):
+        cells = {name: columns[name].GetVariantValue(at) for name in COLUMNS}
+        found.append(
+            Row(**{n: cell.ToDouble() if n in _NUMBERS else cell.ToString() for n, cell in cells.items()})
+        )
+    return found
+
+
+def _instance_file(node: Any) -> str:
+    """The DICOM file that a node was loaded from by the desktop's DICOM module, or nothing."""
+    instances = (node.GetAttribute(_INSTANCES) or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    return str(database.fileForInstance(instances[0]) or "") if instances and database is not None else ""
+
+
+def _file_name(node: Any) -> str:
+    storage = node.GetStorageNode()
+    return (storage.GetFullNameFromFileName() or "") if storage is not None else ""

@@ -1,0 +1,41 @@
+"""The frames of a cine: which are done, and the way from one to the next; accept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..prompts.shown import CINE
+from .curve import frame_strip
+from .look import frames_look
+
+
+class FramesPart:
+    """The section Frames."""
+
+    def __init__(self, panel: Any) -> None:
+        self.panel, self.ui = panel, panel.ui
+        self.session, self.controller = panel.session, panel.session.controller
+        self._painted: Any = None
+        bind = panel.binding.clicked
+        bind("previousFrameButton", self.session.scene.previous_frame)
+        bind("nextFrameButton", self.session.scene.next_frame)
+        bind("acceptButton", self.controller.accept)
+        bind("doneCheck", self.mark)
+
+    def mark(self) -> None:
+        """Mark the shown frame as done, or not."""
+        self.panel.binding.forget("doneCheck", "checked")
+        self.controller.accept(self.ui.doneCheck.checked)
+
+    def update(self) -> None:
+        """Show the strip of frames."""
+        state = self.controller.state
+        self.panel.binding.show(frames_look(state))
+        shown = state.shown
+        if shown is None or shown.kind != CINE:
+            return
+        width = max(self.ui.framesSection.width - 24, 120)
+        strip = (width, shown.frames, tuple(sorted(state.done_frames)), shown.frame)
+        if strip != self._painted:
+            self._painted = strip
+            self.ui.frameStrip.setPixmap(frame_strip(*strip))

@@ -1,0 +1,198 @@
+"""What the panel shows in a state: visible, enabled, texts. No Qt; `panel_binding` puts it on the widgets.
+
+What the server does not offer is hidden, and what is hidden is disabled, so that its key does nothing either.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, Dict, Iterable, Optional
+
+from ..control.scene_protocol import planes_along
+from ..control.state import (
+    AUTO,
+    BOX,
+    CONNECTING,
+    LASSO,
+    LOST,
+    OFFLINE,
+    ONLINE,
+    POINT,
+    REFINE,
+    SCRIBBLE,
+    State,
+)
+from ..prompts.shown import CINE
+
+Looks = Dict[str, Dict[str, Any]]
+
+TOOL_OF = {
+    "includeButton": POINT,
+    "excludeButton": POINT,
+    "boxButton": BOX,
+    "scribbleButton": SCRIBBLE,
+    "scribbleOutButton": SCRIBBLE,
+    "lassoButton": LASSO,
+}
+
+HINTS = {
+    "includeButton": "Click on the structure. Points can be dragged; Esc puts the tool down.",
+    "excludeButton": "Click beside the structure, where the mask is wrong. Esc puts the tool down.",
+    "scribbleButton": "Paint over the structure with the left button. Esc puts the tool down.",
+    "scribbleOutButton": "Paint where the mask is wrong with the left button. Esc puts the tool down.",
+    "boxButton": "Drag from one corner to the other. Esc puts the tool down.",
+    "lassoButton": "Draw around the structure with the left button. Esc puts the tool down.",
+}
+
+
+def offered(names: Iterable[str], visible: bool, enabled: bool = True) -> Looks:
+    """The same visibility for several widgets; what is not there cannot be pressed."""
+    return {name: {"visible": visible, "enabled": visible and enabled} for name in names}
+
+
+def line(name: str, text: str) -> Looks:
+    """A label that takes no room while it has nothing to say."""
+    return {name: {"text": text, "visible": bool(text)}}
+
+
+def where(state: State) -> str:
+    """The server and the annotator in a few words."""
+    host = state.address.partition("://")[2] or state.address
+    if state.connection == CONNECTING:
+        return f"Connecting to {host}"
+    if state.connection == LOST:
+        return f"Connection to {host} lost. Your work is kept; trying again."
+    if state.connection == ONLINE:
+        return f"Connected to {host}" + (f" as {state.annotator}" if state.annotator else "")
+    return "Not connected"
+
+
+def connection_look(state: State, tested: bool = False) -> Looks:
+    """The section that connects; `tested` when the newest notice tells of a test."""
+    free = state.connection == OFFLINE
+    return {
+        **{name: {"enabled": free} for name in ("addressEdit", "annotatorEdit", "keyEdit", "keepKeyCheck")},
+        "connectButton": {"enabled": free, "text": "Connect" if free else "Connected"},
+        "connectionSection": {"text": "Connection" if free else f"Connection: {_host(state)}"},
+        **offered(["disconnectButton"], not free),
+        "testButton": {"enabled": state.connection != CONNECTING},
+        **line("testLabel", state.notice if tested and state.problem is None else ""),
+    }
+
+
+def messages_look(state: State) -> Looks:
+    """Status line, problem, question before sending."""
+    busy = state.busy and bool(state.busy_text)
+    progress = state.progress
+    return {
+        "stateLabel": {"text": f"{state.busy_text}…" if busy else where(state)},
+        "busyBar": {
+            "visible": state.busy,
+            "maximum": 0 if progress is None else 100,
+            "value": 0 if progress is None else round(100 * progress),
+        },
+        **offered(["cancelButton"], state.busy, state.can_cancel),
+        "problemFrame": {"visible": state.problem is not None},
+        **offered(["problemRetryButton"], state.connection == LOST or state.waiting),
+        "problemLabel": {"text": _problem(state)},
+        **offered(["consentFrame"], state.needs_consent is not None),
+        "consentLabel": {"text": _consent(state)},
+    }
+
+
+def _problem(state: State) -> str:
+    problem = state.problem
+    if problem is None:
+        return ""
+    parts = [f"<b>{escape(_sentence(problem.cause))}</b>"]
+    if problem.next_step:
+        parts.append(escape(_sentence(problem.next_step)))
+    if problem.address:
+        parts.append(f"<small>{escape(problem.address)}</small>")
+    return "<br>".join(parts)
+
+
+def _consent(state: State) -> str:
+    question = state.needs_consent
+    if question is None:
+        return ""
+    text = (
+        f"<b>Send this image to {escape(question.address)}?</b><br>Its pixels and its geometry are sent; "
+        "no DICOM header, no name of a person or file. The server keeps it for this session only."
+    )
+    return f"{text}<br><br>{escape(question.warning)}" if question.warning else text
+
+
+def prompts_look(state: State, in_hand: Optional[str] = None) -> Looks:
+    """The tools, and what changes a mask."""
+    there = state.shown is not None
+    usable = there and state.segment is not None
+    looks: Looks = {"promptSection": {"visible": there}}
+    for name, kind in TOOL_OF.items():
+        looks.update(offered([name], there and kind in state.tools))
+    looks.update(offered(["refineButton"], there and REFINE in state.tools, usable))
+    many = there and state.shown is not None and planes_along(state.shown) > 1
+    looks.update(offered(["autoButton"], there and AUTO in state.tools))
+    looks.update(offered(["autoAllButton"], many and AUTO in state.tools))
+    looks.update(offered(["undoButton"], there, state.can_undo))
+    looks.update(offered(["redoButton"], there, state.can_redo))
+    looks.update(offered(["clearButton"], there, usable and state.has_prompts))
+    known = there and state.score is not None
+    looks["scoreLabel"] = {"visible": known, "text": f"Quality {state.score:.2f}" if known else ""}
+    if known:
+        said = "The model's own estimate of how good this mask is, from 0 to 1."
+        looks["scoreLabel"]["toolTip"] = f"{said} Answered by {answered_by(state)}."
+    hint = hint_text(state, in_hand)
+    looks["hintLabel"] = {"visible": bool(hint), "text": hint}
+    looks["segmentSection"] = {"visible": there}
+    return looks
+
+
+def hint_text(state: State, in_hand: Optional[str]) -> str:
+    """What to do next: with the tool in hand, or to have prompts answered."""
+    if state.shown is None:
+        return ""
+    if state.waiting and state.connection in (LOST, OFFLINE):
+        return "Your prompts are kept and will be asked about when the server answers again."
+    return HINTS.get(in_hand or "", "")
+
+
+def frames_look(state: State) -> Looks:
+    """The frames of a cine."""
+    shown = state.shown
+    cine = shown is not None and shown.kind == CINE
+    frame = shown.frame if cine and shown is not None and shown.frame is not None else 0
+    count = shown.frames if shown is not None else 0
+    text = f"Frame {frame + 1} of {count}" if cine else ""
+    return {
+        "framesSection": {"visible": cine, "text": f"Frames: {len(state.done_frames)} of {count} done"},
+        **offered(["previousFrameButton"], cine, frame > 0),
+        **offered(["nextFrameButton"], cine, frame < count - 1),
+        "doneCheck": {"visible": cine, "enabled": cine, "checked": cine and state.done},
+        "frameLabel": {"text": text},
+    }
+
+
+def model_look(state: State) -> Looks:
+    """The models, and which one answered."""
+    online = state.connection in (ONLINE, LOST)
+    return {
+        "modelSection": {"visible": online},
+        **offered(["modelLabel", "modelCombo"], bool(state.models), len(state.models) > 1),
+        **offered(["autoLabel", "autoCombo"], bool(state.auto_models), len(state.auto_models) > 1),
+        "adapterLabel": {"text": answered_by(state) or "nothing on this picture yet"},
+    }
+
+
+def answered_by(state: State) -> str:
+    """The model and the adapter that gave the newest mask here; empty when none did."""
+    adapter = f"adapter {state.adapter}" if state.adapter else "its own weights"
+    return f"{state.answered_by}, {adapter}" if state.answered_by else ""
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _host(state: State) -> str:
+    return state.address.partition("://")[2] or state.address

@@ -1,0 +1,145 @@
+"""The panel: its parts, its timer, and what happens when Slicer shows it, leaves it or closes the scene."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import qt
+
+from ..control.state import ONLINE
+from .binding import Binding
+from .campaign import CampaignPart
+from .connection import ConnectionPart
+from .curve import DENSITY
+from .frames import FramesPart
+from .layout import Views
+from .local import LocalServerPart
+from .measure import MeasurePart
+from .messages import MessagesPart
+from .prompts import PromptsPart
+from .review import ReviewPart
+from .segments import SegmentsPart
+from .settings import Settings
+from .shortcuts import Shortcuts
+from .training import TrainingPart
+
+# How often answers are taken, milliseconds; and how often while the person waits for one.
+POLL_MS, AWAITING_MS = 30, 10
+
+
+class Panel:
+    """Binds the widgets `ui` to the logic's session.
+
+    Args:
+        resource: gives the path of a file in `Resources`.
+    """
+
+    def __init__(self, ui: Any, logic: Any, resource: Callable[[str], str]) -> None:
+        self.logic, self.session = logic, logic.session
+        self.settings = Settings()
+        self.views = Views()
+        self.binding = Binding(ui)
+        self.shortcuts = Shortcuts(ui, self.settings.own_keys())
+        self.binding.sequences = self.shortcuts.sequences
+        self.timer = qt.QTimer()
+        self.timer.setInterval(POLL_MS)
+        self.timer.connect("timeout()", self.poll)
+        self.parts = [
+            kind(self)
+            for kind in (
+                ConnectionPart,
+                MessagesPart,
+                CampaignPart,
+                PromptsPart,
+                SegmentsPart,
+                FramesPart,
+                ReviewPart,
+                MeasurePart,
+                TrainingPart,
+                LocalServerPart,
+            )
+        ]
+        self.segments = next(part for part in self.parts if isinstance(part, SegmentsPart))
+        for name, icon in _ICONS.items():
+            getattr(ui, name).icon = qt.QIcon(resource(f"Icons/{icon}"))
+        for name, icon in _SIGNS.items():
+            pixmap = qt.QPixmap(resource(f"Icons/{icon}"))
+            pixmap.setDevicePixelRatio(DENSITY)
+            getattr(ui, name).setPixmap(pixmap)
+        self.session.subscribe(self.update)
+        self.update()
+        self.timer.start()
+
+    @property
+    def ui(self) -> Any:
+        """The widgets by name."""
+        return self.binding.ui
+
+    def poll(self) -> None:
+        """Take what the worker brought; look more often while an answer is awaited."""
+        self.session.poll()
+        state = self.session.controller.state
+        wanted = AWAITING_MS if state.can_cancel and state.connection == ONLINE else POLL_MS
+        if self.timer.interval != wanted:
+            self.timer.setInterval(wanted)
+
+    def update(self) -> None:
+        """Show the present state."""
+        for part in self.parts:
+            part.update()
+
+    def enter(self) -> None:
+        """The panel is shown: its keys count, and points and strokes are its own."""
+        self.look_through()
+        self.views.watch(self.look_through)
+        self.shortcuts.make()
+        self.ui.segmentEditor.setupViewObservations()
+        self.session.refresh()
+
+    def look_through(self, *_: Any) -> None:
+        """Take prompts in the slice views that there are."""
+        self.session.look_through(self.views.slice_widgets())
+
+    def exit(self) -> None:
+        """Another module is shown: the mouse, the keys and the layout are as they were."""
+        self.session.tools.put_down()
+        self.shortcuts.remove()
+        self.ui.segmentEditor.setActiveEffect(None)
+        self.ui.segmentEditor.removeViewObservations()
+        self.views.unwatch()
+        self.views.restore()
+
+    def scene_closing(self) -> None:
+        """All nodes are about to go."""
+        self.session.scene_closing()
+
+    def scene_closed(self) -> None:
+        """The scene is empty, the connection stays."""
+        self.session.scene_closed()
+        self.session.refresh()
+
+    def close(self) -> None:
+        """Slicer ends."""
+        self.timer.stop()
+        self.exit()
+        self.session.unsubscribe(self.update)
+        self.segments.forget_node()
+        self.logic.close()
+
+
+_ICONS = {
+    "includeButton": "include.png",
+    "excludeButton": "exclude.png",
+    "boxButton": "box.png",
+    "scribbleButton": "scribble.png",
+    "scribbleOutButton": "scribble_out.png",
+    "lassoButton": "lasso.png",
+    "undoButton": "undo.png",
+    "redoButton": "redo.png",
+    "clearButton": "clear.png",
+    "refineButton": "refine.png",
+    "autoButton": "auto.png",
+    "acceptButton": "accept.png",
+    "nextButton": "next.png",
+}
+_SIGNS = {"problemIcon": "warning.png", "consentIcon": "question.png", "conflictIcon": "warning.png"}

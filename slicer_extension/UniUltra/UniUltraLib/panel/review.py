@@ -1,0 +1,60 @@
+"""Reviewing: the list, the label on its image, approve, return with a comment, flag, compare two readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .campaign_look import review_look, review_rows, review_states
+
+COLUMNS = ("Image", "By", "State", "Saved")
+
+
+class ReviewPart:
+    """The section Review."""
+
+    def __init__(self, panel: Any) -> None:
+        self.panel, self.ui = panel, panel.ui
+        self.controller, self.review = panel.session.controller, panel.session.review
+        self._listed_at = ""
+        bind = panel.binding.clicked
+        bind("reviewListButton", self.list)
+        bind("reviewOpenButton", self.open)
+        bind("compareButton", self.review.compare)
+        for name, state in (
+            ("approveButton", "approved"),
+            ("returnButton", "returned"),
+            ("flagButton", "flagged"),
+        ):
+            bind(name, lambda state=state: self.say(state))
+        self.ui.reviewSection.connect("contentsCollapsed(bool)", lambda *_: self.unfolded())
+        self.ui.reviewStateCombo.connect("activated(int)", lambda *_: self.list())
+        self.ui.reviewTable.connect("cellDoubleClicked(int,int)", lambda *_: self.open())
+
+    def unfolded(self) -> None:
+        """Ask for the list by itself, once for each connection."""
+        if not self.ui.reviewSection.collapsed and self._listed_at != self.controller.state.address:
+            self.list()
+
+    def list(self) -> None:
+        """Ask for the labels of the chosen state."""
+        self._listed_at = self.controller.state.address
+        self.review.list((self.panel.binding.chosen("reviewStateCombo") or "final",))
+
+    def open(self) -> None:
+        """Show the chosen label on its image."""
+        row = self.ui.reviewTable.currentRow()
+        if 0 <= row < len(self.review.state.items):
+            self.review.open(self.review.state.items[row])
+
+    def say(self, state: str) -> None:
+        """Tell the verdict; the comment goes along."""
+        self.review.say(state, self.ui.commentEdit.text.strip())
+        self.ui.commentEdit.text = ""
+
+    def update(self) -> None:
+        """Show the list."""
+        state = self.review.state
+        self.panel.binding.show(review_look(self.controller.state, state))
+        chosen = state.states[0] if state.states else "final"
+        self.panel.binding.items("reviewStateCombo", review_states(state), chosen)
+        self.panel.binding.table("reviewTable", COLUMNS, review_rows(state))

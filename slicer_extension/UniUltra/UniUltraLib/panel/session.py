@@ -1,0 +1,184 @@
+"""What the panel and scripts work with, put together: scene, controller, prompts in the views, campaign."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, List
+
+import slicer
+
+from ..campaign.campaign import CampaignWork
+from ..campaign.review import ReviewWork
+from ..campaign.training import TrainingWork
+from ..control.controller import Controller
+from ..control.state import Problem
+from ..draw.drag_capture import Capture
+from ..draw.prompt_markers import PromptMarkers
+from ..draw.tools import Tools
+from ..errors import UniUltraLibError
+from ..local_server.control import LocalControl
+from ..local_server.processes import clean_environment
+from ..measure.measuring_task import MeasuringWork
+from ..measure.table import add_rows, calibration_of, measurement_table
+from ..prompts.shown import Shown
+from ..scene import files
+from ..scene.scene import SlicerScene
+from ..scene.unload import unload
+from .settings import Settings
+
+
+class Session:
+    """One scene, one server."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.save_undo: Callable[[], Any] = lambda: None
+        self._listeners: List[Callable[[], None]] = []
+        self._dirty = True
+        self._folder = tempfile.TemporaryDirectory(prefix="uniultra-")
+        self.scene = SlicerScene(slicer.mrmlScene, save_undo=lambda: self.save_undo())
+        self.controller = Controller(self.scene, settings=self.settings)
+        self.markers = PromptMarkers(
+            self.scene,
+            slicer.app.applicationLogic(),
+            self.controller.point,
+            lambda key, world, positive: self.controller.move_point(key, world),
+            lambda key, world, positive: self.controller.delete_point(key),
+            refused=lambda text: self.controller.tell(Problem("", text, "")),
+            stopped=lambda: self.tools.put_down(),
+        )
+        self.tools = Tools(self.markers.place, self.markers.stop, self._changed)
+        self.campaign = CampaignWork(
+            self.controller,
+            self.scene,
+            load=self._load,
+            downloads=Path(self._folder.name),
+            spool=_spool_folder(),
+            unload=self._unload,
+        )
+        self.review = ReviewWork(self.campaign)
+        self.training = TrainingWork(self.controller)
+        self.measuring = MeasuringWork(self.controller, self.scene, self._calibration, self._keep_rows)
+        variables = clean_environment(slicer.util.startupEnvironment())
+        self.local = LocalControl(variables, Path.home(), near=Path(__file__))
+        self._log_seen = 0
+        parts = (self.controller, self.campaign, self.review, self.training, self.measuring, self.local)
+        for part in parts:
+            part.subscribe(self._changed)
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Have `listener()` called when something of the panel may look different."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Callable[[], None]) -> None:
+        """End that."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def poll(self) -> None:
+        """Take what has come; a timer calls this."""
+        for part in (self.controller, self.campaign, self.training, self.local):
+            part.poll()
+        self._log_seen, lines = self.local.log.since(self._log_seen)
+        self._dirty = self._dirty or bool(lines)
+        self.refresh()
+
+    @property
+    def fresh(self) -> bool:
+        """Everything that has changed is shown."""
+        return not self._dirty
+
+    def refresh(self) -> None:
+        """Show what has changed since the last time."""
+        # Not at the change itself, which may happen in the middle of an event of the scene.
+        if self._dirty:
+            self._dirty = False
+            state = self.controller.state
+            self.markers.show(state.prompts, state.shown)
+            for listener in list(self._listeners):
+                listener()
+
+    def open(self, node: Any) -> None:
+        """Work on a volume or sequence browser of the scene, an image of one's own."""
+        self.tools.put_down()
+        try:
+            self.scene.open(node)
+        except UniUltraLibError as error:
+            self.controller.tell(Problem.of(error))
+            return
+        files.show_in_views(self.scene.volume)
+        self.controller.frame_changed()
+        self._changed()
+
+    @property
+    def browser(self) -> Any:
+        """The sequence browser of the open cine, else None."""
+        scene = slicer.mrmlScene
+        for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
+            browser = scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode")
+            frames = browser.GetMasterSequenceNode()
+            if (
+                self.scene.is_open
+                and frames is not None
+                and browser.GetProxyNode(frames) is self.scene.volume
+            ):
+                return browser
+        return None
+
+    def look_through(self, slice_widgets: List[Any]) -> None:
+        """Draw in these slice views."""
+        self.tools.use([self._capture(widget) for widget in slice_widgets])
+
+    def scene_closing(self) -> None:
+        """All nodes are about to go."""
+        self.tools.put_down()
+        self.scene.close()
+
+    def scene_closed(self) -> None:
+        """The scene is empty; the connection stays."""
+        self._changed()
+
+    def close(self) -> None:
+        """Keep what is not saved, end the thread and the connection."""
+        self.tools.use([])
+        for part in (self.measuring, self.training, self.review, self.campaign, self.local):
+            part.close()
+        self.controller.close()
+        self.markers.close()
+        self.scene.close()
+        self._folder.cleanup()
+
+    def _capture(self, widget: Any) -> Capture:
+        return Capture(
+            widget.sliceView().interactorStyle().GetInteractor(),
+            widget.mrmlSliceNode(),
+            self.controller.stroke,
+            image=self.scene,
+            on_cancel=self.tools.put_down,
+        )
+
+    def _load(self, file: Path, image_id: str, kind: str) -> Any:
+        node = files.load_image(slicer.mrmlScene, file, image_id, kind)
+        frames = node.GetMasterSequenceNode() if node.IsA("vtkMRMLSequenceBrowserNode") else None
+        files.show_in_views(node if frames is None else node.GetProxyNode(frames))
+        return node
+
+    def _calibration(self, shown: Shown) -> Any:
+        browser = self.browser
+        frames = browser.GetMasterSequenceNode() if browser is not None else None
+        return calibration_of(self.scene.volume, kind=shown.kind, sequence=frames)
+
+    def _keep_rows(self, rows: List[Any]) -> None:
+        add_rows(measurement_table(slicer.mrmlScene), rows)
+
+    def _unload(self, node: Any) -> None:
+        unload(slicer.mrmlScene, node)
+
+    def _changed(self, *_: Any) -> None:
+        self._dirty = True
+
+
+def _spool_folder() -> Path:
+    """Where labels lie that the server does not have yet: beside Slicer's settings, per person."""
+    return Path(slicer.app.slicerUserSettingsFilePath).parent / "UniUltra-unsent"

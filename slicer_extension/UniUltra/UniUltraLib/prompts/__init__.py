@@ -1,0 +1,1 @@
+"""Prompts, planes, packed masks and their history. Pure Python and numpy."""

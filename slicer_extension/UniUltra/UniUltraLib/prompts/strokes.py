@@ -1,0 +1,91 @@
+"""What was drawn over a picture, as pixels: numpy only.
+
+`xy` are continuous pixels of the picture, (N,2); an integer is a centre. `pixel_mm` is how far a step to the
+next column and to the next row goes in the world, (2,3): pixels may be oblong, and so the pen's mark then.
+"""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+import numpy as np
+
+from ..errors import OutsideImage, PromptsError
+
+# More corners than this say nothing more of an outline drawn by hand, and make the request long.
+_MAX_CORNERS = 256
+
+
+def box_corners(xy: np.ndarray, shape: Tuple[int, int]) -> Tuple[float, float, float, float]:
+    """(x0,y0,x1,y1) of the smallest box around positions, cut at the edge of a (rows, columns) picture.
+
+    Raises:
+        OutsideImage: it covers no pixel.
+    """
+    limits = np.array(shape[::-1]) - 1
+    low, high = np.min(xy, axis=0), np.max(xy, axis=0)
+    if (high < -0.5).any() or (low > limits + 0.5).any():
+        raise OutsideImage("The box lies outside the image. Draw it over the image.")
+    (x0, y0), (x1, y1) = np.clip(low, 0, limits).tolist(), np.clip(high, 0, limits).tolist()
+    return x0, y0, x1, y1
+
+
+def lasso_corners(xy: np.ndarray, shape: Tuple[int, int]) -> List[Tuple[float, float]]:
+    """The (x,y) corners of an outline, cut at the picture's edge, without those that say nothing.
+
+    Raises:
+        PromptsError: it encloses nothing.
+    """
+    inside = np.clip(np.asarray(xy, float), 0, np.array(shape[::-1]) - 1)
+    kept: List[np.ndarray] = []
+    for place in inside:
+        if not kept or np.abs(place - kept[-1]).max() > 0.25:
+            kept.append(place)
+    corners = np.array(kept).reshape(-1, 2)
+    if len(corners) > _MAX_CORNERS:
+        corners = corners[np.linspace(0, len(corners) - 1, _MAX_CORNERS).round().astype(int)]
+    x, y = corners.T
+    area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    if len(corners) < 3 or area < 1:
+        raise PromptsError("The outline encloses nothing. Draw around the structure, on the image.")
+    return [(float(a), float(b)) for a, b in corners]
+
+
+def pen_mark(xy: np.ndarray, width: float, pixel_mm: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
+    """The pixels that a pen of `width` mm marks: (rows, columns) bool.
+
+    A pixel is marked when its centre is under the pen, and every pixel that the pen's middle crosses.
+
+    Raises:
+        OutsideImage: none is.
+    """
+    rows, columns = shape
+    mark = np.zeros(shape, bool)
+    path = _dense(np.asarray(xy, float))
+    nearest = np.floor(path + 0.5).astype(int)
+    on = ((nearest >= 0) & (nearest < [columns, rows])).all(axis=1)
+    mark[nearest[on, 1], nearest[on, 0]] = True
+    metric = pixel_mm @ pixel_mm.T
+    width += 1e-6  # a centre right under the pen's edge counts
+    reach = width / 2 * np.sqrt(np.diag(np.linalg.inv(metric)))
+    corners = np.unique(np.round(path, 1), axis=0)
+    for x, y in corners:
+        x0, x1 = max(int(np.ceil(x - reach[0])), 0), min(int(np.floor(x + reach[0])), columns - 1)
+        y0, y1 = max(int(np.ceil(y - reach[1])), 0), min(int(np.floor(y + reach[1])), rows - 1)
+        if x0 > x1 or y0 > y1:
+            continue
+        dx, dy = np.arange(x0, x1 + 1) - x, np.arange(y0, y1 + 1)[:, None] - y
+        squared = metric[0, 0] * dx**2 + 2 * metric[0, 1] * dx * dy + metric[1, 1] * dy**2
+        mark[y0 : y1 + 1, x0 : x1 + 1] |= squared <= (width / 2) ** 2
+    if not mark.any():
+        raise OutsideImage("The scribble lies outside the image. Draw it on the image.")
+    return mark
+
+
+def _dense(xy: np.ndarray) -> np.ndarray:
+    """The path with a position at least every half pixel."""
+    parts = [xy[:1]]
+    for a, b in zip(xy[:-1], xy[1:]):  # noqa: B905, RUF007 - Python 3.9
+        steps = max(int(np.ceil(2 * np.abs(b - a).max())), 1)
+        parts.append(a + (b - a) * (np.arange(1, steps + 1) / steps)[:, None])
+    return np.concatenate(parts)

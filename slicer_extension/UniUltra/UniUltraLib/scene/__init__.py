@@ -1,0 +1,1 @@
+"""Slicer's scene: volumes, cines, segmentations, coordinates."""

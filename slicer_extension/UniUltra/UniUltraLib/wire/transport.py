@@ -1,0 +1,363 @@
+"""One HTTP request to one server: bounded in time and size, with errors that a person can act on; another
+thread can break it off while an answer is awaited.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, Optional, Tuple
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from ..errors import (
+    Conflict,
+    DiskError,
+    Refused,
+    ServerFailed,
+    ServerTimeout,
+    ServerUnreachable,
+    UnexpectedAnswer,
+)
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+CHUNK = 64 * 1024
+MAX_DETAIL = 500
+
+_START = "Start the server (`uniultra serve --studies FOLDER`) or correct the address."
+_NOT_OURS = "Check that this is the address of a UniUltra or MONAI Label server."
+
+
+class Transport(requests.auth.AuthBase):
+    """Sends requests to `address` and gives back JSON or a file.
+
+    `timeout` is (seconds to connect, seconds to answer); the second also bounds the rest of a JSON answer.
+    The key travels as `Authorization: Bearer` and only encrypted or on this machine.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        api_key: Optional[str],
+        timeout: Tuple[float, float],
+        ca_file: Optional[str],
+        max_json: int,
+        max_file: int,
+    ) -> None:
+        parts = urlsplit(address.strip() if "://" in address else f"http://{address.strip()}")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(
+                "A server address looks like http://127.0.0.1:8000; got something else. Correct it."
+            )
+        # A name or password in the address must not reach a message.
+        self.address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+        local = parts.hostname in LOOPBACK
+        if api_key and parts.scheme != "https" and not local:
+            raise ValueError("An access key travels over https only. Use an https:// address, or no key.")
+        self._key = (api_key or "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise ValueError("An access key is a line of plain letters and digits. Copy it again.")
+        self._timeout = timeout
+        self._verify: Any = ca_file or True
+        self._max_json = max_json
+        self._max_file = max_file
+        self._session = requests.Session()
+        self._session.auth = self  # also keeps a .netrc entry from answering in its place
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._connections = Connections()
+        self._connections.mount(self._session)
+        # A proxy set for the internet cannot reach this machine.
+        self._session.trust_env = not local
+        logging.getLogger("urllib3.connectionpool").addFilter(_hide_query)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the key to a request; `requests` calls this."""
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._session.close()
+
+    def abort(self, thread: int) -> None:
+        """Break off what a thread (its ident) waits for."""
+        self._connections.abort(thread)
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON answer to `method path`; `options` as for `requests.request`.
+
+        Raises:
+            ServerError: one of its kinds, see `errors`.
+        """
+        with self._connections.in_use(), self._open(method, path, options) as response:
+            # Each read has its own time-out; together they get the same, so that no trickle holds a caller.
+            deadline = time.monotonic() + self._timeout[1]
+            body = b"".join(self._chunks(response, self._max_json, deadline))
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise UnexpectedAnswer(self.address, "the answer is not JSON.", _NOT_OURS) from None
+
+    def file(self, path: str, target: Path, **options: Any) -> Path:
+        """Download `path` to `target`, which appears only once it is whole.
+
+        A target without an ending gets that of the server's file.
+
+        Raises:
+            ServerError: one of its kinds, see `errors`.
+        """
+        with self._connections.in_use(), self._open("GET", path, options) as response:
+            if not target.suffix:
+                target = target.with_name(target.name + _ending(response))
+            part = target.with_name(target.name + ".part")
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with part.open("wb") as out:
+                    for chunk in self._chunks(response, self._max_file, None):
+                        out.write(chunk)
+                part.replace(target)
+            except OSError as error:
+                raise DiskError(
+                    f"A file of the server cannot be kept on this disk ({error.strerror}). Free some space, "
+                    "then try again."
+                ) from None
+            finally:
+                with contextlib.suppress(OSError):
+                    part.unlink()
+        return target
+
+    def exists(self, path: str, **options: Any) -> bool:
+        """Whether the server has `path`: it answers a HEAD, and not with 404.
+
+        Raises:
+            ServerError: one of its kinds, see `errors`.
+        """
+        try:
+            with self._connections.in_use(), self._open("HEAD", path, options):
+                return True
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            return False
+
+    def _open(self, method: str, path: str, options: Any) -> requests.Response:
+        # `from None` below: the text of requests' own errors holds the image id.
+        try:
+            response = self._session.request(
+                method,
+                self.address + path,
+                timeout=self._timeout,
+                verify=self._verify,
+                allow_redirects=False,
+                stream=True,
+                **options,
+            )
+        except requests.exceptions.Timeout as error:
+            raise self._too_slow(isinstance(error, requests.exceptions.ConnectTimeout)) from None
+        except requests.exceptions.SSLError:
+            raise ServerUnreachable(
+                self.address,
+                "its certificate is not trusted or it does not speak https.",
+                "Ask your administrator for the certificate file (CA) and set it, or correct the address.",
+            ) from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+            raise ServerUnreachable(self.address, _why(error), _START) from None
+        if response.status_code not in (200, 202):
+            with response:
+                self._refuse(response)
+        return response
+
+    def _chunks(self, response: requests.Response, limit: int, deadline: Optional[float]) -> Iterator[bytes]:
+        # requests' own iter_content() waits until a chunk is full, however slowly it fills. Read undecoded,
+        # as `identity` was asked for, no answer can grow beyond what is counted here.
+        read = getattr(response.raw, "read1", response.raw.read)
+        received = 0
+        while True:
+            try:
+                chunk = read(CHUNK)
+            except urllib3.exceptions.ReadTimeoutError:
+                raise self._too_slow(connecting=False) from None
+            except (urllib3.exceptions.HTTPError, OSError):
+                raise ServerUnreachable(
+                    self.address,
+                    "the connection broke off in mid-answer.",
+                    "Check the server, then try again.",
+                ) from None
+            if not chunk:
+                return
+            received += len(chunk)
+            if received > limit:
+                raise UnexpectedAnswer(self.address, f"the answer is larger than {limit} bytes.", _NOT_OURS)
+            if deadline is not None and time.monotonic() > deadline:
+                raise self._too_slow(connecting=False)
+            yield chunk
+
+    def _refuse(self, response: requests.Response) -> None:
+        status = response.status_code
+        if 300 <= status < 400:
+            raise UnexpectedAnswer(
+                self.address,
+                f"it redirects elsewhere (status {status}).",
+                "Set the address it redirects to.",
+            )
+        deadline = time.monotonic() + self._timeout[1]
+        body = b"".join(self._chunks(response, self._max_json, deadline))
+        detail = _detail(body)
+        newer = _newer(body) if status == 409 else None
+        if newer is not None:
+            raise Conflict(self.address, status, detail, newer)
+        said = f" and says: {detail}" if detail else "."
+        if status in (401, 403):
+            raise Refused(
+                self.address,
+                f"it refused access (status {status}){said}",
+                "Set the access key your administrator gave you.",
+                status,
+                detail,
+            )
+        if 400 <= status < 500:
+            raise Refused(
+                self.address,
+                f"it refused the request (status {status}){said}",
+                "Correct what it names, then try again.",
+                status,
+                detail,
+            )
+        raise ServerFailed(
+            self.address,
+            f"it failed on the request (status {status}){said}",
+            "Look at the server's log, then try again.",
+            status,
+            detail,
+        )
+
+    def _too_slow(self, connecting: bool) -> ServerTimeout:
+        if connecting:
+            return ServerTimeout(
+                self.address,
+                f"no connection within {self._timeout[0]:g} s.",
+                "Check the address, the network and the firewall.",
+            )
+        return ServerTimeout(
+            self.address,
+            f"no answer within {self._timeout[1]:g} s.",
+            "The server may be busy or the image large: try again, or set a longer time-out.",
+        )
+
+
+def _why(error: Exception) -> str:
+    text = str(error)
+    if "refused" in text:
+        return "the connection was refused: no server listens there."
+    if "resolve" in text or "Failed to parse" in text or "Name or service" in text or "getaddrinfo" in text:
+        return "this network does not know the name."
+    if "ProxyError" in type(error).__name__:
+        return "the proxy gave no way through."
+    return "the connection failed."
+
+
+def _detail(body: bytes) -> str:
+    """FastAPI's `detail`, one line of at most `MAX_DETAIL` characters; a refused value is left out."""
+    try:
+        detail = json.loads(body)["detail"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    if isinstance(detail, dict):
+        detail = detail.get("message", "")
+    if isinstance(detail, list):
+        detail = "; ".join(str(entry.get("msg", "")) for entry in detail if isinstance(entry, dict))
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", str(detail))[:MAX_DETAIL].strip()
+
+
+def _newer(body: bytes) -> Optional[Dict[str, Any]]:
+    """The version that stands in the way, as a 409 tells it."""
+    try:
+        newer = json.loads(body)["detail"]["newer"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    known = isinstance(newer, dict) and type(newer.get("revision")) is int
+    return newer if known else None
+
+
+def _ending(response: requests.Response) -> str:
+    """The ending of the file name that the server gives, `.nii.gz` and the like whole; else none."""
+    found = re.search(
+        r"((?:\.nii|\.seq|\.seg|\.igs)?\.[A-Za-z0-9]{1,5})\"?\s*$",
+        response.headers.get("Content-Disposition", ""),
+    )
+    return found.group(1).lower() if found else ""
+
+
+def _hide_query(record: logging.LogRecord) -> bool:
+    """Cut the query, which names the image, from urllib3's debug line about a request."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            value.partition("?")[0] if isinstance(value, str) and value.startswith("/") else value
+            for value in record.args
+        )
+    return True
+
+
+class Connections:
+    """Knows which connection each thread uses now."""
+
+    def __init__(self) -> None:
+        self._used: Dict[int, Any] = {}
+
+    def mount(self, session: requests.Session) -> None:
+        """Have all connections of a session known here."""
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Adapter(self))
+
+    def using(self, connection: Any) -> None:
+        """This thread sends a request on a connection."""
+        self._used[threading.get_ident()] = connection
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Afterwards this thread has its answer, and what its connection does next is no longer its own."""
+        try:
+            yield
+        finally:
+            self._used.pop(threading.get_ident(), None)
+
+    def abort(self, thread: int) -> None:
+        """Break off what a thread (its ident) waits for; it gets an error, if it waits for any."""
+        sock = getattr(self._used.pop(thread, None), "sock", None)
+        if sock is not None:
+            # Closing it here would leave the other thread reading a number that may be another's by then.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _noted(urllib3.HTTPConnectionPool, self._connections),
+            "https": _noted(urllib3.HTTPSConnectionPool, self._connections),
+        }
+
+
+def _noted(pool: Any, connections: Connections) -> Any:
+    """A class of pools whose connections tell `connections` when they are used."""
+
+    class Noted(pool.ConnectionCls):  # type: ignore[misc]
+        def putrequest(self, *args: Any, **options: Any) -> Any:
+            connections.using(self)
+            return super().putrequest(*args, **options)
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": Noted})

@@ -1,0 +1,74 @@
+"""Networks beyond the limit are let go, those used longest ago first, and come back when they are asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from uniultra.images.types import Plane
+from uniultra.models import build
+from uniultra.predict import Predictor
+from uniultra.predict.embedding_cache import EmbeddingCache
+from uniultra.predict.network_cache import Resident
+from uniultra.prompts import Point, PromptSet
+from uniultra.weights import tensors
+
+NAMES = ("uniultra_mini", "uniultra_mini.one", "uniultra_mini.two")
+CLICK = PromptSet(points=(Point(40, 60),))
+
+
+class Source:
+    """One picture of noise."""
+
+    content_hash = "noise"
+
+    def plane_shape(self, axis: str) -> tuple[int, int]:
+        return 120, 160
+
+    def picture(self, plane: Plane) -> np.ndarray:
+        return np.random.default_rng(0).integers(0, 255, (120, 160), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three networks that share nothing."""
+    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
+    for seed, name in enumerate(NAMES):
+        torch.manual_seed(seed)
+        tensors.save(tmp_path / f"{name}.safetensors", build("uniultra_mini"), {})
+
+
+def made(limit: int) -> tuple[Resident, list[Predictor]]:
+    resident, cache = Resident(limit), EmbeddingCache(1 << 30)
+    return resident, [Predictor(name, device="cpu", cache=cache, resident=resident) for name in NAMES]
+
+
+def ask(predictor: Predictor) -> tuple[np.ndarray, float]:
+    [found] = predictor.predict(Source(), Plane("k", 0), [CLICK])
+    return found.mask, found.timings["cached"]
+
+
+def test_the_network_used_longest_ago_is_let_go() -> None:
+    one = sum(t.nbytes for t in build("uniultra_mini").state_dict().values())
+    resident, (first, second, third) = made(int(2.5 * one))
+    before, _ = ask(first)
+    ask(second)
+    ask(first)
+    ask(third)
+    assert len(resident) == 2
+    assert [p._loaded is None for p in (first, second, third)] == [False, True, False]
+    ask(second)
+    assert first._loaded is None
+    again, cached = ask(first)
+    assert cached == 1, "its embeddings outlive it"
+    np.testing.assert_array_equal(before, again)
+
+
+def test_one_network_stays_however_large_it_is() -> None:
+    resident, predictors = made(1)
+    for predictor in predictors:
+        ask(predictor)
+        assert len(resident) == 1 and predictor._loaded is not None

@@ -1,0 +1,305 @@
+"""`/train` as stock clients use it, over jobs that are gone on with."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from adapting_parts import make_campaign
+from in_process import infer, serving
+
+from uniultra.adapt import job as jobs
+from uniultra.adapt.job import Ended, Progress
+from uniultra.adapt.process import BUSY
+from uniultra.errors import RequestError
+from uniultra.models import build
+from uniultra.serve.tasks import training
+from uniultra.serve.tasks.train_records import utc_now
+from uniultra.serve.tasks.train_task import AdaptTask
+from uniultra.serve.tasks.training import BusyError, Trainings, fit_settings
+from uniultra.serve.train_settings import TrainSettings
+from uniultra.weights import bundle, tensors
+from uniultra.weights.deployed import Published
+
+MODEL = "uniultra_mini"
+# Stands in for the process of a training: works for as long as no file `go` is there, then ends as told.
+WORKER = """
+import json, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+if (folder / "elsewhere").exists():  # another server works on it
+    sys.exit(75)
+with (folder / "log.jsonl").open("a") as log:
+    log.write('{"begun": true}\\n')
+while not (folder / "go").exists():
+    time.sleep(0.02)
+(folder / "part").write_text(json.dumps({"status": "DONE", "when": "2026-01-01T00:00:00Z"}))
+(folder / "part").rename(folder / "ended.json")
+"""
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Random weights, a studies folder with labels, and a short worker in the place of the training.
+
+    No worker outlives its test.
+    """
+    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "weights"))
+    torch.manual_seed(4)
+    tensors.save(tmp_path / "weights" / f"{MODEL}.safetensors", build(MODEL, 64), {})
+    worker = tmp_path / "worker.py"
+    worker.write_text(WORKER)
+    monkeypatch.setattr(training, "PROCESS", (str(worker),))
+    made, real = [], Trainings.__init__
+
+    def remembered(self, *args, **named):
+        made.append(self)
+        real(self, *args, **named)
+
+    monkeypatch.setattr(Trainings, "__init__", remembered)
+    yield tmp_path / "studies", make_campaign(tmp_path / "studies", 6)
+    for one in made:
+        one.close()
+        assert one.wait(30)
+
+
+def let_go(studies: Path, one: str) -> None:
+    (studies / jobs.FOLDER / one / "go").touch()
+
+
+def begun(studies: Path, one: str, times: int = 1) -> None:
+    end = time.monotonic() + 60
+    while sum("begun" in line for line in jobs.JobFolder(studies / jobs.FOLDER / one).lines()) < times:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
+    studies, labels = machine
+    now = labels[:3]
+    trainings = Trainings(studies, lambda: now, TrainSettings(nice=0, device="cpu"))
+    first = trainings.start(MODEL, {"model": MODEL})
+    assert jobs.jobs(studies)[0].job().device == "cpu"
+    assert first["status"] == "RUNNING" and trainings.current()["id"] == first["id"]
+    with pytest.raises(BusyError):
+        trainings.start(MODEL, {"model": MODEL})
+    begun(studies, first["id"])
+    assert trainings.stop()["status"] == "STOPPED"
+    assert trainings.current() is None and trainings.stop() is None
+    now = labels[:4]  # what the client submitted
+    again = trainings.start(MODEL, {"model": MODEL})
+    assert again["id"] == first["id"] and len(trainings.records()) == 1
+    begun(studies, first["id"], 2)
+    let_go(studies, first["id"])
+    end = time.monotonic() + 60
+    while len(trainings.records()) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    done, new = trainings.records()
+    assert done["status"] == "DONE" and new["status"] == "RUNNING"
+    snapshots = [len(folder.job().labels) for folder in jobs.jobs(studies)]
+    assert snapshots == [3, 4]
+    let_go(studies, new["id"])
+    assert trainings.wait(60)
+    assert [one["status"] for one in trainings.records()] == ["DONE", "DONE"]
+    assert {"id", "status", "request", "start_ts", "details", "end_ts"} <= set(trainings.records()[0])
+
+
+def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
+    studies, labels = machine
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    first = trainings.start(MODEL, {"model": MODEL})["id"]
+    for times in range(1, training.CRASHES + 1):
+        begun(studies, first, times)
+        os.kill(trainings._process.pid, signal.SIGKILL)
+    assert trainings.wait(60)
+    [record] = trainings.records()
+    assert record["status"] == "ERROR" and "died" in record["error"]
+
+
+def test_a_job_that_another_server_works_on_is_waited_for(machine, monkeypatch):
+    studies, labels = machine
+    monkeypatch.setattr(training, "LATER", 0.05)
+    ended, real = [], Trainings._next
+
+    def following(self, folder, code):
+        ended.append(code)
+        real(self, folder, code)
+
+    monkeypatch.setattr(Trainings, "_next", following)
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    folder = jobs.create(studies, MODEL, labels, fit_settings(MODEL, {}))
+    (folder.path / "elsewhere").touch()
+    trainings.start(MODEL, {"model": MODEL})
+    end = time.monotonic() + 60
+    while len(ended) <= training.CRASHES:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert set(ended) == {BUSY} and folder.ended() is None
+    (folder.path / "elsewhere").unlink()
+    begun(studies, folder.path.name)
+    let_go(studies, folder.path.name)
+    while folder.ended() is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert folder.ended().status == "DONE"
+
+
+def test_a_queued_model_goes_on_with_the_job_that_it_has(machine):
+    studies, labels = machine
+    other = "sam2_mini"
+    tensors.save(studies.parent / "weights" / f"{other}.safetensors", build(other, 64), {})
+    cut = jobs.create(studies, other, labels[:3], fit_settings(other, {}))
+    cut.stop(True)
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    first = trainings.start(MODEL, {"model": MODEL})["id"]
+    trainings.start(other, {"model": other}, enqueue=True)
+    let_go(studies, first)
+    begun(studies, cut.path.name)
+    assert trainings.current()["id"] == cut.path.name
+    assert len(jobs.jobs(studies)) == 2
+    trainings.stop()
+
+
+def test_a_job_that_cannot_be_read_is_left_out_and_said_once(machine, caplog):
+    studies, labels = machine
+    kept = jobs.create(studies, MODEL, labels[:3], fit_settings(MODEL, {}))
+    lost = jobs.create(studies, MODEL, labels, fit_settings(MODEL, {}))
+    (lost.path / "job.json").write_text((lost.path / "job.json").read_text().replace('"seed"', '"newer"'))
+    trainings = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    assert AdaptTask(MODEL, trainings).stats() == {}
+    assert trainings.last(MODEL).path == kept.path
+    assert [one["id"] for one in trainings.records()] == [kept.path.name]
+    trainings.go_on()
+    assert trainings.current()["id"] == kept.path.name
+    trainings.stop()
+    assert trainings.start(MODEL, {"model": MODEL})["id"] == kept.path.name
+    trainings.stop()
+    told = [one for one in caplog.messages if lost.path.name in one]
+    assert len(told) == 1 and "left out" in told[0]
+
+
+def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_it(machine):
+    studies, labels = machine
+    left = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    first = left.start(MODEL, {"model": MODEL})["id"]
+    begun(studies, first)
+    left.close()
+    assert left.wait(60) and left.records()[0]["status"] == "SUBMITTED"
+    fresh = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    fresh.go_on()
+    assert fresh.current()["id"] == first
+    begun(studies, first, 2)
+    fresh.stop()
+    third = Trainings(studies, lambda: labels, TrainSettings(nice=0))
+    third.go_on()
+    assert third.current() is None
+
+
+def test_jobs_of_one_second_are_in_order(machine):
+    studies, labels = machine
+    made = [jobs.create(studies, MODEL, labels, fit_settings(MODEL, {})) for _ in range(8)]
+    assert [one.path for one in jobs.jobs(studies)] == [one.path for one in made]
+
+
+def test_after_the_end_of_a_server_nothing_begins(machine):
+    studies, labels = machine
+    left = Trainings(studies, lambda: labels, TrainSettings(nice=0), lambda: 3)
+    left.start(MODEL, {"model": MODEL})
+    left.close()
+    assert left.wait(60)
+    left.go_on()  # a thread that was still on its way
+    left.labelled(MODEL)
+    assert left.current() is None and left.records()[0]["status"] == "SUBMITTED"
+
+
+def test_a_training_begins_by_itself_after_enough_new_labels(machine):
+    studies, labels = machine
+    now = labels[:2]
+    trainings = Trainings(studies, lambda: now, TrainSettings(nice=0), lambda: 3)
+    trainings.labelled(MODEL)
+    assert trainings.current() is None
+    now = labels[:3]
+    trainings.labelled(MODEL)
+    first = trainings.current()
+    assert first["request"] == {"model": MODEL, "automatic": True}
+    now = labels[:5]
+    let_go(studies, first["id"])
+    assert trainings.wait(60)
+    trainings.labelled(MODEL)
+    assert trainings.current() is None  # two new ones are not three
+    now = labels
+    trainings.labelled(MODEL)
+    assert trainings.current() is not None
+    trainings.stop()
+
+
+def test_no_label_and_impossible_settings_are_refused(machine):
+    studies, labels = machine
+    with pytest.raises(RequestError, match="Label some images"):
+        Trainings(studies, list, TrainSettings()).start(MODEL, {"model": MODEL})
+    with pytest.raises(RequestError, match="steps"):
+        Trainings(studies, lambda: labels, TrainSettings()).start(MODEL, {"model": MODEL, "steps": -1})
+    assert fit_settings(MODEL, {"steps": 7, "client_id": "x"}).steps == 7
+    assert fit_settings("sam2_mini", {}).trains == "decoder"
+    assert fit_settings("uniultra_t", {}).trains == "method"
+    assert jobs.jobs(studies) == []
+
+
+def test_the_routes_speak_as_stock_does(machine, tmp_path, monkeypatch):
+    studies, labels = machine
+    with serving(tmp_path, studies, monkeypatch, models=MODEL, train_after="0", preload="false") as client:
+        from monailabel.interfaces.utils.app import app_instance
+
+        app = app_instance()
+        monkeypatch.setattr(app.trainings, "labels", lambda: labels)
+        assert client.get("/train/").status_code == 404
+        assert client.get("/train/", params={"check_if_running": True}).status_code == 404
+        assert client.delete("/train/").json() is None
+        assert client.post("/train/nobody").status_code == 404
+        assert client.post(f"/train/{MODEL}", json={"bundle_path": "/etc"}).status_code == 422
+        assert client.post(f"/train/{MODEL}", json={"rate": "much"}).status_code == 422
+        answer = client.post(f"/train/{MODEL}", json={"steps": 9, "client_id": "x"})
+        assert answer.status_code == 200
+        first = answer.json()
+        assert client.post(f"/train/{MODEL}").status_code == 429
+        queued = client.post(f"/train/{MODEL}", params={"enqueue": True})
+        assert queued.status_code == 200
+        assert client.get("/train/", params={"check_if_running": True}).json()["id"] == first["id"]
+        folder = jobs.JobFolder(studies / jobs.FOLDER / first["id"])
+        assert folder.job().settings.steps == 9 and folder.job().request["steps"] == 9
+        folder.tell(Progress(phase="fold-0", epoch=2, total_epochs=8, best_metric=0.5, total_time=61))
+        told = client.get("/info/").json()
+        assert told["trainers"][MODEL]["config"].keys() == {"steps", "rate"}
+        stats = told["train_stats"][MODEL]
+        assert stats["epoch"] == 2 and stats["total_epochs"] == 8 and stats["best_metric"] == 0.5
+        assert "total_time" not in stats and stats["current_time"] == "0:01:01"
+        assert told["adapters"] == {MODEL: {"adapter": None, "problem": None}}
+        assert client.delete("/train/").json()["status"] == "STOPPED"
+        assert [one["status"] for one in client.get("/train/", params={"all": True}).json()] == ["STOPPED"]
+        folder.end(Ended(status="DONE", when=utc_now(), seconds=125.0))
+        stats = client.get("/info/").json()["train_stats"][MODEL]
+        assert stats["total_time"] == "0:02:05" and stats["published"] is None
+
+
+def test_a_published_adapter_answers_over_http_and_is_named(machine, tmp_path, monkeypatch):
+    studies, _ = machine
+    with serving(tmp_path, studies, monkeypatch, models=MODEL, train_after="0", preload="false") as client:
+        click = {"foreground": [[40, 40, 0]], "background": [], "result": "packed"}
+        assert infer(client, MODEL, "image0", **click).json()["adapter"] is None
+        network, digest = tensors.load(MODEL)
+        with torch.no_grad():
+            network.sam_mask_decoder.iou_token.weight.add_(1)
+        bundle.save(tmp_path / "made", network, MODEL, over=(digest, (".sam_mask_decoder.",)))
+        one = Published(studies).publish(tmp_path / "made")
+        end = time.monotonic() + 60
+        while client.get("/info/").json()["adapters"][MODEL]["adapter"] != one:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert infer(client, MODEL, "image0", **click).json()["adapter"] == one
+
+
+def test_a_training_runs_where_the_server_runs() -> None:
+    assert TrainSettings.parse({"device": "cpu"}).device == "cpu"
+    assert TrainSettings.parse({}).device == "auto"

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import base64
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+
+from uniultra.errors import PromptError
+from uniultra.serve.wire.packing import pack_mask, unpack_mask, unpack_runs
+
+
+def ellipse(shape: tuple[int, int]) -> np.ndarray:
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return ((x - shape[1] / 2) / (shape[1] / 3)) ** 2 + ((y - shape[0] / 2) / (shape[0] / 4)) ** 2 < 1
+
+
+def test_a_mask_comes_back_as_it_went() -> None:
+    rng = np.random.default_rng(0)
+    for mask in (ellipse((97, 131)), rng.random((33, 7)) < 0.1, np.ones((1, 1), bool)):
+        packed = pack_mask(mask)
+        assert np.array_equal(unpack_mask(packed["bbox"], packed["mask"], mask.shape), mask)
+
+
+def test_the_box_is_inclusive_and_tight() -> None:
+    mask = np.zeros((10, 12), bool)
+    mask[2:5, 3:9] = True
+    assert pack_mask(mask)["bbox"] == [3, 2, 8, 4]
+
+
+def test_an_empty_mask_has_no_box() -> None:
+    assert pack_mask(np.zeros((4, 4), bool)) == {"bbox": None, "mask": ""}
+
+
+def test_a_fetal_head_takes_less_than_two_kilobytes() -> None:
+    assert len(pack_mask(ellipse((540, 800)))["mask"]) < 2_000
+
+
+@pytest.mark.parametrize(
+    "bbox", [[-1, 0, 3, 3], [0, 0, 12, 3], [0, 0, 3, 10], [5, 0, 3, 3], [0, 5, 3, 3], [0, 0, 1 << 31, 3]]
+)
+def test_a_box_outside_the_picture_is_refused(bbox: list[int]) -> None:
+    with pytest.raises(PromptError, match="12 x 10"):
+        unpack_mask(bbox, "", (10, 12))
+    with pytest.raises(PromptError, match="12 x 10"):
+        unpack_runs(bbox, [1], (10, 12))
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data)).decode()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        *("", "!!!!", "AAAA", "é", base64.b64encode(b"no zlib").decode()),
+        *(_text(b"\1" * 14), _text(b"\1" * 16), _text(b"")),
+        base64.b64encode(zlib.compress(b"\1" * 15) + b"more").decode(),
+        base64.b64encode(zlib.compress(b"\1" * 15)[:-3]).decode(),
+    ],
+)
+def test_damaged_bits_are_refused(mask: str) -> None:
+    with pytest.raises(PromptError, match="15 packed bytes"):
+        unpack_mask([0, 0, 11, 9], mask, (10, 12))
+
+
+def test_a_bomb_is_never_inflated() -> None:
+    small_bomb = _text(b"\0" * 50_000)  # 1:700, and short enough to be looked at
+    tracemalloc.start()
+    for text in (small_bomb, _text(b"\0" * 50_000_000)):
+        with pytest.raises(PromptError):
+            unpack_mask([0, 0, 11, 9], text, (10, 12))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000  # making the bomb itself took 50 MB
+
+
+def test_runs_skip_and_take_row_by_row_inside_their_box() -> None:
+    mask = unpack_runs([2, 1, 4, 2], [1, 3, 1], (4, 6))
+    expected = np.zeros((4, 6), bool)
+    expected[1, 3:5] = expected[2, 2] = True
+    assert np.array_equal(mask, expected)
+
+
+def test_runs_longer_than_their_box_are_refused_before_anything_is_made() -> None:
+    with pytest.raises(PromptError, match="at most its box of 6"):
+        unpack_runs([2, 1, 4, 2], [1 << 31] * 1000, (4, 6))
+    assert not unpack_runs([2, 1, 4, 2], [], (4, 6)).any()

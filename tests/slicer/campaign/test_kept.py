@@ -1,0 +1,201 @@
+"""What was drawn, who holds what, and which server a label is for, when things happen in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+
+from campaign_rig import HEIGHT, SHARED, WIDTH, Reader, disk  # noqa: E402
+from leaky_line import leaky_line  # noqa: E402
+from server_process import write_campaign  # noqa: E402
+from UniUltraLib.campaign import label_map  # noqa: E402
+from UniUltraLib.errors import SceneError  # noqa: E402
+from UniUltraLib.prompts.shown import SegmentInfo, Shown  # noqa: E402
+from UniUltraLib.wire.campaign_types import Label  # noqa: E402
+
+from uniultra.store.store import LabelStore  # noqa: E402
+
+Make = Callable[..., Reader]
+
+
+@pytest.fixture
+def reader(scene: Any, campaign_server: tuple[str, Path], tmp_path: Path) -> Iterator[Make]:
+    people: list[Reader] = []
+
+    def make(name: str, address: str = "") -> Reader:
+        people.append(Reader(scene, tmp_path / name, name))
+        return people[-1].at(address or campaign_server[0])
+
+    yield make
+    for one in people:
+        one.close()
+
+
+@pytest.fixture
+def many(campaign_server: tuple[str, Path]) -> Iterator[None]:
+    """A campaign in which everybody may get everything."""
+    write_campaign(campaign_server[1], {**SHARED, "readers": 20})
+    yield
+    write_campaign(campaign_server[1], SHARED)
+
+
+def tags(address: str, image: str, name: str) -> list[str]:
+    found = requests.get(f"{address}/labels/{image}", timeout=30).json()["versions"]
+    return [one["tag"] for one in found if one["annotator"] == name]
+
+
+def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_server: Any) -> None:
+    with leaky_line(campaign_server[0]) as line:
+        zed = reader("Zed", line.address)
+        zed.take("still0")
+        zed.draw("head", disk(20, 20))
+        zed.work.submit("final")
+        zed.draw("head", disk(30, 20))
+        zed.work.submit("final")
+        zed.at(campaign_server[0])
+        zed.polls(0.5)
+        assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "what was under way at most"
+        left = zed.work._sending.spool.waiting(line.address)
+        assert left and zed.now.unsent == 0, "the other waits for its own server"
+        zed.close()
+        assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "also at the end"
+        zed.at(line.address)
+        zed.until(lambda: zed.now.unsent == 0)
+
+
+def test_a_double_click_submits_once(reader: Make, campaign_server: Any) -> None:
+    bob = reader("Bob")
+    bob.take("still1")
+    bob.draw("head", disk(20, 20))
+    assert bob.work.submit("final") and bob.work.submit("final")
+    bob.until(lambda: bob.now.unsent == 0)
+    assert bob.work.submit("final"), "nothing is new"
+    bob.until(lambda: bob.now.unsent == 0 and not bob.state.can_cancel)
+    assert tags(campaign_server[0], "still1", "Bob") == ["final"]
+    bob.draw("head", disk(22, 20))
+    bob.send()
+    assert tags(campaign_server[0], "still1", "Bob") == ["final", "final"]
+
+
+def test_what_is_drawn_while_the_next_image_comes_is_a_draft(reader: Make, campaign_server: Any) -> None:
+    cat = reader("Cat")
+    cat.take("still2")
+    cat.work.open("still3")
+    cat.draw("head", disk(20, 20))
+    cat.until(lambda: not cat.now.opening)
+    cat.until(lambda: cat.now.unsent == 0)
+    assert cat.now.unit.image == "still3" and tags(campaign_server[0], "still2", "Cat") == ["draft"]
+
+
+def test_what_is_drawn_when_the_scene_is_closed_is_a_draft(
+    reader: Make, campaign_server: Any, scene: Any
+) -> None:
+    dan = reader("Dan")
+    dan.take("still4")
+    dan.draw("head", disk(20, 20))
+    scene.Clear(0)
+    assert dan.now.unit is None
+    dan.until(lambda: dan.now.unsent == 0)
+    assert tags(campaign_server[0], "still4", "Dan") == ["draft"]
+
+
+def test_who_cannot_get_the_next_image_keeps_the_present_one(
+    reader: Make, many: None, campaign_server: Any
+) -> None:
+    eve = reader("Eve")
+    first = eve.next().unit
+    load = eve.work.hand._load
+
+    def fails(*_: Any) -> Any:
+        raise SceneError("Slicer cannot read this file.")
+
+    eve.work.hand._load = fails
+    eve.draw("head", disk(20, 20))
+    eve.next()
+    eve.until(lambda: not eve.state.can_cancel)
+    assert eve.now.unit == first and eve.now.leased and "cannot read" in eve.state.problem.cause
+    store = LabelStore(campaign_server[1])
+    eve.until(lambda: [one.unit.image for one in store.leases() if one.annotator == "Eve"] == [first.image])
+    eve.work.hand._load = load
+
+
+def test_a_lease_is_given_back_by_whoever_had_it(reader: Make, many: None, campaign_server: Any) -> None:
+    fay = reader("Fay")
+    fay.next()
+    fay.name = "Gil"
+    fay.at(campaign_server[0])
+    fay.next()
+    store = LabelStore(campaign_server[1])
+    fay.until(lambda: {one.annotator for one in store.leases()} & {"Fay", "Gil"} == {"Gil"})
+
+
+def test_an_image_that_goes_while_its_past_is_asked_for(
+    reader: Make, slice_view: Any, campaign_server: Any
+) -> None:
+    slice_view()
+    hal = reader("Hal")
+    hal.open(hal.load(campaign_server[1] / "still3.png", "still3", "still"), "still3")
+    hal.scene.close()
+    hal.polls(0.5)
+    assert hal.now.unit is None and hal.scene.image_id is None
+
+
+def test_overlap_that_is_too_much_to_send_is_told(
+    reader: Make, campaign_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ida = reader("Ida")
+    ida.take("still5")
+    noise = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.5
+    ida.draw("head", noise)
+    ida.draw("femur", noise)
+    monkeypatch.setattr(label_map, "MAX_HIDDEN", 200)
+    for tag in ("draft", "final"):
+        assert ida.work.submit(tag)
+        assert "head" in ida.state.notice and "femur" not in ida.state.notice
+        assert "not be kept" in ida.state.notice, ida.state.notice
+        ida.until(lambda: ida.now.unsent == 0)
+        assert "Saved" in ida.state.notice and "not be kept" in ida.state.notice, "still there"
+    ida.until(lambda: ida.now.unsent == 0)
+
+
+def test_a_disk_without_room_ends_no_work(reader: Make, campaign_server: Any, tmp_path: Path) -> None:
+    jon = reader("Jon")
+    (tmp_path / "full").write_bytes(b"")
+    jon.work._downloads = tmp_path / "full"
+    with leaky_line(campaign_server[0]) as line:  # not from the server's own file
+        jon.at(line.address)
+        jon.work._downloads = tmp_path / "full" / "below"
+        own = Path.is_file
+        Path.is_file = lambda self: False  # type: ignore[method-assign, assignment]
+        try:
+            jon.take("still6")
+        finally:
+            Path.is_file = own  # type: ignore[method-assign]
+    assert not jon.now.opening and "disk" in jon.state.problem.cause
+    assert "still6" not in str(jon.state.problem) and str(tmp_path) not in str(jon.state.problem)
+
+
+def test_what_three_structures_claim_is_hidden_of_two() -> None:
+    labels = [Label(name, n) for n, name in enumerate("abc", 1)]
+    masks = {"a": [1, 1, 1, 0], "b": [0, 1, 1, 1], "c": [0, 0, 1, 1]}
+
+    class Scene:
+        def segments(self) -> list[SegmentInfo]:
+            return [SegmentInfo(name, name, (1, 0, 0)) for name in masks]
+
+        def read(self, segment: str, shown: Shown) -> np.ndarray:
+            return np.array([masks[segment]], bool)
+
+    found = label_map.collect(Scene(), label_map.Place("x", "still", (4, 1, 1)), labels)  # type: ignore[arg-type]
+    assert found.values.ravel().tolist() == [1, 2, 3, 3]
+    assert {name: mask.astype(int).tolist() for (name, _), mask in found.hidden.items()} == {
+        "a": [[0, 1, 1, 0]],
+        "b": [[0, 0, 1, 1]],
+    }

@@ -1,0 +1,188 @@
+"""The view moves, the server is another one, the image turns: what was asked stays with what it was about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+
+import scene_examples as examples  # noqa: E402
+from panel_rig import SHAPE, Rig  # noqa: E402
+from scripted_model import ScriptedModel, mask_at  # noqa: E402
+from scripted_server import Scripted, scripted_server  # noqa: E402
+from slicer_harness import volume_node, vtk_matrix  # noqa: E402
+from UniUltraLib.prompts.history import LIMIT, Timeline  # noqa: E402
+from UniUltraLib.prompts.planes import Plane  # noqa: E402
+from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
+from UniUltraLib.scene import us_region  # noqa: E402
+
+equal = np.testing.assert_array_equal
+
+
+@pytest.fixture
+def rig(scene: Any) -> Iterator[Rig]:
+    made = Rig(scene)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def model(server: Scripted) -> ScriptedModel:
+    return ScriptedModel(server, SHAPE)
+
+
+def uploads(model: ScriptedModel) -> list[bytes]:
+    """The bytes of every image that was sent."""
+    return [one.body for one in model.server.asked if one.route == "/session/"]
+
+
+def size_of(upload: bytes) -> list[int]:
+    """(I,J,K) of an uploaded NRRD."""
+    line = next(line for line in upload.split(b"\n") if line.startswith(b"sizes:"))
+    return [int(n) for n in line.split()[1:]]
+
+
+def test_what_is_sent_is_what_was_asked_about(rig: Rig, model: ScriptedModel, scene: Any) -> None:
+    rig.connect(model.server.address)
+    node = examples.volume()
+    view = examples.slice_node(scene, shows=node)
+    rig.open(node)
+    centre = rig.scene.to_world(rig.scene.shown(), [examples.CENTRE])[0]
+    examples.askew(view, centre)
+    columns, rows, _ = rig.state.shown.size
+    model.shape = rig.state.shown.shape
+    rig.point("a", columns // 2, rows // 2)
+    assert rig.state.needs_consent is not None
+    cut = rig.scene.shown()
+    view.SetOrientation("Axial")
+    view.JumpSliceByOffsetting(*centre)
+    assert not rig.scene.shown().oblique
+    rig.controller.consent(True)
+    rig.settle()
+    assert [size_of(one) for one in uploads(model)] == [[columns, rows, 1]]
+    assert rig.scene.read(rig.state.segment, cut)[rows // 2, columns // 2]
+    model.shape = SHAPE
+    rig.click("b", 20, 30)
+    assert size_of(uploads(model)[-1]) == [120, 90, 40], "the volume is not taken for the cut"
+
+
+def test_an_image_that_turns_under_the_view_is_another_cut(
+    rig: Rig, model: ScriptedModel, scene: Any
+) -> None:
+    rig.connect(model.server.address)
+    node = examples.volume(np.diag([0.5, 0.5, 0.5, 1.0]))
+    view = examples.slice_node(scene, shows=node)
+    rig.open(node)
+    centre = rig.scene.to_world(rig.scene.shown(), [(59.5, 44.5, 19.5)])[0]
+    examples.askew(view, centre)
+    before = rig.scene.shown()
+    turn = np.eye(4)
+    turn[:3, :3] = [[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]
+    turn[:3, 3] = centre - turn[:3, :3] @ centre
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(vtk_matrix(turn))
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    after = rig.scene.shown()
+    assert after.oblique and after.key != before.key, "else the server would answer about the earlier cut"
+
+
+def test_consent_is_given_to_one_server(rig: Rig, model: ScriptedModel) -> None:
+    rig.connect(model.server.address)
+    rig.open(examples.still())
+    rig.point("a", 40, 30)
+    rig.controller.consent(True, blank=False)
+    rig.settle()
+    assert len(uploads(model)) == 1
+    with scripted_server() as elsewhere:
+        other = ScriptedModel(elsewhere, SHAPE)
+        rig.connect(elsewhere.address)
+        rig.point("b", 60, 60)
+        rig.polls(0.2)
+        assert rig.state.needs_consent.address == elsewhere.address and not uploads(other)
+        rig.connect(model.server.address)
+        rig.settle()
+        assert rig.state.needs_consent is None, "the question was about the other one"
+        assert not uploads(other) and not other.asked
+        equal(rig.mask(), mask_at(SHAPE, (40, 30), (60, 60)))
+
+
+def test_the_same_server_again_needs_no_new_consent(rig: Rig, model: ScriptedModel) -> None:
+    rig.connect(model.server.address)
+    rig.open(examples.still())
+    rig.point("a", 40, 30)
+    rig.controller.consent(True)
+    rig.settle()
+    rig.controller.disconnect()
+    rig.connect(model.server.address)
+    rig.click("b", 60, 60)
+    assert rig.state.needs_consent is None and len(uploads(model)) == 2
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_what_cannot_be_blanked_is_asked_about_again(
+    rig: Rig, model: ScriptedModel, remembered: bool
+) -> None:
+    if remembered:
+        rig.controller.settings["consent"] = f"{model.server.address} blanked"
+    rig.connect(model.server.address)
+    page = np.zeros((1, *SHAPE), np.uint8)
+    page[0, 40:44, 40:60] = 200
+    rig.open(volume_node(page))
+    rig.point("a", 40, 30)
+    if not remembered:
+        rig.controller.consent(True, blank=True)
+    rig.polls(0.1)
+    assert "stands out" in rig.state.problem.cause and not uploads(model)
+    rig.point("b", 60, 60)
+    assert rig.state.needs_consent is not None, "the person can decide anew"
+    assert "look at them" in rig.state.needs_consent.warning
+    rig.controller.consent(True)
+    rig.settle()
+    assert len(uploads(model)) == 1 and rig.mask()[60, 60]
+
+
+def test_no_pixel_outside_the_region_leaks_into_a_blanked_cut(
+    rig: Rig, scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voxels = np.zeros((20, 100, 100), np.uint8)
+    voxels[:, :29] = 255
+    keep = np.zeros((100, 100), bool)
+    keep[29:] = True
+    monkeypatch.setattr(us_region, "ultrasound_region", lambda _: keep)
+    node = volume_node(voxels, np.diag([0.5, 0.5, 0.5, 1.0]))
+    view = examples.slice_node(scene, shows=node)
+    rig.open(node)
+    examples.askew(view, rig.scene.to_world(rig.scene.shown(), [(50, 50, 10)])[0])
+    shown = rig.scene.shown()
+    assert shown.oblique
+    sent = {blanked: rig.scene.content(shown, blanked) for blanked in (False, True)}
+    pixels = shown.size[0] * shown.size[1]
+    assert any(sent[False][-pixels:]) and not any(sent[True][-pixels:]), "also not by interpolation"
+
+
+def test_hundreds_of_prompts_without_an_answer_take_no_mask_along() -> None:
+    held = np.zeros((20, 30), bool)
+    held[3:9, 4:20] = True
+    prompts = PromptSet((30, 20, 1), Plane("k", 0))
+    line = Timeline(prompts, held)
+    for n in range(LIMIT + 50):
+        prompts = prompts.with_point(f"p{n % 7}", (n % 30, n % 20, 0))
+        line.say(prompts)
+    equal(line.known_mask(), held)
+    while line.can_undo:
+        line.undo()
+        equal(line.known_mask(), held)
+    assert not line.now.prompts
+
+
+def test_a_prompt_beside_the_image_leaves_no_segment_behind(rig: Rig, model: ScriptedModel) -> None:
+    rig.connect(model.server.address)
+    rig.open(examples.still(), "still-1")
+    rig.controller.point("a", (500, 500, 0), ijk=True)
+    assert "lies" in rig.state.problem.cause and rig.state.segments == ()
+    rig.controller.undo()
+    assert rig.state.segments == ()

@@ -1,0 +1,123 @@
+"""The thread beside the GUI's: order, newest of a kind, cancelling, and bugs that do not end it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from UniUltraLib.control.worker import Cancelled, Ticket, Worker
+from UniUltraLib.errors import SceneError
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+def taken(worker: Worker) -> None:
+    end = time.monotonic() + 10
+    while worker.tickets:
+        worker.poll()
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def hold(gate: threading.Event, started: threading.Event) -> Callable[[Ticket], str]:
+    def job(_: Ticket) -> str:
+        started.set()
+        gate.wait(10)
+        return "held"
+
+    return job
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_order_and_the_newest_of_a_kind(gate: threading.Event, newest_first: bool) -> None:
+    worker, came, started = Worker("t", newest_first=newest_first), [], threading.Event()
+    fail: Any = came.append
+    worker.submit(hold(gate, started), came.append, fail, key="a")
+    assert started.wait(10)
+    for n, key in enumerate(["a", "b", None, None, "a"]):
+        worker.submit(lambda _, n=n: n, came.append, fail, key=key)
+    assert [ticket.key for ticket in worker.tickets] == ["a", "b", None, None, "a"]
+    gate.set()
+    taken(worker)
+    assert came == ["held", *([4, 3, 2, 1] if newest_first else [1, 2, 3, 4])]
+
+
+def test_what_is_cancelled_is_never_heard_of(gate: threading.Event) -> None:
+    stopped: list[int] = []
+    worker, came, started = Worker("t", stop=stopped.append), [], threading.Event()
+    worker.submit(hold(gate, started), came.append, came.append, key="slow")
+    assert started.wait(10)
+    worker.submit(lambda _: "next", came.append, came.append)
+    worker.submit(lambda _: "gone", came.append, came.append, key="gone")
+    worker.cancel(lambda ticket: ticket.key in ("slow", "gone"))
+    taken(worker)
+    assert came == ["next"] and len(stopped) == 1, "it did not wait for the slow one"
+    gate.set()
+    time.sleep(0.05)
+    worker.poll()
+    assert came == ["next"]
+    worker.submit(lambda _: "done", came.append, came.append)
+    end = time.monotonic() + 10
+    while not worker._came and time.monotonic() < end:
+        time.sleep(0.001)
+    worker.cancel()
+    assert not worker.poll() and came == ["next"], "also when it had come, but nobody had taken it"
+
+
+def test_errors_are_handed_over_and_bugs_are_raised() -> None:
+    worker, came = Worker("t"), []
+
+    def fail(error: Exception) -> Callable[[Ticket], None]:
+        def job(_: Ticket) -> None:
+            raise error
+
+        return job
+
+    worker.submit(fail(SceneError("gone")), came.append, came.append)
+    taken(worker)
+    assert isinstance(came[0], SceneError)
+    worker.submit(fail(KeyError("bug")), came.append, came.append)
+    with pytest.raises(KeyError, match="bug"):
+        taken(worker)
+    worker.submit(lambda _: "goes on", came.append, came.append)
+    taken(worker)
+    assert "KeyError" in str(came[1]) and came[2:] == ["goes on"]
+
+
+def test_progress_is_within_bounds_and_tells_of_the_end() -> None:
+    ticket = Ticket("Sending", None, False)
+    ticket.report(7.0)
+    assert ticket.progress == 1.0
+    ticket.cancelled = True
+    with pytest.raises(Cancelled):
+        ticket.report(0.5)
+
+
+def test_a_poll_is_short(gate: threading.Event) -> None:
+    worker, started = Worker("t"), threading.Event()
+    worker.submit(hold(gate, started), print, print)
+    assert started.wait(10)
+    start = time.thread_time()
+    for _ in range(20):
+        worker.poll()
+    assert time.thread_time() - start < 0.1
+    worker.close()
+
+
+def test_an_answer_that_cannot_be_taken_has_failed() -> None:
+    worker, failed = Worker("t"), []
+
+    def full(_: object) -> None:
+        raise SceneError("The disk is full.")
+
+    worker.submit(lambda _: 1, full, failed.append)
+    taken(worker)
+    assert [str(one) for one in failed] == ["The disk is full."]

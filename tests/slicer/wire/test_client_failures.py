@@ -1,0 +1,214 @@
+"""The client when things go wrong: every kind of failure gets its own error and a text to act on."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import time
+import traceback
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scripted_server import SECRET, Handler, Scripted, ask, good
+from UniUltraLib.errors import (
+    Refused,
+    ServerError,
+    ServerFailed,
+    ServerTimeout,
+    ServerUnreachable,
+    UnexpectedAnswer,
+    UniUltraLibError,
+)
+from UniUltraLib.wire.client import Client
+
+
+def check(error: ServerError, address: str, *words: str) -> None:
+    """The text names the address, the cause and the next step, and no image id, nor does a traceback."""
+    text = str(error)
+    assert text.startswith(address) and error.cause in text and error.next_step in text
+    assert all(word in text for word in words), text
+    assert SECRET not in "".join(traceback.format_exception(error))
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(ServerUnreachable) as caught:
+            ask(Client(address))
+    check(caught.value, address, "refused", "uniultra serve")
+
+
+def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("NO_PROXY", "*")
+    with pytest.raises(ServerUnreachable) as caught:
+        ask(Client("no-such-host.invalid:8000"))
+    check(caught.value, "http://no-such-host.invalid:8000", "does not know the name")
+
+
+def test_https_to_a_server_without_it(server: Scripted) -> None:
+    address = server.address.replace("http", "https")
+    with pytest.raises(ServerUnreachable) as caught:
+        ask(Client(address))
+    check(caught.value, address, "https", "CA")
+
+
+def test_no_answer_in_time(server: Scripted, client: Client) -> None:
+    server.reply = lambda handler: time.sleep(0.8)
+    with pytest.raises(ServerTimeout) as caught:
+        ask(client)
+    check(caught.value, server.address, "0.5 s", "try again")
+
+
+def trickle(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(15):
+        time.sleep(0.1)
+        try:
+            handler.wfile.write(b" ")
+        except OSError:
+            return
+
+
+def stall(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"{")
+    time.sleep(0.8)
+
+
+@pytest.mark.parametrize("reply", [trickle, stall])
+def test_an_answer_that_never_ends(
+    server: Scripted, client: Client, reply: Callable[[Handler], None]
+) -> None:
+    server.reply = reply
+    started = time.monotonic()
+    with pytest.raises(ServerTimeout) as caught:
+        ask(client)
+    assert time.monotonic() - started < 1.5
+    check(caught.value, server.address, "0.5 s")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "words"),
+    [
+        (
+            404,
+            {"detail": "Expected a known image; see /datastore/."},
+            Refused,
+            ["404", "Expected a known image"],
+        ),
+        (422, {"detail": [{"loc": ["a"], "msg": "Too long", "input": SECRET}]}, Refused, ["422", "Too long"]),
+        (401, {"detail": "No key"}, Refused, ["401", "No key", "access key"]),
+        (403, b"", Refused, ["403", "access key"]),
+        (429, {"detail": "x" * 9000}, Refused, ["429"]),
+        (500, b"Internal Server Error", ServerFailed, ["500", "log"]),
+        (503, {"detail": "Out of GPU memory"}, ServerFailed, ["503", "Out of GPU memory"]),
+        (302, b"", UnexpectedAnswer, ["302", "redirects"]),
+    ],
+)
+def test_a_refusal_says_what_the_server_said(
+    server: Scripted, client: Client, status: int, body: Any, kind: type[ServerError], words: list[str]
+) -> None:
+    server.reply = lambda handler: handler.send(status, body, Location="http://127.0.0.1:9/")
+    with pytest.raises(kind) as caught:
+        ask(client)
+    check(caught.value, server.address, *words)
+    assert type(caught.value) is kind and len(str(caught.value)) < 800
+    if kind is not UnexpectedAnswer:
+        assert caught.value.status == status  # type: ignore[attr-defined]
+    assert len(server.asked) == 1
+
+
+BOMB = base64.b64encode(zlib.compress(b"\xff" * 10**8)).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html>", ["not JSON"]),
+        (b"", ["not JSON"]),
+        (b"[" * 200_000, ["not JSON"]),
+        (b"[]", ["bbox"]),
+        ({"mask": ""}, ["bbox"]),
+        (good(mask=BOMB), ["mask cannot be used"]),
+        (good(mask=7), ["mask cannot be used"]),
+        (good(bbox=[0, 0, 10**9, 10**9]), ["30 x 20 pixels"]),
+        (good(bbox={"x0": 1}), ["four whole numbers"]),
+        (good(plane={"axis": "k", "index": 5}), ["another plane"]),
+        (good(plane={"axis": "?", "index": 4}), ["mask cannot be used"]),
+        (good(plane=3), ["mask cannot be used"]),
+        (b" " * 2_000_001 + b"{}", ["2000000 bytes"]),
+    ],
+)
+def test_an_answer_that_makes_no_sense(server: Scripted, body: Any, words: list[str]) -> None:
+    server.reply = lambda handler: handler.send(200, body)
+    with pytest.raises(UnexpectedAnswer) as caught:
+        ask(Client(server.address, max_json=2_000_000))
+    check(caught.value, server.address, *words)
+
+
+def test_odd_extras_of_an_answer_do_no_harm(server: Scripted, client: Client) -> None:
+    server.reply = lambda handler: handler.send(200, good(score="high", frame="4", timings=[1], adapter=3))
+    answer = ask(client)
+    assert (answer.score, answer.frame, answer.timings, answer.adapter) == (None, None, {}, "3")
+
+
+def test_other_services_are_no_server(server: Scripted, client: Client) -> None:
+    server.reply = lambda handler: handler.send(200, {"hello": "world"})
+    for call in (client.info, client.image_ids, lambda: client.next_sample("x"), lambda: client.upload(b"x")):
+        with pytest.raises(UnexpectedAnswer, match="has no"):
+            call()
+    server.reply = lambda handler: handler.send(200, {"objects": []})
+    with pytest.raises(UnexpectedAnswer, match="list of images"):
+        client.image_ids()
+    server.reply = lambda handler: handler.send(200, {"session_id": None})
+    with pytest.raises(UnexpectedAnswer, match="session id"):
+        client.upload(b"x")
+
+
+@pytest.mark.parametrize("key", ["abc\r\nX-Other: 1", "ключ"])
+def test_a_key_that_cannot_travel_is_told_at_once(key: str) -> None:
+    with pytest.raises(ValueError, match="key") as told:
+        Client("http://127.0.0.1:1", api_key=key)
+    assert key not in str(told.value)
+
+
+def test_blanks_around_a_key_are_no_part_of_it(server: Scripted) -> None:
+    server.reply = lambda handler: handler.send(200, {"models": {}})
+    Client(server.address, api_key=" abc\n").info()
+    assert server.asked[0].headers["Authorization"] == "Bearer abc"
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "..", "[::1"])
+def test_a_name_that_no_server_has(host: str) -> None:
+    try:
+        client = Client(f"http://{host}:80")
+    except ValueError:
+        return
+    with pytest.raises(ServerUnreachable):
+        client.info()
+
+
+def test_a_download_that_the_disk_refuses(server: Scripted, client: Client, tmp_path: Any) -> None:
+    server.reply = lambda handler: handler.send(200, b"picture")
+    (tmp_path / "nowhere").write_bytes(b"")
+    with pytest.raises(UniUltraLibError, match="disk") as told:
+        client.download_image(SECRET, tmp_path / "nowhere" / "file.png")
+    assert SECRET not in str(told.value) and "nowhere" not in str(told.value)
+
+
+def test_a_thread_whose_question_is_over_cannot_be_broken_off(server: Scripted, client: Client) -> None:
+    server.RequestHandlerClass.do_HEAD = server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
+    server.reply = lambda handler: handler.send(200, b"")
+    assert client.transport.exists("/datastore/image")
+    assert client.transport._connections._used == {}, "its connection may serve another thread by now"

@@ -1,0 +1,153 @@
+"""Published layouts become our networks: every name finds its place and means there what it meant."""
+
+import json
+
+import pytest
+import reference_encoders
+import torch
+from official_layouts import filled, layouts, med2d_extras, prompts, samus_extras, tiny_vit, vit
+
+from uniultra.adapters import med2d, samus
+from uniultra.adapters.settings import from_json
+from uniultra.errors import ModelError
+from uniultra.models.backbones.sam_image import SamImage
+from uniultra.models.backbones.sam_vit import SamVit, VitSize
+from uniultra.models.backbones.tiny_vit import TinyVitEncoder
+from uniultra.models.counting import _OnMeta, on_meta
+from uniultra.models.registry import entry
+from uniultra.weights import mappings
+from uniultra.weights import tensors as weights
+
+WIDTH, HEADS, WINDOW = 24, 2, 3
+SHALLOW = VitSize(WIDTH, 12, HEADS, window=WINDOW)
+
+
+def on_paper(shapes):
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+
+
+@pytest.fixture(scope="module")
+def official():
+    return layouts()
+
+
+@pytest.mark.parametrize("name", ["sam_b", "samus", "sam_med2d", "mobile_sam"])
+def test_every_tensor_has_its_place(official, name):
+    convert = entry(name).convert
+    ours = convert(on_paper(official[name]))
+    settings = from_json(entry(name).adapter, json.dumps(convert.settings)) if convert.settings else None
+    assert weights.misfit(on_meta(name, config=settings).state_dict(), ours) == ""
+    dropped = convert.dropped(official[name])
+    assert all(".head." in key or ".norm_head." in key for key in dropped)
+    assert bool(dropped) == (name == "mobile_sam")
+
+
+@pytest.mark.parametrize(("size", "config"), [("t", "t"), ("s", "s"), ("b", "b+"), ("l", "l")])
+def test_sam2_checkpoints_of_every_size(size, config):
+    """The whole model that the package describes, video memory and all, without allocating it."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module("sam2", version_base="1.2"):
+        described = compose(f"configs/sam2.1/sam2.1_hiera_{config}.yaml")
+        OmegaConf.resolve(described)
+        with _OnMeta():
+            whole = instantiate(described.model, _recursive_=True).state_dict()
+    GlobalHydra.instance().clear()
+    ours = entry(f"sam2_{size}").convert(whole)
+    assert weights.misfit(on_meta(f"sam2_{size}").state_dict(), ours) == ""
+    dropped = mappings.SAM2.dropped(whole)
+    assert len(dropped) + len(ours) == len(whole) and len(dropped) > 100
+    assert not any("image_encoder" in key or key.startswith("sam_") for key in dropped)
+    for other in set("tsbl") - {size}:
+        assert weights.misfit(on_meta(f"sam2_{other}").state_dict(), ours)
+
+
+def encoded(network, tensors, pictures):
+    weights.load_into(network, tensors)
+    with torch.no_grad():
+        return network.eval().encode(pictures).image
+
+
+def close(found, expected):
+    assert expected.std() > 0.1  # and not something flat
+    torch.testing.assert_close(found, expected, atol=2e-4, rtol=2e-4)
+
+
+def test_sam_means_the_same_by_our_names():
+    tensors = filled(vit(WIDTH, HEADS, WINDOW, grid=4, table=4) | prompts())
+    pictures = torch.randn(2, 3, 64, 64)
+    network = SamImage(SamVit(64, SHALLOW), 64, 4)
+    expected = reference_encoders.sam(tensors, pictures, HEADS, WINDOW)
+    close(encoded(network, mappings.SAM_VIT(tensors), pictures), expected)
+
+
+def test_sam_med2d_means_the_same_by_our_names():
+    tensors = filled(vit(WIDTH, HEADS, WINDOW, grid=4, table=4) | med2d_extras(WIDTH) | prompts())
+    pictures = torch.randn(2, 3, 64, 64)
+    network = med2d.inject(SamImage(SamVit(64, SHALLOW), 64, 4))
+    expected = reference_encoders.sam_med2d(tensors, pictures, HEADS, WINDOW)
+    close(encoded(network, mappings.SAM_MED2D(tensors), pictures), expected)
+
+
+def test_samus_means_the_same_by_our_names_and_settings():
+    tensors = filled(vit(WIDTH, HEADS, WINDOW, grid=8) | samus_extras(WIDTH) | prompts())
+    pictures = torch.rand(2, 3, 64, 64)
+    config = samus.SAMUSConfig(**mappings.SAMUS.settings)
+    network = samus.inject(SamImage(SamVit(64, SHALLOW, overlapped=True), 64, 8), config)
+    expected = reference_encoders.samus(tensors, pictures, HEADS, WINDOW)
+    close(encoded(network, mappings.SAMUS(tensors), pictures), expected)
+
+
+def test_mobile_sam_means_the_same_by_our_names():
+    tensors = filled(tiny_vit() | prompts())
+    pictures = torch.randn(1, 3, 96, 96)
+    network = SamImage(TinyVitEncoder(), 96, 6)
+    close(
+        encoded(network, mappings.MOBILE_SAM(tensors), pictures),
+        reference_encoders.mobile_sam(tensors, pictures),
+    )
+
+
+def test_older_mobile_sam_files_keep_an_index_that_is_left_out(official):
+    tensors = on_paper(official["mobile_sam"])
+    index = "image_encoder.layers.1.blocks.0.attn.attention_bias_idxs"
+    tensors[index] = torch.empty(49, 49, device="meta")
+    assert index in mappings.MOBILE_SAM.dropped(tensors)
+    assert len(mappings.MOBILE_SAM(tensors)) == len(official["mobile_sam"]) - 4
+
+
+def test_the_decoders_two_layers_are_not_swapped():
+    tensors = filled(prompts())
+    ours = mappings.SAM_VIT(tensors)
+    for part, inner in (("lin1", "layers.0"), ("lin2", "layers.1")):
+        theirs = tensors[f"mask_decoder.transformer.layers.1.mlp.{part}.weight"]
+        assert ours[f"sam_mask_decoder.transformer.layers.1.mlp.{inner}.weight"] is theirs
+
+
+@pytest.mark.parametrize("name", ["sam_b", "samus", "sam_med2d", "mobile_sam"])
+def test_another_models_file_is_refused_by_name(official, name):
+    for other in ("sam_b", "samus", "sam_med2d", "mobile_sam"):
+        if other == name:
+            continue
+        try:
+            ours = entry(name).convert(on_paper(official[other]))
+        except ModelError as error:
+            assert entry(name).convert.title in str(error)
+        else:  # it holds nothing strange, but too little
+            assert "missing" in weights.misfit(on_meta(name).state_dict(), ours)
+
+
+def test_a_left_over_tensor_is_named(official):
+    tensors = on_paper(official["sam_b"]) | {"teacher.queue": torch.empty(3)}
+    with pytest.raises(ModelError, match=r"1 of 315 .*teacher\.queue"):
+        mappings.SAM_VIT(tensors)
+    with pytest.raises(ModelError, match="SAM ViT-B"):
+        mappings.SAM_VIT({})
+    twice = on_paper(official["sam_b"])
+    twice["mask_decoder.transformer.layers.0.mlp.layers.0.bias"] = torch.empty(2048)
+    with pytest.raises(ModelError, match="damaged"):
+        mappings.SAM_VIT(twice)
