@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uniultra.models.network import Embedding
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding
 
 SIDE, GRID = 64, 16
 ENTRY = ModelEntry(

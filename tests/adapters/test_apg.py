@@ -7,11 +7,11 @@ from uniultra.adapters import apg
 from uniultra.adapters.cross_transformer import CrossTransformer, SoftmaxOneAttention
 from uniultra.adapters.registry import matches
 from uniultra.models import build, entry
-from uniultra.models.backbones.sam2_image import HIERA, Sam2Image
-from uniultra.models.backbones.sam_image import SamImage
-from uniultra.models.backbones.sam_vit import SamVit, VitSize
-from uniultra.models.backbones.tiny_vit import TinyVitEncoder
 from uniultra.models.counting import count
+from uniultra.networks.sam2_image import HIERA, Sam2Image
+from uniultra.networks.sam_image import SamImage
+from uniultra.networks.sam_vit import SamVit, VitSize
+from uniultra.networks.tiny_vit import TinyVitEncoder
 from uniultra.weights import bundle
 
 SIDE = 64

@@ -9,10 +9,10 @@ from uniultra.adapters import lora
 from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
-from uniultra.models.backbones.sam2_image import HIERA, Sam2Image
-from uniultra.models.backbones.sam_image import SamImage
-from uniultra.models.backbones.sam_vit import SamVit, VitSize
-from uniultra.models.backbones.tiny_vit import TinyVitEncoder
+from uniultra.networks.sam2_image import HIERA, Sam2Image
+from uniultra.networks.sam_image import SamImage
+from uniultra.networks.sam_vit import SamVit, VitSize
+from uniultra.networks.tiny_vit import TinyVitEncoder
 
 SIDE = 64
 ENCODERS = {

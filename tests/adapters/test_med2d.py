@@ -12,10 +12,10 @@ from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
 from uniultra.metrics.cost import count_work
 from uniultra.models import build
-from uniultra.models.backbones.sam2_image import HIERA, Sam2Image
-from uniultra.models.backbones.sam_image import build_sam
-from uniultra.models.backbones.sam_vit import VitSize
 from uniultra.models.counting import count
+from uniultra.networks.sam2_image import HIERA, Sam2Image
+from uniultra.networks.sam_image import build_sam
+from uniultra.networks.sam_vit import VitSize
 
 NARROW = VitSize(width=24, depth=3, heads=2, global_blocks=(1, 2), window=4)
 PAPER = Med2DConfig(start="paper")

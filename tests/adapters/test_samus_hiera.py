@@ -13,10 +13,10 @@ from torch.utils.checkpoint import checkpoint
 from uniultra.adapters.registry import matches
 from uniultra.adapters.samus_hiera import KIND, SAMUSHieraConfig, inject
 from uniultra.errors import ModelError
-from uniultra.models.backbones.sam2_image import HIERA, HieraSize, Sam2Image
-from uniultra.models.backbones.sam_image import build_sam
-from uniultra.models.backbones.sam_vit import VitSize
 from uniultra.models.counting import count
+from uniultra.networks.sam2_image import HIERA, HieraSize, Sam2Image
+from uniultra.networks.sam_image import build_sam
+from uniultra.networks.sam_vit import VitSize
 
 ADAPTERS = {"mini": 254_156, "t": 7_358_264, "s": 7_358_264, "b": 9_665_468, "l": 15_275_972}
 CONFIGS = [

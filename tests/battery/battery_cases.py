@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from uniultra.models import build, entry, names
 from uniultra.models.counting import count
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding, PromptNetwork
 
 SMALL = 64  # side for what does not depend on the size of the picture
 FULL = 256
@@ -27,7 +27,7 @@ FAST = {
     "gradients": _TINY | {"uniultra_t", "mobile_sam", "sam2_tinyvit"},
     "saved": _TINY,
     "torchscript": _TINY,
-    "onnx": set(),  # tests/models/export/test_export.py does one
+    "onnx": set(),  # tests/export/test_export.py does one
     "training": _TINY,
 }
 

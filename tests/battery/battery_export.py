@@ -12,8 +12,8 @@ from typing import Any
 
 from battery_cases import disturb, fresh
 
+from uniultra.export.export import Format, export_network
 from uniultra.models import entry
-from uniultra.models.export.export import Format, export_network
 
 
 def exported(name: str, form: Format, side: int, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from uniultra.adapters.apg import output_tokens
 from uniultra.models import entry
-from uniultra.models.network import Embedding, PromptNetwork
+from uniultra.networks.network import Embedding, PromptNetwork
 
 # The network stays for the two checks of its model that come one after the other; the second spoils it.
 network_of = lru_cache(maxsize=1)(fresh)

@@ -179,8 +179,8 @@ def test_a_full_disk_is_said(folder, released, capsys, monkeypatch):
 def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch):
     """Its weights need the published forward, which is not our default."""
     from uniultra.adapters import samus
-    from uniultra.models.backbones import sam_image, sam_vit
-    from uniultra.weights import mappings
+    from uniultra.models import mappings
+    from uniultra.networks import sam_image, sam_vit
 
     small = sam_vit.VitSize(24, 12, 2, window=3)
     layout = official_layouts

@@ -3,7 +3,7 @@
 import torch
 
 from uniultra.images.types import Plane
-from uniultra.models.network import Embedding
+from uniultra.networks.network import Embedding
 from uniultra.predict.embedding_cache import EmbeddingCache, Key
 
 

@@ -16,8 +16,8 @@ from uniultra.errors import ModelError
 from uniultra.models import build
 from uniultra.synthesis.scene import scene
 from uniultra.train import objective
-from uniultra.train.distill import DistillObjective
 from uniultra.train.distill_run import DistillRecipe, distill
+from uniultra.train.distillation.distill import DistillObjective
 from uniultra.weights import tensors
 
 SIDE = 64

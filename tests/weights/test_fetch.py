@@ -19,8 +19,8 @@ from file_server import Script, serving
 from filelock import FileLock
 
 from uniultra.errors import ModelError
+from uniultra.models import official
 from uniultra.models.registry import entry, names
-from uniultra.weights import official
 from uniultra.weights.download import Limits, check_address, download
 from uniultra.weights.fetch import fetch
 

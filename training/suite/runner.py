@@ -25,8 +25,8 @@ from uniultra.datasets.samples import Row, manifest
 from uniultra.evaluate.machine import this_machine
 from uniultra.metrics.cost import count_work, measure_pace
 from uniultra.models.counting import count_network
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
+from uniultra.networks.network import PromptNetwork
 from uniultra.predict import Predictor
 from uniultra.train.initial_network import trained_fragments
 from uniultra.train.recipe import Recipe

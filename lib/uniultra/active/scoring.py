@@ -15,7 +15,7 @@ from uniultra.active.self_prompt import Prober
 from uniultra.active.summary import Summary, summarise
 from uniultra.active.views import VIEWS, disagreement
 from uniultra.images.types import Picture
-from uniultra.models.network import Embedding
+from uniultra.networks.network import Embedding
 
 DIMENSIONS = 32  # of the features that distances are measured in
 

@@ -25,8 +25,8 @@ from torch.nn import functional as F
 from uniultra.active.prototypes import covered, likeness, peaks
 from uniultra.active.summary import Answer, Probabilities
 from uniultra.images.types import Picture
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.predict.decoding import decode, square
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import encode

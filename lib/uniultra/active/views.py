@@ -10,7 +10,7 @@ import numpy as np
 from uniultra.active.self_prompt import Click, Prober
 from uniultra.active.summary import Answer, unlikeness
 from uniultra.images.types import Picture
-from uniultra.models.network import Embedding
+from uniultra.networks.network import Embedding
 
 ASKED = 8  # answers of a grid that are asked again: those that count most
 DARKER = 1.6

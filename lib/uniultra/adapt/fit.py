@@ -18,8 +18,8 @@ from uniultra.adapt.settings import KNOWN, FitSettings
 from uniultra.adapters.registry import matches
 from uniultra.datasets.samples import Preparation, Sample
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import entry
+from uniultra.networks.network import PromptNetwork
 from uniultra.train.distributed import World
 from uniultra.train.initial_network import trained_fragments
 from uniultra.train.loop import Loop

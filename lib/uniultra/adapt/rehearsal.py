@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.prompts.types import PromptSet
 from uniultra.train.batches import Batch
-from uniultra.train.guided import soft_loss
+from uniultra.train.distillation.guided import soft_loss
 from uniultra.train.objective import PromptObjective, ask
 from uniultra.train.recipe import Recipe
 

@@ -24,8 +24,8 @@ from uniultra.adapt.training_labels import Pictures, known_pictures, read_labels
 from uniultra.datasets.samples import Row, manifest
 from uniultra.errors import ModelError
 from uniultra.files import atomic
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import entry
+from uniultra.networks.network import PromptNetwork
 from uniultra.predict.device import choose_device
 from uniultra.store.types import TrainingLabel
 from uniultra.train.initial_network import trained_fragments

@@ -12,8 +12,8 @@ from uniultra.adapt.pictures import Labelled
 from uniultra.datasets.samples import SMALLEST
 from uniultra.images.types import Picture
 from uniultra.metrics.overlap import dice
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import PromptNetwork
 from uniultra.predict import Predictor
 from uniultra.predict.still import STILL, Still
 from uniultra.prompts.simulation.clicks_boxes import center_click, components, tight_box

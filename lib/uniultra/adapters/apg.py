@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from uniultra.adapters.cross_branch import ConvNorm, zero
 from uniultra.adapters.cross_transformer import CrossTransformer, Side
 from uniultra.adapters.registry import AdapterKind
-from uniultra.models.network import WIDTH, Embedding, PromptNetwork
+from uniultra.networks.network import WIDTH, Embedding, PromptNetwork
 
 HIDDEN = 64  # channels inside the dense-prompt adapter
 ENCODER = ".base.image_encoder."

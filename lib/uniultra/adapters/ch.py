@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uniultra.adapters.registry import DECODER, AdapterKind
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
 
 SOBEL = (
     ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1)),

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from uniultra.adapters.norms import FrozenNorms
 from uniultra.adapters.registry import DECODER, AdapterKind
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
 
 
 @dataclass(frozen=True)

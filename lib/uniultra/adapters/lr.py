@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from uniultra.adapters.norms import FrozenNorms
 from uniultra.adapters.registry import AdapterKind
 from uniultra.errors import ModelError
-from uniultra.models.backbones.tiny_vit import TinyVitTrunk
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
+from uniultra.networks.tiny_vit import TinyVitTrunk
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from uniultra.adapters.cross_branch import zero
 from uniultra.adapters.registry import DECODER, AdapterKind
 from uniultra.errors import ModelError
-from uniultra.models.backbones.sam_vit import SamVit
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
+from uniultra.networks.sam_vit import SamVit
 
 
 @dataclass(frozen=True)

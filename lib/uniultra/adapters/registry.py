@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
 
 DECODER = (".sam_prompt_encoder.", ".sam_mask_decoder.")
 # A file of this folder for each kind; it holds a frozen dataclass of settings, the layers, `inject`, `KIND`.

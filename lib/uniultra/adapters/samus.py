@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from uniultra.adapters.cross_branch import ConvNorm, CrossBranch, FeatureAdapter, zero
 from uniultra.adapters.registry import AdapterKind
 from uniultra.errors import ModelError
-from uniultra.models.backbones.sam_vit import VIT_B, SamVit
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
+from uniultra.networks.sam_vit import VIT_B, SamVit
 
 STEM = (64, 128, 256)  # widths of the CNN before that of the tokens
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from uniultra.adapters.cross_branch import CrossBranch, FeatureAdapter, zero
 from uniultra.adapters.registry import AdapterKind
 from uniultra.errors import ModelError
-from uniultra.models.network import WIDTH, PromptNetwork
+from uniultra.networks.network import WIDTH, PromptNetwork
 
 TAPS = (2, 3)  # levels of the CNN at strides 4 and 8
 STAGE = 2  # the third: stride 16

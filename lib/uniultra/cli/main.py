@@ -281,7 +281,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from uniultra.models.export.export import export
+    from uniultra.export.export import export
 
     for name, file in export(options.model, options.output, options.format)["files"].items():
         print(f"{name}: differs from torch by at most {file['max_abs_difference']:.2g}")

@@ -11,8 +11,8 @@ from tqdm import tqdm
 from uniultra.datasets.samples import Row, load_pair
 from uniultra.errors import ImageError
 from uniultra.metrics.overlap import dice
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import PromptNetwork
 from uniultra.predict import Predictor
 from uniultra.predict.still import STILL, Still
 from uniultra.prompts.simulation.clicks_boxes import center_click, components

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from uniultra.errors import ModelError
-from uniultra.models.network import Embedding, PromptNetwork
+from uniultra.networks.network import Embedding, PromptNetwork
 
 
 @dataclass(frozen=True)

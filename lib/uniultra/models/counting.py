@@ -11,8 +11,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from uniultra.adapters.registry import kind, matches
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, build, entry
+from uniultra.networks.network import PromptNetwork
 
 
 @dataclass(frozen=True)

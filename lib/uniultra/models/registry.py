@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import Tensor
 
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
 
 if TYPE_CHECKING:
     from pathlib import Path

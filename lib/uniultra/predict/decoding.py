@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from uniultra.images.types import Picture
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import Encoded, batch
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from uniultra.images.types import Plane
-from uniultra.models.network import Embedding
+from uniultra.networks.network import Embedding
 from uniultra.predict.second_look import Window
 
 

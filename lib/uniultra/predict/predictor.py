@@ -14,8 +14,8 @@ from torch import Tensor
 
 from uniultra.errors import PromptError
 from uniultra.images.types import FrameSource, Picture, Plane
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.predict import second_look
 from uniultra.predict.decoding import MASK_LOGIT as MASK_LOGIT
 from uniultra.predict.decoding import decode, square

@@ -17,8 +17,8 @@ import torch
 from uniultra.adapters.apg import AutoNetwork
 from uniultra.adapters.registry import DECODER, matches
 from uniultra.models import registry
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import PromptNetwork
 from uniultra.weights import tensors
 from uniultra.weights.bundle import assemble, fingerprint
 

@@ -12,11 +12,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import entry
+from uniultra.networks.network import PromptNetwork
 from uniultra.train import checkpoint
-from uniultra.train.decoder_transfer import take_decoder
-from uniultra.train.distill import DistillSettings, load_teacher
+from uniultra.train.distillation.decoder_transfer import take_decoder
+from uniultra.train.distillation.distill import DistillSettings, load_teacher
 from uniultra.train.distributed import joined
 from uniultra.train.initial_network import adapter_config
 from uniultra.train.provenance import TRAINED_ON, sets_of

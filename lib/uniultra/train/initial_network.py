@@ -13,8 +13,8 @@ from torch import Tensor
 from uniultra.adapters.registry import DECODER, kind, matches
 from uniultra.adapters.settings import from_json
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, build, entry
+from uniultra.networks.network import PromptNetwork
 from uniultra.prompts.raster import CHANNELS
 from uniultra.train.recipe import Recipe
 from uniultra.train.widen import grown

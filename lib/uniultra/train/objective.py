@@ -16,8 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from uniultra.errors import ModelError
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.predict.predictor import MASK_LOGIT
 from uniultra.prompts import raster
 from uniultra.prompts.coordinates import Fit
@@ -218,7 +218,7 @@ def objective(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Obje
 
 
 def _distill(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    from uniultra.train.distill import DistillObjective
+    from uniultra.train.distillation.distill import DistillObjective
 
     made: Objective = DistillObjective(network, entry, recipe)
     return made
@@ -236,7 +236,7 @@ def loss_of(name: str) -> Loss:
 
 
 def _guided(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    from uniultra.train.guided import GuidedObjective
+    from uniultra.train.distillation.guided import GuidedObjective
 
     made: Objective = GuidedObjective(network, entry, recipe)
     return made

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from uniultra.datasets.splits import Division
-from uniultra.metrics.iou_calibration import Quality
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
+from uniultra.networks.network import PromptNetwork
 from uniultra.train.initial_network import adapter_config, starting_network, trained_fragments
+from uniultra.train.iou_calibration import Quality
 from uniultra.train.loop import Summary
 from uniultra.train.provenance import TRAINED_ON, sets_of
 from uniultra.train.recipe import Recipe

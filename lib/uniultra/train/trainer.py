@@ -12,10 +12,10 @@ import torch
 
 from uniultra.datasets.samples import Preparation, Sample, pool
 from uniultra.datasets.splits import Division, divide
-from uniultra.metrics.iou_calibration import assess
 from uniultra.models.registry import entry
 from uniultra.train.distributed import joined
 from uniultra.train.initial_network import starting_network
+from uniultra.train.iou_calibration import assess
 from uniultra.train.loop import Loop
 from uniultra.train.objective import PromptObjective, objective, recompute_blocks
 from uniultra.train.recipe import Recipe

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
 
 # What of a tensor is channels of the trunk: rows are made, columns are read.
 _READS_ONLY = re.compile(r"(^|\.)(edge_stem\.weight|neck\.convs\.\d+\.conv\.weight)$")

@@ -32,8 +32,8 @@ from uniultra.adapters.registry import kind, matches
 from uniultra.adapters.settings import from_json, to_json
 from uniultra.errors import ModelError
 from uniultra.files import checksummed
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, entry
+from uniultra.networks.network import PromptNetwork
 from uniultra.weights import tensors as weights
 
 WEIGHTS, CONFIG, MANIFEST = "weights.safetensors", "config.json", "manifest.json"

@@ -10,13 +10,13 @@ from pathlib import Path
 from uniultra.adapters.settings import from_json
 from uniultra.errors import ModelError
 from uniultra.models.counting import on_meta
+from uniultra.models.mappings import Layout
+from uniultra.models.official import BY_HAND
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.weights import tensors as weights
 from uniultra.weights.checkpoints import read_checkpoint
 from uniultra.weights.download import Limits, Progress
 from uniultra.weights.fetch import fetch
-from uniultra.weights.mappings import Layout
-from uniultra.weights.official import BY_HAND
 
 
 def get(

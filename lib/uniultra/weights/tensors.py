@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from uniultra.adapters.registry import kind
 from uniultra.adapters.settings import from_json, to_json
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import build, entry, is_name
+from uniultra.networks.network import PromptNetwork
 
 SUFFIX = ".safetensors"
 SUMS = "SHA256SUMS"  # beside the shipped files: what was released

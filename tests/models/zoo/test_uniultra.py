@@ -8,8 +8,8 @@ import torch
 from uniultra.adapters import ch
 from uniultra.errors import ModelError
 from uniultra.models import build, entry, names, registry
-from uniultra.models.backbones.sam2_image import HIERA, Sam2Image
 from uniultra.models.counting import count
+from uniultra.networks.sam2_image import HIERA, Sam2Image
 
 ADAPTERS = {"mini": 37_352, "t": 1_180_252, "s": 1_484_764, "b": 2_968_900, "l": 9_071_932}
 

@@ -11,9 +11,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from UniUltraLib.measure.calibration import Calibration, ImageCalibration, from_server, from_spacing
+from UniUltraLib.measure.calibration_call import image_calibration
 from UniUltraLib.measure.calibration_dicom import from_dicom, is_dicom
 from UniUltraLib.prompts.planes import Plane
-from UniUltraLib.wire.calibration_call import image_calibration
 
 FRAME = Plane("k", 0)
 PATIENT = "Doe^Jane"

@@ -15,10 +15,10 @@ from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import ScriptedModel  # noqa: E402
 from scripted_server import Handler, Scripted  # noqa: E402
 from shapes import ventricle  # noqa: E402
-from UniUltraLib.measure import table  # noqa: E402
 from UniUltraLib.measure.calibration import ImageCalibration, uncalibrated  # noqa: E402
 from UniUltraLib.measure.measuring_task import DIASTOLE, HEAD, SYSTOLE, VENTRICLE, MeasuringWork  # noqa: E402
 from UniUltraLib.measure.measuring_task import SHAPE as FORM  # noqa: E402
+from UniUltraLib.scene import measure_table  # noqa: E402
 
 KNOWN = ImageCalibration((0.5, 0.25), (), "the test's file")
 
@@ -29,12 +29,12 @@ class Reader(Rig):
     def __init__(self, scene: Any) -> None:
         super().__init__(scene)
         self.local: ImageCalibration = KNOWN
-        self.table = table.measurement_table(scene)
+        self.table = measure_table.measurement_table(scene)
         self.work = MeasuringWork(
             self.controller,
             self.scene,
             lambda shown: self.local,
-            lambda rows: table.add_rows(self.table, rows),
+            lambda rows: measure_table.add_rows(self.table, rows),
         )
 
     def draw(self, mask: np.ndarray, accept: bool = True) -> None:
@@ -83,7 +83,7 @@ def test_only_an_accepted_mask_is_measured(reader: Reader) -> None:
     assert len(reader.work.state.lines) == 2
     row = reader.work.state.rows[0]
     assert (row.image, row.segment, row.frame) == ("still-1", "heart", "0")
-    assert table.rows_in(reader.table) == list(reader.work.state.rows)
+    assert measure_table.rows_in(reader.table) == list(reader.work.state.rows)
     reader.work.measure(HEAD)
     assert "head circumference" in reader.values()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from uniultra.errors import ModelError
 from uniultra.evaluate.accuracy.schema import Model
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry, entry, is_name
+from uniultra.networks.network import PromptNetwork
 from uniultra.predict import Predictor
 from uniultra.predict.still import Answers
 from uniultra.train.provenance import note, trained_on

@@ -18,8 +18,8 @@ from uniultra.adapt.scoring import Case, scores
 from uniultra.datasets.samples import SMALLEST
 from uniultra.evaluate.campaigns.simulation_kept import KeptRounds
 from uniultra.evaluate.campaigns.simulation_schema import Round
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.prompts.simulation.clicks_boxes import components
 
 Fit = Callable[[PromptNetwork, Sequence[Labelled], int], PromptNetwork]

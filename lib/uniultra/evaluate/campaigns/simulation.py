@@ -38,8 +38,8 @@ from uniultra.evaluate.campaigns.simulation_schema import (
 from uniultra.evaluate.evaluate import LINES
 from uniultra.evaluate.machine import this_machine
 from uniultra.metrics.learning_curves import aubc, bands, compare, labels_to, win_matrix
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import PromptNetwork
 from uniultra.predict.device import choose_device
 
 FIFTHS, KEPT = 5, 2  # two fifths of the patients are held out of a set without `train` rows

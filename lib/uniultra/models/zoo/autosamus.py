@@ -6,8 +6,8 @@ those on one base share its weights and its embeddings.
 
 from __future__ import annotations
 
-from uniultra.models.backbones.sam2_image import LABELS
 from uniultra.models.registry import ModelEntry, register
+from uniultra.networks.sam2_image import LABELS
 
 register(
     ModelEntry(

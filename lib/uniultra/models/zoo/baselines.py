@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from uniultra.errors import ModelError
-from uniultra.models.backbones.unet import UNet
 from uniultra.models.registry import ModelEntry, register
+from uniultra.networks.unet import UNet
 
 
 def build_unet(image_size: int, *, map_channels: int = 1) -> UNet:

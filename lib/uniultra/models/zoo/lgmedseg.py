@@ -6,12 +6,12 @@ teacher's prompt encoder and mask decoder fit it unchanged.
 
 from __future__ import annotations
 
-from uniultra.models.backbones.sam2_image import Sam2Image
-from uniultra.models.backbones.sam_image import SamImage
-from uniultra.models.backbones.tiny_vit import STRIDE, TinyVitEncoder, TinyVitPyramid, check_side
+from uniultra.models import mappings
+from uniultra.models.official import MOBILE_SAM
 from uniultra.models.registry import ModelEntry, register
-from uniultra.weights import mappings
-from uniultra.weights.official import MOBILE_SAM
+from uniultra.networks.sam2_image import Sam2Image
+from uniultra.networks.sam_image import SamImage
+from uniultra.networks.tiny_vit import STRIDE, TinyVitEncoder, TinyVitPyramid, check_side
 
 
 def build_mobile_sam(image_size: int, *, map_channels: int = 1) -> SamImage:

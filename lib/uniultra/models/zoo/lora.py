@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from uniultra.models.backbones.sam2_image import LABELS
 from uniultra.models.registry import ModelEntry, register
+from uniultra.networks.sam2_image import LABELS
 
 for _size, _label in LABELS.items():
     _mini = _size == "mini"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from uniultra.models.backbones.sam2_image import HIERA, LABELS, Sam2Image
+from uniultra.models import mappings
+from uniultra.models.official import SAM2_B, SAM2_L, SAM2_S, SAM2_T
 from uniultra.models.registry import ModelEntry, register
+from uniultra.networks.sam2_image import HIERA, LABELS, Sam2Image
 from uniultra.prompts.raster import CHANNELS
-from uniultra.weights import mappings
-from uniultra.weights.official import SAM2_B, SAM2_L, SAM2_S, SAM2_T
 
 
 def build_sam2(size: str, image_size: int, *, map_channels: int = 1) -> Sam2Image:

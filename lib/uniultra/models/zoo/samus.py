@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from uniultra.models.backbones.sam2_image import LABELS
-from uniultra.models.backbones.sam_image import build_sam
-from uniultra.models.backbones.sam_vit import resize_tables
+from uniultra.models import mappings
+from uniultra.models.official import SAM_B
 from uniultra.models.registry import ModelEntry, register
-from uniultra.weights import mappings
-from uniultra.weights.official import SAM_B
+from uniultra.networks.sam2_image import LABELS
+from uniultra.networks.sam_image import build_sam
+from uniultra.networks.sam_vit import resize_tables
 
 register(
     ModelEntry(

@@ -15,9 +15,9 @@ from ..control.state import State
 from ..errors import UniUltraLibError
 from ..prompts.prompt_set import PromptSet
 from ..prompts.shown import Shown
-from ..wire.calibration_call import image_calibration
 from .axes_ellipse import Line
 from .calibration import ImageCalibration, uncalibrated
+from .calibration_call import image_calibration
 from .left_ventricle import Ventricle, ejection, ventricle
 from .mask_measures import MeasureError, measure
 from .rows import Origin, Row, rows_of

@@ -20,9 +20,9 @@ from ..errors import UniUltraLibError
 from ..local_server.control import LocalControl
 from ..local_server.processes import clean_environment
 from ..measure.measuring_task import MeasuringWork
-from ..measure.table import add_rows, calibration_of, measurement_table
 from ..prompts.shown import Shown
 from ..scene import files
+from ..scene.measure_table import add_rows, calibration_of, measurement_table
 from ..scene.scene import SlicerScene
 from ..scene.unload import unload
 from .settings import Settings

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from uniultra.models.backbones.sam2_image import HIERA, Sam2Image
+from uniultra.networks.sam2_image import HIERA, Sam2Image
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -19,10 +19,10 @@ from torch.nn import functional as F
 
 from uniultra.errors import ModelError
 from uniultra.models import registry
-from uniultra.models.network import PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import PromptNetwork
 from uniultra.train.batches import Batch
-from uniultra.train.encoder_features import ADAPTERS, Pyramid, pyramid
+from uniultra.train.distillation.encoder_features import ADAPTERS, Pyramid, pyramid
 from uniultra.train.objective import Objective
 from uniultra.train.recipe import Recipe
 from uniultra.weights import bundle

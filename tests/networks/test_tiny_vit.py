@@ -8,8 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
-from uniultra.models.backbones.tiny_vit import TinyVitEncoder, TinyVitPyramid
 from uniultra.models.counting import count
+from uniultra.networks.tiny_vit import TinyVitEncoder, TinyVitPyramid
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from uniultra.errors import ModelError
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
 from uniultra.predict.predictor import MASK_LOGIT
 
 # Everything behind the image encoder; SAM2's decoder holds `conv_s0` and `conv_s1`.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from uniultra.errors import ModelError
-from uniultra.models.network import WIDTH, Embedding, PromptNetwork
+from uniultra.networks.network import WIDTH, Embedding, PromptNetwork
 
 STRIDE = 16
 

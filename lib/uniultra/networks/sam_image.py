@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from uniultra.models.backbones.sam_vit import VIT_B, SamVit, VitSize
-from uniultra.models.network import Embedding, PromptNetwork
+from uniultra.networks.network import Embedding, PromptNetwork
+from uniultra.networks.sam_vit import VIT_B, SamVit, VitSize
 
 
 class SamImage(PromptNetwork):

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from uniultra.models.network import PromptNetwork
+from uniultra.networks.network import PromptNetwork
 from uniultra.train.batches import Batch
 from uniultra.train.objective import PromptObjective, answers, ask
 

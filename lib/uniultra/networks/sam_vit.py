@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uniultra.errors import ModelError
-from uniultra.models.backbones.sam_attention import TableAttention
-from uniultra.models.network import WIDTH
+from uniultra.networks.network import WIDTH
+from uniultra.networks.sam_attention import TableAttention
 
 PATCH = 16
 STRIDE = 8  # of the overlapped patches

@@ -10,12 +10,12 @@ from official_layouts import filled, layouts, med2d_extras, prompts, samus_extra
 from uniultra.adapters import med2d, samus
 from uniultra.adapters.settings import from_json
 from uniultra.errors import ModelError
-from uniultra.models.backbones.sam_image import SamImage
-from uniultra.models.backbones.sam_vit import SamVit, VitSize
-from uniultra.models.backbones.tiny_vit import TinyVitEncoder
+from uniultra.models import mappings
 from uniultra.models.counting import _OnMeta, on_meta
 from uniultra.models.registry import entry
-from uniultra.weights import mappings
+from uniultra.networks.sam_image import SamImage
+from uniultra.networks.sam_vit import SamVit, VitSize
+from uniultra.networks.tiny_vit import TinyVitEncoder
 from uniultra.weights import tensors as weights
 
 WIDTH, HEADS, WINDOW = 24, 2, 3

@@ -8,8 +8,8 @@ from uniultra.errors import ModelError
 from uniultra.images.types import Plane
 from uniultra.metrics.cost import count_work
 from uniultra.models import build, entry
-from uniultra.models.backbones.unet import FILTERS, SMALLEST, expected_iou
 from uniultra.models.counting import on_meta
+from uniultra.networks.unet import FILTERS, SMALLEST, expected_iou
 from uniultra.predict import Predictor
 from uniultra.prompts import PromptSet
 from uniultra.train.initial_network import starting_network

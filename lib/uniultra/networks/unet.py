@@ -2,7 +2,7 @@
 
 MONAI's DynUNet (nnU-Net's network, Isensee et al. 2021, DOI 10.1038/s41592-020-01008-z) from half the
 input's side down to a 32nd of it; the widths make a picture cost what the mini spends on a picture and a
-prompt (`tests/models/backbones/test_unet.py` counts both). None of SAM's parts is in it.
+prompt (`tests/networks/test_unet.py` counts both). None of SAM's parts is in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from uniultra.errors import ModelError
-from uniultra.models.network import WIDTH, Embedding, PromptNetwork
+from uniultra.networks.network import WIDTH, Embedding, PromptNetwork
 
 FILTERS = (14, 28, 56, 112, WIDTH)
 STRIDE = 2 ** len(FILTERS)  # of the deepest level

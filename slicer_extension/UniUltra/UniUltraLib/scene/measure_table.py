@@ -7,10 +7,10 @@ from typing import Any, List
 import slicer
 import vtk
 
-from .calibration import ImageCalibration, from_spacing, uncalibrated
-from .calibration_dicom import from_dicom, is_dicom
-from .mask_measures import RESEARCH
-from .rows import COLUMNS, Row
+from ..measure.calibration import ImageCalibration, from_spacing, uncalibrated
+from ..measure.calibration_dicom import from_dicom, is_dicom
+from ..measure.mask_measures import RESEARCH
+from ..measure.rows import COLUMNS, Row
 
 TABLE = "UniUltra measurements"
 _MARK = "UniUltra.measurements"

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from uniultra.datasets.samples import synthetic_sample
-from uniultra.metrics.iou_calibration import assess, fit, fold, judged
 from uniultra.models import build, entry
 from uniultra.train.batches import validation
 from uniultra.train.initial_network import starting_network
+from uniultra.train.iou_calibration import assess, fit, fold, judged
 from uniultra.train.objective import objective
 from uniultra.train.trainer import Trainer
 
@@ -38,7 +38,7 @@ def test_a_line_that_was_bent_is_found_again():
 
 @pytest.mark.parametrize("name", ["uniultra_mini", "sam_b_256"])
 def test_folding_moves_the_single_masks_iou_alone(name):
-    from uniultra.models.backbones.sam_image import SamImage
+    from uniultra.networks.sam_image import SamImage
 
     torch.manual_seed(0)
     sam2 = name == "uniultra_mini"

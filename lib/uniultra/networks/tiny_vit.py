@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from uniultra.errors import ModelError
-from uniultra.models.network import WIDTH
+from uniultra.networks.network import WIDTH
 
 WIDTHS = (64, 128, 160, 320)
 STRIDE = 16

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from uniultra import __version__
 from uniultra.errors import ModelError
-from uniultra.models.export.formats import OBJECTS, POINTS, SUFFIXES, Format, Part, Tensors, backend
-from uniultra.models.network import Embedding, PromptNetwork
+from uniultra.export.formats import OBJECTS, POINTS, SUFFIXES, Format, Part, Tensors, backend
 from uniultra.models.registry import ModelEntry, entry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.weights import tensors
 
 # Largest difference from torch, as a share of the largest number in the answer (at least of 1).

@@ -7,11 +7,11 @@ from torch.nn import functional as F
 
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
-from uniultra.models.backbones.sam_image import SamImage
+from uniultra.networks.sam_image import SamImage
 from uniultra.train.batches import Batch
-from uniultra.train.decoder_transfer import take_decoder
-from uniultra.train.distill import DistillObjective, DistillSettings, distance
-from uniultra.train.encoder_features import project, pyramid
+from uniultra.train.distillation.decoder_transfer import take_decoder
+from uniultra.train.distillation.distill import DistillObjective, DistillSettings, distance
+from uniultra.train.distillation.encoder_features import project, pyramid
 from uniultra.train.objective import recompute_blocks
 from uniultra.train.recipe import Recipe
 

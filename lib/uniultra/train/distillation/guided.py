@@ -1,9 +1,9 @@
 """Training with labels and a teacher at once: the joint fine-tune of a distillation.
 
 Beside the loss of the labels, the student's features are drawn to the teacher's (DSKD, see
-`uniultra.train.distill`) and its masks to those the teacher gives for the same prompts (soft targets at
-a temperature, arXiv 1503.02531). The prompts are the annotator's of the student: the teacher is asked
-what the student is asked, at its own input side.
+`uniultra.train.distillation.distill`) and its masks to those the teacher gives for the same prompts
+(soft targets at a temperature, arXiv 1503.02531). The prompts are the annotator's of the student: the
+teacher is asked what the student is asked, at its own input side.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uniultra.models import registry
-from uniultra.models.network import Embedding, PromptNetwork
 from uniultra.models.registry import ModelEntry
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.prompts import raster
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.types import PromptSet
 from uniultra.train.batches import Batch
-from uniultra.train.distill import (
+from uniultra.train.distillation.distill import (
     DistillSettings,
     check,
     differences,
@@ -31,7 +31,7 @@ from uniultra.train.distill import (
     picture_share,
     scaled,
 )
-from uniultra.train.encoder_features import Pyramid, tapped
+from uniultra.train.distillation.encoder_features import Pyramid, tapped
 from uniultra.train.objective import PromptObjective, ask
 from uniultra.train.recipe import Recipe
 

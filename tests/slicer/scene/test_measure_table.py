@@ -28,7 +28,7 @@ def loaded(application: Any, file: Path, spacing: tuple[float, float, float], de
 
 @pytest.fixture
 def table_module(scene: Any) -> Any:
-    from UniUltraLib.measure import table as measure_table
+    from UniUltraLib.scene import measure_table
 
     return measure_table
 

@@ -7,10 +7,10 @@ from torch import nn
 
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
-from uniultra.models.backbones.sam_attention import TableAttention
-from uniultra.models.backbones.sam_image import build_sam
-from uniultra.models.backbones.sam_vit import OverlappedPatches, SamVit, VitSize, resize_tables
 from uniultra.models.counting import count
+from uniultra.networks.sam_attention import TableAttention
+from uniultra.networks.sam_image import build_sam
+from uniultra.networks.sam_vit import OverlappedPatches, SamVit, VitSize, resize_tables
 from uniultra.weights.tensors import load_into
 
 NARROW = VitSize(width=24, depth=3, heads=2, global_blocks=(1, 2), window=4)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import UnexpectedAnswer
-from ..measure.calibration import ImageCalibration, from_server, uncalibrated
-from .client import Client
+from ..wire.client import Client
+from .calibration import ImageCalibration, from_server, uncalibrated
 
 
 def image_calibration(client: Client, image_id: str) -> ImageCalibration:

@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
-from uniultra.models.backbones.sam_image import SamImage
+from uniultra.networks.sam_image import SamImage
 from uniultra.train.batches import Batch, protocol_of
-from uniultra.train.distill import DistillObjective
 from uniultra.train.distill_run import DistillRecipe
-from uniultra.train.encoder_features import pyramid, tapped
-from uniultra.train.guided import GuidedObjective, soft_loss
+from uniultra.train.distillation.distill import DistillObjective
+from uniultra.train.distillation.encoder_features import pyramid, tapped
+from uniultra.train.distillation.guided import GuidedObjective, soft_loss
 from uniultra.train.objective import PromptObjective
 from uniultra.train.recipe import Recipe
 

@@ -7,9 +7,9 @@ import torch
 
 from uniultra.cli.main import main
 from uniultra.errors import ModelError
+from uniultra.export import formats
+from uniultra.export.export import export_network
 from uniultra.models import build, entry
-from uniultra.models.export import formats
-from uniultra.models.export.export import export_network
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import batch, encode
 from uniultra.prompts.types import Box, Point, PromptSet

@@ -1,0 +1,1 @@
+"""Export of encoder and decoder to ONNX and TorchScript, checked against torch."""

@@ -1,1 +1,0 @@
-"""Image encoders and segmentation networks that the registered models are built from."""

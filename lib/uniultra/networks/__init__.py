@@ -1,0 +1,1 @@
+"""Network modules: image encoders, prompt encoder and decoder, and the base class `PromptNetwork`."""
