@@ -35,6 +35,8 @@ CARDS = {
     "autosamus_mini.fetal_head": "accuracy_fetal_head",
     "autosamus_mini.breast_lesion": "accuracy_breast_lesion",
 }
+# Documents with tables, beside the cards.
+FILLED = ("README.md", "docs/results.md", "docs/models.md", "docs/measurements.md")
 FEW = 20  # timings below this have no percentile
 OBEDIENCE = {
     "two_clicks_iou": "one click in the object, one elsewhere: IoU of the two masks, median",
@@ -294,7 +296,7 @@ def everything() -> dict[str, str]:
 
 def main() -> None:
     """Fill the README, the documents and the cards."""
-    for name in ("README.md", "docs/measurements.md"):
+    for name in FILLED:
         fill(ROOT / name, everything())
     for name, found in CARDS.items():
         result = json.loads((ROOT / f"training/results/{found}.json").read_text())
