@@ -17,7 +17,7 @@ from uniultra.errors import ModelError
 from uniultra.export.formats import OBJECTS, POINTS, SUFFIXES, Format, Part, Tensors, backend
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import Embedding, PromptNetwork
-from uniultra.weights import tensors
+from uniultra.weights import loading, tensors
 
 # Largest difference from torch, as a share of the largest number in the answer (at least of 1).
 TOLERANCE = 1e-3
@@ -65,7 +65,7 @@ def export(name: str, folder: Path, form: Format = "onnx") -> dict[str, Any]:
     Raises:
         ModelError: unknown model, no weights, a missing library, or files that answer differently.
     """
-    network, digest = tensors.load(name)
+    network, digest = loading.load(name)
     return export_network(network, entry(name), folder, form, digest)  # type: ignore[arg-type]
 
 

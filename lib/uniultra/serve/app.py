@@ -45,7 +45,7 @@ from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import CampaignError, NotFoundError, StoreError
 from uniultra.store.types import TrainingLabel
-from uniultra.weights import tensors
+from uniultra.weights import loading
 from uniultra.weights.deployed import Published
 
 logger = logging.getLogger(__name__)
@@ -269,7 +269,7 @@ class UniUltraParts:
         if not self.settings.everything:
             return
         with self._adding:
-            new = [name for name in tensors.variants() if name not in self._infers]
+            new = [name for name in loading.variants() if name not in self._infers]
             if new:  # a new dict: others may be looking through the old one
                 self._infers = {**self._infers, **{name: self._new_task(name) for name in new}}
 
