@@ -89,7 +89,7 @@ def test_a_network_that_takes_logits_gets_no_map_where_no_mask_was_given(monkeyp
     seen = []
     network = predictor._load().network
 
-    def decode(embedding, coords, labels, dense, multimask):
+    def decode(embedding, coords, labels, dense):
         seen.append(dense)
         side = network.mask_side
         return torch.zeros(len(coords), 1, side, side), torch.zeros(len(coords), 1)

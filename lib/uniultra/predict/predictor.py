@@ -17,7 +17,6 @@ from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.predict import second_look
-from uniultra.predict.decoding import MASK_LOGIT as MASK_LOGIT
 from uniultra.predict.decoding import decode, square
 from uniultra.predict.device import choose_device, worker
 from uniultra.predict.embedding_cache import EmbeddingCache, Key
