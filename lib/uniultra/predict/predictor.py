@@ -21,7 +21,7 @@ from uniultra.predict.decoding import decode, square
 from uniultra.predict.device import choose_device, worker
 from uniultra.predict.embedding_cache import EmbeddingCache, Key
 from uniultra.predict.hot_swap import Published, Swap
-from uniultra.predict.network_cache import Resident
+from uniultra.predict.network_cache import NetworkCache
 from uniultra.predict.postprocess import tidy
 from uniultra.predict.shared_networks import Loaded, load
 from uniultra.prompts.coordinates import Fit
@@ -78,7 +78,7 @@ class Predictor:
         device: str = "auto",
         cache: EmbeddingCache | None = None,
         published: Published | None = None,
-        resident: Resident | None = None,
+        resident: NetworkCache | None = None,
     ) -> None:
         self.entry = entry(model)
         self.device = choose_device(device)

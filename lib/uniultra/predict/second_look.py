@@ -22,7 +22,7 @@ MOST = 0.5  # of the picture's area: beyond it a second look shows nothing new
 GRID = 16  # steps over a picture's side, so that the next click on an object finds its window encoded
 
 
-class Window(NamedTuple):
+class Crop(NamedTuple):
     """Rows `top` to `bottom` and columns `left` to `right` of a picture, the latter of each not included."""
 
     top: int
@@ -41,7 +41,7 @@ class Window(NamedTuple):
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
-def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Window, PromptSet] | None:
+def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Crop, PromptSet] | None:
     """Where to look again and the prompts as they lie there; None for nothing, or what is large anyway.
 
     Args:
@@ -59,7 +59,7 @@ def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Window, PromptSet
         ends += [(p.x, p.y) for p in prompts.points if p.positive]
     left, right = _span([x for x, _ in ends], columns)
     top, bottom = _span([y for _, y in ends], rows)
-    window = Window(top, bottom, left, right)
+    window = Crop(top, bottom, left, right)
     if math.prod(window.shape) > MOST * rows * columns:
         return None
     near = _within(prompts, window)
@@ -74,7 +74,7 @@ def _span(ends: list[float], length: int) -> tuple[int, int]:
     return max(0, int(first)), min(length, int(last))
 
 
-def _within(prompts: PromptSet, window: Window) -> PromptSet:
+def _within(prompts: PromptSet, window: Crop) -> PromptSet:
     """Clicks outside the window are left out, outlines are cut at its border."""
 
     def moved(x: float, y: float) -> tuple[float, float]:

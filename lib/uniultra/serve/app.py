@@ -16,7 +16,7 @@ from uniultra.errors import ModelError, RequestError
 from uniultra.models import registry
 from uniultra.predict import Predictor
 from uniultra.predict.embedding_cache import EmbeddingCache
-from uniultra.predict.network_cache import Resident
+from uniultra.predict.network_cache import NetworkCache
 from uniultra.predict.shutdown import unbroken
 from uniultra.serve.http import logs
 from uniultra.serve.scoring.rankings import Rankings
@@ -108,7 +108,7 @@ class UniUltraParts:
 
     def init_infers(self) -> dict[str, ModelTask]:
         self._embeddings = EmbeddingCache(self.settings.embed_cache_mb << 20)
-        self._resident = Resident(self.settings.network_cache_mb << 20)
+        self._resident = NetworkCache(self.settings.network_cache_mb << 20)
         return {name: self._new_task(name) for name in self.settings.models}
 
     def init_trainers(self) -> dict[str, AdaptTask]:

@@ -10,7 +10,7 @@ import struct
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from uniultra.errors import ImageError
 from uniultra.images.colour import ybr_to_rgb
 from uniultra.images.dicom.file import dicom_damage, pydicom
+from uniultra.images.dicom.layout import PixelLayout
 from uniultra.images.files import damaged
 from uniultra.images.itk import sitk
-
-if TYPE_CHECKING:
-    from uniultra.images.dicom.pixels import Layout
 
 NATIVE = frozenset(
     {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
@@ -67,7 +65,7 @@ def check_syntax(syntax: str) -> None:
     )
 
 
-def decode(data: bytes, layout: Layout, syntax: str) -> NDArray[Any]:
+def decode(data: bytes, layout: PixelLayout, syntax: str) -> NDArray[Any]:
     """Samples of one compressed frame: `(H,W)`, or `(H,W,3)` in RGB.
 
     Raises:
@@ -91,7 +89,7 @@ def decode(data: bytes, layout: Layout, syntax: str) -> NDArray[Any]:
     raise damaged("DICOM")
 
 
-def _one_frame(data: bytes, layout: Layout, syntax: str) -> Any:
+def _one_frame(data: bytes, layout: PixelLayout, syntax: str) -> Any:
     module = pydicom()
     one, meta = module.dataset.Dataset(), module.dataset.FileMetaDataset()
     uid = module.uid.generate_uid()

@@ -13,7 +13,7 @@ from typing import Any
 from uniultra.errors import ImageError
 from uniultra.images.dicom.codec import US_IMAGE
 from uniultra.images.dicom.file import dicom_damage, pydicom
-from uniultra.images.dicom.pixels import Layout
+from uniultra.images.dicom.layout import PixelLayout
 from uniultra.images.itk import geometry_of, identity_geometry, read_header
 from uniultra.images.types import Geometry
 
@@ -36,7 +36,7 @@ SPATIAL = (
 )
 
 
-def read_geometry(dataset: Any, layout: Layout) -> Geometry:
+def read_geometry(dataset: Any, layout: PixelLayout) -> Geometry:
     """Size, spacing, origin and direction as ITK gives them; identity where it gives none."""
     size = (layout.frames, layout.rows, layout.columns)
     if not any(keyword in dataset for keyword in SPATIAL[1:]):
