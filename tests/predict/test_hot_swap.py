@@ -254,7 +254,7 @@ def test_a_look_at_what_no_longer_answers_is_done_again(slow):
     choice.choose("x")
     assert predictor.loaded().adapter == "x"
     choice.choose(None)
-    predictor._swap.look(old, predictor._take)  # of a click that began before all that
+    predictor._swap.check(old, predictor._take)  # of a click that began before all that
     swapped(predictor)
     until(lambda: predictor.loaded().adapter is None)
 

@@ -43,7 +43,7 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made(limit: int) -> tuple[NetworkCache, list[Predictor]]:
     resident, cache = NetworkCache(limit), EmbeddingCache(1 << 30)
-    return resident, [Predictor(name, device="cpu", cache=cache, resident=resident) for name in NAMES]
+    return resident, [Predictor(name, device="cpu", cache=cache, networks=resident) for name in NAMES]
 
 
 def ask(predictor: Predictor) -> tuple[np.ndarray, float]:

@@ -92,7 +92,7 @@ def test_tasks_share_their_base_and_its_embedding() -> None:
     [third] = clicks.predict(source, PLANE, [CLICK])
     assert [a.timings["cached"] for a in (first, second, third)] == [0, 1, 1]
     assert source.read == 1 and len(cache) == 1
-    bases = {id(breast._load().network.base), id(thyroid._load().network.base), id(clicks._load().network)}
+    bases = {id(breast.loaded().network.base), id(thyroid.loaded().network.base), id(clicks.loaded().network)}
     assert len(bases) == 1
     assert not np.array_equal(first.mask, second.mask), "each task has a generator of its own"
 
@@ -113,12 +113,12 @@ def test_a_base_of_other_numbers_is_another() -> None:
     breast.predict(source, PLANE, [NOTHING])
     [answer] = stranger.predict(source, PLANE, [NOTHING])
     assert answer.timings["cached"] == 0 and len(cache) == 2
-    assert breast._load().network.base is not stranger._load().network.base
+    assert breast.loaded().network.base is not stranger.loaded().network.base
 
 
 def test_a_base_goes_when_nobody_uses_it() -> None:
     _, [stranger] = predictors("autosamus_mini.stranger")
-    base = weakref.ref(stranger._load().network.base)
+    base = weakref.ref(stranger.loaded().network.base)
     del stranger
     gc.collect()
     assert base() is None
