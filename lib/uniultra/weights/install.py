@@ -92,10 +92,7 @@ def add(name: str, path: Path, notes: Mapping[str, str] | None = None) -> Path:
     try:
         tensors.save_tensors(target, checkpoint, metadata)
     except OSError as error:
-        raise ModelError(
-            f"The weights cannot be written ({error.strerror or 'no reason given'}). Make room, or set "
-            "UNIULTRA_WEIGHTS to a folder that can be written."
-        ) from error
+        raise tensors.unwritable("weights", error) from error
     return target
 
 
