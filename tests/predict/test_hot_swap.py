@@ -16,7 +16,7 @@ from uniultra.predict import hot_swap as swapping
 from uniultra.predict.shared_networks import Loaded
 from uniultra.predict.still import Still
 from uniultra.prompts.types import Point, PromptSet
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
@@ -33,7 +33,7 @@ def campaign(tmp_path, monkeypatch):
     published = Published(tmp_path / "studies")
 
     def publish(seed: int, trains=("",)) -> str:
-        network, digest = tensors.load(MODEL)
+        network, digest = loading.load(MODEL)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for value in bundle.trained_tensors(MODEL, network, trains).values():
@@ -254,7 +254,7 @@ def test_a_look_at_what_no_longer_answers_is_done_again(slow):
     choice.choose("x")
     assert predictor.loaded().adapter == "x"
     choice.choose(None)
-    predictor._swap.look(old, predictor._take)  # of a click that began before all that
+    predictor._swap.check(old, predictor._take)  # of a click that began before all that
     swapped(predictor)
     until(lambda: predictor.loaded().adapter is None)
 

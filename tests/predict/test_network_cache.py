@@ -12,7 +12,7 @@ from uniultra.images.types import Plane
 from uniultra.models import build
 from uniultra.predict import Predictor
 from uniultra.predict.embedding_cache import EmbeddingCache
-from uniultra.predict.network_cache import Resident
+from uniultra.predict.network_cache import NetworkCache
 from uniultra.prompts import Point, PromptSet
 from uniultra.weights import tensors
 
@@ -41,9 +41,9 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tensors.save(tmp_path / f"{name}.safetensors", build("uniultra_mini"), {})
 
 
-def made(limit: int) -> tuple[Resident, list[Predictor]]:
-    resident, cache = Resident(limit), EmbeddingCache(1 << 30)
-    return resident, [Predictor(name, device="cpu", cache=cache, resident=resident) for name in NAMES]
+def made(limit: int) -> tuple[NetworkCache, list[Predictor]]:
+    resident, cache = NetworkCache(limit), EmbeddingCache(1 << 30)
+    return resident, [Predictor(name, device="cpu", cache=cache, networks=resident) for name in NAMES]
 
 
 def ask(predictor: Predictor) -> tuple[np.ndarray, float]:

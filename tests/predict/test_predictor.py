@@ -87,9 +87,9 @@ def test_several_objects_in_one_call_equal_one_call_each(predictor):
 def test_a_network_that_takes_logits_gets_no_map_where_no_mask_was_given(monkeypatch):
     predictor = Predictor("uniultra_mini", device="cpu")
     seen = []
-    network = predictor._load().network
+    network = predictor.loaded().network
 
-    def decode(embedding, coords, labels, dense, multimask):
+    def decode(embedding, coords, labels, dense):
         seen.append(dense)
         side = network.mask_side
         return torch.zeros(len(coords), 1, side, side), torch.zeros(len(coords), 1)
@@ -162,7 +162,7 @@ def test_constructing_is_cheap_and_warm_up_loads():
 def test_warming_up_does_not_stand_in_the_way_of_who_was_quicker(monkeypatch):
     predictor = Predictor("uniultra_mini", device="cpu")
     predictor.predict(Source("quick"), Plane("k", 0), [CLICK])
-    monkeypatch.setattr(predictor._load().network, "encode", lambda _: pytest.fail("encoded again"))
+    monkeypatch.setattr(predictor.loaded().network, "encode", lambda _: pytest.fail("encoded again"))
     predictor.warm_up()
 
 

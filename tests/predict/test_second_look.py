@@ -11,7 +11,7 @@ from uniultra.metrics.overlap import dice
 from uniultra.models import entry
 from uniultra.predict import Predictor, second_look
 from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
-from uniultra.weights.tensors import load
+from uniultra.weights.loading import load
 
 SIDE = 640
 PLANE = Plane("k", 0)

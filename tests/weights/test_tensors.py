@@ -5,6 +5,7 @@ import torch
 
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
+from uniultra.weights import loading
 from uniultra.weights import tensors as weights
 
 
@@ -19,7 +20,7 @@ def test_saved_weights_come_back(own_folder):
     model = build("uniultra_mini")
     path = own_folder / "uniultra_mini.safetensors"
     weights.save(path, model, {"note": "x"}, torch.float32)
-    loaded, digest = weights.load("uniultra_mini")
+    loaded, digest = loading.load("uniultra_mini")
     assert digest == weights.file_sha256(path)
     assert weights.metadata(path) == {"note": "x", "image_size": "256"}
     assert not loaded.training
@@ -30,15 +31,15 @@ def test_saved_weights_come_back(own_folder):
 
 def test_weights_remember_the_side_that_they_were_trained_at(own_folder):
     weights.save(own_folder / "uniultra_mini.large.safetensors", build("uniultra_mini", 512), {})
-    assert weights.load("uniultra_mini.large")[0].image_size == 512
-    assert weights.load("uniultra_mini.large", 128)[0].image_size == 128
-    assert weights.load("uniultra_mini")[0].image_size == 256
+    assert loading.load("uniultra_mini.large")[0].image_size == 512
+    assert loading.load("uniultra_mini.large", 128)[0].image_size == 128
+    assert loading.load("uniultra_mini")[0].image_size == 256
 
 
 def test_another_networks_weights_are_refused(own_folder):
     weights.save(own_folder / "uniultra_mini.safetensors", torch.nn.Linear(2, 2), {})
     with pytest.raises(ModelError, match="another network"):
-        weights.load("uniultra_mini")
+        loading.load("uniultra_mini")
 
 
 def test_one_wrong_shape_is_refused():
@@ -46,28 +47,28 @@ def test_one_wrong_shape_is_refused():
     tensors = dict(model.state_dict())
     tensors["no_mem_embed"] = torch.zeros(1, 1, 7)
     with pytest.raises(ModelError, match="no_mem_embed"):
-        weights.load_into(model, tensors)
+        loading.load_into(model, tensors)
 
 
 def test_a_shipped_file_that_changed_on_the_way_is_refused(own_folder, monkeypatch):
-    monkeypatch.setattr(weights, "shipped_folder", lambda: own_folder / "shipped")
+    monkeypatch.setattr(loading, "shipped_folder", lambda: own_folder / "shipped")
     path = own_folder / "shipped" / "uniultra_mini.clinic.safetensors"
     weights.save(path, build("uniultra_mini", 64), {})
-    sums = path.parent / weights.SUMS
+    sums = path.parent / loading.SUMS
     sums.write_text(f"{weights.file_sha256(path)}  {path.name}\n")
-    assert weights.load("uniultra_mini.clinic")[1] == weights.file_sha256(path)
+    assert loading.load("uniultra_mini.clinic")[1] == weights.file_sha256(path)
     sums.write_text(f"{'0' * 64}  {path.name}\n")
     with pytest.raises(ModelError, match="damaged"):
-        weights.load("uniultra_mini.clinic")
+        loading.load("uniultra_mini.clinic")
     path.rename(own_folder / path.name)  # a person's own may be any
-    assert weights.load("uniultra_mini.clinic")[0].image_size == 64
+    assert loading.load("uniultra_mini.clinic")[0].image_size == 64
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\xff" * 64])
 def test_files_of_another_kind_are_refused_without_their_path(own_folder, content):
     (own_folder / "uniultra_mini.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match="safetensors") as caught:
-        weights.load("uniultra_mini")
+        loading.load("uniultra_mini")
     assert str(own_folder) not in str(caught.value)
 
 
@@ -83,9 +84,9 @@ def test_files_of_another_kind_are_refused_without_their_path(own_folder, conten
     ],
 )
 def test_missing_weights_say_which_command_gets_them(own_folder, name, command):
-    assert weights.how(name) == command and weights.find(name) is None
+    assert loading.how(name) == command and loading.find(name) is None
     with pytest.raises(ModelError, match=f"Run `{command}`.*UNIULTRA_WEIGHTS"):
-        weights.load(name)
+        loading.load(name)
 
 
 def test_weights_of_another_entry_serve_where_they_are_shared(own_folder):
@@ -93,18 +94,18 @@ def test_weights_of_another_entry_serve_where_they_are_shared(own_folder):
     assert entry("sam_b_256").weights_of == "sam_b"
     (own_folder / "sam_b.safetensors").touch()
     for name in ("sam_b", "sam_b_256", "sam_b_overlap"):
-        assert weights.find(name) == own_folder / "sam_b.safetensors"
+        assert loading.find(name) == own_folder / "sam_b.safetensors"
     # Weights trained for a task are not SAM's own, nor those of another entry.
-    assert weights.find("sam_b_256.kidney") is None
+    assert loading.find("sam_b_256.kidney") is None
     (own_folder / "sam_b_256.safetensors").touch()
-    assert weights.find("sam_b_256") == own_folder / "sam_b_256.safetensors"
+    assert loading.find("sam_b_256") == own_folder / "sam_b_256.safetensors"
 
 
 def test_weights_for_drawn_prompts_load_into_a_network_that_takes_them(own_folder):
     torch.manual_seed(0)
     model = build("sam2_t", 64, map_channels=4)
     weights.save(own_folder / "sam2_t.safetensors", model, {})
-    assert weights.load("sam2_t", 64)[0].map_channels == 4
+    assert loading.load("sam2_t", 64)[0].map_channels == 4
     assert build("sam2_t", 64).map_channels == 1
 
 

@@ -1,7 +1,7 @@
 """A second look at a small object: the part of the picture around it, enlarged.
 
 After the zoom-in of arXiv 2001.10331: a network of fixed input size sees a small object coarsely, so the
-window around its first answer is asked the same prompts, and the logits of both looks are averaged. The
+crop around its first answer is asked the same prompts, and the logits of both looks are averaged. The
 numbers below were chosen on `val` pictures and generated scenes; training/results/closer.json has the gain.
 """
 
@@ -19,10 +19,10 @@ from uniultra.prompts.types import Box, Lasso, MaskPrompt, PromptSet, Scribble
 MARGIN = 1.0  # of the object's own size, on each side
 LEAST = 0.3  # of the picture's sides: a closer look has too little around it
 MOST = 0.5  # of the picture's area: beyond it a second look shows nothing new
-GRID = 16  # steps over a picture's side, so that the next click on an object finds its window encoded
+GRID = 16  # steps over a picture's side, so that the next click on an object finds its crop encoded
 
 
-class Window(NamedTuple):
+class Crop(NamedTuple):
     """Rows `top` to `bottom` and columns `left` to `right` of a picture, the latter of each not included."""
 
     top: int
@@ -41,7 +41,7 @@ class Window(NamedTuple):
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
-def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Window, PromptSet] | None:
+def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Crop, PromptSet] | None:
     """Where to look again and the prompts as they lie there; None for nothing, or what is large anyway.
 
     Args:
@@ -59,11 +59,11 @@ def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Window, PromptSet
         ends += [(p.x, p.y) for p in prompts.points if p.positive]
     left, right = _span([x for x, _ in ends], columns)
     top, bottom = _span([y for _, y in ends], rows)
-    window = Window(top, bottom, left, right)
-    if math.prod(window.shape) > MOST * rows * columns:
+    crop = Crop(top, bottom, left, right)
+    if math.prod(crop.shape) > MOST * rows * columns:
         return None
-    near = _within(prompts, window)
-    return (window, near) if near else None
+    near = _within(prompts, crop)
+    return (crop, near) if near else None
 
 
 def _span(ends: list[float], length: int) -> tuple[int, int]:
@@ -74,14 +74,14 @@ def _span(ends: list[float], length: int) -> tuple[int, int]:
     return max(0, int(first)), min(length, int(last))
 
 
-def _within(prompts: PromptSet, window: Window) -> PromptSet:
-    """Clicks outside the window are left out, outlines are cut at its border."""
+def _within(prompts: PromptSet, crop: Crop) -> PromptSet:
+    """Clicks outside the crop are left out, outlines are cut at its border."""
 
     def moved(x: float, y: float) -> tuple[float, float]:
-        return x - window.left, y - window.top
+        return x - crop.left, y - crop.top
 
     def kept(x: float, y: float) -> tuple[float, float]:
-        rows, columns = window.shape
+        rows, columns = crop.shape
         x, y = moved(x, y)
         return min(max(x, 0.0), columns - 1.0), min(max(y, 0.0), rows - 1.0)
 
@@ -91,10 +91,10 @@ def _within(prompts: PromptSet, window: Window) -> PromptSet:
             replace(p, x=x, y=y)
             for p in prompts.points
             for x, y in [moved(p.x, p.y)]
-            if -0.5 <= x < window.shape[1] - 0.5 and -0.5 <= y < window.shape[0] - 0.5
+            if -0.5 <= x < crop.shape[1] - 0.5 and -0.5 <= y < crop.shape[0] - 0.5
         ),
         box=box and Box(*kept(box.x0, box.y0), *kept(box.x1, box.y1)),
-        scribbles=tuple(Scribble(s.pixels[window.slices], s.positive) for s in prompts.scribbles),
+        scribbles=tuple(Scribble(s.pixels[crop.slices], s.positive) for s in prompts.scribbles),
         lasso=lasso and Lasso(tuple(kept(x, y) for x, y in lasso.polygon)),
-        mask=mask and MaskPrompt(mask.mask[window.slices]),
+        mask=mask and MaskPrompt(mask.mask[crop.slices]),
     )
