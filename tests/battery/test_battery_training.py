@@ -16,7 +16,7 @@ from uniultra.models import entry
 from uniultra.synthesis.scene import scene
 from uniultra.train.batches import Batches
 from uniultra.train.initial_network import starting_network
-from uniultra.train.objective import objective
+from uniultra.train.objectives import build_objective
 from uniultra.train.recipe import Recipe
 from uniultra.train.result import trained_network
 from uniultra.train.trainer import Trainer
@@ -69,7 +69,7 @@ def test_training(name, numbers, data, folder):
         # Steps that the training does not take: the same pictures and other prompts. In training mode,
         # because running statistics are still those of the start after so few steps.
         with torch.no_grad():
-            goal = objective(network, found, recipe).train()
+            goal = build_objective(network, found, recipe).train()
             return sum(float(goal(batches[step], 0.0)["loss"]) for step in (1000, 1001, 1002)) / 3
 
     numbers["before"] = loss(starting_network(recipe))

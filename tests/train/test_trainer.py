@@ -19,7 +19,7 @@ from uniultra.train import checkpoint
 from uniultra.train.distributed import World
 from uniultra.train.initial_network import starting_network
 from uniultra.train.loop import Loop
-from uniultra.train.objective import objective
+from uniultra.train.objectives import build_objective
 from uniultra.train.trainer import Trainer
 from uniultra.weights import bundle, tensors
 
@@ -241,7 +241,7 @@ def test_networks_without_prompts_learn_whole_masks(small, training_data, tmp_pa
 
 def test_bf16_stores_full_precision(small, tmp_path):
     recipe = small(precision="bf16", target="component")
-    goal = objective(starting_network(recipe), entry("uniultra_mini"), recipe)
+    goal = build_objective(starting_network(recipe), entry("uniultra_mini"), recipe)
     loop = Loop(goal, recipe, World(0, 1, torch.device("cpu")), tmp_path, [])
     loop.run([replace(synthetic_sample(64, n), dataset="tiny") for n in range(2)])
     kept = checkpoint.read(tmp_path)

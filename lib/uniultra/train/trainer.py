@@ -17,7 +17,8 @@ from uniultra.train.distributed import joined
 from uniultra.train.initial_network import starting_network
 from uniultra.train.iou_calibration import assess
 from uniultra.train.loop import Loop
-from uniultra.train.objective import PromptObjective, objective, recompute_blocks
+from uniultra.train.objective import PromptObjective, recompute_blocks
+from uniultra.train.objectives import build_objective
 from uniultra.train.recipe import Recipe
 from uniultra.train.result import result_path, write_result, write_split
 
@@ -63,7 +64,7 @@ class Trainer:
             network = starting_network(self.recipe).to(world.device)
             if self.recipe.checkpointing:
                 recompute_blocks(network)
-            goal = objective(network, self.entry, self.recipe).to(world.device)
+            goal = build_objective(network, self.entry, self.recipe).to(world.device)
             if world.first:
                 write_split(self.output, division)
             loop = Loop(goal, self.recipe, world, self.output, val)
