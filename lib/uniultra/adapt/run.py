@@ -208,12 +208,15 @@ class Run:
             labelled,
             self.settings,
             seed=self.job.seed + number,
-            going_on=self.going_on,
             known=known,
             folder=folder,
             checkpoint_every=CHECKPOINT_EVERY,
-            told=self.pace.step,
+            after_step=self._after_step,
         )
+
+    def _after_step(self, step: int, loss: float) -> None:
+        self.pace.step(step, loss)
+        self.going_on()
 
     # measuring
 
