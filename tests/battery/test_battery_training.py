@@ -62,7 +62,7 @@ def test_training(name, numbers, data, folder):
         }
     )
     how = Preparation(SMALL, found.fit, whole=True, pseudo=False, seed=recipe.seed)
-    samples = pool(divide(recipe, data).train, 0, how, workers=1)
+    samples = pool(divide(data, recipe.datasets).train, 0, how, workers=1)
     batches = Batches(samples, recipe, prompted=bool(found.prompts))
 
     def loss(network):
