@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.evaluate.evaluate import LINES
 from uniultra.evaluate.policies import compare, table
 from uniultra.models.registry import entry
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     rows: list[Row] = []
-    for row in manifest(given.data, given.sets, [given.split]):
+    for row in read_manifest(given.data, given.sets, [given.split]):
         count = sum(other.dataset == row.dataset for other in rows)
         if row.dataset not in LINES and (given.limit is None or count < given.limit):
             rows.append(row)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from uniultra.datasets.samples import Row
+from uniultra.datasets.manifest import Row
 from uniultra.errors import ImageError
 from uniultra.evaluate.policies import compare, table
 from uniultra.images.types import Plane

@@ -11,7 +11,7 @@ from PIL import Image
 from suite.protocol import score
 from suite.schema import Protocol
 from suite.summary import compare, summarise
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.errors import ImageError, RequestError
 from uniultra.metrics.overlap import dice, iou
 from uniultra.metrics.surface import hd95
@@ -185,7 +185,7 @@ def test_the_manifest_gives_pitch_and_patient_where_it_has_them(tmp_path):
     def write(*cells):
         lines = ["dataset,id,split,image,mask,spacing_mm,group", *cells]
         (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
-        return manifest(tmp_path, None, ["test"])
+        return read_manifest(tmp_path, None, ["test"])
 
     with_both, without = write("a,1,test,i,m,0.25,p1", "a,2,test,i,m,,")
     assert (with_both.spacing_mm, with_both.group) == (0.25, "p1")
@@ -194,4 +194,4 @@ def test_the_manifest_gives_pitch_and_patient_where_it_has_them(tmp_path):
         with pytest.raises(ImageError, match="spacing_mm"):
             write(f"a,1,test,i,m,{wrong},p1")
     (tmp_path / "manifest.csv").write_text("dataset,id,split,image,mask\na,1,test,i,m\n")
-    assert manifest(tmp_path, None, ["test"])[0].group is None
+    assert read_manifest(tmp_path, None, ["test"])[0].group is None

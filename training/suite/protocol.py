@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from suite.schema import MaskScore, PictureScore, Protocol
-from uniultra.datasets.samples import Row, load_pair
+from uniultra.datasets.manifest import Row, load_pair
 from uniultra.metrics.interactive import click_until
 from uniultra.metrics.overlap import dice, iou
 from uniultra.metrics.surface import hd95

@@ -21,7 +21,7 @@ from suite import schema
 from suite.plan import Plan
 from suite.protocol import score
 from suite.summary import compare, summarise
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.evaluate.machine import this_machine
 from uniultra.metrics.cost import count_work, measure_pace
 from uniultra.models.counting import count_network
@@ -183,7 +183,7 @@ class SuiteRun:
         return made
 
     def _rows(self) -> list[Row]:
-        return manifest(self.data, list(self.plan.scored), ["test"])
+        return read_manifest(self.data, list(self.plan.scored), ["test"])
 
     def _system(self, name: str) -> schema.System:
         planned = self.plan.systems[name]
@@ -214,8 +214,8 @@ class SuiteRun:
 
     def _task(self) -> schema.Task:
         name = self.plan.task
-        labelled = len(manifest(self.data, [name], ["train"]))
-        tested = len(manifest(self.data, [name], ["test"]))
+        labelled = len(read_manifest(self.data, [name], ["train"]))
+        tested = len(read_manifest(self.data, [name], ["test"]))
         return schema.Task(name=name, labelled=labelled, tested=tested, note=self.plan.task_note)
 
     def _comparisons(self, pictures: dict[str, list[list[schema.PictureScore]]]) -> list[schema.Comparison]:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from uniultra.models.registry import ModelEntry
-from uniultra.networks.network import Embedding, PromptNetwork
+from uniultra.networks.network import Embedding, PromptNetwork, decode_by_length
 from uniultra.prompts.types import PromptSet
 from uniultra.train.batches import Batch
 from uniultra.train.distillation.guided import soft_loss
-from uniultra.train.objective import PromptObjective, ask
+from uniultra.train.objective import PromptObjective
 from uniultra.train.recipe import Recipe
 
 
@@ -85,7 +85,7 @@ class RehearsalObjective(PromptObjective):
     ) -> Tensor:
         """How far the answers at `places` are from those at the start, as a share of the batch."""
         with torch.no_grad():
-            before, _ = ask(self.start, hint, picture, self.encoded(prompts))
+            before, _ = decode_by_length(self.start, hint, picture, self.encoded(prompts))
         weight = batch.weight[places]
         share = weight.sum() / batch.weight.sum().clamp_min(1e-6)
         return share * soft_loss(logits[places], before, weight, self.temperature)

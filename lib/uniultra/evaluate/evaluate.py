@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from uniultra.datasets.samples import load_pair, manifest, scored_sets
+from uniultra.datasets.manifest import load_pair, read_manifest, scored_sets
 from uniultra.evaluate.obedience import LIMITS, Case, Obedience, obedience
 from uniultra.metrics.overlap import dice, ellipse_in, iou
 from uniultra.predict import Predictor
@@ -61,7 +61,7 @@ def evaluate(
     cases: list[Case] = []
     for name in datasets or [s for s in scored_sets(data) if s not in LINES]:
         mine, errors, n_empty = [], [], 0
-        for row in tqdm(manifest(data, [name], ["test"])[:limit], desc=name):
+        for row in tqdm(read_manifest(data, [name], ["test"])[:limit], desc=name):
             picture, mask = load_pair(row)
             if not mask.any():
                 n_empty += 1

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from tqdm import tqdm
 
-from uniultra.datasets.samples import Row, load_pair
+from uniultra.datasets.manifest import Row, load_pair
 from uniultra.errors import ImageError
 from uniultra.metrics.overlap import dice
 from uniultra.models.registry import ModelEntry

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from uniultra.networks.network import PromptNetwork
+from uniultra.metrics.calibration import calibration
+from uniultra.networks.network import PromptNetwork, decode_by_length
 from uniultra.train.batches import Batch
-from uniultra.train.objective import PromptObjective, answers, ask
+from uniultra.train.objective import PromptObjective, answers
 
 TURNS = 3  # answers looked at per target, so that good ones are among them
 ENOUGH = 30  # answers to fit two numbers to
@@ -67,7 +68,7 @@ def judged(
         batch = drawn.to(device)
         embedding, prompts = goal.encode(batch), list(batch.prompts)
         for turn in range(TURNS):
-            logits, iou = ask(goal.network, embedding, batch.picture, goal.encoded(prompts))
+            logits, iou = decode_by_length(goal.network, embedding, batch.picture, goal.encoded(prompts))
             masks = answers(logits, goal.network.image_size)
             both, either = ((op(masks, batch.masks)).sum((1, 2)) for op in (np.logical_and, np.logical_or))
             real = both / np.maximum(either, 1)
@@ -112,7 +113,5 @@ def _logit(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _error(pairs: NDArray[np.float64]) -> tuple[float, float]:
     """Expected calibration error and bias."""
-    from uniultra.metrics.calibration import calibration
-
-    found = calibration([(float(p), float(a)) for p, a in pairs])
-    return round(found.error, 5), round(found.bias, 5)
+    measured = calibration([(float(p), float(a)) for p, a in pairs])
+    return round(measured.error, 5), round(measured.bias, 5)

@@ -100,7 +100,7 @@ class PromptObjective(Objective):
             with torch.set_grad_enabled(learning and turn in trained):
                 encoded = self.encoded(prompts)
                 every = bool(self.recipe.multimask) and turn == 0
-                logits, iou = ask(self.network, embedding, batch.picture, encoded, every=every)
+                logits, iou = decode_by_length(self.network, embedding, batch.picture, encoded, every=every)
             if turn in trained:
                 found = self._parts(batch, prompts, encoded, logits, iou, progress)
                 if guide is not None:
@@ -118,7 +118,7 @@ class PromptObjective(Objective):
 
     def score(self, batch: Batch) -> Tensor:
         encoded = self.encoded(batch.prompts)
-        logits, _ = ask(self.network, self.encode(batch), batch.picture, encoded)
+        logits, _ = decode_by_length(self.network, self.encode(batch), batch.picture, encoded)
         return dices(answers(logits, self.network.image_size), batch.masks)
 
     def _trained(self, batch: Batch) -> tuple[int, ...]:
@@ -202,27 +202,6 @@ class AutoObjective(Objective):
         return self.network.decode(embedding, nowhere, nowhere.new_full((count, 1), -1), None, False)
 
 
-def objective(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    """The objective that the recipe names.
-
-    Raises:
-        ModelError: there is none of that name, or it does not suit the network.
-    """
-    if recipe.objective not in OBJECTIVES:
-        raise ModelError(f"Unknown objective; expected one of {', '.join(OBJECTIVES)}.")
-    if (recipe.objective == "auto") != (not entry.prompts) and recipe.objective != "distill":
-        wanted = "prompt" if entry.prompts else "auto"
-        raise ModelError(f"The model {entry.name} is trained with the objective {wanted!r}.")
-    return OBJECTIVES[recipe.objective](network, entry, recipe)
-
-
-def _distill(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    from uniultra.train.distillation.distill import DistillObjective
-
-    made: Objective = DistillObjective(network, entry, recipe)
-    return made
-
-
 def loss_of(name: str) -> Loss:
     """The loss called `name`.
 
@@ -232,24 +211,6 @@ def loss_of(name: str) -> Loss:
     if name not in LOSSES:
         raise ModelError(f"Unknown loss; expected one of {', '.join(LOSSES)}.")
     return LOSSES[name]
-
-
-def _guided(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    from uniultra.train.distillation.guided import GuidedObjective
-
-    made: Objective = GuidedObjective(network, entry, recipe)
-    return made
-
-
-OBJECTIVES: dict[str, Callable[[PromptNetwork, ModelEntry, Recipe], Objective]] = {
-    "prompt": PromptObjective,
-    "auto": AutoObjective,
-    "distill": _distill,
-    "guided": _guided,
-}
-
-
-ask = decode_by_length
 
 
 def answers(logits: Tensor, side: int) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from uniultra import __version__
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.errors import ImageError, ModelError, RequestError
 from uniultra.evaluate.accuracy import schema
 from uniultra.evaluate.accuracy.classical import classical
@@ -88,7 +88,7 @@ def measure(wanted: Wanted) -> tuple[schema.Accuracy, System, list[Row]]:
         sets=sets,
         organs=organs(sets),
         obedience=_obedience(mine, cases, wanted.protocol),
-        calibration=calibrations(scores),
+        calibration=calibrations(score.judged for score in scores),
         robustness=jitter(scores),
         cost=_cost(mine, scores),
         alternatives={
@@ -106,7 +106,7 @@ def chosen(wanted: Wanted) -> list[Row]:
     Raises:
         ImageError: no manifest, or a set or split that it does not have.
     """
-    rows = manifest(wanted.data, None, [wanted.split])
+    rows = read_manifest(wanted.data, None, [wanted.split])
     names = list(dict.fromkeys(row.dataset for row in rows))
     for name in wanted.sets or ():
         if name not in names:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uniultra.datasets.samples import Row
+from uniultra.datasets.manifest import Row
 from uniultra.errors import RequestError
 from uniultra.evaluate.accuracy.protocol import Examined
 from uniultra.evaluate.accuracy.schema import OWN, Accuracy, PictureScore

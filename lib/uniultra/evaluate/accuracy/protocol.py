@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from uniultra.datasets.samples import Row, load_pair
+from uniultra.datasets.manifest import Row, load_pair
 from uniultra.evaluate.accuracy.schema import CLICKS, THRESHOLDS, Overlap, PictureScore, Protocol
 from uniultra.evaluate.evaluate import LINES
 from uniultra.evaluate.obedience import Case

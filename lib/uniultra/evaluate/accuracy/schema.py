@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from uniultra.evaluate.machine import Machine
+from uniultra.metrics.calibration import IouCalibration
 from uniultra.metrics.intervals import Estimate
 
 COMPONENT_RULE = "largest 8-connected component of the label"
@@ -136,34 +137,6 @@ class ObedienceScore(_Frozen):
     n_scenes: int
 
 
-class Bin(_Frozen):
-    """Answers whose predicted IoU lies in `[low, high)`, the last bin with its upper end."""
-
-    low: float
-    high: float
-    n: int
-    predicted: float | None
-    actual: float | None
-
-
-class Calibration(_Frozen):
-    """Predicted against true IoU.
-
-    Attributes:
-        n: answers.
-        error: expected calibration error, the bins' |predicted - actual| weighted by their answers.
-        bias: mean predicted minus mean actual.
-        correlation: Pearson's; None where one of the two does not vary.
-        bins: ten of equal width.
-    """
-
-    n: int
-    error: float
-    bias: float
-    correlation: float | None
-    bins: tuple[Bin, ...]
-
-
 class Jitter(_Frozen):
     """Overlap of clean prompts, of moved ones, and clean minus moved on the same pictures."""
 
@@ -226,7 +199,7 @@ class Accuracy(_Frozen):
     sets: dict[str, SetScore]
     organs: dict[str, Organs]
     obedience: ObedienceScore | None
-    calibration: dict[str, Calibration]
+    calibration: dict[str, IouCalibration]
     robustness: dict[str, dict[str, Jitter]]
     cost: Cost
     alternatives: dict[str, Alternative]

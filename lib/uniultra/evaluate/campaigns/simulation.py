@@ -20,7 +20,7 @@ from uniultra.adapt.fit import fit as fit_labels
 from uniultra.adapt.holdout import folds
 from uniultra.adapt.pictures import Labelled
 from uniultra.adapt.scoring import cases_of
-from uniultra.datasets.samples import Row, load_pair, manifest
+from uniultra.datasets.manifest import Row, load_pair, read_manifest
 from uniultra.errors import ImageError, ModelError, RequestError
 from uniultra.evaluate.accuracy.systems import system
 from uniultra.evaluate.campaigns.replay import Fit, Replay
@@ -115,18 +115,18 @@ def divided(data: Path, name: str, held_out: str = "test") -> tuple[list[Row], l
     Raises:
         ImageError: no manifest, or it has no such rows.
     """
-    rows = manifest(data, [name], ["train", "val", "test"])
+    rows = read_manifest(data, [name], ["train", "val", "test"])
     pool = [row for row in rows if row.split == "train"]
     if pool:
-        return pool, manifest(data, [name], [held_out])
-    rest = manifest(data, [name], ["test"])
+        return pool, read_manifest(data, [name], [held_out])
+    rest = read_manifest(data, [name], ["test"])
     parts = folds([row.group or row.id for row in rest], FIFTHS)
     pool = [row for row, part in zip(rest, parts, strict=True) if part >= KEPT]
     return pool, [row for row, part in zip(rest, parts, strict=True) if part < KEPT]
 
 
 def _all_sets(data: Path) -> list[str]:
-    rows = manifest(data, None, ["train", "val", "test"])
+    rows = read_manifest(data, None, ["train", "val", "test"])
     return [name for name in dict.fromkeys(row.dataset for row in rows) if name not in LINES]
 
 
