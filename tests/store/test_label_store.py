@@ -18,6 +18,7 @@ from uniultra.images.itk import sitk
 from uniultra.store.errors import ConflictError, NotFoundError, StoreError
 from uniultra.store.labels import records
 from uniultra.store.labels.labelmap import read_labelmap
+from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin, Unit
 
@@ -61,7 +62,7 @@ def test_nothing_is_ever_overwritten(
     assert list(kept) == [1, 2, 3]
     assert {v.revision: store.path(v).read_bytes() for v in store.versions("one")} == kept
     assert (studies / "labels" / "final" / "one.png").read_bytes() == kept[3]
-    record = records.record_path(studies, "one", 2)
+    record = record_path(studies, "one", 2)
     with pytest.raises(FileExistsError):
         records.write(record, store.version("one", 1))
 
@@ -274,7 +275,7 @@ def test_records_of_older_schemas_are_brought_up_step_by_step() -> None:
 
 def test_a_record_of_a_newer_program_is_left_alone(store: LabelStore, studies: Path, label: Path) -> None:
     store.save("one", label)
-    path = records.record_path(studies, "one", 1)
+    path = record_path(studies, "one", 1)
     body = json.loads(path.read_bytes())
     del body["record_sha256"]
     path.write_text(json.dumps({**body, "schema_version": 99}))

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from uniultra.active.registry import DEFAULT
 from uniultra.store.catalogue.ids import check_name, check_tag
 from uniultra.store.datastore import StudiesDatastore
-from uniultra.store.types import Lease, Unit
-from uniultra.store.work.progress import FINAL
+from uniultra.store.types import FINAL, Lease, Unit
 
 
 class Ranking(Protocol):

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from uniultra.store.catalogue.scan import PRIVATE
-from uniultra.store.labels.records import MASK, RECORD, REVIEW
+from uniultra.store.paths import MASK, PRIVATE, RECORD, REVIEW
 from uniultra.store.types import Sha256
 
 CAMPAIGN = "campaign.yaml"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from uniultra.store.datastore import StudiesDatastore
-from uniultra.store.index import recovery
+from uniultra.store.opening import recovery
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
 

@@ -8,7 +8,7 @@ from PIL import Image
 from uniultra.errors import RequestError
 from uniultra.images import read_image
 from uniultra.store.campaign.file import Campaign
-from uniultra.store.labels.proposals import TakenError, propose, structure
+from uniultra.store.incoming.proposals import TakenError, propose, structure
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin
 

@@ -22,7 +22,7 @@ from PIL import Image
 from uniultra.files import atomic
 from uniultra.store.catalogue import images
 from uniultra.store.errors import StoreError
-from uniultra.store.labels import records
+from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, Unit
 
@@ -133,7 +133,7 @@ def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
     store.save("one", label, annotator="anna")
     store.save("deep__er__two", label, annotator="ben")
     second = store.save("one", label, annotator="anna")
-    path = store.path(second) if what == "mask" else records.record_path(studies, "one", 2)
+    path = store.path(second) if what == "mask" else record_path(studies, "one", 2)
     damage(path, kind)
     if what == "mask":
         copy_of(store, second).unlink()
