@@ -21,8 +21,8 @@ from uniultra.store.paths import mask_path
 from uniultra.store.review import reviewing
 from uniultra.store.review.agreement import Agreement, agreement
 from uniultra.store.review.readings import Reading, readings
-from uniultra.store.review.trainable import Revision, Trainable
-from uniultra.store.types import LabelVersion, Lease, Origin, Review, State, TrainingLabel, Unit
+from uniultra.store.review.trainable import Trainable
+from uniultra.store.types import LabelVersion, Lease, Origin, Review, Revision, State, TrainingLabel, Unit
 from uniultra.store.work.leases import Leases
 from uniultra.store.work.units import Units, WorkList, work_list
 

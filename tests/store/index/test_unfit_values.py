@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,9 @@ from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin, Unit
 
-Maker = Callable[..., Path]
 ONE = Unit("one", 0)
 HALF = "\ud800"
 BAD_NAMES = ("x\0", "two\nlines", "\x85", HALF, "x" * 201)
-
-
-@pytest.fixture
-def label(tmp_path: Path, make_label: Maker) -> Path:
-    return make_label(tmp_path / "label.png")
 
 
 def deep(levels: int) -> Any:

@@ -41,7 +41,7 @@ def next_sample(
     check_name(annotator, "the annotator's name")
     if isinstance(client := request.get("client_id"), str):  # MONAI Label notes it with the image
         check_name(client, "client_id")
-    waiting = store.unlabelled(annotator)
+    waiting = store.unlabelled(annotator, wait=False)  # new cines are opened in the background
     tag = check_tag(request.get("label_tag") or FINAL)
     if tag != FINAL:
         done = {image for image, of in store.current() if of == tag}

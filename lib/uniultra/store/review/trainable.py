@@ -16,11 +16,10 @@ from uniultra.store.labels.saving import Saving
 from uniultra.store.newest_frames import Frames, newest_frames
 from uniultra.store.paths import mask_path
 from uniultra.store.review.consensus import Consensus
-from uniultra.store.types import FINAL, WHOLE, LabelVersion, TrainingLabel
+from uniultra.store.types import FINAL, WHOLE, LabelVersion, Revision, TrainingLabel
 
 _GOOD = ("final", "approved")
 _TO_COME = 0  # in place of the revision of a consensus that is not made yet
-Revision = tuple[str, int]  # of an image
 
 
 class Trainable:
