@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import pytest
-from factories import Clock, files_opened, make_cine, make_label, make_pictures, write_campaign
+from factories import Clock, make_cine, make_label, make_pictures, write_campaign
 from many_annotators import share
 
 from uniultra.errors import RequestError
@@ -151,35 +149,3 @@ def test_a_unit_that_somebody_else_finished_is_not_given_again(store: LabelStore
     assert store.claim([ONE], "anna") is None
     store.review("one", 1, "returned", "rita")
     assert store.claim([ONE], "anna").unit == ONE  # type: ignore[union-attr]
-
-
-def test_after_hundreds_of_new_cines_the_next_sample_opens_none_and_all_are_counted_later(
-    store: LabelStore, studies: Path
-) -> None:
-    write_campaign(studies, frames="all")
-    assert store.unlabelled() == [TWO, ONE]
-    for n in range(200):
-        make_cine(studies / f"c{n:03}.seq.nrrd", 2 + n % 3)
-    store.images.refresh()
-    given = []
-    with files_opened(studies) as opened:
-        for _ in range(3):
-            waiting = store.unlabelled("anna", wait=False)
-            lease = store.claim(waiting, "anna")
-            assert lease is not None
-            given.append(lease.unit)
-        end = time.monotonic() + 60
-        while len(store.unlabelled("ben", wait=False)) < 2 + 200 * 3 - 1 - 3:
-            assert time.monotonic() < end
-            time.sleep(0.02)
-    read = [path.name for _, path in opened if path.name.endswith(".seq.nrrd")]
-    here = [path for thread, path in opened if thread == threading.get_ident() and path.suffix == ".nrrd"]
-    assert here == [], "the request opened a cine"
-    assert sorted(set(read)) == [f"c{n:03}.seq.nrrd" for n in range(200)], "not all were counted"
-    assert len(set(given)) == 3, "a unit was given twice"
-    units = store.units()
-    assert [unit.frame for unit in units if unit.image == "c001"] == [0, 1, 2]
-    assert set(given) <= set(units) and len(units) == 2 + sum(2 + n % 3 for n in range(200))
-    with files_opened(studies) as opened:
-        store.units()
-    assert [path for _, path in opened if path.suffix == ".nrrd"] == []
