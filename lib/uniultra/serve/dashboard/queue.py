@@ -21,7 +21,7 @@ MEANING = {
 }
 
 
-class Ranking(Protocol):
+class QueueRanking(Protocol):
     """The part of `uniultra.serve.scoring.rankings.Rankings` that is asked."""
 
     def order(self, strategy: str, units: Sequence[Unit]) -> list[Unit]: ...
@@ -29,7 +29,7 @@ class Ranking(Protocol):
     def score(self, unit: Unit) -> UnitScore | None: ...
 
 
-def queue(strategy: str, waiting: Sequence[Unit], rankings: Ranking | None) -> Queue:
+def queue(strategy: str, waiting: Sequence[Unit], rankings: QueueRanking | None) -> Queue:
     """The units that come next; without rankings those that wait, in no order.
 
     Raises:
