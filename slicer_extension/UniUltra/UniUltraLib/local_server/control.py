@@ -10,8 +10,9 @@ import queue
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
+from ..control.observable import Telling
 from ..control.state import Problem
 from ..errors import UniUltraLibError
 from . import environments, install
@@ -48,7 +49,7 @@ class LocalControlState:
         return self.kind in BUSY
 
 
-class LocalControl:
+class LocalControl(Telling[LocalControlState]):
     """A local server and the environment it needs.
 
     Args:
@@ -68,21 +69,15 @@ class LocalControl:
         near: Optional[Path] = None,
         options: Sequence[str] = (),
     ) -> None:
+        super().__init__(LocalControlState())
         self.log = ProcessLog(secrets)
         self._variables, self._home, self._near, self._options = variables, home, near, tuple(options)
-        self._listeners: List[Callable[[LocalControlState], None]] = []
         self._done: queue.Queue[Callable[[], None]] = queue.Queue()
-        self._state = LocalControlState()
         self._server: Optional[LocalServer] = None
         self._plan: Optional[Plan] = None
         self._studies, self._models = self.default_studies, ""
         self._turn = 0
         self._cancelled = threading.Event()
-
-    @property
-    def state(self) -> LocalControlState:
-        """What the panel shows now."""
-        return self._state
 
     @property
     def has_source(self) -> bool:
@@ -93,11 +88,6 @@ class LocalControl:
     def default_studies(self) -> Path:
         """Where images are served from when no folder was chosen."""
         return own_home(self._home) / "studies"
-
-    def subscribe(self, listener: Callable[[LocalControlState], None]) -> Callable[[], None]:
-        """Have `listener(state)` called at every change, in `poll()` or a verb; gives what ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def start(
         self,
@@ -119,7 +109,7 @@ class LocalControl:
             return
         self._studies = Path(studies).expanduser() if studies.strip() else self.default_studies
         self._models = models
-        self._become(LocalControlState(SEARCHING))
+        self._show(LocalControlState(SEARCHING))
         self._work(lambda: self._look(chosen, source, gpu))
 
     def answer(self, yes: bool) -> None:
@@ -128,9 +118,9 @@ class LocalControl:
         if self._state.kind != ASKING or todo is None:
             return
         if not yes:
-            self._become(LocalControlState())
+            self._show(LocalControlState())
             return
-        self._become(LocalControlState(MAKING))
+        self._show(LocalControlState(MAKING))
         log, stop = self.log, self._cancelled
 
         def work() -> Callable[[], None]:
@@ -144,14 +134,14 @@ class LocalControl:
         """Stop whatever goes on: the search, the making, the server; the last takes seconds, in a thread."""
         server = self._let_go()
         if server is None:
-            self._become(LocalControlState())
+            self._show(LocalControlState())
             return
 
         def work() -> Callable[[], None]:
             server.stop()
-            return lambda: self._become(LocalControlState())
+            return lambda: self._show(LocalControlState())
 
-        self._become(LocalControlState(STOPPING))
+        self._show(LocalControlState(STOPPING))
         self._work(work)
 
     def poll(self) -> None:
@@ -163,7 +153,7 @@ class LocalControl:
                 break
         if self._server is not None and self._server.state.kind != self._state.kind:
             now = self._server.state
-            self._become(replace(self._state, kind=now.kind, address=now.address, problem=now.problem))
+            self._show(replace(self._state, kind=now.kind, address=now.address, problem=now.problem))
             if now.kind in (DIED, STOPPED):
                 self._server = None
 
@@ -172,7 +162,7 @@ class LocalControl:
         server = self._let_go()
         if server is not None:
             server.stop(5)
-        self._listeners.clear()
+        self._end()
 
     def _let_go(self) -> Optional[LocalServer]:
         self._turn += 1
@@ -202,7 +192,7 @@ class LocalControl:
 
     def _question(self, todo: Plan) -> None:
         self._plan = todo
-        self._become(LocalControlState(ASKING, question=todo.question))
+        self._show(LocalControlState(ASKING, question=todo.question))
 
     def _begin(self, environment: Optional[Environment], text: str = "") -> None:
         if environment is None:
@@ -216,10 +206,10 @@ class LocalControl:
             self._fail(error)
             return
         self._server = server
-        self._become(LocalControlState(STARTING, address, found=f"UniUltra {environment.version}"))
+        self._show(LocalControlState(STARTING, address, found=f"UniUltra {environment.version}"))
 
     def _fail(self, error: UniUltraLibError) -> None:
-        self._become(LocalControlState(STOPPED, problem=Problem("", str(error), "")))
+        self._show(LocalControlState(STOPPED, problem=Problem("", str(error), "")))
 
     def _work(self, work: Callable[[], Callable[[], None]]) -> None:
         """Run `work` in a thread and what it gives in `poll()`, unless `stop` came between."""
@@ -240,8 +230,3 @@ class LocalControl:
             self._done.put(lambda: take(then))
 
         threading.Thread(target=run, name="UniUltra local server", daemon=True).start()
-
-    def _become(self, state: LocalControlState) -> None:
-        self._state = state
-        for listener in list(self._listeners):
-            listener(state)
