@@ -5,6 +5,7 @@ Needs numpy and requests only; calls block, so the panel makes them in a worker 
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import math
@@ -76,6 +77,7 @@ class Client:
         max_file: int = 4 * 1024 * 1024 * 1024,
     ) -> None:
         self._transport = Transport(address, api_key, timeout, ca_file, max_json, max_file)
+        self._report: Optional[Report] = None
         self._lock = threading.Lock()
         self._sessions: Dict[str, str] = {}  # content hash -> session id the server knows
         self._hashes: Dict[str, str] = {}  # any session id ever given -> content hash
@@ -88,16 +90,12 @@ class Client:
 
     @property
     def transport(self) -> Transport:
-        """What sends the requests; the campaign's calls (`client_campaign`) go through it too."""
+        """What sends the requests; the campaign's calls (`campaign_calls`) go through it too."""
         return self._transport
 
     def close(self) -> None:
         """Close the kept connections."""
         self._transport.close()
-
-    def abort(self, thread: int) -> None:
-        """Break off the request that a thread (its ident) waits for; it gets a `ServerUnreachable`."""
-        self._transport.abort(thread)
 
     def info(self) -> Dict[str, Any]:
         """What the server offers: models, strategies, labels, as MONAI Label's `/info/` tells it."""
@@ -116,13 +114,22 @@ class Client:
         answer = self._transport.json("POST", f"/activelearning/{quote(strategy, safe='')}", json=params)
         return self._dict(answer, "id") if answer else None
 
+    def with_report(self, report: Report) -> Client:
+        """This client, with the same connections and sessions, for a job whose downloads may be cancelled.
+
+        `report` gets the share (0..1) received after each chunk; what it raises ends the download.
+        """
+        client = copy.copy(self)
+        client._report = report
+        return client
+
     def download_image(self, image_id: str, file: Union[str, Path]) -> Path:
         """Save an image of the campaign as `file`; without an ending, it gets that of the server's file.
 
         Returns:
             The file written. It appears only once it is whole.
         """
-        return self._transport.file("/datastore/image", Path(file), params={"image": image_id})
+        return self._transport.file("/datastore/image", Path(file), self._report, params={"image": image_id})
 
     def upload(self, image: Source, report: Optional[Report] = None) -> str:
         """Send an image of one's own, once per content, and give the session id to ask about it with.
