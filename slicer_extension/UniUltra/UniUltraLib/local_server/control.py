@@ -1,7 +1,7 @@
-"""The one button for a server on this machine: find an environment, offer to make one, start, watch, stop.
+"""The one button for a server on this machine: find an environment or create one, start, watch, stop.
 
-Long work runs in a thread; its results are taken by `poll()`, so that listeners hear of them on the caller's
-thread. A question waits for `answer(yes)`; nothing is downloaded before.
+Long work runs in a thread; `poll()` takes its results, so that listeners are called on the caller's thread. A
+question waits for `answer(yes)`; nothing is downloaded before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..control.state import Problem
 from ..errors import UniUltraLibError
 from . import environments, install
 from .environments import Environment, own_home, source_tree
-from .install_plan import Plan, plan
+from .install_plan import InstallPlan, plan
 from .process_log import ProcessLog
 from .server import DIED, RUNNING, STARTING, STOPPED, LocalServer
 
@@ -57,7 +57,6 @@ class LocalControl(Telling[LocalControlState]):
         home: the person's home folder.
         secrets: texts that the log never shows.
         near: a file of this module, to find the source tree it may lie in.
-        options: further options of the installer.
     """
 
     def __init__(
@@ -67,15 +66,14 @@ class LocalControl(Telling[LocalControlState]):
         *,
         secrets: Sequence[str] = (),
         near: Optional[Path] = None,
-        options: Sequence[str] = (),
     ) -> None:
         super().__init__(LocalControlState())
         self.log = ProcessLog(secrets)
-        self._variables, self._home, self._near, self._options = variables, home, near, tuple(options)
+        self._variables, self._home, self._near = variables, home, near
         self._done: queue.Queue[Callable[[], None]] = queue.Queue()
         self._server: Optional[LocalServer] = None
-        self._plan: Optional[Plan] = None
-        self._studies, self._models = self.default_studies, ""
+        self._plan: Optional[InstallPlan] = None
+        self._studies = self.default_studies
         self._turn = 0
         self._cancelled = threading.Event()
 
@@ -94,7 +92,6 @@ class LocalControl(Telling[LocalControlState]):
         studies: str = "",
         chosen: str = "",
         *,
-        models: str = "",
         source: str = "",
         gpu: bool = False,
     ) -> None:
@@ -108,7 +105,6 @@ class LocalControl(Telling[LocalControlState]):
         if self._state.busy or self._state.kind in (RUNNING, STOPPING):
             return
         self._studies = Path(studies).expanduser() if studies.strip() else self.default_studies
-        self._models = models
         self._show(LocalControlState(SEARCHING))
         self._work(lambda: self._look(chosen, source, gpu))
 
@@ -121,17 +117,16 @@ class LocalControl(Telling[LocalControlState]):
             self._show(LocalControlState())
             return
         self._show(LocalControlState(MAKING))
-        log, stop = self.log, self._cancelled
+        log, cancelled = self.log, self._cancelled
 
         def work() -> Callable[[], None]:
-            # The question was answered just now.
-            found = install.make(todo, lambda _text: True, self._variables, log, stop)
-            return lambda: self._begin(found)
+            environment = install.make(todo, self._variables, log, cancelled)
+            return lambda: self._begin(environment)
 
         self._work(work)
 
     def stop(self) -> None:
-        """Stop whatever goes on: the search, the making, the server; the last takes seconds, in a thread."""
+        """Stop the search, the installation or the server; stopping a server takes seconds, in a thread."""
         server = self._let_go()
         if server is None:
             self._show(LocalControlState())
@@ -158,7 +153,7 @@ class LocalControl(Telling[LocalControlState]):
                 self._server = None
 
     def close(self) -> None:
-        """The panel goes; so does the server, before this returns."""
+        """The panel closes: the server is stopped before this returns."""
         server = self._let_go()
         if server is not None:
             server.stop(5)
@@ -174,7 +169,7 @@ class LocalControl(Telling[LocalControlState]):
 
     def _look(self, chosen: str, source: str, gpu: bool) -> Callable[[], None]:
         folder = Path(chosen.strip()).expanduser() if chosen.strip() else None
-        # An empty folder, or one that is not there yet, is where to make one.
+        # An empty folder, or one that does not exist yet, is where to create one.
         new = folder is not None and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir())))
         if not new:
             search = environments.find(chosen, self._variables, self._home, self._near)
@@ -187,10 +182,10 @@ class LocalControl(Telling[LocalControlState]):
             tree = target
         elif tree.suffix.lower() == ".zip" and tree.is_file():
             tree = install.unpack(tree, own_home(self._home) / "sources")
-        todo = plan(target, tree, self._variables, gpu=gpu, options=self._options)
+        todo = plan(target, tree, self._variables, gpu=gpu)
         return lambda: self._question(todo)
 
-    def _question(self, todo: Plan) -> None:
+    def _question(self, todo: InstallPlan) -> None:
         self._plan = todo
         self._show(LocalControlState(ASKING, question=todo.question))
 
@@ -201,7 +196,7 @@ class LocalControl(Telling[LocalControlState]):
         self.log.add(f"UniUltra {environment.version}, found by {environment.found_by}")
         server = LocalServer(environment, self._variables, self.log)
         try:
-            address = server.start(self._studies, models=self._models)
+            address = server.start(self._studies)
         except UniUltraLibError as error:
             self._fail(error)
             return
