@@ -217,26 +217,21 @@ class Transport(requests.auth.AuthBase):
         newer = _newer(body) if status == 409 else None
         if newer is not None:
             raise Conflict(self.address, status, detail, newer)
-        said = f" and says: {detail}" if detail else "."
-        if status in (401, 403):
-            raise Refused(
-                self.address,
-                f"it refused access (status {status}){said}",
-                "Set the access key your administrator gave you.",
-                status,
-                detail,
-            )
+        says = f" and says: {detail}" if detail else "."
         if 400 <= status < 500:
+            access = status in (401, 403)
             raise Refused(
                 self.address,
-                f"it refused the request (status {status}){said}",
-                "Correct what it names, then try again.",
+                f"it refused {'access' if access else 'the request'} (status {status}){says}",
+                "Set the access key your administrator gave you."
+                if access
+                else "Correct what it names, then try again.",
                 status,
                 detail,
             )
         raise ServerFailed(
             self.address,
-            f"it failed on the request (status {status}){said}",
+            f"it failed on the request (status {status}){says}",
             "Look at the server's log, then try again.",
             status,
             detail,
@@ -263,7 +258,7 @@ def _why(error: Exception) -> str:
     if "resolve" in text or "Failed to parse" in text or "Name or service" in text or "getaddrinfo" in text:
         return "this network does not know the name."
     if "ProxyError" in type(error).__name__:
-        return "the proxy gave no way through."
+        return "the proxy did not let the request through."
     return "the connection failed."
 
 
@@ -281,22 +276,21 @@ def _detail(body: bytes) -> str:
 
 
 def _newer(body: bytes) -> Optional[Dict[str, Any]]:
-    """The version that stands in the way, as a 409 tells it."""
+    """The newer version that a 409 reports."""
     try:
         newer = json.loads(body)["detail"]["newer"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    known = isinstance(newer, dict) and type(newer.get("revision")) is int
-    return newer if known else None
+    return newer if isinstance(newer, dict) and type(newer.get("revision")) is int else None
 
 
 def _ending(response: requests.Response) -> str:
-    """The ending of the file name that the server gives, `.nii.gz` and the like whole; else none."""
-    found = re.search(
+    """The ending of the file name that the server gives, `.nii.gz` and the like whole; else empty."""
+    ending = re.search(
         r"((?:\.nii|\.seq|\.seg|\.igs)?\.[A-Za-z0-9]{1,5})\"?\s*$",
         response.headers.get("Content-Disposition", ""),
     )
-    return found.group(1).lower() if found else ""
+    return ending.group(1).lower() if ending else ""
 
 
 def _hide_query(record: logging.LogRecord) -> bool:
