@@ -278,7 +278,9 @@ class Controller(Core):
             self._runs.pop(ticket, None)
             done(value)
 
-        ticket = self._tasks.submit(lambda _: task(client), finished, ended, what=what, quiet=quiet)
+        ticket = self._tasks.submit(
+            lambda ticket: task(client.with_report(ticket.report)), finished, ended, what=what, quiet=quiet
+        )
         self._runs[ticket] = ended
         self._changed()
         return ticket

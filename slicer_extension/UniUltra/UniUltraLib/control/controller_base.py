@@ -49,8 +49,8 @@ class Core(Telling[State]):
         self._notice = ""
         self._consent: Optional[Consent] = None
         self._after_consent: Optional[Callable[[], None]] = None
-        self._asks = Worker("uniultra-prompts", newest_first=True, stop=self._break_off)
-        self._tasks = Worker("uniultra-tasks", stop=self._break_off)
+        self._asks = Worker("uniultra-prompts", newest_first=True)
+        self._tasks = Worker("uniultra-tasks")
         self._link = Link(make, self._tasks, self._online, self.tell)
         self._images = OwnImages(scene)
         self._editing = Editing(scene, self.tell)
@@ -162,10 +162,6 @@ class Core(Telling[State]):
         for ticket in gone:
             if ticket in self._runs:
                 self._runs[ticket](Cancelled("Cancelled."))
-
-    def _break_off(self, thread: int) -> None:
-        if self._link.client is not None:
-            self._link.client.abort(thread)
 
     def _changed(self, look: bool = True) -> None:
         """Make the new state, and tell it if it is another one."""
