@@ -11,12 +11,13 @@ from torch import nn
 from uniultra.datasets.samples import synthetic_sample
 from uniultra.errors import ModelError
 from uniultra.models import entry
+from uniultra.networks.network import decode_by_length
 from uniultra.prompts import Box, Point, PromptSet
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import encode
 from uniultra.train.batches import Batches, validation
 from uniultra.train.initial_network import starting_network
-from uniultra.train.objective import ask, dices, recompute_blocks
+from uniultra.train.objective import dices, recompute_blocks
 from uniultra.train.objectives import build_objective
 
 
@@ -86,9 +87,9 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(small):
     picture = torch.tensor([0, 1, 1, 0])
     with torch.no_grad():
         embedding = network.encode(torch.randn(2, 3, 64, 64))
-        together, quality = ask(network, embedding, picture, encoded)
+        together, quality = decode_by_length(network, embedding, picture, encoded)
         for n, one in enumerate(encoded):
-            alone, score = ask(network, embedding, picture[n : n + 1], [one])
+            alone, score = decode_by_length(network, embedding, picture[n : n + 1], [one])
             torch.testing.assert_close(together[n : n + 1], alone, rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(quality[n : n + 1], score, rtol=1e-4, atol=1e-5)
 
