@@ -113,7 +113,11 @@ class UniUltraParts:
 
     def init_trainers(self) -> dict[str, AdaptTask]:
         self.trainings = Trainings(
-            Path(self.studies), self._trainable, self.train_settings, self._train_after
+            Path(self.studies),
+            self._trainable,
+            self.train_settings,
+            self._train_after,
+            revisions=self._datastore.store.trainable_revisions,
         )
         return {name: AdaptTask(name, self.trainings) for name in self.settings.models if trainable(name)}
 

@@ -16,7 +16,6 @@ from uniultra.serve.routes.label_routes import AsReviewer, Revision
 from uniultra.serve.routes.routes import AsUser
 from uniultra.serve.wire.packing import pack_mask
 from uniultra.store.labels.labelmap import read_labelmap
-from uniultra.store.review import reviewing
 from uniultra.store.store import LabelStore
 from uniultra.store.types import MAX_INDEX
 
@@ -39,10 +38,10 @@ def to_review(
             f"{MAX_INDEX}; got others."
         )
     store = _store()
-    found = reviewing.listed(store, wanted, limit=limit, offset=offset)
+    found = store.to_review(wanted, limit=limit, offset=offset)
     keys = {"image", "revision", "annotator", "made", "frames", "labels"}
     return {
-        "counts": reviewing.counts(store),
+        "counts": store.review_counts(),
         "labels": [
             {**one.version.model_dump(mode="json", include=keys), "state": one.state} for one in found
         ],

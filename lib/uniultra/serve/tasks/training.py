@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from uniultra.adapt.settings import FitSettings
 from uniultra.errors import ModelError, RequestError, UniUltraError
 from uniultra.serve.tasks.train_records import record, utc_now
 from uniultra.serve.train_settings import TrainSettings
-from uniultra.store.types import TrainingLabel
+from uniultra.store.types import Revision, TrainingLabel
 from uniultra.train.recipe import complaint
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,12 @@ class Trainings:
 
     Args:
         studies: the folder.
-        labels: what the campaign calls trainable now.
+        labels: what the campaign calls trainable now, each file compared with its checksum.
         settings: how to train.
         after: new labels after which a training begins by itself; 0 for never.
         told: called when a job has ended.
+        revisions: image and revision of the same labels, without reading a file: it is asked at every final
+            label, while clients wait. None for those of `labels`.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class Trainings:
         settings: TrainSettings,
         after: Callable[[], int] = lambda: 0,
         told: Callable[[], None] = lambda: None,
+        revisions: Callable[[], Collection[Revision]] | None = None,
     ) -> None:
         self.studies, self.labels, self.settings = studies, labels, settings
         self.after, self.told = after, told
+        self.revisions = revisions or (lambda: [(label.image, label.revision) for label in self.labels()])
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._running: JobFolder | None = None
@@ -195,11 +199,11 @@ class Trainings:
         self._launch(folder)
         return folder
 
-    def _fresh(self, model: str) -> list[TrainingLabel]:
-        """Labels that the newest job of a model did not have."""
+    def _fresh(self, model: str) -> set[Revision]:
+        """Labels that the newest job of a model did not have; they are verified when a job begins."""
         last = self.last(model)
-        had = {(one.image, one.revision) for one in last.job().labels} if last else set()
-        return [one for one in self.labels() if (one.image, one.revision) not in had]
+        had = {(label.image, label.revision) for label in last.job().labels} if last else set()
+        return set(self.revisions()) - had
 
     def _new(self, model: str, request: dict[str, Any]) -> JobFolder:
         found = list(self.labels())

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from uniultra.store.catalogue.scan import PRIVATE
-from uniultra.store.labels.records import MASK, RECORD, REVIEW
+from uniultra.errors import RequestError
+from uniultra.store.paths import MASK, PRIVATE, RECORD, REVIEW
 from uniultra.store.types import Sha256
 
 CAMPAIGN = "campaign.yaml"
@@ -69,4 +69,12 @@ def plain(part: str) -> bool:
         and not _FORBIDDEN.search(part)
         and part[-1] not in ". "
         and len(part.encode(errors="replace")) <= 255
+    )
+
+
+def refusal(why: str) -> RequestError:
+    """What is said of an archive that is no whole and harmless backup."""
+    return RequestError(
+        f"Expected a backup as `uniultra campaign backup` writes it; {why}. Nothing was changed. "
+        "Take another copy of it."
     )

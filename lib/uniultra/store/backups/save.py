@@ -14,6 +14,7 @@ from pathlib import Path
 from uniultra import __version__
 from uniultra.errors import RequestError
 from uniultra.files import atomic
+from uniultra.files.checksummed import sha256
 from uniultra.files.lock import WriteLock
 from uniultra.store.backups.layout import (
     ADAPTERS,
@@ -27,6 +28,7 @@ from uniultra.store.backups.layout import (
 )
 from uniultra.store.errors import StoreError
 from uniultra.store.labels import records
+from uniultra.store.paths import RECORD, mask_path
 
 _BLOCK = 1 << 20
 
@@ -82,7 +84,7 @@ def save(studies: Path, archive: Path, lock: WriteLock) -> Saved:
         files=len(writer.files),
         bytes=sum(entry.bytes for entry in writer.files.values()),
         left_out=tuple(left_out),
-        sha256=records.sha256(archive),
+        sha256=sha256(archive),
     )
 
 
@@ -95,7 +97,7 @@ def _snapshot(studies: Path) -> _Snapshot:
     rest = (path for path in adapters.glob("*/**/*") if path.is_file() and not path.is_symlink())
     return _Snapshot(
         {name: data for name, data in content.items() if belongs(name)},
-        tuple(sorted(path for path in versions if records.RECORD.fullmatch(path.name))),
+        tuple(sorted(path for path in versions if RECORD.fullmatch(path.name))),
         tuple(sorted(path for path in rest if belongs(_name(studies, path)))),
     )
 
@@ -109,8 +111,8 @@ def _write(studies: Path, found: _Snapshot, writer: _Writer) -> list[str]:
     for path in found.records:
         try:
             version = records.read_version(path)
-            mask = records.mask_path(studies, version)
-            if records.sha256(mask) != version.sha256:
+            mask = mask_path(studies, version)
+            if sha256(mask) != version.sha256:
                 raise ValueError("changed")
         except (ValueError, OSError, StoreError):
             left_out.append(f"{path.parent.name} {path.stem}")

@@ -38,7 +38,8 @@ class ImageRecord:
 class Images:
     """The images there are, seen again at the first question a second after a folder has changed.
 
-    The owner opens the index before it asks, and gives the hook that looks at the labels beside them.
+    The owner opens the index before the first question, and gives the hook that looks at the labels beside
+    them: see `Context`.
     """
 
     def __init__(
@@ -48,11 +49,11 @@ class Images:
         events: Events,
         lock: WriteLock,
         scanner: Scanner,
-        found: Callable[[], bool],
+        labels_changed: Callable[[], bool],
     ) -> None:
         self._root, self._index, self._events, self._lock = root, index, events, lock
         self.scanner = scanner
-        self._found = found
+        self._labels_changed = labels_changed
         self._present: dict[str, PurePosixPath] = {}
         self._looked = -_FRESH_S
         self._again = self._looking = self._known_once = False
@@ -80,7 +81,7 @@ class Images:
         self._present = {by_path[name]: path for path in paths if (name := str(path)) in by_path}
         self._known_once = True
         self.scanner.labels_changed()
-        self._again = self._found()
+        self._again = self._labels_changed()
         self._looked = time.monotonic()
 
     def _look_at_labels(self) -> None:
@@ -88,7 +89,7 @@ class Images:
             return
         self._looking = True
         try:
-            self._again = self._found()  # one that is still being copied is looked at again
+            self._again = self._labels_changed()  # one that is still being copied is looked at again
         finally:
             self._looking = False
 

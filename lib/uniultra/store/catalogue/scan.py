@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from uniultra.store.catalogue.ids import is_text
+from uniultra.store.paths import LABELS
 
 logger = logging.getLogger(__name__)
-LABELS = "labels"
-PRIVATE = ".uniultra"
 # a file added within one tick of the clock after a listing leaves the folder's time as it was
 _SETTLED_NS = 2_000_000_000
 

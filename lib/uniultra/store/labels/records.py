@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from uniultra.files import atomic, checksummed
-from uniultra.store.catalogue.scan import PRIVATE
 from uniultra.store.errors import StoreError
+from uniultra.store.paths import REVIEW, versions_folder
 from uniultra.store.types import LabelVersion, Review
 
 SCHEMA_VERSION = 1
@@ -19,38 +17,14 @@ Body = dict[str, Any]
 # schema version -> what makes a record of the next one of it
 STEPS: dict[int, Callable[[Body], Body]] = {}
 
-RECORD = re.compile(r"([1-9]\d*)\.json")
-REVIEW = re.compile(r"([1-9]\d*)\.review-([1-9]\d*)\.json")
-MASK = re.compile(r"([1-9]\d*)(\.(?!json|review-).+)")
-
 
 class NewerRecordError(StoreError):
     """A record of a schema that this version does not know."""
 
 
-def folder(studies: Path, image: str) -> Path:
-    """Where the versions of an image lie."""
-    return studies / PRIVATE / "versions" / image
-
-
-def mask_path(studies: Path, version: LabelVersion) -> Path:
-    """The file of a version's mask."""
-    return folder(studies, version.image) / f"{version.revision}{version.ext}"
-
-
-def record_path(studies: Path, image: str, revision: int) -> Path:
-    """The file of a version's record: the version exists when this does."""
-    return folder(studies, image) / f"{revision}.json"
-
-
-def review_path(studies: Path, image: str, revision: int, number: int) -> Path:
-    """The file of the n-th review of a version."""
-    return folder(studies, image) / f"{revision}.review-{number}.json"
-
-
 def last_review(studies: Path, image: str, revision: int) -> int:
     """The highest number of a version's reviews; 0 where there is none."""
-    names = (path.name for path in folder(studies, image).glob(f"{revision}.review-*"))
+    names = (path.name for path in versions_folder(studies, image).glob(f"{revision}.review-*"))
     return max((int(m[2]) for name in names if (m := REVIEW.fullmatch(name))), default=0)
 
 
@@ -113,16 +87,6 @@ def upgraded(
         body = {**steps[version](body), "schema_version": version + 1}
         version += 1
     return body
-
-
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _body(path: Path) -> Body:
