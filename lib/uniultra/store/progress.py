@@ -25,15 +25,13 @@ from pydantic import BaseModel, ConfigDict
 from uniultra.errors import UniUltraError
 from uniultra.store.review.agreement import Agreement
 from uniultra.store.review.pooling import pooled
+from uniultra.store.review.readings import by_reader
 from uniultra.store.store import LabelStore
 from uniultra.store.types import FINAL, LabelVersion, Lease, State, Unit
-from uniultra.store.work.units import WorkList
+from uniultra.store.work.units import DONE, WorkList
 
 DRAFT = "draft"
-GOOD = ("final", "approved")
-COUNTED = (*GOOD, "flagged")
 EFFORTS = 2000  # the newest labels whose cost is listed
-Reviewed = tuple[tuple[int, State], ...]  # final labels of an image: each one's revision and state
 ByPerson = dict[tuple[str, str], LabelVersion]  # by image and annotator
 
 
@@ -117,9 +115,8 @@ class Snapshot:
 
     Attributes:
         now: of the store's clock, UTC.
-        readers: how many label each unit.
         images, units: there are now.
-        work_list: work, leases and skips.
+        work: who has labelled, holds and skipped what.
         versions: of people, final or draft, of the images there are, in order of time.
         states: by image and revision.
         leases: that run.
@@ -127,10 +124,9 @@ class Snapshot:
     """
 
     now: dt.datetime
-    readers: int
     images: Sequence[str]
     units: Sequence[Unit]
-    work_list: WorkList
+    work: WorkList
     versions: Sequence[LabelVersion]
     states: Mapping[tuple[str, int], State]
     leases: Sequence[Lease]
@@ -147,14 +143,13 @@ class Snapshot:
         units = store.units()
         present = set(images)
         with store.index.reading() as connection:
-            work_list = store.work_list(connection)
+            work = store.work_list(connection)
         versions = [each for each in store.versions() if each.tag in (FINAL, DRAFT) and each.image in present]
         return cls(
             now=store.now(),
-            readers=store.campaign.readers,
             images=images,
             units=units,
-            work_list=work_list,
+            work=work,
             versions=sorted(versions, key=lambda each: (each.made, each.image, each.revision)),
             states=store.states(),
             leases=store.leases(),
@@ -182,18 +177,6 @@ class Snapshot:
                 seen.setdefault((each.image, each.annotator), each)
         return list(seen.values())
 
-    def to_compare(self) -> dict[str, Reviewed]:
-        """The images with good final labels of several people; the same labels always compare the same."""
-        finals: dict[str, list[LabelVersion]] = {}
-        for each in self.versions:
-            if each.tag == FINAL:
-                finals.setdefault(each.image, []).append(each)
-        return {
-            image: tuple((each.revision, self.state(each)) for each in versions)
-            for image, versions in finals.items()
-            if len({each.annotator for each in versions if self.state(each) in GOOD}) > 1
-        }
-
 
 def status(store: LabelStore, adapters: Mapping[str, str | None] | None) -> dict[str, Any]:
     """What `uniultra campaign status --json` prints: the page's numbers, and what only the lead needs.
@@ -210,7 +193,7 @@ def status(store: LabelStore, adapters: Mapping[str, str | None] | None) -> dict
     trainable = store.trainable()
     snapshot, campaign = Snapshot.read(store), store.campaign
     people = sorted(annotators(snapshot), key=lambda person: (-person.labelled, person.name))
-    agreement = pooled({image: compare(store, image) for image in snapshot.to_compare()})
+    agreement = pooled({image: compare(store, image) for image in to_compare(store)})
     return {
         "campaign": campaign.name,
         "structures": [label.name for label in campaign.labels],
@@ -230,6 +213,16 @@ def status(store: LabelStore, adapters: Mapping[str, str | None] | None) -> dict
     }
 
 
+def to_compare(store: LabelStore) -> dict[str, tuple[int, ...]]:
+    """The images that several people have labelled, and the revisions that are compared."""
+    present = set(store.images.listed())
+    return {
+        image: tuple(reading.revision for reading in readings)
+        for image, readings in store.readings().items()
+        if len(by_reader(readings)) > 1 and image in present
+    }
+
+
 def compare(store: LabelStore, image: str) -> list[Agreement]:
     """The readers of an image compared; nothing where the image or a label cannot be read."""
     try:
@@ -240,18 +233,18 @@ def compare(store: LabelStore, image: str) -> list[Agreement]:
 
 def unit_counts(snapshot: Snapshot) -> UnitCounts:
     """Units by what has become of them."""
-    work_list, counts = snapshot.work_list, Counter[str]()
+    work, counts = snapshot.work, Counter[str]()
     drafted = {draft.image for draft in snapshot.drafts()}
     for unit in snapshot.units:
-        states = set(work_list.states(unit).values())
+        states = set(work.states(unit).values())
         counts.update(states & {"returned", "flagged"})
         counts["drafts"] += unit.image in drafted
-        if work_list.done(unit):
+        if work.done(unit):
             counts["labelled"] += 1
             counts["approved"] += "approved" in states
             continue
         counts["skipped"] += unit in snapshot.skipped
-        if work_list.leased.get(unit):
+        if work.leased.get(unit):
             counts["leased"] += 1
         elif states or unit.image in drafted:
             counts["started"] += 1
@@ -274,7 +267,7 @@ def annotators(snapshot: Snapshot) -> tuple[AnnotatorProgress, ...]:
         days = Counter(day_of(version.made) for version in own)
         return AnnotatorProgress(
             name=name,
-            labelled=sum(states[name, state] for state in COUNTED),
+            labelled=sum(states[name, state] for state in DONE),
             drafts=drafts[name],
             returned=states[name, "returned"],
             today=days[today],

@@ -10,11 +10,12 @@ import threading
 import time
 
 from uniultra.serve.dashboard.schema import CampaignAgreement
-from uniultra.store.progress import Reviewed, Snapshot, compare
+from uniultra.store.progress import compare, to_compare
 from uniultra.store.review.agreement import Agreement
 from uniultra.store.review.pooling import pooled
 from uniultra.store.store import LabelStore
 
+Revisions = tuple[int, ...]  # the same ones always compare the same
 PAUSE_S = 0.05  # after each image, so that clicks go between
 
 
@@ -24,20 +25,20 @@ class Comparisons:
     def __init__(self, store: LabelStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._done: dict[str, tuple[Reviewed, list[Agreement]]] = {}
-        self._waiting: dict[str, Reviewed] = {}
+        self._done: dict[str, tuple[Revisions, list[Agreement]]] = {}
+        self._waiting: dict[str, Revisions] = {}
         self._thread: threading.Thread | None = None
 
-    def agreement(self, snapshot: Snapshot) -> CampaignAgreement:
+    def agreement(self) -> CampaignAgreement:
         """The agreement so far; starts comparing what is missing."""
-        wanted = snapshot.to_compare()
+        wanted = to_compare(self._store)
         with self._lock:
             fresh = {
                 image: self._done[image][1]
-                for image, labels in wanted.items()
-                if image in self._done and self._done[image][0] == labels
+                for image, revisions in wanted.items()
+                if image in self._done and self._done[image][0] == revisions
             }
-            self._waiting = {image: labels for image, labels in wanted.items() if image not in fresh}
+            self._waiting = {image: revisions for image, revisions in wanted.items() if image not in fresh}
             waiting = len(self._waiting)
             if waiting and not (self._thread and self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._compare, name="comparing", daemon=True)
@@ -54,8 +55,8 @@ class Comparisons:
             with self._lock:
                 if not self._waiting:
                     return
-                image, labels = self._waiting.popitem()
+                image, revisions = self._waiting.popitem()
             compared = compare(self._store, image)
             with self._lock:
-                self._done[image] = labels, compared
+                self._done[image] = revisions, compared
             time.sleep(PAUSE_S)

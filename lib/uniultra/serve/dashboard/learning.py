@@ -13,12 +13,10 @@ from uniultra.adapt.gate import Verdict
 from uniultra.adapt.job import Ended, JobFolder, Progress, jobs
 from uniultra.errors import ModelError
 from uniultra.serve.dashboard.schema import Adapter, CurvePoint, Training
-from uniultra.store.progress import GOOD, Snapshot
-from uniultra.store.types import FINAL
+from uniultra.store.types import Revision
 from uniultra.weights.deployed import Current
 
 POINTS = 300  # of a curve, at most
-Revisions = frozenset[tuple[str, int]]  # image and revision of labels
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Jobs:
     def __init__(self, studies: Path) -> None:
         self._studies = studies
         self._kept: dict[Path, TrainingJob] = {}
-        self._trained_on: tuple[Path, Revisions] | None = None
+        self._trained_on: tuple[Path, frozenset[Revision]] | None = None
 
     def read(self) -> list[TrainingJob]:
         """All jobs that can be read, the oldest first."""
@@ -56,7 +54,7 @@ class Jobs:
             readable.append(job)
         return readable
 
-    def trained_on(self, job: TrainingJob) -> Revisions:
+    def trained_on(self, job: TrainingJob) -> frozenset[Revision]:
         """The labels that a job was given; cached for the job of the last call."""
         if self._trained_on is None or self._trained_on[0] != job.folder.path:
             labels = job.folder.job().labels
@@ -179,22 +177,3 @@ def curve(folder: JobFolder) -> tuple[CurvePoint, ...]:
     return tuple(
         point for n, point in enumerate(ordered) if n % step == 0 or point.dice is not None or n == last
     )
-
-
-def missing(snapshot: Snapshot, trained_on: Revisions, after: int, trains: str) -> int | None:
-    """How many labels are still missing until a training begins by itself; None where it never does.
-
-    Args:
-        snapshot: the labels.
-        trained_on: those that the newest training was given.
-        after: new labels that it takes, 0 for never.
-        trains: which labels the campaign trains on.
-    """
-    if not after or (snapshot.readers > 1 and trains == "consensus"):
-        return None  # a consensus is made when a training begins, not before
-    good = ("approved",) if snapshot.readers > 1 and trains == "adjudicated" else GOOD
-    newest: dict[str, int] = {}
-    for version in snapshot.versions:
-        if version.tag == FINAL and snapshot.state(version) in good:
-            newest[version.image] = max(version.revision, newest.get(version.image, 0))
-    return max(0, after - len(newest.items() - trained_on))

@@ -81,7 +81,8 @@ class CampaignPage:
             errors.append(str(error))
         adapters = learning.adapters(current, jobs)
         trained_on = self._jobs.trained_on(jobs[-1]) if jobs else frozenset()
-        missing = learning.missing(snapshot, trained_on, self._after(), campaign.trains)
+        after = self._after()
+        missing = max(0, after - len(store.trainable_revisions() - trained_on)) if after else None
         structures = tuple(CampaignStructure(name=each.name, color=each.color) for each in campaign.labels)
         return Page(
             today=progress.day_of(snapshot.now),
@@ -92,7 +93,7 @@ class CampaignPage:
             days=progress.days(snapshot),
             efforts=progress.efforts(snapshot),
             adapters=adapters,
-            agreement=self.comparisons.agreement(snapshot),
+            agreement=self.comparisons.agreement(),
             training=learning.training(jobs, missing),
             queue=self._queue(campaign.strategy or DEFAULT),
         )
