@@ -147,7 +147,7 @@ def test_prompts_and_masks_of_a_draft_come_back(reader: Make, campaign_server: A
     fay.draw("head", disk(40, 30))
     before = {name: fay.drawn(name) for name in ("head", "femur")}
     prompts = fay.state.prompts
-    assert fay.now.clicks == 2 and len(prompts.points) == 2
+    assert fay.now.clicks == 2 and len(prompts.of("point")) == 2
     fay.send("draft")
     kept = versions(campaign_server[0], "still0")[-1]
     assert (kept["tag"], kept["origin"]["clicks"], kept["origin"]["model"]) == ("draft", 2, "uniultra_mini")
@@ -368,7 +368,7 @@ def test_units_are_leased_labelled_and_skipped_until_nothing_is_left(
         assert anna.names()[:2] == ["head", "femur"]
         units.add((now.unit.image, now.unit.frame))
         if now.unit.image == "cine":
-            assert anna.scene._open.frame == now.unit.frame, "the frame that is asked for is shown"
+            assert anna.scene.image.frame == now.unit.frame, "the frame that is asked for is shown"
         if now.unit.image in ("volume", "still5"):
             anna.work.skip("poor picture", then_next=False)
             anna.until(lambda: not anna.now.leased)

@@ -126,9 +126,11 @@ class Kept:
 
 def test_prompts_travel_by_structure_and_come_back() -> None:
     book, size = PromptBook(), (30, 20, 4)
-    here = PromptSet(size, Plane("k", 2)).with_point("a", (3, 4, 2)).with_box((1, 1, 9, 9))
+    here = (
+        PromptSet(size, Plane("k", 2)).with_prompt("point", (3, 4, 2), "a").with_prompt("box", (1, 1, 9, 9))
+    )
     book.put("scan", "s1", here)
-    book.put("another", "s1", PromptSet(size, Plane("k", 0)).with_point("b", (1, 1, 0)))
+    book.put("another", "s1", PromptSet(size, Plane("k", 0)).with_prompt("point", (1, 1, 0), "b"))
     sent = provenance.prompts_of(
         Kept(s1=book.to_tag("s1"), s2="nonsense"), {"head": "s1", "femur": "s2"}, "scan"
     )
@@ -144,7 +146,7 @@ def test_prompts_travel_by_structure_and_come_back() -> None:
 def test_too_many_prompts_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     stroke = np.random.default_rng(0).random((200, 200)) < 0.5
     book = PromptBook()
-    book.put("scan", "s", PromptSet((200, 200, 1), Plane("k", 0)).with_scribble("a", stroke))
+    book.put("scan", "s", PromptSet((200, 200, 1), Plane("k", 0)).with_prompt("scribble", stroke, "a"))
     monkeypatch.setattr(provenance, "MAX_PROMPTS", 500)
     [only] = provenance.prompts_of(Kept(s=book.to_tag("s")), {"head": "s"}, "scan")
     assert only["scribbles"] == []

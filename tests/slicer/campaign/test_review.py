@@ -101,7 +101,7 @@ def test_a_correction_is_the_reviewers_own_label(reader: Make, campaign_server: 
     labelled(bob, "cine", 20, frames=(1, 3))
     listed(eva, "final")
     opened(eva, "cine", "Bob")
-    assert eva.scene.done_frames() == [1, 3] and eva.scene._open.frame == 1
+    assert eva.scene.done_frames() == [1, 3] and eva.scene.image.frame == 1
     eva.draw("head", disk(28, 20), 3)
     judge(eva, "approved", "border")
     kept = requests.get(f"{campaign_server[0]}/labels/cine", timeout=30).json()["versions"]

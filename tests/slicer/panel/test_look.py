@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from UniUltraLib.campaign.state import CampaignState, Conflicted, ReviewState, TrainingState
-from UniUltraLib.control.state import AUTO, LOST, ONLINE, POINT, REFINE, Consent, Problem, State
+from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE, Consent, Problem, State
 from UniUltraLib.local_server.control import LocalControlState
 from UniUltraLib.panel.campaign_look import (
     campaign_look,
@@ -35,7 +35,7 @@ from UniUltraLib.wire.campaign_types import (
 )
 
 SHOWN = Shown("k", "cine", Plane("k", 2), (40, 30, 9), frame=2, frames=9)
-OPEN = State(ONLINE, "https://us.example:8000", "Dr. A", shown=SHOWN, segment="s", tools=frozenset({POINT}))
+OPEN = State(ONLINE, "https://us.example:8000", "Dr. A", shown=SHOWN, segment="s", tools=frozenset({"point"}))
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_only_tools_of_the_model_are_offered() -> None:
     assert looks["includeButton"] == {"visible": True, "enabled": True}
     for name in ("boxButton", "lassoButton", "scribbleButton", "refineButton", "autoButton", "autoAllButton"):
         assert looks[name] == {"visible": False, "enabled": False}
-    more = prompts_look(replace(OPEN, tools=frozenset({POINT, REFINE, AUTO})))
+    more = prompts_look(replace(OPEN, tools=frozenset({"point", REFINE, AUTO})))
     assert more["refineButton"]["enabled"] and more["autoAllButton"]["enabled"]
     still = replace(OPEN, tools=frozenset({AUTO}), shown=Shown("k", "still", Plane("k", 0), (40, 30, 1)))
     assert (

@@ -170,7 +170,7 @@ def test_an_own_image_is_sent_only_after_a_yes(panel: PanelCase, address: str) -
     assert not panel.hidden("scoreLabel") and panel.ui.adapterLabel.text.startswith("uniultra_mini")
     # agreed once, not asked again
     panel.mouse(WITHIN)
-    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.points) == 2)
+    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.of("point")) == 2)
     assert panel.hidden("consentFrame")
 
 

@@ -257,7 +257,7 @@ class CampaignWork(CampaignCore):
         client = self.controller.client
         if client is not None and self._online and (waiting or lease is not None):
             while_closing(client, last, CLOSING_S)
-        self._end()
+        super().close()
 
     # -- inside -----------------------------------------------------------------------------------------
 

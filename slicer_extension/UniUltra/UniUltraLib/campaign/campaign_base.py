@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
-from ..control.observable import Telling
+from ..control.observable import Observable
 from ..control.scene_protocol import SceneSide
 from ..control.state import OFFLINE, ONLINE, Problem, State
-from ..control.worker import Cancelled
+from ..control.worker import JobCancelled
 from ..errors import UniUltraLibError
 from ..prompts.shown import Shown
 from ..wire.campaign_types import FINAL, Campaign
@@ -26,7 +26,7 @@ from .state import CampaignState, Conflicted
 _WATCHED = ("connection", "info", "annotator", "strategies", "shown", "clicks")
 
 
-class CampaignCore(Telling[CampaignState]):
+class CampaignCore(Observable[CampaignState]):
     """What the campaign's work rests on: its state, its calls, and what happens to it. See `CampaignWork`."""
 
     def __init__(
@@ -54,7 +54,7 @@ class CampaignCore(Telling[CampaignState]):
         self._adopting: Optional[str] = None
         self._opening = self._nothing_left = False
         self._clicks = 0
-        self._offs = [
+        self._sources = [
             controller.subscribe(self._controller_changed),
             scene.on("closing", self._keep_draft),
             scene.on("closed", self._scene_closed),
@@ -201,12 +201,12 @@ class CampaignCore(Telling[CampaignState]):
         return True
 
     def _tell(self, error: UniUltraLibError) -> None:
-        if not isinstance(error, Cancelled):
+        if not isinstance(error, JobCancelled):
             self.controller.tell(Problem.of(error))
 
     def _changed(self) -> None:
         state = self._now()
-        self._show(state)
+        self._publish(state)
 
     def _now(self) -> CampaignState:
         seen, hand, name = self._seen, self.hand, self._who.name

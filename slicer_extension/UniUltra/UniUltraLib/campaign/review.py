@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, List, Sequence, Tuple
 
-from ..control.observable import Telling
+from ..control.observable import Observable
 from ..control.state import Problem, State
-from ..control.worker import Cancelled
+from ..control.worker import JobCancelled
 from ..errors import AnsweredError, SceneError, UniUltraLibError
 from ..wire import campaign_calls
 from ..wire.campaign_types import APPROVED, FINAL, RETURNED, Agreement, Campaign, ToReview
@@ -16,7 +16,7 @@ from .campaign import CampaignWork
 from .state import ReviewState
 
 
-class ReviewWork(Telling[ReviewState]):
+class ReviewWork(Observable[ReviewState]):
     """A reviewer's work, on the same scene and server as the campaign's.
 
     Args:
@@ -27,7 +27,7 @@ class ReviewWork(Telling[ReviewState]):
         super().__init__(ReviewState())
         self._work, self.controller = work, work.controller
         self._address, self._refused = "", False
-        self._offs = [
+        self._sources = [
             self.controller.subscribe(self._controller_changed),
             work.scene.on("closed", lambda: self._set(item=None, version=None, agreement=None)),
         ]
@@ -91,10 +91,6 @@ class ReviewWork(Telling[ReviewState]):
 
         self._run(lambda client: campaign_calls.agreement(client, image), done, "Comparing the readers")
 
-    def close(self) -> None:
-        """The panel goes."""
-        self._end()
-
     def _judge(self, item: ToReview, revision: int, state: str, comment: str) -> None:
         name = self._work.name
 
@@ -120,7 +116,7 @@ class ReviewWork(Telling[ReviewState]):
         self.controller.run(task, done, failed, what=what)
 
     def _tell(self, error: UniUltraLibError) -> None:
-        if not isinstance(error, Cancelled):
+        if not isinstance(error, JobCancelled):
             self.controller.tell(Problem.of(error))
 
     def _controller_changed(self, state: State) -> None:
@@ -131,7 +127,7 @@ class ReviewWork(Telling[ReviewState]):
 
     def _set(self, **values: Any) -> None:
         state = replace(self._state, **values)
-        self._show(state)
+        self._publish(state)
 
 
 def _without(items: Sequence[ToReview], gone: ToReview) -> Tuple[ToReview, ...]:

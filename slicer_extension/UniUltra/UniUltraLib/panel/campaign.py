@@ -91,7 +91,7 @@ class CampaignPart:
         self._show_labels(work.campaign.labels, state)
         kind = state.shown.kind if state.shown is not None else None
         if kind is not None and kind != self._kind:
-            self.panel.views.show(kind, self.session.scene.volume, self.session.browser)
+            self.panel.views.show(kind, self.session.scene.volume, self.session.scene.browser)
         self._kind = kind
 
     def _ask_about(self, conflict: Any) -> None:

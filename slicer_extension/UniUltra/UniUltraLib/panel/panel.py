@@ -7,6 +7,7 @@ from typing import Any, Callable
 import qt
 
 from ..control.state import ONLINE
+from ..draw.tools import TOOLS
 from .binding import Binding
 from .campaign import CampaignPart
 from .connection import ConnectionPart
@@ -128,12 +129,7 @@ class Panel:
 
 
 _ICONS = {
-    "includeButton": "include.png",
-    "excludeButton": "exclude.png",
-    "boxButton": "box.png",
-    "scribbleButton": "scribble.png",
-    "scribbleOutButton": "scribble_out.png",
-    "lassoButton": "lasso.png",
+    **{button: tool.icon for button, tool in TOOLS.items()},
     "undoButton": "undo.png",
     "redoButton": "redo.png",
     "clearButton": "clear.png",
