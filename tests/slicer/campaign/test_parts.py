@@ -74,8 +74,8 @@ def test_the_spool_survives_the_program_and_names_no_image(tmp_path: Path) -> No
     ]
     assert again.label(waiting[0]) == b"label" and waiting[0].params == {"frames": [1], "clicks": 2}
     assert waiting[0].names("DOE^JANE") and not waiting[0].names("DOE^JOHN")
-    assert again.resolve(waiting[0], ["x", "y"]) is None
-    found = again.resolve(waiting[0], ["x", "DOE^JANE"])
+    assert waiting[0].resolved(["x", "y"]) is None
+    found = waiting[0].resolved(["x", "DOE^JANE"])
     assert found is not None and found.image == "DOE^JANE"
     again.change(first.key, base=9)
     assert b"DOE" not in (tmp_path / "unsent" / f"{first.key}.json").read_bytes()

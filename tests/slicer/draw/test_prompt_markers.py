@@ -290,9 +290,10 @@ def test_prompts_and_mask_are_seen_where_they_are(desk: Desk, tmp_path: Path) ->
     desk.side.write(second, desk.side.shown(), ring)
     scribble, wrong = np.zeros((2, 90, 120), bool)
     scribble[44:47, 48:74] = wrong[8:12, 20:100] = True
-    prompts = (
-        desk.prompts.with_prompt("point", (60, 37, 20), "a").with_prompt("point", (20, 78, 20), "b", False).with_prompt("box", (36, 27, 84, 63)).with_prompt("lasso", [(34, 40), (60, 22), (88, 40), (88, 60), (60, 68), (34, 58)]).with_prompt("scribble", scribble, "s").with_prompt("scribble", wrong, "t", False)
-    )  # fmt: skip
+    prompts = desk.prompts.with_prompt("point", (60, 37, 20), "a")
+    prompts = prompts.with_prompt("point", (20, 78, 20), "b", False).with_prompt("box", (36, 27, 84, 63))
+    prompts = prompts.with_prompt("lasso", [(34, 40), (60, 22), (88, 40), (88, 60), (60, 68), (34, 58)])
+    prompts = prompts.with_prompt("scribble", scribble).with_prompt("scribble", wrong, positive=False)
     masked = desk.red.picture()
     desk.keep(prompts)
     final = desk.red.picture()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from UniUltraLib.campaign.state import CampaignState, Conflicted, ReviewState, TrainingState
+from UniUltraLib.campaign.state import CampaignState, LabelConflict, ReviewState, TrainingState
 from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE, Consent, Problem, State
 from UniUltraLib.local_server.control import LocalControlState
 from UniUltraLib.panel.campaign_look import (
@@ -78,7 +78,7 @@ def test_words_of_the_server_are_never_taken_for_markup() -> None:
     assert "<img" not in messages_look(replace(OPEN, problem=evil))["problemLabel"]["text"]
     asked = replace(OPEN, needs_consent=Consent("http://<x>", "<script>"))
     assert "<script" not in messages_look(asked)["consentLabel"]["text"]
-    work = CampaignState(offered=True, unit=Unit("<i>id"), conflict=Conflicted("k", 3, "<i>B"))
+    work = CampaignState(offered=True, unit=Unit("<i>id"), conflict=LabelConflict("k", 3, "<i>B"))
     looks = campaign_look(OPEN, work)
     assert "<i>" not in looks["unitLabel"]["text"] + looks["conflictLabel"]["text"]
 
@@ -157,7 +157,7 @@ def test_the_answer_of_a_test_stands_in_the_panel() -> None:
 
 
 def test_a_conflict_is_a_question_and_another_images_says_so() -> None:
-    conflict = Conflicted("k", 7, "Dr. B", "2027-01-02T03:04:05Z")
+    conflict = LabelConflict("k", 7, "Dr. B", "2027-01-02T03:04:05Z")
     looks = campaign_look(OPEN, CampaignState(offered=True, conflict=conflict))
     assert "Dr. B saved a newer label (2027-01-02 05:04)" in looks["conflictLabel"]["text"]
     assert looks["conflictLookButton"]["text"] == "Compare"

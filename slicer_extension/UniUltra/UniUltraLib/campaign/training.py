@@ -77,8 +77,8 @@ class TrainingWork(Observable[TrainingState]):
         self._new = False
         self._changed()
 
-    def poll(self) -> None:
-        """Look when it is time; the timer that polls the controller calls this too."""
+    def tick(self) -> None:
+        """Look when it is time; a timer calls this."""
         if self._clock() >= self._next:
             self.look()
 

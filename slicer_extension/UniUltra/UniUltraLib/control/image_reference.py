@@ -43,11 +43,6 @@ class ImageReference:
                 ticket.what, ticket.progress = what, None
         return {"session_id": self.session, "axis_kind": self._kind}
 
-    @property
-    def known(self) -> bool:
-        """Whether the server has the image."""
-        return self._image_id is not None or self.session is not None
-
 
 class ImageReferences:
     """The open image: whether it may be sent, and how the server knows it and the cuts through it.
@@ -92,10 +87,10 @@ class ImageReferences:
 
     def known(self, shown: Shown) -> Optional[ImageReference]:
         """How the server knows what is shown, if it does."""
-        found = (
-            ImageReference(shown.image_id, None, shown.kind) if shown.image_id else self._kept.get(shown.key)
-        )
-        return found if found is not None and found.known else None
+        if shown.image_id is not None:
+            return self.reference(shown)
+        kept = self._kept.get(shown.key)
+        return kept if kept is not None and kept.session is not None else None
 
     def forget(self, client: Optional[Client]) -> None:
         """The image was closed: let go of what was sent, and ask again for the next one."""

@@ -27,7 +27,7 @@ class Messages:
         self._changed()
 
     def attempt(self, action: Callable[..., Any], *values: Any) -> Any:
-        """The action's result; where it fails with an error of this package, None, and the error is the problem."""
+        """The action's result; None where it fails with one of our errors, which is then the problem."""
         try:
             return action(*values)
         except UniUltraLibError as error:

@@ -9,7 +9,7 @@ Unsubscribe = Callable[[], None]
 
 
 class Observable(Generic[S]):
-    """A part of the panel's work with an immutable `state`; `_sources` end what the part itself listens to."""
+    """A part of the panel's work with an immutable `state`; `_sources` end what it listens to itself."""
 
     def __init__(self, state: S) -> None:
         self._state = state

@@ -98,7 +98,7 @@ class PromptRequests:
         self._worker.submit(job, done, failed, what="Asking the model", key=request.key)
 
     def again(self, all_of_them: bool = False) -> None:
-        """Send what has no answer: after a lost connection, or (`all_of_them`) because the person wants it."""
+        """Send what has no answer: after a lost connection, or (`all_of_them`) at the person's wish."""
         waiting = list(self.waiting.values())
         for request in waiting:
             if all_of_them:

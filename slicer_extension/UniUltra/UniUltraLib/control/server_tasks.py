@@ -1,4 +1,4 @@
-"""Calls to the server that are no prompts: campaign, training, calibration. One after the other, in the worker."""
+"""Calls to the server other than prompts (campaign, training, calibration), one after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .worker import JobCancelled, Ticket, Worker
 
 
 class ServerTasks:
-    """Runs calls with the connected server's client; a call that finds no server marks the connection as lost.
+    """Runs calls with the connected server's client; one that finds no server marks the connection as lost.
 
     Args:
         tell: shows the problem of a task that does not take its error itself.
@@ -39,8 +39,8 @@ class ServerTasks:
         Args:
             task: touches neither the scene nor the panel.
             done: gets its result, in `Controller.poll`.
-            failed: gets its error, `JobCancelled` when the person did not want to wait; without it, the error is
-                shown as the problem.
+            failed: gets its error, `JobCancelled` when the person did not want to wait; without it, the error
+                is shown as the problem.
             what: for the person, such as "Saving the label".
             quiet: not worth a word to the person.
         """

@@ -11,7 +11,7 @@ from ..prompts.prompt_set import PromptSet
 from ..prompts.shown import SegmentInfo, Shown
 
 OFFLINE, CONNECTING, ONLINE, LOST = "offline", "connecting", "online", "lost"
-# What else than the kinds of prompts is in `State.tools`: to refine what was painted, to segment without prompts.
+# In `State.tools` beside the kinds of prompts: refine what was painted, segment without prompts.
 REFINE, AUTO = MASK, "auto"
 
 

@@ -82,8 +82,8 @@ class Worker:
         key: object = None,
         quiet: bool = False,
     ) -> Ticket:
-        """Queue `job(ticket)`; by `deliver` its result goes to `done`, an error of this package to `failed`, and
-        so does one that `done` itself meets.
+        """Queue `job(ticket)`; `deliver` hands its result to `done`, one of our errors to `failed`, also one
+        that `done` itself meets.
 
         A waiting job of the same `key` (None is nobody's) is forgotten.
         """

@@ -1,8 +1,8 @@
 """The prompts of the picture that is looked at, drawn in the slice views; points are placed, moved and
 deleted there with Slicer's own widgets.
 
-The markers hold no prompts: `show` makes the views agree with the caller's, and the caller is notified of what the
-person does to a point, and shows the prompts again.
+The markers hold no prompts: `show` makes the views agree with the caller's. The caller is notified of what
+the person does to a point, and shows the prompts again.
 """
 
 from __future__ import annotations

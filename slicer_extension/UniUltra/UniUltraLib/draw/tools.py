@@ -27,45 +27,19 @@ class Tool(NamedTuple):
 
 # By the buttons' names in the .ui.
 TOOLS: Mapping[str, Tool] = {
-    "includeButton": Tool(
-        "point",
-        True,
-        "include.png",
-        "D",
-        "Click on the structure. Points can be dragged; Esc puts the tool down.",
-    ),
-    "excludeButton": Tool(
-        "point",
-        False,
-        "exclude.png",
-        "Shift+D",
-        "Click beside the structure, where the mask is wrong. Esc puts the tool down.",
-    ),
-    "boxButton": Tool(
-        "box", True, "box.png", "E", "Drag from one corner to the other. Esc puts the tool down."
-    ),
-    "scribbleButton": Tool(
-        "scribble",
-        True,
-        "scribble.png",
-        "S",
-        "Paint over the structure with the left button. Esc puts the tool down.",
-    ),
-    "scribbleOutButton": Tool(
-        "scribble",
-        False,
-        "scribble_out.png",
-        "Shift+S",
-        "Paint where the mask is wrong with the left button. Esc puts the tool down.",
-    ),
-    "lassoButton": Tool(
-        "lasso",
-        True,
-        "lasso.png",
-        "L",
-        "Draw around the structure with the left button. Esc puts the tool down.",
-    ),
-}
+    "includeButton": Tool("point", True, "include.png", "D",
+        "Click on the structure. Points can be dragged; Esc puts the tool down."),
+    "excludeButton": Tool("point", False, "exclude.png", "Shift+D",
+        "Click beside the structure, where the mask is wrong. Esc puts the tool down."),
+    "boxButton": Tool("box", True, "box.png", "E",
+        "Drag from one corner to the other. Esc puts the tool down."),
+    "scribbleButton": Tool("scribble", True, "scribble.png", "S",
+        "Paint over the structure with the left button. Esc puts the tool down."),
+    "scribbleOutButton": Tool("scribble", False, "scribble_out.png", "Shift+S",
+        "Paint where the mask is wrong with the left button. Esc puts the tool down."),
+    "lassoButton": Tool("lasso", True, "lasso.png", "L",
+        "Draw around the structure with the left button. Esc puts the tool down."),
+}  # fmt: skip
 
 
 class Tools:

@@ -78,8 +78,10 @@ class Session:
 
     def poll(self) -> None:
         """Take what has come; a timer calls this."""
-        for part in (self.controller, self.campaign, self.training, self.local):
-            part.poll()
+        self.controller.poll()
+        self.campaign.tick()
+        self.training.tick()
+        self.local.poll()
         self._log_seen, lines = self.local.log.since(self._log_seen)
         self._dirty = self._dirty or bool(lines)
         self.refresh()

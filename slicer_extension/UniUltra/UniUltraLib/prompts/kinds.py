@@ -1,7 +1,8 @@
 """The kinds of prompts: how each is read from a stroke, checked, sent, stored, and drawn.
 
-A new kind is a class here with its line in `PROMPT_KINDS`, and its tool in `draw/tools.py`; nothing else in the
-extension names a kind. Values are hashable, so that prompts can be compared and looked up in sets.
+A new kind is a class here with its line in `PROMPT_KINDS`, a tool in `draw/tools.py`, and that tool's button
+and icon in Resources: nothing else in the extension names a drawn kind. Values are hashable, so that prompts
+can be compared.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from .mask_packing import check_runs, pack_runs, unpack_runs
 from .planes import Plane, Size, describe, nearest_voxel
 from .strokes import StrokePath, box_corners, lasso_corners, pen_mark
 
-# How a prompt is given over a slice view: a click, or a drag of which two corners, the outline or the pen's mark
-# count.
+# How a prompt is given over a slice view: by a click, or by a drag of which two corners, the outline, or the
+# mark of a pen count.
 CLICK, CORNERS, OUTLINE, PEN = "click", "corners", "outline", "pen"
 # The server's name for the mask to refine, which is a kind of prompt there; here it is painted, not drawn.
 MASK = "mask"
@@ -138,8 +139,8 @@ class PointKind(Kind):
         plane, voxel = picture.plane, nearest_voxel(value, picture.size)
         if voxel[plane.normal] != plane.index:
             raise OutsideImage(
-                f"Expected a point on the slice that is shown, plane {plane.index} across {plane.axis}; got one "
-                f"on plane {voxel[plane.normal]}. Place it in that slice's view."
+                f"Expected a point on the slice that is shown, plane {plane.index} across {plane.axis}; got "
+                f"one on plane {voxel[plane.normal]}. Place it in that slice's view."
             )
         return voxel
 
@@ -166,11 +167,11 @@ class BoxKind(Kind):
         return (*picture.pixel(xs[0], ys[0]), *picture.pixel(xs[1], ys[1]))
 
     def to_params(self, prompts: Sequence[Prompt], picture: Picture) -> Dict[str, Any]:
-        extent = list(picture.plane.extent(picture.size))
-        for prompt in prompts:
-            for axis, low, high in zip(picture.plane.in_plane, prompt.value[:2], prompt.value[2:]):  # noqa: B905 - Python 3.9
-                extent[2 * axis], extent[2 * axis + 1] = low, high
-        return {"roi": extent} if prompts else {}
+        if not prompts:
+            return {}
+        (x, y), extent = picture.plane.in_plane, list(picture.plane.extent(picture.size))
+        extent[2 * x], extent[2 * y], extent[2 * x + 1], extent[2 * y + 1] = prompts[0].value
+        return {"roi": extent}
 
     def to_stored(self, prompt: Prompt) -> Any:
         return list(prompt.value)
@@ -240,7 +241,7 @@ class LassoKind(Kind):
         return tuple((round(float(x), 2), round(float(y), 2)) for x, y in value)
 
     def to_params(self, prompts: Sequence[Prompt], picture: Picture) -> Dict[str, Any]:
-        return {"lasso": self.to_stored(p) for p in prompts}
+        return {"lasso": self.to_stored(prompts[0])} if prompts else {}
 
     def to_stored(self, prompt: Prompt) -> List[List[float]]:
         return [list(corner) for corner in prompt.value]

@@ -21,8 +21,7 @@ from .planes import Plane, Size, describe
 class PromptSet:
     """The prompts of one segment on `plane` of an image of `size` = (I,J,K) voxels.
 
-    `previous` is the (rows, columns) bool mask to refine; it is not kept by `to_dict`, since the segment itself
-    holds it.
+    `previous` is the (rows, columns) bool mask to refine; `to_dict` leaves it to the segment itself.
     """
 
     size: Size

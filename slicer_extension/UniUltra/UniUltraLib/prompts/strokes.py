@@ -18,8 +18,8 @@ class StrokePath(NamedTuple):
     Attributes:
         xy: (N,2) continuous pixels (x,y) of the picture; an integer is a pixel's centre.
         shape: (rows, columns) of the picture.
-        pixel_mm: (2,3), how far a step to the next column and to the next row goes in the world. Pixels may be
-            oblong, and the pen's mark is then oblong too.
+        pixel_mm: (2,3), how far a step to the next column and to the next row goes in the world. In oblong
+            pixels the mark of the pen is oblong too.
         width: of the pen, mm.
     """
 

@@ -1,7 +1,7 @@
 """Tells a painted mask from one that the panel wrote, and from a frame that the browser brought.
 
-No event of Slicer's says who changed a segmentation. So each mask is compared, by its hash, with the one that was
-last seen in that segment on that picture.
+No event of Slicer's says who changed a segmentation. So each mask is compared, by its hash, with the one that
+was last seen in that segment on that picture.
 """
 
 from __future__ import annotations

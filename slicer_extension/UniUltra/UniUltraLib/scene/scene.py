@@ -48,10 +48,14 @@ class SlicerScene:
     def on(self, event: str, callback: Callable[..., None]) -> Callable[[], None]:
         """Have a callback called on an event; gives the function that ends that.
 
-        Events, and what their callbacks are given: `closing` (nothing): the image is about to be closed, and can
-        still be read; `closed` (nothing); `segments` (nothing): the list, a name or a colour changed;
-        `segment_removed` (id); `painted` (id): a mask of what is shown changed, and not by `write`; `frame`
-        (number); `view` (nothing): another slice, cut, slice view or place in the world.
+        Events, with what their callbacks are given:
+            closing: the image is about to be closed, and can still be read.
+            closed: no image is open any more.
+            segments: the list, a name or a colour changed.
+            segment_removed (id).
+            painted (id): a mask of what is shown changed, and not by `write`.
+            frame (number): another frame is shown.
+            view: another slice, cut, slice view or place in the world.
 
         Raises:
             ValueError: there is no such event.
