@@ -12,7 +12,7 @@ import pytest
 EXTENSION = Path(__file__).resolve().parents[2] / "slicer_extension"
 FILES = sorted(EXTENSION.rglob("*.py"))
 # What Slicer bundles, of what may be used here.
-BUNDLED = {"numpy", "requests", "urllib3", "pydicom", "vtk", "slicer", "qt", "ctk", "UniUltraLib"}
+BUNDLED = {"numpy", "scipy", "requests", "urllib3", "pydicom", "vtk", "slicer", "qt", "ctk", "UniUltraLib"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(EXTENSION)))

@@ -42,12 +42,8 @@ class ClickRun:
     masks: tuple[Mask, ...]
     ious: tuple[float, ...]
 
-    def iou_at(self, clicks: int) -> float:
-        """IoU after so many clicks (from 1); where the run ended before, what it ended with."""
-        return self.ious[min(clicks, len(self.ious)) - 1]
-
     def mask_at(self, clicks: int) -> Mask:
-        """The mask after so many clicks, as `iou_at`."""
+        """The mask after so many clicks (from 1); of a run that ended before, its last."""
         return self.masks[min(clicks, len(self.masks)) - 1]
 
 

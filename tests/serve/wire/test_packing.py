@@ -1,8 +1,11 @@
+"""Packed masks and scribbles, from both ends: the server's file and the Slicer module's."""
+
 from __future__ import annotations
 
 import base64
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +33,8 @@ def test_the_box_is_inclusive_and_tight() -> None:
 
 
 def test_an_empty_mask_has_no_box() -> None:
-    assert pack_mask(np.zeros((4, 4), bool)) == {"bbox": None, "mask": ""}
+    assert pack_mask(np.zeros((4, 4), bool)) is None
+    assert not unpack_mask(None, "", (4, 4)).any()
 
 
 def test_a_fetal_head_takes_less_than_two_kilobytes() -> None:
@@ -84,6 +88,23 @@ def test_runs_skip_and_take_row_by_row_inside_their_box() -> None:
 
 
 def test_runs_longer_than_their_box_are_refused_before_anything_is_made() -> None:
-    with pytest.raises(PromptError, match="at most its box of 6"):
+    with pytest.raises(PromptError, match="6 pixels"):
         unpack_runs([2, 1, 4, 2], [1 << 31] * 1000, (4, 6))
     assert not unpack_runs([2, 1, 4, 2], [], (4, 6)).any()
+
+
+def test_the_slicer_module_has_the_same_file() -> None:
+    root = Path(__file__).resolve().parents[3]
+    ours, theirs = (
+        (root / path).read_text("utf-8").splitlines()
+        for path in (
+            "lib/uniultra/serve/wire/packing.py",
+            "slicer_extension/UniUltra/UniUltraLib/prompts/mask_packing.py",
+        )
+    )
+    assert [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b] == [
+        (
+            "from uniultra.errors import PromptError as PackingError",
+            "from ..errors import PackedMaskError as PackingError",
+        )
+    ]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_project import make_tree
 from UniUltraLib.local_server import server
 from UniUltraLib.local_server.control import (
     ASKING,
@@ -20,21 +19,14 @@ from UniUltraLib.local_server.control import (
     LocalControl,
     LocalControlState,
 )
-from UniUltraLib.local_server.processes import clean_environment
 from UniUltraLib.local_server.server import DIED, RUNNING, STOPPED
-
-LOCAL = ("--no-index", "--no-deps")
 
 
 class Button(LocalControl):
-    """A control in a home folder of the test; `seen` are the states its listener was told."""
+    """A control in a home folder of the test; `seen` are the states its listener got."""
 
-    def __init__(self, home: Path, tree: Path) -> None:
-        folders = os.environ["PATH"].split(os.pathsep)
-        # Without this project's own command and without `uv`: a machine that has only Python.
-        path = [f for f in folders if not any((Path(f) / name).exists() for name in ("uniultra", "uv"))]
-        variables = clean_environment({**os.environ, "PATH": os.pathsep.join(path)})
-        super().__init__(variables, home, near=tree / "lib", options=LOCAL)
+    def __init__(self, home: Path, tree: Path, variables: dict[str, str]) -> None:
+        super().__init__(variables, home, near=tree / "lib")
         self.seen: list[LocalControlState] = []
         self.threads: set[int] = set()
         self.subscribe(self._listen)
@@ -51,14 +43,9 @@ class Button(LocalControl):
             time.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tree(tmp_path_factory.mktemp("tree"))
-
-
 @pytest.fixture
-def button(tmp_path: Path, tree: Path) -> Iterator[Button]:
-    made = Button(tmp_path / "home", tree)
+def button(tmp_path: Path, tree: Path, variables: dict[str, str]) -> Iterator[Button]:
+    made = Button(tmp_path / "home", tree, variables)
     yield made
     made.close()
 
@@ -119,12 +106,12 @@ def test_what_is_missing_is_said(button: Button, tmp_path: Path) -> None:
     (tmp_path / "not python" / "file").touch()
     button.start("", str(tmp_path / "not python"))
     button.until(lambda: not button.state.busy)
-    assert "there is no Python environment" in str(button.state.problem)
+    assert "no Python environment" in str(button.state.problem)
     empty = LocalControl({"PATH": ""}, tmp_path / "home")
     empty.start()
     end = time.monotonic() + 20
     while empty.state.busy and time.monotonic() < end:
         empty.poll()
         time.sleep(0.01)
-    assert "source tree is not there" in str(empty.state.problem)
+    assert "source tree" in str(empty.state.problem)
     empty.close()

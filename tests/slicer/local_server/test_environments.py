@@ -9,48 +9,30 @@ import threading
 import time
 import venv
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny_project import make_tree
 from UniUltraLib.local_server import install_plan
 from UniUltraLib.local_server.environments import UNFINISHED, Environment, find, python_in, source_tree
-from UniUltraLib.local_server.install import Cancelled, make, unpack
+from UniUltraLib.local_server.install import InstallCancelled, make, unpack
 from UniUltraLib.local_server.install_plan import find_python, plan
 from UniUltraLib.local_server.process_log import ProcessLog
 from UniUltraLib.local_server.processes import ProcessProblem, clean_environment, output_of
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCAL = ("--no-index", "--no-deps")
 HERE = Path(sys.executable)
 
 
 @pytest.fixture(scope="module")
-def variables() -> dict[str, str]:
-    return clean_environment(os.environ)
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tree(tmp_path_factory.mktemp("tree"))
-
-
-@pytest.fixture(scope="module")
-def made(
-    tree: Path, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Environment]:
+def made(tree: Path, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment made as a person's would be, by a real venv and pip."""
     folder = tmp_path_factory.mktemp("home") / "with space" / "environment"
-    asked: list[str] = []
     log = ProcessLog()
-    todo = plan(folder, tree, variables, uv=False, options=LOCAL)
-    found = make(todo, lambda text: bool(asked.append(text)) or True, variables, log)
-    assert found is not None, log.tail(20)
-    assert asked == [todo.question]
+    environment = make(plan(folder, tree, variables), variables, log, threading.Event())
     assert not (folder / UNFINISHED).exists()
     assert log.tail(1) == ["UniUltra 0.4.0 is ready."]
-    yield found
+    return environment
 
 
 def test_what_is_slicers_is_left_out() -> None:
@@ -153,24 +135,16 @@ def test_an_old_or_slow_uniultra_is_refused(variables: dict[str, str], tmp_path:
     assert "did not answer" in find(str(python), variables, tmp_path, seconds=0.5).text
 
 
-def test_no_means_nothing_is_done(tree: Path, variables: dict[str, str], tmp_path: Path) -> None:
-    log = ProcessLog()
-    todo = plan(tmp_path / "env", tree, variables, uv=False, options=LOCAL)
-    assert make(todo, lambda _text: False, variables, log) is None
-    assert list(tmp_path.iterdir()) == []
-    assert log.tail(9) == []
-
-
 def test_the_question_says_what_how_much_and_from_where(
     tree: Path, variables: dict[str, str], tmp_path: Path
 ) -> None:
     own = {**variables, "PIP_INDEX_URL": "https://me:secret@registry.example/simple"}
-    text = plan(tmp_path / "env", tree, own, uv=False, options=LOCAL, linux=True).question
+    text = plan(tmp_path / "env", tree, own).question
     assert "about 1.2 GB from registry.example, download.pytorch.org" in text
     assert "about 3.3 GB on the disk" in text and "free" in text
     assert str(tmp_path / "env") in text and str(tree) in text
     assert "secret" not in text
-    large = plan(tmp_path / "env", tree, variables, uv=False, gpu=True, options=LOCAL, linux=True)
+    large = plan(tmp_path / "env", tree, variables, gpu=True)
     assert "about 3.5 GB" in large.question
     assert "PIP_EXTRA_INDEX_URL" not in large.variables
     assert "download.pytorch.org" not in large.question
@@ -181,12 +155,12 @@ def test_uv_is_used_where_it_is(tree: Path, variables: dict[str, str], tmp_path:
     uv.parent.mkdir()
     uv.write_text("#!/bin/sh\n")
     uv.chmod(0o755)
-    todo = plan(tmp_path / "env", tree, {**variables, "PATH": str(uv.parent)}, options=LOCAL, linux=True)
+    todo = plan(tmp_path / "env", tree, {**variables, "PATH": str(uv.parent)})
     first, second = (step.command for step in todo.steps)
     assert first[:2] == (str(uv), "venv") and first[-1] == str(tmp_path / "env")
     assert first[first.index("--python") + 1] == "3.12"  # none is here: uv fetches it
     own = {**variables, "PATH": f"{uv.parent}{os.pathsep}{variables['PATH']}"}
-    there = plan(tmp_path / "env", tree, own, options=LOCAL, linux=True)
+    there = plan(tmp_path / "env", tree, own)
     assert Path(there.steps[0].command[4]).is_absolute()
     assert "Python itself" not in there.question
     assert second[:5] == (str(uv), "pip", "install", "--python", str(todo.python))
@@ -197,18 +171,18 @@ def test_uv_is_used_where_it_is(tree: Path, variables: dict[str, str], tmp_path:
 def test_plans_that_cannot_be(
     tree: Path, variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ProcessProblem, match="source tree is not there"):
-        plan(tmp_path / "env", tmp_path, variables, uv=False, options=LOCAL)
+    with pytest.raises(ProcessProblem, match="source tree"):
+        plan(tmp_path / "env", tmp_path, variables)
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "thesis.doc").touch()
     with pytest.raises(ProcessProblem, match="not empty"):
-        plan(taken, tree, variables, uv=False, options=LOCAL)
-    with pytest.raises(ProcessProblem, match=r"Python 3.12 or 3.11 or the program uv"):
-        plan(tmp_path / "env", tree, {**variables, "PATH": str(tmp_path)}, options=LOCAL)
-    monkeypatch.setattr(install_plan, "DISK_PROCESSOR", 10**18)
+        plan(taken, tree, variables)
+    with pytest.raises(ProcessProblem, match="uv"):
+        plan(tmp_path / "env", tree, {**variables, "PATH": str(tmp_path)})
+    monkeypatch.setattr(install_plan, "DISK_GPU", 10**18)
     with pytest.raises(ProcessProblem, match="Make room"):
-        plan(tmp_path / "env", tree, variables, uv=False)
+        plan(tmp_path / "env", tree, variables, gpu=True)
     assert (taken / "thesis.doc").exists()
 
 
@@ -225,9 +199,9 @@ def test_a_step_that_fails_leaves_nothing_and_says_why(variables: dict[str, str]
     broken = make_tree(tmp_path)
     (broken / "build_tool" / "backend.py").write_text("raise RuntimeError('the disk is on fire')")
     log = ProcessLog()
-    todo = plan(tmp_path / "env", broken, variables, uv=False, options=LOCAL)
+    todo = plan(tmp_path / "env", broken, variables)
     with pytest.raises(ProcessProblem, match="failed"):
-        make(todo, lambda _text: True, variables, log)
+        make(todo, variables, log, threading.Event())
     assert any("the disk is on fire" in line for line in log.tail(100))
     assert not (tmp_path / "env").exists()
 
@@ -235,11 +209,11 @@ def test_a_step_that_fails_leaves_nothing_and_says_why(variables: dict[str, str]
 def test_it_can_be_cancelled(tree: Path, variables: dict[str, str], tmp_path: Path) -> None:
     stop = threading.Event()
     log = ProcessLog()
-    todo = plan(tmp_path / "env", tree, variables, uv=False, options=LOCAL)
+    todo = plan(tmp_path / "env", tree, variables)
     threading.Timer(0.5, stop.set).start()
     started = time.monotonic()
-    with pytest.raises(Cancelled):
-        make(todo, lambda _text: True, variables, log, stop)
+    with pytest.raises(InstallCancelled):
+        make(todo, variables, log, stop)
     assert time.monotonic() - started < 20
     assert not (tmp_path / "env").exists()
 
@@ -251,7 +225,7 @@ def test_an_unfinished_environment_is_not_used_and_made_again(
     shutil.copytree(made.python.parents[1], half, symlinks=True)
     (half / UNFINISHED).touch()
     assert python_in(half) is None
-    assert plan(half, tree, variables, uv=False, options=LOCAL).folder == half
+    assert plan(half, tree, variables).folder == half
 
 
 def test_sources_from_an_archive(tree: Path, tmp_path: Path) -> None:
@@ -264,8 +238,8 @@ def test_sources_from_an_archive(tree: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "in" / "outside.txt").exists()
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
         packed.writestr("other/readme", "")
-    with pytest.raises(ProcessProblem, match="holds no UniUltra"):
+    with pytest.raises(ProcessProblem, match="no UniUltra"):
         unpack(tmp_path / "other.zip", tmp_path / "other")
     (tmp_path / "no.zip").write_text("no zip")
-    with pytest.raises(ProcessProblem, match="cannot be unpacked"):
+    with pytest.raises(ProcessProblem, match="unpack"):
         unpack(tmp_path / "no.zip", tmp_path / "no")

@@ -24,7 +24,6 @@ from UniUltraLib.local_server.server import (
     STARTING,
     STOPPED,
     LocalServer,
-    check_port,
     free_port,
 )
 from UniUltraLib.wire.client import Client
@@ -86,24 +85,21 @@ def test_the_real_server_starts_answers_and_stops(tmp_path: Path) -> None:
     variables = {**clean_environment(os.environ), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     variables["MONAI_LABEL_SESSION_PATH"] = str(tmp_path / "sessions")
     environment = check(Path(sys.executable), variables, "the test")
-    seen: list[str] = []
     log = ProcessLog()
-    server = LocalServer(environment, variables, log, changed=lambda: seen.append(server.state.kind))
+    server = LocalServer(environment, variables, log)
     studies = tmp_path / "my studies"
     studies.mkdir()
     Image.fromarray(np.zeros((40, 50), np.uint8)).save(studies / "one.png")
     address = server.start(studies)
     try:
         assert server.state.kind == STARTING and server.state.address == address
-        with pytest.raises(ProcessProblem, match="runs already"):
+        with pytest.raises(ProcessProblem, match="already"):
             server.start(studies)
-        assert server.wait(240).kind == RUNNING, log.tail(30)
+        wait_for(server, RUNNING, 240)
         client = Client(address)
         assert "uniultra_mini" in client.info()["models"]
         assert client.image_ids() == ["one"]
         client.close()
-        with pytest.raises(ProcessProblem, match=f"Connect to {address}"):
-            check_port(int(address.rpartition(":")[2]))
         assert log.tail(1)
         process = server._process
         assert process is not None
@@ -113,7 +109,6 @@ def test_the_real_server_starts_answers_and_stops(tmp_path: Path) -> None:
     assert gone(pid)
     assert server.state.kind == STOPPED
     assert not local_server.answers(address)
-    assert seen == [STARTING, RUNNING, STOPPED]
 
 
 def test_it_runs_again_after_a_stop(make: Make, tmp_path: Path) -> None:
@@ -121,7 +116,7 @@ def test_it_runs_again_after_a_stop(make: Make, tmp_path: Path) -> None:
     studies = tmp_path / "new" / "studies"
     for _ in range(2):
         address = server.start(studies)
-        assert server.wait(60).kind == RUNNING, server.log.tail(20)
+        wait_for(server, RUNNING)
         assert local_server.answers(address)
         child = int((studies / "child").read_text())
         assert alive(child)
@@ -133,7 +128,7 @@ def test_it_runs_again_after_a_stop(make: Make, tmp_path: Path) -> None:
 def test_lines_come_as_they_are_written_without_secrets(make: Make, tmp_path: Path) -> None:
     server = make()
     server.start(tmp_path / "studies")
-    server.wait(60)
+    wait_for(server, RUNNING)
     number, lines = server.log.since(0)
     assert "starting" in lines
     text = "\n".join(lines)
@@ -156,7 +151,7 @@ def test_a_server_that_refuses_to_start_says_why(make: Make, tmp_path: Path) -> 
     assert "Expected weights; there are none. Fetch them." in problem.cause
     (studies / "fail").unlink()
     server.start(studies)
-    assert server.wait(60).kind == RUNNING
+    wait_for(server, RUNNING)
     assert server.state.problem is None
 
 
@@ -164,7 +159,7 @@ def test_a_server_that_dies_is_noticed_with_what_it_left_behind(make: Make, tmp_
     studies = tmp_path / "studies"
     server = make()
     address = server.start(studies)
-    assert server.wait(60).kind == RUNNING
+    wait_for(server, RUNNING)
     child = int((studies / "child").read_text())
     os.kill(int((studies / "self").read_text()), 9)
     wait_for(server, DIED)
@@ -193,34 +188,32 @@ def test_a_python_that_is_gone(tmp_path: Path) -> None:
         server.start(tmp_path / "studies")
     assert server.state.kind == STOPPED
     (tmp_path / "file").touch()
-    with pytest.raises(ProcessProblem, match="studies folder cannot be made"):
+    with pytest.raises(ProcessProblem, match="studies folder"):
         server.start(tmp_path / "file" / "studies")
     server.stop()
 
 
-def test_a_port_of_another_program_is_refused_with_advice(make: Make, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_not_used() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ProcessProblem, match=f"Port {port} is taken by another program. Choose another"):
-            make(port=port).start(tmp_path / "studies")
         assert free_port(port) != port
-    server = make(port=port)
-    assert server.start(tmp_path / "studies") == f"http://127.0.0.1:{port}"
-    assert server.wait(60).kind == RUNNING
+    assert free_port(port) == port
 
 
 def test_no_server_outlives_this_program_however_it_ends(tiny: Environment, tmp_path: Path) -> None:
     """Slicer killed: no exit handler runs, and the server and what it started end all the same."""
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "import os, sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
         "from UniUltraLib.local_server.environments import Environment\n"
         "from UniUltraLib.local_server.server import LocalServer\n"
         "from UniUltraLib.local_server.process_log import ProcessLog\n"
         "variables = {**os.environ, 'PYTHONPATH': sys.argv[2]}\n"
         "server = LocalServer(Environment(Path(sys.executable), '', ''), variables, ProcessLog())\n"
-        "server.start(Path(sys.argv[3])); print(server.wait(60).kind, flush=True)\n"
+        "server.start(Path(sys.argv[3]))\n"
+        "while server.state.kind == 'starting': time.sleep(0.05)\n"
+        "print(server.state.kind, flush=True)\n"
         "sys.stdin.readline(); os.kill(os.getpid(), 9) if sys.argv[4] == 'killed' else sys.exit(0)\n"
     )
     module = Path(local_server.__file__).parents[2]

@@ -96,9 +96,9 @@ def test_of_regions_that_overlap_the_smallest_counts(tmp_path: Path) -> None:
     [
         ({"format": 2}, "M-mode"),
         ({"format": 3}, "spectral"),
-        ({"units": 0}, "no lengths"),
-        ({"units": 4}, "no lengths"),
-        ({"delta": (0.0, 0.01)}, "no lengths"),
+        ({"units": 0}, "lengths"),
+        ({"units": 4}, "lengths"),
+        ({"delta": (0.0, 0.01)}, "lengths"),
         ({"bounds": (0, 0, 120, 59)}, "resized after"),
     ],
 )
@@ -188,7 +188,7 @@ def test_the_client_asks_for_it(client: Any, server: Any) -> None:
     assert image_calibration(client, "one").spacing_mm == (0.3, 0.4)
     assert (server.asked[0].route, server.asked[0].query) == ("/datastore/image/info", {"image": "one"})
     server.reply = lambda handler: handler.send(200, ["not", "an", "object"])
-    assert "does not tell" in image_calibration(client, "one").problem
+    assert "update" in image_calibration(client, "one").problem
 
 
 def test_real_headers_as_the_server_reads_them(shared_dir: Path) -> None:

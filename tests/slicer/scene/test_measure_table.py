@@ -11,7 +11,7 @@ import pytest
 from shapes import ellipse
 from UniUltraLib.measure.calibration import Calibration
 from UniUltraLib.measure.mask_measures import measure
-from UniUltraLib.measure.rows import COLUMNS, Origin, rows_of, to_csv
+from UniUltraLib.measure.rows import COLUMNS, Origin, Row, rows_of, to_csv
 from UniUltraLib.prompts.planes import Plane
 
 MASK = np.pad(np.ones((10, 10), bool), ((10, 40), (10, 80)))
@@ -88,6 +88,13 @@ def test_the_header_of_a_dicom_file_counts_not_the_node(
     assert found.at(MASK, Plane("k", 0)).spacing_mm == pytest.approx((0.2, 0.1))
 
 
+def rows_in(table: Any) -> list[Row]:
+    """The rows that a table node holds."""
+    columns = [table.GetTable().GetColumnByName(name) for name in COLUMNS]
+    cells = [[column.GetVariantValue(n) for column in columns] for n in range(table.GetNumberOfRows())]
+    return [Row(*(c.ToDouble() if n == 1 else c.ToString() for n, c in enumerate(row))) for row in cells]
+
+
 def test_rows_of_the_table_survive_saving_and_loading(
     application: Any, scene: Any, table_module: Any, tmp_path: Path
 ) -> None:
@@ -100,7 +107,7 @@ def test_rows_of_the_table_survive_saving_and_loading(
     assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
     assert table.GetNumberOfRows() == 7
     assert [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())] == list(COLUMNS)
-    assert table_module.rows_in(table) == rows
+    assert rows_in(table) == rows
     storage = table.CreateDefaultStorageNode()
     scene.AddNode(storage)
     storage.SetFileName(str(tmp_path / "table.tsv"))
@@ -108,10 +115,9 @@ def test_rows_of_the_table_survive_saving_and_loading(
     assert storage.WriteData(table)
     again = scene.AddNewNodeByClass("vtkMRMLTableNode")
     assert storage.ReadData(again)
-    assert to_csv(table_module.rows_in(again)) == to_csv(rows)
+    assert to_csv(rows_in(again)) == to_csv(rows)
 
 
 def test_another_table_is_left_alone(scene: Any, table_module: Any) -> None:
     other = scene.AddNewNodeByClass("vtkMRMLTableNode", "other")
     assert table_module.measurement_table(scene) is not other
-    assert table_module.rows_in(other) == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from UniUltraLib.scene import binary_shapes, us_region
+from UniUltraLib.measure import binary_shapes
+from UniUltraLib.scene import us_region
 
 SHAPE = (300, 400)
 
@@ -86,23 +87,3 @@ def test_a_cine_needs_what_moves() -> None:
     assert not keep[250:290, 4:40].any() and keep[150, 200]
     still = us_region.ultrasound_region(np.stack([moving[0]] * 3))
     assert still is not None, "a cine that was frozen is judged as a still"
-
-
-def test_hull_and_parts() -> None:
-    shape = np.zeros((9, 9), bool)
-    shape[1:8, 1] = shape[7, 1:8] = True
-    hull = binary_shapes.convex_hull(shape)
-    assert (hull & shape == shape).all() and hull[6, 3] and not hull[2, 6]
-    assert not binary_shapes.convex_hull(np.zeros((4, 4), bool)).any()
-    shape[0, 6:8] = True
-    assert (
-        not binary_shapes.large_parts(shape, 0.5)[0].any()
-        and binary_shapes.large_parts(shape, 0.5).sum() == 13
-    )
-    assert binary_shapes.large_parts(shape, 0.1).sum() == 15
-    assert binary_shapes.large_parts(np.zeros((3, 3), bool), 0.5) is None
-    assert (
-        binary_shapes.majority(np.ones((4, 4), bool))[1:3, 1:3].all()
-        and not binary_shapes.majority(shape)[3, 5]
-    )
-    assert binary_shapes.erode(np.ones((4, 4), bool), 2).all()

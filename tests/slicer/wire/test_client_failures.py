@@ -205,10 +205,3 @@ def test_a_download_that_the_disk_refuses(server: Scripted, client: Client, tmp_
     with pytest.raises(UniUltraLibError, match="disk") as told:
         client.download_image(SECRET, tmp_path / "nowhere" / "file.png")
     assert SECRET not in str(told.value) and "nowhere" not in str(told.value)
-
-
-def test_a_thread_whose_question_is_over_cannot_be_broken_off(server: Scripted, client: Client) -> None:
-    server.RequestHandlerClass.do_HEAD = server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
-    server.reply = lambda handler: handler.send(200, b"")
-    assert client.transport.exists("/datastore/image")
-    assert client.transport._connections._used == {}, "its connection may serve another thread by now"

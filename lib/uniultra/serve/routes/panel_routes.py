@@ -76,7 +76,8 @@ def masks(image: str, revision: Revision, user: AsUser) -> dict[str, Any]:
     for frame, picture in enumerate(values):
         for value in np.unique(picture[picture > 0]).tolist():
             name = names.get(value, f"structure {value}")
-            found.append({"label": name, "index": value, "frame": frame, **pack_mask(picture == value)})
+            packed = pack_mask(picture == value) or {}
+            found.append({"label": name, "index": value, "frame": frame, **packed})
     frames, rows, columns = opened.shape
     return {
         "image": image,

@@ -78,7 +78,8 @@ def file_answer(tally: Tally, plane: Plane | None, label: str, seconds: float) -
 
 
 def _packed(prediction: Prediction) -> dict[str, Any]:
-    return {**pack_mask(prediction.mask), "score": round(prediction.score, 4)}
+    packed = pack_mask(prediction.mask) or {"bbox": None, "mask": ""}
+    return {**packed, "score": round(prediction.score, 4)}
 
 
 def _place(plane: Plane | None) -> dict[str, Any]:

@@ -64,8 +64,8 @@ class Controller(Observable[State]):
         self.settings: StoredSettings = SessionSettings() if settings is None else settings
         self._messages = messages = Messages(self._changed)
         self.tell, self.notify = messages.tell, messages.notify
-        self._asks = Worker("uniultra-prompts", newest_first=True, stop=self._break_off)
-        self._background = Worker("uniultra-tasks", stop=self._break_off)
+        self._asks = Worker("uniultra-prompts", newest_first=True)
+        self._background = Worker("uniultra-tasks")
         self._link = link = Link(make, self._background, self._online, self.tell)
         self._tasks = ServerTasks(link, self._background, self.tell, self._changed)
         self.run = self._tasks.run
@@ -339,10 +339,6 @@ class Controller(Observable[State]):
         if shown is not None:
             self._messages.attempt(self._editing.painted, shown, segment)
         self._changed()
-
-    def _break_off(self, thread: int) -> None:
-        if self._link.client is not None:
-            self._link.client.abort(thread)
 
     def _changed(self) -> None:
         """Make the new state, and publish it if it is another one."""

@@ -26,7 +26,7 @@ class Prefetcher:
 
     def __init__(self, link: Link, images: ImageReferences) -> None:
         self._link, self._images = link, images
-        self._worker = Worker("uniultra-prefetch", stop=self._stop)
+        self._worker = Worker("uniultra-prefetch")
         self._wished: Set[Tuple[str, Place]] = set()
         self._next: Optional[Shown] = None
         self._due = 0.0
@@ -83,10 +83,6 @@ class Prefetcher:
         """End the thread."""
         self.forget()
         self._worker.close()
-
-    def _stop(self, thread: int) -> None:
-        if self._link.client is not None:
-            self._link.client.abort(thread)
 
 
 def _nothing(_value: Any) -> None:

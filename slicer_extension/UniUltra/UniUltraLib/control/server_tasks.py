@@ -63,7 +63,9 @@ class ServerTasks:
             self._failed.pop(ticket, None)
             done(value)
 
-        ticket = self._worker.submit(lambda _: task(client), finished, ended, what=what, quiet=quiet)
+        ticket = self._worker.submit(
+            lambda ticket: task(client.with_report(ticket.report)), finished, ended, what=what, quiet=quiet
+        )
         self._failed[ticket] = ended
         self._changed()
         return ticket

@@ -58,13 +58,10 @@ class Worker:
     Args:
         name: of its thread, which starts with the first job and ends with the program.
         newest_first: of the jobs that wait, the one that was submitted last is next.
-        stop: called with a thread's ident to break off what it waits for.
     """
 
-    def __init__(
-        self, name: str, *, newest_first: bool = False, stop: Optional[Callable[[int], None]] = None
-    ) -> None:
-        self._name, self._newest_first, self._stop = name, newest_first, stop
+    def __init__(self, name: str, *, newest_first: bool = False) -> None:
+        self._name, self._newest_first = name, newest_first
         self._wake = threading.Condition()
         self._waiting: List[_Entry] = []
         self._running: Optional[Ticket] = None
@@ -108,8 +105,8 @@ class Worker:
     def cancel(self, wanted: Optional[Callable[[Ticket], bool]] = None) -> None:
         """Forget the jobs for which `wanted(ticket)` is true, all of them by default.
 
-        Of one that runs, the connection is broken off and the answer dropped. Its thread is left to end
-        by itself, so that the next job waits for nothing.
+        A running one is abandoned, not stopped: its thread goes on until a report of progress or a time-out
+        ends it, its answer is dropped, and a new thread takes the next job, which so waits for nothing.
         """
         with self._wake:
             kept = [e for e in self._waiting if wanted is not None and not wanted(e[0])]
@@ -117,7 +114,7 @@ class Worker:
                 entry[0].cancelled = entry not in kept
             self._waiting = kept
             self._came = [came for came in self._came if wanted is not None and not wanted(came[0])]
-            running, thread = self._running, self._thread
+            running = self._running
             if running is None or (wanted is not None and not wanted(running)):
                 return
             running.cancelled = True
@@ -125,8 +122,6 @@ class Worker:
             if kept:
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
-        if self._stop is not None and thread is not None and thread.ident is not None:
-            self._stop(thread.ident)
 
     def deliver(self) -> bool:
         """Hand over what has come; whether there was something. Errors that are bugs are raised here."""

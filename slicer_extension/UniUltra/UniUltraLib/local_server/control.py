@@ -1,7 +1,7 @@
-"""The one button for a server on this machine: find an environment, offer to make one, start, watch, stop.
+"""The one button for a server on this machine: find an environment or create one, start, watch, stop.
 
-Long work runs in a thread; its results are taken by `poll()`, so that listeners hear of them on the caller's
-thread. A question waits for `answer(yes)`; nothing is downloaded before.
+Long work runs in a thread; `poll()` takes its results, so that listeners are called on the caller's thread. A
+question waits for `answer(yes)`; nothing is downloaded before.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import queue
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
+from ..control.observable import Observable
 from ..control.state import Problem
 from ..errors import UniUltraLibError
 from . import environments, install
 from .environments import Environment, own_home, source_tree
-from .install_plan import Plan, plan
+from .install_plan import InstallPlan, plan
 from .process_log import ProcessLog
 from .server import DIED, RUNNING, STARTING, STOPPED, LocalServer
 
@@ -48,7 +49,7 @@ class LocalControlState:
         return self.kind in BUSY
 
 
-class LocalControl:
+class LocalControl(Observable[LocalControlState]):
     """A local server and the environment it needs.
 
     Args:
@@ -56,7 +57,6 @@ class LocalControl:
         home: the person's home folder.
         secrets: texts that the log never shows.
         near: a file of this module, to find the source tree it may lie in.
-        options: further options of the installer.
     """
 
     def __init__(
@@ -66,23 +66,16 @@ class LocalControl:
         *,
         secrets: Sequence[str] = (),
         near: Optional[Path] = None,
-        options: Sequence[str] = (),
     ) -> None:
+        super().__init__(LocalControlState())
         self.log = ProcessLog(secrets)
-        self._variables, self._home, self._near, self._options = variables, home, near, tuple(options)
-        self._listeners: List[Callable[[LocalControlState], None]] = []
+        self._variables, self._home, self._near = variables, home, near
         self._done: queue.Queue[Callable[[], None]] = queue.Queue()
-        self._state = LocalControlState()
         self._server: Optional[LocalServer] = None
-        self._plan: Optional[Plan] = None
-        self._studies, self._models = self.default_studies, ""
+        self._plan: Optional[InstallPlan] = None
+        self._studies = self.default_studies
         self._turn = 0
         self._cancelled = threading.Event()
-
-    @property
-    def state(self) -> LocalControlState:
-        """What the panel shows now."""
-        return self._state
 
     @property
     def has_source(self) -> bool:
@@ -94,17 +87,11 @@ class LocalControl:
         """Where images are served from when no folder was chosen."""
         return own_home(self._home) / "studies"
 
-    def subscribe(self, listener: Callable[[LocalControlState], None]) -> Callable[[], None]:
-        """Have `listener(state)` called at every change, in `poll()` or a verb; gives what ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
-
     def start(
         self,
         studies: str = "",
         chosen: str = "",
         *,
-        models: str = "",
         source: str = "",
         gpu: bool = False,
     ) -> None:
@@ -118,8 +105,7 @@ class LocalControl:
         if self._state.busy or self._state.kind in (RUNNING, STOPPING):
             return
         self._studies = Path(studies).expanduser() if studies.strip() else self.default_studies
-        self._models = models
-        self._become(LocalControlState(SEARCHING))
+        self._publish(LocalControlState(SEARCHING))
         self._work(lambda: self._look(chosen, source, gpu))
 
     def answer(self, yes: bool) -> None:
@@ -128,30 +114,29 @@ class LocalControl:
         if self._state.kind != ASKING or todo is None:
             return
         if not yes:
-            self._become(LocalControlState())
+            self._publish(LocalControlState())
             return
-        self._become(LocalControlState(MAKING))
-        log, stop = self.log, self._cancelled
+        self._publish(LocalControlState(MAKING))
+        log, cancelled = self.log, self._cancelled
 
         def work() -> Callable[[], None]:
-            # The question was answered just now.
-            found = install.make(todo, lambda _text: True, self._variables, log, stop)
-            return lambda: self._begin(found)
+            environment = install.make(todo, self._variables, log, cancelled)
+            return lambda: self._begin(environment)
 
         self._work(work)
 
     def stop(self) -> None:
-        """Stop whatever goes on: the search, the making, the server; the last takes seconds, in a thread."""
+        """Stop the search, the installation or the server; stopping a server takes seconds, in a thread."""
         server = self._let_go()
         if server is None:
-            self._become(LocalControlState())
+            self._publish(LocalControlState())
             return
 
         def work() -> Callable[[], None]:
             server.stop()
-            return lambda: self._become(LocalControlState())
+            return lambda: self._publish(LocalControlState())
 
-        self._become(LocalControlState(STOPPING))
+        self._publish(LocalControlState(STOPPING))
         self._work(work)
 
     def poll(self) -> None:
@@ -163,16 +148,16 @@ class LocalControl:
                 break
         if self._server is not None and self._server.state.kind != self._state.kind:
             now = self._server.state
-            self._become(replace(self._state, kind=now.kind, address=now.address, problem=now.problem))
+            self._publish(replace(self._state, kind=now.kind, address=now.address, problem=now.problem))
             if now.kind in (DIED, STOPPED):
                 self._server = None
 
     def close(self) -> None:
-        """The panel goes; so does the server, before this returns."""
+        """The panel closes: the server is stopped before this returns."""
         server = self._let_go()
         if server is not None:
             server.stop(5)
-        self._listeners.clear()
+        super().close()
 
     def _let_go(self) -> Optional[LocalServer]:
         self._turn += 1
@@ -184,7 +169,7 @@ class LocalControl:
 
     def _look(self, chosen: str, source: str, gpu: bool) -> Callable[[], None]:
         folder = Path(chosen.strip()).expanduser() if chosen.strip() else None
-        # An empty folder, or one that is not there yet, is where to make one.
+        # An empty folder, or one that does not exist yet, is where to create one.
         new = folder is not None and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir())))
         if not new:
             search = environments.find(chosen, self._variables, self._home, self._near)
@@ -197,12 +182,12 @@ class LocalControl:
             tree = target
         elif tree.suffix.lower() == ".zip" and tree.is_file():
             tree = install.unpack(tree, own_home(self._home) / "sources")
-        todo = plan(target, tree, self._variables, gpu=gpu, options=self._options)
+        todo = plan(target, tree, self._variables, gpu=gpu)
         return lambda: self._question(todo)
 
-    def _question(self, todo: Plan) -> None:
+    def _question(self, todo: InstallPlan) -> None:
         self._plan = todo
-        self._become(LocalControlState(ASKING, question=todo.question))
+        self._publish(LocalControlState(ASKING, question=todo.question))
 
     def _begin(self, environment: Optional[Environment], text: str = "") -> None:
         if environment is None:
@@ -211,15 +196,15 @@ class LocalControl:
         self.log.add(f"UniUltra {environment.version}, found by {environment.found_by}")
         server = LocalServer(environment, self._variables, self.log)
         try:
-            address = server.start(self._studies, models=self._models)
+            address = server.start(self._studies)
         except UniUltraLibError as error:
             self._fail(error)
             return
         self._server = server
-        self._become(LocalControlState(STARTING, address, found=f"UniUltra {environment.version}"))
+        self._publish(LocalControlState(STARTING, address, found=f"UniUltra {environment.version}"))
 
     def _fail(self, error: UniUltraLibError) -> None:
-        self._become(LocalControlState(STOPPED, problem=Problem("", str(error), "")))
+        self._publish(LocalControlState(STOPPED, problem=Problem("", str(error), "")))
 
     def _work(self, work: Callable[[], Callable[[], None]]) -> None:
         """Run `work` in a thread and what it gives in `poll()`, unless `stop` came between."""
@@ -240,8 +225,3 @@ class LocalControl:
             self._done.put(lambda: take(then))
 
         threading.Thread(target=run, name="UniUltra local server", daemon=True).start()
-
-    def _become(self, state: LocalControlState) -> None:
-        self._state = state
-        for listener in list(self._listeners):
-            listener(state)

@@ -1,4 +1,4 @@
-"""Creates an environment for the server: asks, runs the plan's commands, checks what came out."""
+"""Creates an environment for the server: runs the plan's commands and checks the result."""
 
 from __future__ import annotations
 
@@ -6,38 +6,32 @@ import shutil
 import threading
 import zipfile
 from pathlib import Path
-from typing import Callable, Mapping, Optional
+from typing import Mapping
 
 from .environments import UNFINISHED, Environment, check, source_tree
-from .install_plan import Plan
+from .install_plan import InstallPlan
 from .process_log import ProcessLog
 from .processes import Process, ProcessProblem
 
-FOUND_BY = "making it"
+FOUND_BY = "creating it"
 
 
-class Cancelled(ProcessProblem):
-    """A person stopped it; nothing was kept."""
+class InstallCancelled(ProcessProblem):
+    """The person stopped the installation; nothing was kept."""
 
 
 def make(
-    plan: Plan,
-    ask: Callable[[str], bool],
+    plan: InstallPlan,
     environment: Mapping[str, str],
     log: ProcessLog,
-    cancelled: Optional[threading.Event] = None,
-) -> Optional[Environment]:
-    """Make the environment of a plan; None when `ask(plan.question)` says no, and then nothing was done.
-
-    Blocks for minutes: call `ask` through whatever brings it to the GUI's thread.
+    cancelled: threading.Event,
+) -> Environment:
+    """Create the environment of a plan whose question was answered with yes. Blocks for minutes.
 
     Raises:
         ProcessProblem: a command failed (the log says why), or the result does not start.
-        Cancelled: `cancelled` was set.
+        InstallCancelled: `cancelled` was set.
     """
-    if not ask(plan.question):
-        return None
-    stop = cancelled or threading.Event()
     if (plan.folder / UNFINISHED).exists():
         shutil.rmtree(plan.folder)
     try:
@@ -45,8 +39,8 @@ def make(
         (plan.folder / UNFINISHED).touch()
         for step in plan.steps:
             log.add(f"{step.text} ...")
-            _run(step.command, {**environment, **plan.variables}, log, stop)
-        found = check(plan.python, environment, FOUND_BY)
+            _run(step.command, {**environment, **plan.variables}, log, cancelled)
+        created = check(plan.python, environment, FOUND_BY)
         (plan.folder / UNFINISHED).unlink()
     except OSError:
         _remove(plan.folder)
@@ -56,8 +50,8 @@ def make(
     except ProcessProblem:
         _remove(plan.folder)
         raise
-    log.add(f"UniUltra {found.version} is ready.")
-    return found
+    log.add(f"UniUltra {created.version} is ready.")
+    return created
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -80,13 +74,13 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def _run(
-    command: "tuple[str, ...]", environment: Mapping[str, str], log: ProcessLog, stop: threading.Event
+    command: "tuple[str, ...]", environment: Mapping[str, str], log: ProcessLog, cancelled: threading.Event
 ) -> None:
     running = Process(command, environment, log)
     try:
         while (status := running.wait(0.2)) is None:
-            if stop.is_set():
-                raise Cancelled("Stopped; nothing was kept. Start again at any time.")
+            if cancelled.is_set():
+                raise InstallCancelled("Stopped; nothing was kept. Start again at any time.")
     finally:
         running.stop(3)
     if status != 0:

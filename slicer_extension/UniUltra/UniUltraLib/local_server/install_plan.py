@@ -1,6 +1,6 @@
-"""What creating an environment for the server would do: from what, with what, how much, where.
+"""Plans an environment for the server: commands, sizes, sources, and the question to ask before.
 
-Nothing is done or downloaded here; `environment_maker` does it after the question was answered.
+Nothing is done or downloaded here; `install` does it once the question is answered.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from .environments import UNFINISHED, source_tree
@@ -35,45 +35,31 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class InstallPlan:
     """What will be done, in order, and the question to ask before.
 
     Attributes:
-        folder: the environment's, which is made.
-        source: UniUltra's source tree, which is used where it lies.
-        python: the environment's Python, once it is made.
+        folder: the environment's, which is created.
+        python: the environment's Python, once it is created.
         steps: the commands.
-        variables: what their environment holds besides.
+        variables: environment variables of the commands, besides the machine's.
         question: what is downloaded from where, how large it is, what changes on this machine.
     """
 
     folder: Path
-    source: Path
     python: Path
     steps: Tuple[Step, ...]
     variables: Mapping[str, str]
     question: str
 
 
-def plan(
-    folder: Path,
-    source: Path,
-    environment: Mapping[str, str],
-    *,
-    gpu: bool = False,
-    uv: bool = True,
-    options: Sequence[str] = (),
-    linux: Optional[bool] = None,
-) -> Plan:
-    """Plan an environment in `folder` for the UniUltra in the source tree `source`.
+def plan(folder: Path, source: Path, environment: Mapping[str, str], *, gpu: bool = False) -> InstallPlan:
+    """Plan an environment in `folder` for the UniUltra in the source tree `source`, with `uv` if installed.
 
     Args:
         environment: cleaned, see `processes.clean_environment`.
         gpu: with the libraries for an NVIDIA card, most of the download; on Linux only, elsewhere PyPI's
             PyTorch has none.
-        uv: use `uv` when it is there.
-        options: further options of the installer.
-        linux: whether to plan for Linux; this system by default.
 
     Raises:
         ProcessProblem: no source tree, the folder is taken, too little room, or neither `uv` nor a Python.
@@ -83,39 +69,59 @@ def plan(
         raise ProcessProblem(
             "UniUltra's source tree is not there. Download the project, unpack it, and choose its folder."
         )
+    free = _free_room(folder, DISK_GPU if gpu else DISK_PROCESSOR)
+    uv = shutil.which("uv", path=environment.get("PATH", ""))
+    base = _base(uv, environment)
+    python = folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
+    processor_only = sys.platform.startswith("linux") and not gpu
+    limits = tree / "constraints.txt"
+    steps = (
+        Step("Creating the environment", _create(uv, base, folder)),
+        Step("Installing UniUltra and its packages", _install(uv, python, limits, tree)),
+    )
+    variables = _variables(environment, limits, processor_only)
+    registries = [_registry(environment, uv), *([PROCESSOR_INDEX] if processor_only else [])]
+    # The host alone: an address may hold a password.
+    hosts = dict.fromkeys(urlsplit(r).hostname or "a folder on this machine" for r in registries)
+    download, disk = (DOWNLOAD_GPU, DISK_GPU) if gpu else (DOWNLOAD_PROCESSOR, DISK_PROCESSOR)
+    question = (
+        "Create an environment for the UniUltra server?\n\n"
+        f"Downloads: PyTorch ({'with' if gpu else 'without'} the libraries for NVIDIA cards), MONAI Label, "
+        f"ITK and about 100 other packages{'' if base else ' and Python itself (about 30 MB, github.com)'}: "
+        f"about {_gigabytes(download)} from {', '.join(hosts)}.\n"
+        f"Takes about {_gigabytes(disk)} on the disk ({_gigabytes(free)} are free), in {folder}.\n"
+        f"UniUltra itself and its weights come from {tree}, which must stay where it is.\n\n"
+        "No image and nothing about you is sent. Nothing else on this machine changes; deleting the folder "
+        "undoes it."
+    )
+    return InstallPlan(folder, python, steps, variables, question)
+
+
+def _free_room(folder: Path, need: int) -> int:
+    """The free bytes where an environment's folder will be.
+
+    Raises:
+        ProcessProblem: the folder is not empty, or there are fewer than `need`.
+    """
     if folder.exists() and not (folder / UNFINISHED).exists() and any(folder.iterdir()):
         raise ProcessProblem(
             f"The folder {folder.name!r} for the environment is there and not empty. Choose another."
         )
-    need, free = DISK_GPU if gpu else DISK_PROCESSOR, shutil.disk_usage(_existing(folder)).free
-    if not options and free < need:
+    free = shutil.disk_usage(next(f for f in (folder, *folder.parents) if f.exists())).free
+    if free < need:
         raise ProcessProblem(
             f"Expected {_gigabytes(need)} of free room for the environment; there are {_gigabytes(free)}. "
             "Make room, or choose a folder on another disk."
         )
-    tool = shutil.which("uv", path=environment.get("PATH", "")) if uv else None
-    base = _base(tool, environment)
-    python = folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
-    on_linux = sys.platform.startswith("linux") if linux is None else linux
-    lean = on_linux and not gpu
-    pip = [tool, "pip", "install", "--python", str(python)] if tool else [str(python), "-m", "pip", "install"]
-    limits = tree / "constraints.txt"
-    pinned = ["-c", str(limits)] if limits.is_file() else []
-    pinned += ["--build-constraints", str(limits)] if pinned and tool else []
-    steps = (
-        _make_step(tool, base, folder),
-        Step("Installing UniUltra and what it needs", (*pip, *options, *pinned, "-e", str(tree))),
-    )
-    question = _question(folder, tree, environment, gpu, lean, tool, base, free)
-    return Plan(folder, tree, python, steps, _variables(environment, limits, lean), question)
+    return free
 
 
-def _base(tool: Optional[str], environment: Mapping[str, str]) -> Optional[str]:
+def _base(uv: Optional[str], environment: Mapping[str, str]) -> Optional[str]:
     """The Python to make the environment from; None when `uv` has to fetch one."""
     try:
         return find_python(environment)
     except ProcessProblem:
-        if tool is None:
+        if uv is None:
             raise
         return None
 
@@ -159,22 +165,27 @@ def _pythons() -> Iterator[List[str]]:
     yield ["python"]
 
 
-def _make_step(tool: Optional[str], base: Optional[str], folder: Path) -> Step:
-    if tool:
-        version = base or f"{PYTHONS[0][0]}.{PYTHONS[0][1]}"
-        return Step(
-            "Making the environment", (tool, "venv", "--allow-existing", "--python", version, str(folder))
-        )
-    return Step("Making the environment", (str(base), "-m", "venv", str(folder)))
+def _create(uv: Optional[str], base: Optional[str], folder: Path) -> Tuple[str, ...]:
+    if uv is None:
+        return str(base), "-m", "venv", str(folder)
+    version = base or ".".join(map(str, PYTHONS[0]))
+    return uv, "venv", "--allow-existing", "--python", version, str(folder)
 
 
-def _variables(environment: Mapping[str, str], limits: Path, lean: bool) -> Dict[str, str]:
+def _install(uv: Optional[str], python: Path, limits: Path, tree: Path) -> Tuple[str, ...]:
+    pip = (uv, "pip", "install", "--python", str(python)) if uv else (str(python), "-m", "pip", "install")
+    pinned = ("-c", str(limits)) if limits.is_file() else ()
+    built = ("--build-constraints", str(limits)) if pinned and uv else ()
+    return (*pip, *pinned, *built, "-e", str(tree))
+
+
+def _variables(environment: Mapping[str, str], limits: Path, processor_only: bool) -> Dict[str, str]:
     """For pip and uv alike: how sam2, a source package, is built, and where PyTorch comes from."""
     variables = {"SAM2_BUILD_CUDA": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     if limits.is_file():
         # Its isolated build must see the same PyTorch. An address, because pip splits a path at its spaces.
         variables.update(PIP_CONSTRAINT=limits.as_uri(), PIP_BUILD_CONSTRAINT=limits.as_uri())
-    if lean:
+    if processor_only:
         for key in ("PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"):
             variables[key] = f"{environment.get(key, '')} {PROCESSOR_INDEX}".strip()
         # As pip does: of a version that both have, the `+cpu` one is the newer.
@@ -182,46 +193,9 @@ def _variables(environment: Mapping[str, str], limits: Path, lean: bool) -> Dict
     return variables
 
 
-def _question(
-    folder: Path,
-    tree: Path,
-    environment: Mapping[str, str],
-    gpu: bool,
-    lean: bool,
-    tool: Optional[str],
-    base: Optional[str],
-    free: int,
-) -> str:
-    download, disk = (DOWNLOAD_GPU, DISK_GPU) if gpu else (DOWNLOAD_PROCESSOR, DISK_PROCESSOR)
-    hosts = [_host(registry) for registry in _registries(environment, tool)]
-    if lean:
-        hosts.append(_host(PROCESSOR_INDEX))
-    python = "" if base else " and Python itself (about 30 MB, github.com)"
-    card = "with" if gpu else "without"
-    return (
-        "Create an environment for the UniUltra server?\n\n"
-        f"Downloads: PyTorch ({card} the libraries for NVIDIA cards), MONAI Label, ITK and about 100 other "
-        f"packages{python}: about {_gigabytes(download)} from {', '.join(dict.fromkeys(hosts))}.\n"
-        f"Takes about {_gigabytes(disk)} on the disk ({_gigabytes(free)} are free), in {folder}.\n"
-        f"UniUltra itself and its weights come from {tree}, which must stay where it is.\n\n"
-        "No image and nothing about you is sent. Nothing else on this machine changes; deleting the folder "
-        "undoes it."
-    )
-
-
-def _registries(environment: Mapping[str, str], tool: Optional[str]) -> List[str]:
-    keys = ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if tool else ("PIP_INDEX_URL",)
-    named = [environment[key] for key in keys if environment.get(key)]
-    return named[:1] or [REGISTRY]
-
-
-def _host(address: str) -> str:
-    """The host alone: an address may hold a password."""
-    return urlsplit(address).hostname or "a folder on this machine"
-
-
-def _existing(folder: Path) -> Path:
-    return next(f for f in (folder, *folder.parents) if f.exists())
+def _registry(environment: Mapping[str, str], uv: Optional[str]) -> str:
+    keys = ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if uv else ("PIP_INDEX_URL",)
+    return next((environment[key] for key in keys if environment.get(key)), REGISTRY)
 
 
 def _gigabytes(count: int) -> str:

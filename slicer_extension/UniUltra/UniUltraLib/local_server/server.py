@@ -1,7 +1,7 @@
 """A UniUltra server on this machine for this Slicer alone: started, watched, and stopped with it.
 
-It listens on 127.0.0.1 only. Should Slicer end without a word, the server ends by itself: the pipe that it
-holds to Slicer closes. `state` never waits; everything that does runs in a thread of its own.
+It listens on 127.0.0.1 only. If Slicer is killed, the server ends too, as the pipe between them closes.
+`state` never waits; everything that does runs in a thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping, Optional
+from typing import Mapping, Optional
 
 from ..control.state import Problem
 from ..errors import ServerError
@@ -62,9 +62,7 @@ class LocalServer:
         environment: see `environments.find`.
         variables: cleaned, see `processes.clean_environment`.
         log: gets its lines.
-        port: the one to use; None finds a free one.
         seconds: how long it may take until it answers.
-        changed: called in another thread whenever `state` is another one.
     """
 
     def __init__(
@@ -73,16 +71,12 @@ class LocalServer:
         variables: Mapping[str, str],
         log: ProcessLog,
         *,
-        port: Optional[int] = None,
         seconds: float = 300,
-        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.environment = environment
         self.log = log
         self._variables = variables
-        self._port = port
         self._seconds = seconds
-        self._changed = changed
         self._process: Optional[Process] = None
         self._watcher: Optional[threading.Thread] = None
         self._stopping = threading.Event()
@@ -93,37 +87,29 @@ class LocalServer:
         """What it does now."""
         return self._state
 
-    def start(self, studies: Path, *, models: str = "", device: str = "auto") -> str:
+    def start(self, studies: Path) -> str:
         """Start it over a studies folder, which is made when it is missing; its address, not yet answering.
 
         Raises:
-            ProcessProblem: it runs already, the folder cannot be made, the port is taken, or no start.
+            ProcessProblem: it runs already, the folder cannot be made, or it does not start.
         """
         if self._state.kind in (STARTING, RUNNING):
             raise ProcessProblem("The local server runs already. Stop it first.")
-        port = free_port() if self._port is None else check_port(self._port)
+        port = free_port()
         try:
             studies.mkdir(parents=True, exist_ok=True)
         except OSError:
             raise ProcessProblem("The studies folder cannot be made. Choose another folder.") from None
         command = [str(self.environment.python), "-c", _TIED, "serve", "--studies", str(studies)]
-        command += ["--host", HOST, "--port", str(port), "--device", device]
-        command += ["--model", models] if models else []
+        command += ["--host", HOST, "--port", str(port)]
         address = f"http://{HOST}:{port}"
         self._stopping.clear()
         self._process = Process(command, self._variables, self.log, folder=studies, tied=True)
         atexit.register(self.stop)
-        self._become(LocalState(STARTING, address))
+        self._state = LocalState(STARTING, address)
         self._watcher = threading.Thread(target=self._watch, args=(self._process, address), daemon=True)
         self._watcher.start()
         return address
-
-    def wait(self, seconds: float) -> LocalState:
-        """Wait until it answers, or died; for tests and scripts, never for the GUI."""
-        until = time.monotonic() + seconds
-        while self._state.kind == STARTING and time.monotonic() < until:
-            time.sleep(0.05)
-        return self._state
 
     def stop(self, seconds: float = 10) -> None:
         """Stop it and all it started; returns when it has ended. Does nothing when it does not run."""
@@ -135,13 +121,13 @@ class LocalServer:
         if self._watcher is not None and self._watcher is not threading.current_thread():
             self._watcher.join(5)
         if self._state.kind != DIED:
-            self._become(LocalState(STOPPED))
+            self._state = LocalState(STOPPED)
 
     def _watch(self, process: Process, address: str) -> None:
         until = time.monotonic() + self._seconds
         while process.status is None and not self._stopping.wait(0.3):
             if answers(address) and process.status is None:
-                self._become(LocalState(RUNNING, address))
+                self._state = LocalState(RUNNING, address)
                 break
             if time.monotonic() > until:
                 process.stop()
@@ -157,11 +143,7 @@ class LocalServer:
         said = self.log.reason()
         text = f"the local server is gone: {cause}." + (f" It said last: {said}" if said else "")
         step = "Correct what it names, or look at its log; then start it again."
-        self._become(LocalState(DIED, address, Problem(address, text, step)))
-
-    def _become(self, state: LocalState) -> None:
-        self._state = state
-        self._changed()
+        self._state = LocalState(DIED, address, Problem(address, text, step))
 
 
 def answers(address: str) -> bool:
@@ -176,27 +158,8 @@ def answers(address: str) -> bool:
         client.close()
 
 
-def check_port(port: int) -> int:
-    """`port` when it is free.
-
-    Raises:
-        ProcessProblem: something else listens there; the text says what to do.
-    """
-    if can_listen(port):
-        return port
-    address = f"http://{HOST}:{port}"
-    if answers(address):
-        raise ProcessProblem(
-            f"Such a server runs on port {port} already. Connect to {address}, or choose another port."
-        )
-    raise ProcessProblem(
-        f"Port {port} is taken by another program. Choose another port, leave it empty so that a free one is "
-        "found, or end that program."
-    )
-
-
 def free_port(preferred: int = PORT) -> int:
-    """A port nobody listens on: the preferred one, one soon after it, else any."""
+    """A free port: the preferred one, one soon after it, else any."""
     for port in range(preferred, preferred + _NEARBY):
         if can_listen(port):
             return port

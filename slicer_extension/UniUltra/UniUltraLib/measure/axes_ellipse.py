@@ -6,9 +6,10 @@ Curves are (N,2) points, the first not repeated, in any unit with the same scale
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Optional, Tuple
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 Point = Tuple[float, float]
 Line = Tuple[Point, Point]
@@ -47,7 +48,9 @@ def line_length(line: Line) -> float:
 
 def long_axis(curve: np.ndarray) -> Line:
     """The two points of a curve that lie farthest apart: the maximum Feret diameter."""
-    corners = _hull(curve)
+    corners = curve[ConvexHull(curve).vertices]
+    # Of axes of the same length one is taken, whatever corner the hull begins with.
+    corners = np.roll(corners, -np.lexsort(corners.T[::-1])[0], axis=0)
     apart = np.hypot(*(corners[:, None] - corners[None]).transpose(2, 0, 1))
     first, second = np.unravel_index(apart.argmax(), apart.shape)
     return _point(corners[first]), _point(corners[second])
@@ -126,25 +129,6 @@ def _ellipse(conic: np.ndarray, centre: np.ndarray, scale: float) -> Optional[El
         float(halves[1 - longer]),
         float(np.arctan2(along[1], along[0])),
     )
-
-
-def _hull(points: np.ndarray) -> np.ndarray:
-    """The corners of the convex hull. Source: Andrew, Information Processing Letters 9(5), 1979."""
-    ordered = np.unique(points, axis=0)
-    if len(ordered) < 3:
-        return ordered
-    chains = []
-    for direction in (ordered, ordered[::-1]):
-        chain: Any = []
-        for x, y in direction.tolist():
-            while len(chain) > 1:
-                (ax, ay), (bx, by) = chain[-2:]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                chain.pop()
-            chain.append((x, y))
-        chains.append(chain[:-1])
-    return np.array(chains[0] + chains[1])
 
 
 def _line(centre: Point, half: np.ndarray) -> Line:

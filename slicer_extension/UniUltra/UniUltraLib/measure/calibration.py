@@ -1,7 +1,7 @@
 """Millimetres per pixel where a mask lies, where they come from, or why there are none.
 
-A DICOM file calibrates each of its ultrasound regions by itself; a spacing of 1.0 is what files carry that
-know nothing. So a calibration is looked up for a mask, never for an image.
+A DICOM file calibrates each of its ultrasound regions separately, and a spacing of 1.0 is what uncalibrated
+files carry. So a calibration is looked up for a mask, never for an image.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 from ..prompts.planes import Plane
 
 Spacing = Tuple[float, float]  # (dy,dx)
-TWO_DIMENSIONAL = 1
-TISSUE, COLOUR_FLOW = 1, 2
+TWO_DIMENSIONAL = 1  # `spatial_format` of a B-mode picture
 
 SERVER = "server"
 DICOM_REGION = "DICOM ultrasound region"
@@ -26,12 +25,12 @@ VOLUME_SPACING = "spacing of the volume's file"
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a pixel under a mask measures.
+    """The size of the pixels under a mask.
 
     Attributes:
-        spacing_mm: (dy,dx) of a pixel of the picture; None when it is not known.
+        spacing_mm: (dy,dx) of a pixel of the picture; None when it is unknown.
         source: where it comes from, for the table.
-        problem: why there is none, and what to do; empty when there is one.
+        problem: why there is no spacing, and what to do; empty when there is one.
     """
 
     spacing_mm: Optional[Spacing]
@@ -67,6 +66,12 @@ class Region:
         x0, y0, x1, y1 = self.bbox
         return min(x0, y0) >= 0 and x1 <= shape[1] and y1 <= shape[0]
 
+    @property
+    def area(self) -> int:
+        """Its pixels."""
+        x0, y0, x1, y1 = self.bbox
+        return (x1 - x0 + 1) * (y1 - y0 + 1)
+
     def covers(self, mask: np.ndarray) -> np.ndarray:
         """The pixels of a mask that lie in the region."""
         x0, y0, x1, y1 = self.bbox
@@ -77,11 +82,11 @@ class Region:
 
 @dataclass(frozen=True)
 class ImageCalibration:
-    """What an image tells about its millimetres.
+    """The calibration of a whole image.
 
     Attributes:
-        spacing_mm: (dy,dx), or (dz,dy,dx) of a volume, where the image tells one for all its pixels.
-        regions: ultrasound regions; where there are any, they alone count on frames.
+        spacing_mm: (dy,dx), or (dz,dy,dx) of a volume, where one spacing holds for all pixels.
+        regions: ultrasound regions; where there are any, only they count on frames.
         source: where it comes from.
         problem: why there is no spacing.
     """
@@ -89,11 +94,11 @@ class ImageCalibration:
     spacing_mm: Optional[Tuple[float, ...]]
     regions: Tuple[Region, ...]
     source: str
-    problem: str = "the file tells no millimetres per pixel; measure in pixels, or calibrate the image."
+    problem: str = "the file gives no millimetres per pixel; measure in pixels, or calibrate the image."
 
     @property
-    def known(self) -> bool:
-        """Whether it tells millimetres for any pixel."""
+    def calibrated(self) -> bool:
+        """Whether any pixel has a size in millimetres."""
         return self.spacing_mm is not None or any(region.spacing_mm for region in self.regions)
 
     def at(self, mask: np.ndarray, plane: Plane) -> Calibration:
@@ -114,14 +119,14 @@ def uncalibrated(problem: str) -> ImageCalibration:
 
 
 def from_server(info: Mapping[str, Any]) -> ImageCalibration:
-    """What the server tells with `GET /datastore/image/info`; see docs/measurements.md."""
-    told = info.get("calibration")
-    if not isinstance(told, dict):
-        return uncalibrated("this server does not tell calibrations; update it, or open the file itself.")
-    spacing = _positive(told.get("spacing_mm"), (2, 3))
-    entries = told.get("regions")
-    regions = [_told(entry) for entry in (entries if isinstance(entries, list) else [])]
-    return ImageCalibration(spacing, tuple(r for r in regions if r), SERVER)
+    """Read the server's answer to `GET /datastore/image/info`; see docs/measurements.md."""
+    calibration = info.get("calibration")
+    if not isinstance(calibration, dict):
+        return uncalibrated("this server sends no calibrations; update it, or open the file itself.")
+    spacing = _positive(calibration.get("spacing_mm"), (2, 3))
+    entries = calibration.get("regions")
+    regions = map(_region_of, entries if isinstance(entries, list) else [])
+    return ImageCalibration(spacing, tuple(region for region in regions if region), SERVER)
 
 
 def from_spacing(spacing_ijk: Sequence[float], *, volume: bool) -> ImageCalibration:
@@ -129,67 +134,67 @@ def from_spacing(spacing_ijk: Sequence[float], *, volume: bool) -> ImageCalibrat
 
     `volume` says whether the third axis is one of space too.
     """
-    used = _positive(list(spacing_ijk[:3] if volume else spacing_ijk[:2])[::-1], (2, 3))
-    if used is None or all(value == 1.0 for value in used):
+    spacing = _positive(list(spacing_ijk[:3] if volume else spacing_ijk[:2])[::-1], (2, 3))
+    if spacing is None or set(spacing) == {1.0}:
         return uncalibrated(
             "the file's spacing is 1.0, which files without a calibration carry; measure in pixels, or set "
             "the spacing in the Volumes module if you know it."
         )
-    return ImageCalibration(used, (), VOLUME_SPACING)
+    return ImageCalibration(spacing, (), VOLUME_SPACING)
 
 
 def _of_regions(regions: Sequence[Region], mask: np.ndarray, source: str) -> Calibration:
-    """The spacing of the regions that hold a mask; where they overlap, the smallest one holding it counts."""
-    holding = [r for r in regions if mask.any() and r.covers(mask).sum() == mask.sum()]
-    touched = [r for r in regions if r.covers(mask).any()]
-    if holding:
+    chosen = _under(regions, mask)
+    problem = _problem_of(chosen, mask.shape)
+    return Calibration(None if problem else chosen[0].spacing_mm, source, problem)
+
+
+def _under(regions: Sequence[Region], mask: np.ndarray) -> List[Region]:
+    """The regions that calibrate a mask: the smallest that holds all of it, else those that do together.
+
+    Empty when a part of the mask lies on no region, or when the mask is empty.
+    """
+    parts = [(region, region.covers(mask)) for region in regions]
+    parts = [(region, part) for region, part in parts if part.any()]
+    whole = [region for region, part in parts if (part == mask).all()]
+    if whole:
         # A colour-flow region lies over its tissue region.
-        chosen = [min(holding, key=lambda r: (r.bbox[2] - r.bbox[0] + 1) * (r.bbox[3] - r.bbox[1] + 1))]
-    elif touched and _union(touched, mask).sum() == mask.sum():
-        chosen = touched
-    else:
-        return Calibration(
-            None,
-            source,
-            "the mask lies wholly or in part outside the calibrated regions; keep it within one of them.",
-        )
-    if any(r.spatial_format != TWO_DIMENSIONAL for r in chosen):
-        return Calibration(
-            None, source, "the mask lies on an M-mode or spectral region; measure on the 2D picture."
-        )
-    if any(not r.fits(mask.shape) for r in chosen):
-        return Calibration(
-            None,
-            source,
+        return [min(whole, key=lambda region: region.area)]
+    together = np.any([part for _, part in parts], axis=0)
+    return [region for region, _ in parts] if (together == mask).all() else []
+
+
+def _problem_of(regions: Sequence[Region], shape: Tuple[int, ...]) -> str:
+    """Why the regions under a mask on a picture of `shape` give no single spacing; empty when they do."""
+    spacings = [region.spacing_mm for region in regions]
+    if not regions:
+        return "the mask lies wholly or in part outside the calibrated regions; keep it within one of them."
+    if any(region.spatial_format != TWO_DIMENSIONAL for region in regions):
+        return "the mask lies on an M-mode or spectral region; measure on the 2D picture."
+    if not all(region.fits(shape) for region in regions):
+        return (
             "the calibrated region is larger than the picture, which was resized after it was calibrated; "
-            "measure on the original.",
+            "measure on the original."
         )
-    spacings = [r.spacing_mm for r in chosen]
-    first = spacings[0]
-    if first is None or any(s is None for s in spacings):
-        return Calibration(None, source, "the region under the mask tells no lengths; measure in pixels.")
-    if not all(np.allclose(s, first, rtol=1e-3, atol=0) for s in spacings if s):
-        return Calibration(
-            None, source, "the mask lies on regions of different scale; keep it within one of them."
-        )
-    return Calibration(first, source)
+    if None in spacings:
+        return "the region under the mask gives no lengths; measure in pixels."
+    if not np.allclose(spacings, spacings[:1], rtol=1e-3, atol=0):
+        return "the mask lies on regions of different scale; keep it within one of them."
+    return ""
 
 
-def _union(regions: Sequence[Region], mask: np.ndarray) -> np.ndarray:
-    return np.any([r.covers(mask) for r in regions], axis=0)
-
-
-def _told(entry: Any) -> Optional[Region]:
+def _region_of(entry: Any) -> Optional[Region]:
+    """A region of the server's answer; None when the entry cannot be one."""
     if not isinstance(entry, dict):
         return None
     bbox = entry.get("bbox")
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(_whole(n) for n in bbox):
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_whole, bbox)):
         return None
     kinds = [entry.get(key) for key in ("spatial_format", "data_type")]
-    if not all(_whole(kind) for kind in kinds):
+    if not all(map(_whole, kinds)):
         return None
     spacing = _positive(entry.get("spacing_mm"), (2,))
-    return Region(tuple(bbox), *kinds, (spacing[0], spacing[1]) if spacing else None)  # type: ignore[arg-type]
+    return Region(tuple(bbox), *kinds, spacing)  # type: ignore[arg-type]
 
 
 def _whole(value: Any) -> bool:
@@ -200,11 +205,6 @@ def _positive(values: Any, counts: Sequence[int]) -> Optional[Tuple[float, ...]]
     """Numbers as a spacing; None when they cannot be one."""
     if not isinstance(values, (list, tuple)) or len(values) not in counts:
         return None
-    numbers: List[float] = []
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return None
-        if not math.isfinite(value) or value <= 0:
-            return None
-        numbers.append(float(value))
-    return tuple(numbers)
+    numbers = [n for n in values if isinstance(n, (int, float)) and not isinstance(n, bool)]
+    valid = len(numbers) == len(values) and all(math.isfinite(n) and n > 0 for n in numbers)
+    return tuple(map(float, numbers)) if valid else None

@@ -1,4 +1,4 @@
-"""The calibration of a campaign's image, asked of the server."""
+"""Asks the server for the calibration of a campaign's image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .calibration import ImageCalibration, from_server, uncalibrated
 
 
 def image_calibration(client: Client, image_id: str) -> ImageCalibration:
-    """What the server knows of an image's millimetres; a server that does not tell gives none.
+    """The calibration the server has for an image; an older server sends none.
 
     Raises:
         ServerError: one of its kinds, see `errors`.
@@ -16,5 +16,5 @@ def image_calibration(client: Client, image_id: str) -> ImageCalibration:
     try:
         info = client.transport.json("GET", "/datastore/image/info", params={"image": image_id})
     except UnexpectedAnswer:
-        return uncalibrated("this server does not tell calibrations; update it, or open the file itself.")
+        return uncalibrated("this server sends no calibrations; update it, or open the file itself.")
     return from_server(info if isinstance(info, dict) else {})

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any, List, Optional, Tuple, Union
 
-from .calibration import DICOM_REGION, DICOM_SPACING, ImageCalibration, Region, uncalibrated
+from .calibration import DICOM_REGION, DICOM_SPACING, TWO_DIMENSIONAL, ImageCalibration, Region, uncalibrated
 
 CENTIMETRES = 3  # PhysicalUnits (0018,6024), DICOM PS3.3 C.8.5.5.1.15
 _READ = [
@@ -58,8 +58,8 @@ def _of(header: Any, volume: bool) -> ImageCalibration:
     plane = _pixel_spacing(header)
     if volume:
         if plane is None and regions:
-            known = {r.spacing_mm for r in regions if r.spatial_format == 1 and r.spacing_mm}
-            plane = known.pop() if len(known) == 1 else None
+            spacings = {r.spacing_mm for r in regions if r.spatial_format == TWO_DIMENSIONAL and r.spacing_mm}
+            plane = spacings.pop() if len(spacings) == 1 else None
         depth = _depth(header)
         spacing = (depth, *plane) if depth and plane else None
         return ImageCalibration(spacing, regions if spacing is None else (), DICOM_SPACING)
@@ -69,15 +69,15 @@ def _of(header: Any, volume: bool) -> ImageCalibration:
 
 
 def _regions(header: Any) -> Tuple[Region, ...]:
-    found = []
+    regions = []
     for item in header.get("SequenceOfUltrasoundRegions") or ():
         bounds = [_number(item, f"RegionLocation{k}") for k in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
         if any(bound is None for bound in bounds):
             continue
         x0, y0, x1, y1 = (int(bound or 0) for bound in bounds)
         kinds = [int(_number(item, key) or 0) for key in ("RegionSpatialFormat", "RegionDataType")]
-        found.append(Region((x0, y0, x1, y1), kinds[0], kinds[1], _region_spacing(item)))
-    return tuple(found)
+        regions.append(Region((x0, y0, x1, y1), kinds[0], kinds[1], _region_spacing(item)))
+    return tuple(regions)
 
 
 def _region_spacing(item: Any) -> Optional[Tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""The outlines of a mask, finer than its pixels: components, marching squares, and what a curve measures.
+"""The outlines of a mask, finer than its pixels (marching squares), and what a curve measures.
 
 Points are (N,2) as (x,y); an integer is a pixel's centre, until `spacing` has turned them into mm.
 """
@@ -29,46 +29,6 @@ _JOINS = {
     13: [(_TOP, _RIGHT)],
     14: [(_LEFT, _TOP)],
 }
-
-
-def components(mask: np.ndarray) -> List[np.ndarray]:
-    """The 8-connected parts of a (rows, columns) mask, largest first, each a mask of the same shape."""
-    mask = np.asarray(mask, bool)
-    rows, starts, ends = _runs(mask)
-    parent = list(range(len(rows)))
-
-    def root(n: int) -> int:
-        while parent[n] != n:
-            parent[n] = parent[parent[n]]
-            n = parent[n]
-        return n
-
-    first = np.searchsorted(rows, np.arange(mask.shape[0] + 1))
-    for row in range(1, mask.shape[0]):
-        above, below = first[row - 1], first[row]
-        while above < first[row] and below < first[row + 1]:
-            if starts[above] <= ends[below] and starts[below] <= ends[above]:  # ends lie one behind
-                parent[root(int(below))] = root(int(above))
-            if ends[above] < ends[below]:
-                above += 1
-            else:
-                below += 1
-    roots = np.array([root(n) for n in range(len(rows))], int)
-    parts = []
-    for label in np.unique(roots):
-        part = np.zeros(mask.shape, bool)
-        for n in np.flatnonzero(roots == label):
-            part[rows[n], starts[n] : ends[n]] = True
-        parts.append(part)
-    return sorted(parts, key=lambda part: -int(part.sum()))
-
-
-def _runs(mask: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, first column and column behind the last, of every run of object pixels, in reading order."""
-    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    return rows, starts, ends
 
 
 def outlines(mask: np.ndarray) -> List[np.ndarray]:

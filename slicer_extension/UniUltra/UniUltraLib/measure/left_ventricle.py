@@ -51,11 +51,6 @@ class Ejection:
     values: Tuple[Value, ...]
     notes: Tuple[str, ...]
 
-    @property
-    def fraction(self) -> float:
-        """The ejection fraction in percent."""
-        return self.values[-1].value
-
 
 def ventricle(
     mask: np.ndarray, calibration: Calibration, frame: int, annulus: Optional[Line] = None
@@ -104,7 +99,7 @@ def ejection(diastole: Ventricle, systole: Ventricle) -> Ejection:
             "End-diastole and end-systole are marked on one frame. Mark the frame where the ventricle is "
             "largest, and the one where it is smallest."
         )
-    scales = [np.array(one.part.scale) for one in (diastole, systole)]
+    scales = [np.array(phase.part.scale) for phase in (diastole, systole)]
     if diastole.part.unit != systole.part.unit or not np.allclose(scales[0], scales[1], rtol=1e-3, atol=0):
         raise MeasureError(
             "The two frames are calibrated differently. Mark both on the same part of the picture."

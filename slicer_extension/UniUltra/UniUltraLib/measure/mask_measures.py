@@ -7,14 +7,15 @@ in mm, so pixels need not be square; endpoints for drawing are in pixels (x,y) o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
 from ..errors import UniUltraLibError
 from .axes_ellipse import Ellipse, Line, Point, fit_ellipse, line_length, long_axis, short_axis
+from .binary_shapes import largest_component
 from .calibration import Calibration
-from .contours import components, length, outlines, smooth
+from .contours import length, outlines, smooth
 
 RESEARCH = "Research use, not for diagnosis"
 
@@ -41,7 +42,6 @@ class Part:
         outline: (N,2) its outer outline, in mm, or in pixels where there is no calibration.
         scale: (sx,sy), mm per pixel along x and y; (1,1) without a calibration.
         calibration: what `scale` comes from.
-        parts: how many parts the mask has.
         notes: what to know about the numbers, for the table.
     """
 
@@ -49,7 +49,6 @@ class Part:
     outline: np.ndarray
     scale: Tuple[float, float]
     calibration: Calibration
-    parts: int
     notes: Tuple[str, ...]
 
     @property
@@ -101,12 +100,11 @@ def part_of(mask: np.ndarray, calibration: Calibration) -> Part:
         raise MeasureError(f"Expected a mask of one picture; got {mask.ndim} dimensions. Choose one plane.")
     if not mask.any():
         raise MeasureError("Expected a mask; it is empty here. Segment the structure on this picture first.")
-    parts = components(mask)
-    largest = parts[0]
+    largest, count = largest_component(mask)
     dy, dx = calibration.spacing_mm or (1.0, 1.0)
     curves = outlines(largest)
-    notes = _notes(mask, parts, len(curves) - 1)
-    return Part(largest, curves[0] * (dx, dy), (dx, dy), calibration, len(parts), notes)
+    notes = _notes(mask, largest, count, len(curves) - 1)
+    return Part(largest, curves[0] * (dx, dy), (dx, dy), calibration, notes)
 
 
 def measure(mask: np.ndarray, calibration: Calibration, *, head: bool = False) -> Measured:
@@ -141,16 +139,15 @@ def measure(mask: np.ndarray, calibration: Calibration, *, head: bool = False) -
     return Measured(tuple(values), part, part.to_pixels(longest), part.to_pixels(across), ellipse)
 
 
-def _notes(mask: np.ndarray, parts: List[np.ndarray], holes: int) -> Tuple[str, ...]:
+def _notes(mask: np.ndarray, largest: np.ndarray, count: int, holes: int) -> Tuple[str, ...]:
     notes = []
-    if len(parts) > 1:
-        share = 100 * parts[0].sum() / mask.sum()
-        notes.append(f"largest of {len(parts)} components used ({share:.1f} % of the mask's pixels)")
+    if count > 1:
+        share = 100 * largest.sum() / mask.sum()
+        notes.append(f"largest of {count} components used ({share:.1f} % of the mask's pixels)")
     if holes:
         notes.append(
             f"{holes} hole{'s' if holes > 1 else ''}: not part of the area, no part of the other numbers"
         )
-    largest = parts[0]
     if largest[0].any() or largest[-1].any() or largest[:, 0].any() or largest[:, -1].any():
         notes.append("touches the edge of the picture: the structure may be cut off")
     return tuple(notes)

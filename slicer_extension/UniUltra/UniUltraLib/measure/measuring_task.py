@@ -1,7 +1,7 @@
-"""Measuring what is looked at: whether it may be, by which calibration, and the rows it gives.
+"""Measures the shown mask: whether it may be measured, by which calibration, and the rows it gives.
 
-An accepted mask is measured as it was at the click. The image's own file is asked for a calibration first,
-then the server, for an image of the campaign. Research use, not for diagnosis.
+An accepted mask is measured as it was at the click. The calibration comes from the image's own file; else,
+for an image of the campaign, from the server. Research use, not for diagnosis.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from ..control.observable import Observable
 from ..control.state import State
 from ..errors import UniUltraLibError
 from ..prompts.prompt_set import PromptSet
@@ -22,7 +23,7 @@ from .left_ventricle import Ventricle, ejection, ventricle
 from .mask_measures import MeasureError, measure
 from .rows import Origin, Row, rows_of
 
-# What can be measured, with the words for it.
+# The kinds of measurement, with their labels in the panel.
 SHAPE, HEAD, VENTRICLE = "shape", "head", "ventricle"
 KINDS: Tuple[Tuple[str, str], ...] = (
     (SHAPE, "Area, perimeter, axes"),
@@ -41,8 +42,8 @@ class MeasuringState:
         can_mark: the same, on a frame of a cine.
         rows: all rows measured since the start, the newest last.
         diastole, systole: the frames marked, of the shown image and chosen segment.
-        lines: what was measured last, as lines to draw: ends in pixels (x,y) of its picture; none once the
-            mask is another.
+        lines: to draw of the newest measurement, ends in pixels (x,y) of its picture; empty once the mask has
+            changed.
         text: what to say about the newest numbers, or why there are none.
     """
 
@@ -56,25 +57,25 @@ class MeasuringState:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One click: the mask and what it belongs to, as they were then."""
+class _Request:
+    """One click on a measurement: the mask and what it belongs to, as they were at the click."""
 
     shown: Shown
     segment: str
     prompts: Optional[PromptSet]
     mask: np.ndarray
     origin: Origin
-    then: Callable[[_Asked, ImageCalibration], List[Row]]
+    then: Callable[[_Request, ImageCalibration], List[Row]]
 
 
-class MeasuringWork:
+class MeasuringWork(Observable[MeasuringState]):
     """Measurements of the chosen segment.
 
     Args:
         controller: the panel's; its worker asks the server.
-        scene: see `scene_side.SceneSide`.
-        calibrate: what the file of the open image tells, given what is shown.
-        keep: gets new rows, to put them into the scene's table.
+        scene: see `scene_protocol.SceneSide`.
+        calibrate: gives the calibration in the file of the shown image.
+        keep: called with new rows, to put them into the scene's table.
     """
 
     def __init__(
@@ -84,94 +85,64 @@ class MeasuringWork:
         calibrate: Callable[[Shown], ImageCalibration],
         keep: Callable[[List[Row]], None],
     ) -> None:
+        super().__init__(MeasuringState())
         self.controller, self.scene = controller, scene
         self._calibrate, self._keep = calibrate, keep
-        self._listeners: List[Callable[[MeasuringState], None]] = []
         self._rows: Tuple[Row, ...] = ()
         self._marks: Dict[Tuple[str, Optional[str]], Dict[str, Ventricle]] = {}  # by image and segment
         self._lines: Tuple[Line, ...] = ()
         self._text = ""
-        self._measured: Optional[_Asked] = None
-        self._offs = [
+        self._measured: Optional[_Request] = None
+        self._sources = [
             controller.subscribe(self._panel_changed),
             scene.on("painted", self._painted),
             scene.on("closed", self._drop_lines),
         ]
-
-    @property
-    def state(self) -> MeasuringState:
-        """What the panel shows now."""
-        panel: State = self.controller.state
-        shown, segment = panel.shown, panel.segment
-        accepted = shown is not None and segment is not None and panel.done and not shown.oblique
-        marks = self._marks.get((shown.key, segment), {}) if shown is not None else {}
-        frames = {phase: found.frame for phase, found in marks.items()}
-        return MeasuringState(
-            can_measure=accepted,
-            can_mark=accepted and shown is not None and shown.frame is not None,
-            rows=self._rows,
-            diastole=frames.get(DIASTOLE),
-            systole=frames.get(SYSTOLE),
-            lines=self._lines,
-            text=self._text,
-        )
-
-    def subscribe(self, listener: Callable[[MeasuringState], None]) -> Callable[[], None]:
-        """Have `listener(state)` called at every change; gives the function that ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+        self._changed()
 
     def measure(self, kind: str, annulus: Optional[Line] = None) -> None:
         """Measure the chosen segment on the shown picture; `annulus` in pixels (x,y), of a ventricle."""
 
-        def take(asked: _Asked, image: ImageCalibration) -> List[Row]:
-            known = image.at(asked.mask, asked.shown.plane)
+        def take(request: _Request, image: ImageCalibration) -> List[Row]:
+            calibration = image.at(request.mask, request.shown.plane)
             if kind == VENTRICLE:
-                return self._ventricle_rows(
-                    asked, ventricle(asked.mask, known, asked.shown.plane.index, annulus)
-                )
-            found = measure(asked.mask, known, head=kind == HEAD)
-            self._lines = (found.long_axis, found.short_axis)
-            return rows_of(found, asked.origin)
+                cavity = ventricle(request.mask, calibration, request.shown.plane.index, annulus)
+                return self._ventricle_rows(request, cavity)
+            measured = measure(request.mask, calibration, head=kind == HEAD)
+            self._lines = (measured.long_axis, measured.short_axis)
+            return rows_of(measured, request.origin)
 
-        self._ask(take)
+        self._request(take)
 
     def mark(self, phase: str, annulus: Optional[Line] = None) -> None:
-        """Take the shown frame for end-diastole or end-systole; with both, the ejection fraction follows."""
+        """Mark the shown frame as end-diastole or end-systole; with both, the ejection fraction follows."""
 
-        def take(asked: _Asked, image: ImageCalibration) -> List[Row]:
-            if asked.shown.frame is None:
+        def take(request: _Request, image: ImageCalibration) -> List[Row]:
+            if request.shown.frame is None:
                 raise MeasureError("End-diastole and end-systole are frames of a cine. Open a cine first.")
-            known = image.at(asked.mask, asked.shown.plane)
-            found = ventricle(asked.mask, known, asked.shown.frame, annulus)
-            marks = {**self._marks.get((asked.shown.key, asked.segment), {}), phase: found}
-            rows = self._ventricle_rows(asked, found)
+            calibration = image.at(request.mask, request.shown.plane)
+            cavity = ventricle(request.mask, calibration, request.shown.frame, annulus)
+            marks = {**self._marks.get((request.shown.key, request.segment), {}), phase: cavity}
+            rows = self._ventricle_rows(request, cavity)
             if len(marks) == 2:
-                rows += rows_of(ejection(marks[DIASTOLE], marks[SYSTOLE]), asked.origin)
-            self._marks[asked.shown.key, asked.segment] = marks
+                rows += rows_of(ejection(marks[DIASTOLE], marks[SYSTOLE]), request.origin)
+            self._marks[request.shown.key, request.segment] = marks
             return rows
 
-        self._ask(take)
+        self._request(take)
 
     def forget_marks(self) -> None:
-        """Mark anew, in the shown image."""
+        """Remove both marks of the shown image."""
         panel: State = self.controller.state
         if panel.shown is not None:
             self._marks.pop((panel.shown.key, panel.segment), None)
         self._changed()
 
-    def close(self) -> None:
-        """The panel goes."""
-        for off in self._offs:
-            if callable(off):
-                off()
-        self._listeners.clear()
-
     def _panel_changed(self, state: State) -> None:
-        asked = self._measured
-        if asked is not None and state.shown is not None and asked.segment == state.segment:
-            here = (state.shown.key, state.shown.plane) == (asked.shown.key, asked.shown.plane)
-            if here and (state.prompts != asked.prompts or not state.done):
+        request = self._measured
+        if request is not None and state.shown is not None and request.segment == state.segment:
+            here = (state.shown.key, state.shown.plane) == (request.shown.key, request.shown.plane)
+            if here and (state.prompts != request.prompts or not state.done):
                 self._drop_lines()
         self._changed()
 
@@ -183,16 +154,16 @@ class MeasuringWork:
         self._lines, self._measured = (), None
         self._changed()
 
-    def _ventricle_rows(self, asked: _Asked, found: Ventricle) -> List[Row]:
-        self._lines = (found.annulus, found.axis)
-        return rows_of(found, asked.origin)
+    def _ventricle_rows(self, request: _Request, cavity: Ventricle) -> List[Row]:
+        self._lines = (cavity.annulus, cavity.axis)
+        return rows_of(cavity, request.origin)
 
-    def _ask(self, then: Callable[[_Asked, ImageCalibration], List[Row]]) -> None:
+    def _request(self, then: Callable[[_Request, ImageCalibration], List[Row]]) -> None:
         panel: State = self.controller.state
         shown, segment = panel.shown, panel.segment
         if not self.state.can_measure or shown is None or segment is None:
-            self._tell(
-                "Only an accepted mask is measured, on a plane of the image: accept this one first, and turn "
+            self._report(
+                "Only an accepted mask is measured, on a plane of the image: accept the mask first, and turn "
                 "an oblique view straight."
             )
             return
@@ -201,38 +172,51 @@ class MeasuringWork:
             mask = np.array(self.scene.read(segment, shown), bool)
             local = self._calibrate(shown)
         except UniUltraLibError as error:
-            self._tell(str(error))
+            self._report(str(error))
             return
         origin = Origin(shown.key, name, shown.plane.index, panel.answered_by or "", panel.adapter)
-        asked = _Asked(shown, segment, panel.prompts, mask, origin, then)
+        request = _Request(shown, segment, panel.prompts, mask, origin, then)
         image_id = shown.image_id
-        if local.known or image_id is None or panel.connection == "offline":
-            self._finish(asked, local)
+        if local.calibrated or image_id is None or panel.connection == "offline":
+            self._finish(request, local)
             return
         self.controller.run(
             lambda client: image_calibration(client, image_id),
-            lambda told: self._finish(asked, told if told.known else local),
-            lambda _error: self._finish(asked, uncalibrated("the server did not tell; try again.")),
+            lambda remote: self._finish(request, remote if remote.calibrated else local),
+            lambda _error: self._finish(request, uncalibrated("the server sent no calibration; try again.")),
             what="Asking for the calibration",
         )
 
-    def _finish(self, asked: _Asked, image: ImageCalibration) -> None:
+    def _finish(self, request: _Request, image: ImageCalibration) -> None:
         try:
-            rows = asked.then(asked, image)
+            rows = request.then(request, image)
         except MeasureError as error:
-            self._tell(str(error))
+            self._report(str(error))
             return
-        self._measured = asked
+        self._measured = request
         self._rows += tuple(rows)
         self._keep(rows)
         parts = [text.rstrip(".") for text in (rows[-1].calibration, *rows[-1].notes.split("; ")) if text]
-        self._tell(" ".join(f"{text[:1].upper()}{text[1:]}." for text in parts))
+        self._report(" ".join(f"{text[:1].upper()}{text[1:]}." for text in parts))
 
-    def _tell(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._text = text
         self._changed()
 
     def _changed(self) -> None:
-        state = self.state
-        for listener in list(self._listeners):
-            listener(state)
+        panel: State = self.controller.state
+        shown, segment = panel.shown, panel.segment
+        accepted = shown is not None and segment is not None and panel.done and not shown.oblique
+        marks = self._marks.get((shown.key, segment), {}) if shown is not None else {}
+        frames = {phase: marked.frame for phase, marked in marks.items()}
+        self._publish(
+            MeasuringState(
+                can_measure=accepted,
+                can_mark=accepted and shown is not None and shown.frame is not None,
+                rows=self._rows,
+                diastole=frames.get(DIASTOLE),
+                systole=frames.get(SYSTOLE),
+                lines=self._lines,
+                text=self._text,
+            )
+        )

@@ -15,13 +15,13 @@ from ..measure.rows import COLUMNS, Row
 TABLE = "UniUltra measurements"
 _MARK = "UniUltra.measurements"
 _NUMBERS = ("value",)
-# Their spacing is one of space; a picture's or video's is dots per inch, or nothing.
+# Their spacing is in millimetres; a picture's or video's is dots per inch, or missing.
 _SPATIAL = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 _INSTANCES = "DICOM.instanceUIDs"
 
 
 def calibration_of(volume: Any, *, kind: str, sequence: Any = None) -> ImageCalibration:
-    """What the file of a volume node tells; of a cine, `volume` is a frame and `sequence` holds all of them.
+    """The calibration in the file of a volume node; of a cine, `volume` is a frame and `sequence` holds all.
 
     `kind` is still, cine or volume. Of a DICOM file the header counts, not the node: Slicer gives it 1 mm
     where it finds no calibration.
@@ -32,12 +32,14 @@ def calibration_of(volume: Any, *, kind: str, sequence: Any = None) -> ImageCali
     if dicom:
         return from_dicom(dicom, volume=kind == "volume")
     if not any(name.lower().endswith(_SPATIAL) for name in files):
-        return uncalibrated("the image is from no DICOM, NRRD, NIfTI or MetaImage file; measure in pixels.")
+        return uncalibrated(
+            "the image comes from no DICOM, NRRD, NIfTI or MetaImage file; measure in pixels."
+        )
     return from_spacing(volume.GetSpacing(), volume=kind == "volume")
 
 
 def measurement_table(scene: Any) -> Any:
-    """The scene's table of measurements, made at the first call."""
+    """The scene's table of measurements, created at the first call."""
     for n in range(scene.GetNumberOfNodesByClass("vtkMRMLTableNode")):
         node = scene.GetNthNodeByClass(n, "vtkMRMLTableNode")
         if node.GetAttribute(_MARK):
@@ -67,22 +69,8 @@ def add_rows(table: Any, rows: List[Row]) -> None:
         table.EndModify(modifying)
 
 
-def rows_in(table: Any) -> List[Row]:
-    """The rows that a table holds, also after the scene was saved and loaded."""
-    columns = {name: table.GetTable().GetColumnByName(name) for name in COLUMNS}
-    if any(column is None for column in columns.values()):
-        return []
-    found = []
-    for at in range(table.GetNumberOfRows()):
-        cells = {name: columns[name].GetVariantValue(at) for name in COLUMNS}
-        found.append(
-            Row(**{n: cell.ToDouble() if n in _NUMBERS else cell.ToString() for n, cell in cells.items()})
-        )
-    return found
-
-
 def _instance_file(node: Any) -> str:
-    """The DICOM file that a node was loaded from by the desktop's DICOM module, or nothing."""
+    """The DICOM file that a node was loaded from by the desktop's DICOM module, or an empty text."""
     instances = (node.GetAttribute(_INSTANCES) or "").split()
     database = getattr(slicer, "dicomDatabase", None)
     return str(database.fileForInstance(instances[0]) or "") if instances and database is not None else ""

@@ -1,4 +1,4 @@
-"""Where in a picture the ultrasound is, so that the rest, which may hold a name, can be blanked: numpy only.
+"""Where in a picture the ultrasound is, so that the rest, which may hold a name, can be blanked.
 
 Pictures come frames first, (T,H,W) or (T,H,W,C), as `slicer.util.arrayFromVolume` gives them. This is a guess
 from the voxels alone. Text burned into the ultrasound itself stays.
@@ -10,7 +10,7 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
-from .binary_shapes import convex_hull, erode, grow, large_parts, majority
+from ..measure.binary_shapes import convex_hull, dilate, erode, large_components, majority
 
 _BLOCK = 4
 # Ultrasound takes at least this share of a picture, and of its height and width; what is less is none.
@@ -85,8 +85,8 @@ def _blocks(pixels: np.ndarray) -> np.ndarray:
 def _region(blocks: np.ndarray, shape: Tuple[int, ...]) -> Optional[np.ndarray]:
     """The hull of the large parts of a picture's blocks, in its pixels; None when that is no picture's."""
     # First what is thin drops out: lines of letters, rulers, colour bars. Then gaps of dark blood are closed.
-    thick = grow(erode(majority(blocks), _THIN), _THIN)
-    part = large_parts(erode(grow(thick, _GAP), _GAP), _SHARE)
+    thick = dilate(erode(majority(blocks), _THIN), _THIN)
+    part = large_components(erode(dilate(thick, _GAP), _GAP), _SHARE)
     if part is None:
         return None
     hull = convex_hull(part)

@@ -1,4 +1,4 @@
-"""What a client asks about a campaign: units and leases, labels and reviews, trainings. See docs/labels.md.
+"""The campaign's HTTP calls: units and leases, labels and reviews, trainings. See docs/labels.md.
 
 All functions raise one of the kinds of `ServerError`.
 """
@@ -10,19 +10,20 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 from urllib.parse import quote
 
 from ..errors import UnexpectedAnswer
 from .campaign_types import Agreement, Masks, ToReview, Training, Version
 from .client import Client
 
+T = TypeVar("T")
 _SAME_VERSION = "Check that the server and this module are of the same version."
 
 
 @contextmanager
 def understood(client: Client, what: str) -> Iterator[None]:
-    """Turn what goes wrong while an answer is read into `UnexpectedAnswer`."""
+    """Turn errors while an answer is read into `UnexpectedAnswer`."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -33,7 +34,7 @@ def versions(client: Client, image: str) -> List[Version]:
     """The versions of an image's labels, oldest first."""
     answer = client.transport.json("GET", f"/labels/{_part(image)}")
     with understood(client, "list of versions"):
-        return [Version.of(one) for one in answer["versions"]]
+        return [Version.of(version) for version in answer["versions"]]
 
 
 def masks(client: Client, image: str, revision: int) -> Masks:
@@ -61,48 +62,52 @@ def save(client: Client, image: str, tag: str, file: bytes, params: Mapping[str,
 
 
 def review(client: Client, image: str, revision: int, state: str, reviewer: str, comment: str = "") -> None:
-    """Say of a version that it is `approved`, `returned`, `flagged`, or `final` again."""
-    said = {"state": state, "reviewer": reviewer, "comment": comment}
-    client.transport.json("POST", f"/labels/{_part(image)}/{revision}/review", json=said)
+    """Set a version's state: `approved`, `returned`, `flagged`, or `final` again."""
+    body = {"state": state, "reviewer": reviewer, "comment": comment}
+    client.transport.json("POST", f"/labels/{_part(image)}/{revision}/review", json=body)
 
 
 def to_review(
     client: Client, states: Sequence[str] = ("final",), limit: int = 100, offset: int = 0
 ) -> Tuple[List[ToReview], Dict[str, int]]:
     """Each annotator's newest final label of each image in these states, and how many each state has."""
-    asked = {"state": list(states), "limit": limit, "offset": offset}
-    answer = client.transport.json("GET", "/labels", params=asked)
+    query = {"state": list(states), "limit": limit, "offset": offset}
+    answer = client.transport.json("GET", "/labels", params=query)
     with understood(client, "list of labels to review"):
-        found = [
+        labels = [
             ToReview(
-                str(one["image"]),
-                int(one["revision"]),
-                str(one["annotator"]),
-                str(one["state"]),
-                str(one["made"]),
-                None if one.get("frames") is None else tuple(map(int, one["frames"])),
+                str(label["image"]),
+                int(label["revision"]),
+                str(label["annotator"]),
+                str(label["state"]),
+                str(label["made"]),
+                None if label.get("frames") is None else tuple(map(int, label["frames"])),
             )
-            for one in answer["labels"]
+            for label in answer["labels"]
         ]
-        return found, {str(state): int(count) for state, count in answer["counts"].items()}
+        return labels, {str(state): int(count) for state, count in answer["counts"].items()}
 
 
 def agreement(client: Client, image: str) -> List[Agreement]:
     """Dice and HD95 between each two readers of an image, for each structure."""
     answer = client.transport.json("GET", f"/labels/{_part(image)}/agreement")
     with understood(client, "agreement"):
-        found = []
-        for one in answer["pairs"]:
-            first, second = map(str, one["annotators"])
-            early, late = map(int, one["revisions"])
-            distance = None if one["hd95"] is None else float(one["hd95"])
-            unit = str(one["unit"])
-            found.append(
-                Agreement(
-                    (first, second), (early, late), str(one["label"]), float(one["dice"]), distance, unit
-                )
+        return [
+            Agreement(
+                _two(pair["annotators"], str),
+                _two(pair["revisions"], int),
+                str(pair["label"]),
+                float(pair["dice"]),
+                None if pair["hd95"] is None else float(pair["hd95"]),
+                str(pair["unit"]),
             )
-        return found
+            for pair in answer["pairs"]
+        ]
+
+
+def _two(values: Any, kind: Callable[[Any], T]) -> Tuple[T, T]:
+    first, second = map(kind, values)
+    return first, second
 
 
 def _part(image: str) -> str:
@@ -111,7 +116,7 @@ def _part(image: str) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is handed out: an image, and of a cine the frame; of a still or volume, frame 0.
+    """What is leased: an image, and of a cine the frame; of a still or volume, frame 0.
 
     `path` is where the server has the file, which may be a place that this machine sees too. `until` is when
     the lease ends by itself, as the server says it; empty where there is no lease.
@@ -124,7 +129,7 @@ class Unit:
 
 
 def next_unit(client: Client, strategy: str, annotator: str) -> Optional[Unit]:
-    """The next unit, leased to `annotator`; None when nothing is left for this person."""
+    """The next unit, leased to `annotator`; None when nothing is left for this annotator."""
     sample = client.next_sample(strategy, client_id=annotator)
     if sample is None:
         return None
@@ -135,7 +140,7 @@ def next_unit(client: Client, strategy: str, annotator: str) -> Optional[Unit]:
 
 
 def renew(client: Client, unit: Unit, annotator: str) -> str:
-    """Work goes on: until when the lease runs now.
+    """Renew a lease; returns until when it runs.
 
     Raises:
         Refused: with status 404, it has ended.
@@ -146,20 +151,20 @@ def renew(client: Client, unit: Unit, annotator: str) -> str:
 
 
 def release(client: Client, unit: Unit, annotator: str) -> None:
-    """Give a unit back to whoever asks next."""
+    """Give a unit back, for the next annotator."""
     client.transport.json("POST", "/leases/release", json=_lease(unit, annotator))
 
 
 def skip(client: Client, unit: Unit, annotator: str, reason: str) -> None:
-    """Give a unit back for good, with the reason."""
+    """Skip a unit for good, with the reason."""
     client.transport.json("POST", "/leases/skip", json={**_lease(unit, annotator), "reason": reason})
 
 
 def image_file(client: Client, unit: Unit, folder: Path) -> Path:
     """The unit's image on this machine: the server's own file where it is seen here, else a download.
 
-    A file is taken for the server's when it has the same SHA-256. A download lies in `folder`, under a name
-    that tells nothing.
+    A file counts as the server's when it has the same SHA-256. A download lies in `folder`, under a name that
+    says nothing about the image.
     """
     own = Path(unit.path) if unit.path else None
     if own is not None and _same(client, unit.image, own):
@@ -174,7 +179,7 @@ def _same(client: Client, image: str, file: Path) -> bool:
         with file.open("rb") as stream:
             for block in iter(lambda: stream.read(1 << 20), b""):
                 digest.update(block)
-    except (OSError, ValueError):  # it is not there, or is none of this person's business
+    except (OSError, ValueError):  # missing here, or not readable for this person
         return False
     check = f"SHA256:{digest.hexdigest()}"
     return client.transport.exists("/datastore/image", params={"image": image, "check_sum": check})
@@ -185,13 +190,13 @@ def _lease(unit: Unit, annotator: str) -> Dict[str, Any]:
 
 
 def start_training(client: Client, model: str, options: Mapping[str, Any], annotator: str) -> None:
-    """Begin a training of `model` on the campaign's labels, or go on with the one that was stopped.
+    """Start a training of `model` on the campaign's labels, or resume the one that was stopped.
 
     Args:
         options: those that the server's trainer names, such as `steps` and `rate`.
     """
-    asked: Dict[str, Any] = {**options, "client_id": annotator}
-    client.transport.json("POST", f"/train/{quote(model, safe='')}", json=asked)
+    body: Dict[str, Any] = {**options, "client_id": annotator}
+    client.transport.json("POST", f"/train/{quote(model, safe='')}", json=body)
 
 
 def stop_training(client: Client) -> None:
@@ -203,5 +208,4 @@ def training(client: Client) -> Training:
     """The newest training, with its curve."""
     answer = client.transport.json("GET", "/train/curve")
     with understood(client, "training"):
-        told = Training.of(answer)
-        return replace(told, adapter=answer.get("adapter"))
+        return replace(Training.of(answer), adapter=answer.get("adapter"))

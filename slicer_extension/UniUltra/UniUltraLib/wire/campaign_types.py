@@ -1,6 +1,7 @@
-"""The campaign as the server tells it: plain values, read from its JSON with every part checked.
+"""The campaign's data as plain values, read from the server's JSON with every part checked.
 
-What is missing gets its harmless value; what cannot be meant is an `UnexpectedAnswer` of the caller's.
+A missing part gets a harmless default; a part of another kind raises what the caller turns into
+`UnexpectedAnswer`.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ class Label:
 
 @dataclass(frozen=True)
 class Campaign:
-    """What `/info/` says of the campaign; an empty one when the server has none.
+    """The campaign part of `/info/`; empty when the server has no campaign.
 
     Attributes:
         name, instructions: for people.
         labels: the structures, in their order.
         readers: how many label each unit without seeing each other's label.
         frames: of a cine that are asked for: `first` (then any frame will do), `all`, `every N`.
-        skip_reasons: to offer to whoever skips.
+        skip_reasons: offered to an annotator who skips.
         lease_minutes: how long a unit stays given without work on it.
         offers: what more than MONAI Label's own the server has, such as `review`, `masks`, `curve`.
     """
@@ -55,19 +56,19 @@ class Campaign:
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Campaign:
         """Read it from `/info/`."""
-        told = info.get("campaign")
-        if not isinstance(told, dict):
+        entry = info.get("campaign")
+        if not isinstance(entry, dict):
             return cls()
-        minutes = told.get("lease_minutes")
+        minutes = entry.get("lease_minutes")
         return cls(
-            name=_text(told.get("name")),
-            instructions=_text(told.get("instructions")),
-            labels=tuple(_labels(told.get("labels"))),
-            readers=_whole(told.get("readers")) or 1,
-            frames=_text(told.get("frames")) or "first",
-            skip_reasons=tuple(map(str, _list(told.get("skip_reasons")))),
+            name=_text(entry.get("name")),
+            instructions=_text(entry.get("instructions")),
+            labels=tuple(_labels(entry.get("labels"))),
+            readers=_whole(entry.get("readers")) or 1,
+            frames=_text(entry.get("frames")) or "first",
+            skip_reasons=tuple(map(str, _list(entry.get("skip_reasons")))),
             lease_minutes=float(minutes) if isinstance(minutes, (int, float)) and minutes > 0 else 30.0,
-            offers=frozenset(map(str, _list(told.get("offers")))),
+            offers=frozenset(map(str, _list(entry.get("offers")))),
         )
 
 
@@ -91,9 +92,9 @@ class PlaneMask:
     packed: str
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> PlaneMask:
+    def of(cls, entry: Mapping[str, Any]) -> PlaneMask:
         """Read one; a `KeyError`, `TypeError` or `ValueError` is no mask."""
-        return cls(str(told["label"]), int(told["frame"]), tuple(told["bbox"]), str(told["mask"]))
+        return cls(str(entry["label"]), int(entry["frame"]), tuple(entry["bbox"]), str(entry["mask"]))
 
     def pixels(self, size: Size) -> np.ndarray:
         """(rows, columns) bool of an image of `size` = (I,J,K).
@@ -141,29 +142,29 @@ class Version:
         return self.reviews[-1].comment if self.reviews else ""
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Version:
+    def of(cls, entry: Mapping[str, Any]) -> Version:
         """Read one; a `KeyError`, `TypeError` or `ValueError` is no version."""
-        origin, info = _dict(told.get("origin")), _dict(told.get("info"))
-        frames = told.get("frames")
+        origin, info = _dict(entry.get("origin")), _dict(entry.get("info"))
+        frames = entry.get("frames")
         return cls(
-            revision=int(told["revision"]),
-            tag=str(told.get("tag", FINAL)),
-            annotator=_text(told.get("annotator")),
-            made=_text(told.get("made")),
-            state=_text(told.get("state")),
-            base=_whole(told.get("base")),
+            revision=int(entry["revision"]),
+            tag=str(entry.get("tag", FINAL)),
+            annotator=_text(entry.get("annotator")),
+            made=_text(entry.get("made")),
+            state=_text(entry.get("state")),
+            base=_whole(entry.get("base")),
             seen=_whole(info.get("seen_revision")),
             frames=None if frames is None else tuple(int(frame) for frame in frames),
             model=origin.get("model"),
             adapter=origin.get("adapter"),
-            prompts=tuple(one for one in _list(origin.get("prompts")) if isinstance(one, dict)),
+            prompts=tuple(part for part in _list(origin.get("prompts")) if isinstance(part, dict)),
             clicks=_whole(origin.get("clicks")) or 0,
             seconds=float(origin.get("seconds") or 0.0),
-            hidden=tuple(PlaneMask.of(one) for one in _list(info.get("hidden"))),
+            hidden=tuple(PlaneMask.of(part) for part in _list(info.get("hidden"))),
             reviews=tuple(
-                Review(*(_text(one.get(key)) for key in ("state", "reviewer", "comment", "made")))
-                for one in _list(told.get("reviews"))
-                if isinstance(one, dict)
+                Review(*(_text(part.get(key)) for key in ("state", "reviewer", "comment", "made")))
+                for part in _list(entry.get("reviews"))
+                if isinstance(part, dict)
             ),
         )
 
@@ -203,26 +204,25 @@ class Masks:
     planes: Tuple[PlaneMask, ...]
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Masks:
+    def of(cls, entry: Mapping[str, Any]) -> Masks:
         """Read them; a `KeyError`, `TypeError` or `ValueError` is no answer."""
-        i, j, k = (int(n) for n in told["size"])
-        frames = told.get("frames")
+        i, j, k = (int(n) for n in entry["size"])
+        frames = entry.get("frames")
         return cls(
-            revision=int(told["revision"]),
+            revision=int(entry["revision"]),
             size=(i, j, k),
-            kind=_text(told.get("axis_kind")),
+            kind=_text(entry.get("axis_kind")),
             frames=None if frames is None else tuple(int(frame) for frame in frames),
-            planes=tuple(PlaneMask.of(one) for one in told["masks"]),
+            planes=tuple(PlaneMask.of(part) for part in entry["masks"]),
         )
 
 
-def _labels(told: Any) -> List[Label]:
-    found = []
-    for one in _list(told):
-        if isinstance(one, dict) and one.get("name") and _whole(one.get("index")):
-            colour = _colour(one.get("color"))
-            found.append(Label(str(one["name"]), int(one["index"]), colour, _text(one.get("instructions"))))
-    return found
+def _labels(entries: Any) -> List[Label]:
+    return [
+        Label(str(e["name"]), int(e["index"]), _colour(e.get("color")), _text(e.get("instructions")))
+        for e in _list(entries)
+        if isinstance(e, dict) and e.get("name") and _whole(e.get("index"))
+    ]
 
 
 def _colour(text: Any) -> Colour:
@@ -279,23 +279,23 @@ class Training:
         return self.epoch / self.epochs if self.epochs and self.epoch is not None else None
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Training:
+    def of(cls, entry: Mapping[str, Any]) -> Training:
         """Read one; a `TypeError` or `ValueError` is no answer."""
         return cls(
-            state=_text(told.get("state")) or "none",
-            model=told.get("model"),
-            phase=_text(told.get("phase")),
-            epoch=_whole(told.get("epoch")),
-            epochs=_whole(told.get("epochs")),
-            labels=_whole(told.get("labels")) or 0,
-            message=_text(told.get("message")),
+            state=_text(entry.get("state")) or "none",
+            model=entry.get("model"),
+            phase=_text(entry.get("phase")),
+            epoch=_whole(entry.get("epoch")),
+            epochs=_whole(entry.get("epochs")),
+            labels=_whole(entry.get("labels")) or 0,
+            message=_text(entry.get("message")),
             curve=tuple(
-                CurvePoint(int(one["epoch"]), _number(one.get("loss")), _number(one.get("dice")))
-                for one in _list(told.get("curve"))
+                CurvePoint(int(part["epoch"]), _number(part.get("loss")), _number(part.get("dice")))
+                for part in _list(entry.get("curve"))
             ),
-            loss=_number(told.get("loss")),
-            dice=_number(told.get("dice")),
-            left_s=_number(told.get("left_s")),
+            loss=_number(entry.get("loss")),
+            dice=_number(entry.get("dice")),
+            left_s=_number(entry.get("left_s")),
         )
 
 

@@ -5,6 +5,7 @@ Needs numpy and requests only; calls block, so the panel makes them in a worker 
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import math
@@ -49,6 +50,7 @@ class Client:
         max_file: int = 4 * 1024 * 1024 * 1024,
     ) -> None:
         self._transport = Transport(address, api_key, timeout, ca_file, max_json, max_file)
+        self._report: Optional[Report] = None
         self._lock = threading.Lock()
         self._sessions: Dict[str, str] = {}  # content hash -> session id the server knows
         self._hashes: Dict[str, str] = {}  # any session id ever given -> content hash
@@ -61,19 +63,15 @@ class Client:
 
     @property
     def transport(self) -> Transport:
-        """What sends the requests; the campaign's calls (`client_campaign`) go through it too."""
+        """What sends the requests; the campaign's calls (`campaign_calls`) go through it too."""
         return self._transport
 
     def close(self) -> None:
         """Close the kept connections."""
         self._transport.close()
 
-    def abort(self, thread: int) -> None:
-        """Break off the request that a thread (its ident) waits for; it gets a `ServerUnreachable`."""
-        self._transport.abort(thread)
-
     def info(self) -> Dict[str, Any]:
-        """What the server offers: models, strategies, labels, as MONAI Label's `/info/` tells it."""
+        """What the server offers: models, strategies, labels; MONAI Label's `/info/`."""
         return self._dict(self._transport.json("GET", "/info/"), "models")
 
     def image_ids(self) -> List[str]:
@@ -89,28 +87,37 @@ class Client:
         answer = self._transport.json("POST", f"/activelearning/{quote(strategy, safe='')}", json=params)
         return self._dict(answer, "id") if answer else None
 
+    def with_report(self, report: Report) -> Client:
+        """This client, with the same connections and sessions, for a job whose downloads may be cancelled.
+
+        `report` gets the share (0..1) received after each chunk; what it raises ends the download.
+        """
+        client = copy.copy(self)
+        client._report = report
+        return client
+
     def download_image(self, image_id: str, file: Union[str, Path]) -> Path:
         """Save an image of the campaign as `file`; without an ending, it gets that of the server's file.
 
         Returns:
             The file written. It appears only once it is whole.
         """
-        return self._transport.file("/datastore/image", Path(file), params={"image": image_id})
+        return self._transport.file("/datastore/image", Path(file), self._report, params={"image": image_id})
 
     def upload(self, image: Source, report: Optional[Report] = None) -> str:
-        """Send an image of one's own, once per content, and give the session id to ask about it with.
+        """Send an image of the person's own, once per content; returns the session id for `infer`.
 
         Only the ending of a path is sent, never its name. The client keeps `image` to send it again when
-        the session expires; `forget` lets it go. `report` gets the share (0..1) that was sent; what it
+        the session expires; `forget` releases it. `report` gets the share (0..1) that was sent; what it
         raises ends the upload.
         """
         content = hash_of(image)
         with self._lock:
-            known = self._sessions.get(content)
-        return known or self._send(content, image, report)
+            session_id = self._sessions.get(content)
+        return session_id or self._send(content, image, report)
 
     def forget(self, session_id: str) -> None:
-        """Let go of an uploaded image; it is not sent again."""
+        """Release an uploaded image; it is not sent again."""
         with self._lock:
             content = self._hashes.pop(session_id, None)
             if content is not None:
@@ -131,7 +138,7 @@ class Client:
         """Ask `model` for the mask that the prompts `params` describe (`PromptSet.to_params`).
 
         Args:
-            shape: (rows, columns) of the asked plane's picture.
+            shape: (rows, columns) of the requested plane's picture.
             image_id: an image of the campaign, or
             session_id: one that was uploaded; sent again, once, if its session has expired.
             axis_kind: `still`, `cine` or `volume`, where the file does not say it: `cine` for what
@@ -143,18 +150,18 @@ class Client:
         """
         if (image_id is None) == (session_id is None):
             raise ValueError("infer() wants an image id or a session id; got both or neither.")
-        asked = dict(params, result="packed")
+        requested = dict(params, result="packed")
         if axis_kind is not None:
-            asked["axis_kind"] = axis_kind
+            requested["axis_kind"] = axis_kind
         try:
-            answer = self._ask(model, asked, image_id, session_id)
+            answer = self._ask(model, requested, image_id, session_id)
         except Refused as refused:
             source = self._expired(session_id, refused)
             if source is None:
                 raise
             self._send(*source, report)
-            answer = self._ask(model, asked, image_id, session_id)
-        return self._answer(answer, asked, shape)
+            answer = self._ask(model, requested, image_id, session_id)
+        return self._answer(answer, requested, shape)
 
     def prefetch(
         self,
@@ -165,7 +172,7 @@ class Client:
         session_id: Optional[str] = None,
         axis_kind: Optional[str] = None,
     ) -> None:
-        """Have the server encode a plane before it is asked about; it answers at once.
+        """Have the server encode a plane before the first click on it; it answers at once.
 
         Raises:
             ServerError: one of its kinds; a session that has expired is not uploaded for this.
@@ -224,15 +231,17 @@ class Client:
             raise UnexpectedAnswer(self.address, f"the answer has no `{key}`.", _SAME_VERSION)
         return answer
 
-    def _answer(self, answer: Any, asked: Mapping[str, Any], shape: Tuple[int, int]) -> Answer:
+    def _answer(self, answer: Any, requested: Mapping[str, Any], shape: Tuple[int, int]) -> Answer:
         answer = self._dict(answer, "bbox")
         try:
             mask = unpack_mask(answer["bbox"], answer.get("mask"), shape)
             plane = Plane.from_dict(answer["plane"]) if answer.get("plane") is not None else None
         except (PackedMaskError, PromptsError) as error:
             raise UnexpectedAnswer(self.address, f"the mask cannot be used: {error}", _SAME_VERSION) from None
-        if plane is not None and "plane" in asked and plane.to_dict() != asked["plane"]:
-            raise UnexpectedAnswer(self.address, "the mask is of another plane than asked.", _SAME_VERSION)
+        if plane is not None and "plane" in requested and plane.to_dict() != requested["plane"]:
+            raise UnexpectedAnswer(
+                self.address, "the mask is of another plane than requested.", _SAME_VERSION
+            )
         frame, timings, adapter = answer.get("frame"), answer.get("timings"), answer.get("adapter")
         return Answer(
             mask=mask,
@@ -251,5 +260,5 @@ class Client:
 
 
 def _number(value: Any) -> Optional[float]:
-    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if number else None

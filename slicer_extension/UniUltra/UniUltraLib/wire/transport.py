@@ -1,5 +1,8 @@
-"""One HTTP request to one server: bounded in time and size, with errors that a person can act on; another
-thread can break it off while an answer is awaited.
+"""HTTP requests to one server: bounded in time and size, with errors that a person can act on.
+
+A request is never cut off from another thread. What takes long, an upload or a download, reports its progress
+between two chunks, and what the report raises ends it; what is short ends by its time-out. Until then its
+thread, a daemon, waits alone: nothing joins it, and its answer is dropped.
 """
 
 from __future__ import annotations
@@ -8,8 +11,6 @@ import contextlib
 import json
 import logging
 import re
-import socket
-import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Tuple
@@ -27,6 +28,7 @@ from ..errors import (
     ServerUnreachable,
     UnexpectedAnswer,
 )
+from .uploads import Report
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHUNK = 64 * 1024
@@ -72,8 +74,6 @@ class Transport(requests.auth.AuthBase):
         self._session = requests.Session()
         self._session.auth = self  # also keeps a .netrc entry from answering in its place
         self._session.headers["Accept-Encoding"] = "identity"
-        self._connections = Connections()
-        self._connections.mount(self._session)
         # A proxy set for the internet cannot reach this machine.
         self._session.trust_env = not local
         logging.getLogger("urllib3.connectionpool").addFilter(_hide_query)
@@ -88,17 +88,13 @@ class Transport(requests.auth.AuthBase):
         """Close the kept connections."""
         self._session.close()
 
-    def abort(self, thread: int) -> None:
-        """Break off what a thread (its ident) waits for."""
-        self._connections.abort(thread)
-
     def json(self, method: str, path: str, **options: Any) -> Any:
         """The JSON answer to `method path`; `options` as for `requests.request`.
 
         Raises:
             ServerError: one of its kinds, see `errors`.
         """
-        with self._connections.in_use(), self._open(method, path, options) as response:
+        with self._open(method, path, options) as response:
             # Each read has its own time-out; together they get the same, so that no trickle holds a caller.
             deadline = time.monotonic() + self._timeout[1]
             body = b"".join(self._chunks(response, self._max_json, deadline))
@@ -107,23 +103,29 @@ class Transport(requests.auth.AuthBase):
         except (ValueError, RecursionError):
             raise UnexpectedAnswer(self.address, "the answer is not JSON.", _NOT_OURS) from None
 
-    def file(self, path: str, target: Path, **options: Any) -> Path:
+    def file(self, path: str, target: Path, report: Optional[Report] = None, **options: Any) -> Path:
         """Download `path` to `target`, which appears only once it is whole.
 
-        A target without an ending gets that of the server's file.
+        Args:
+            target: one without an ending gets that of the server's file.
+            report: called with the share received (0..1) after each chunk; what it raises ends the download.
 
         Raises:
             ServerError: one of its kinds, see `errors`.
         """
-        with self._connections.in_use(), self._open("GET", path, options) as response:
+        with self._open("GET", path, options) as response:
             if not target.suffix:
                 target = target.with_name(target.name + _ending(response))
             part = target.with_name(target.name + ".part")
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
+                length = response.headers.get("Content-Length", "")
+                size = int(length) if length.isdecimal() else 0
                 with part.open("wb") as out:
                     for chunk in self._chunks(response, self._max_file, None):
                         out.write(chunk)
+                        if report is not None:
+                            report(out.tell() / size if size else 0.0)
                 part.replace(target)
             except OSError as error:
                 raise DiskError(
@@ -142,7 +144,7 @@ class Transport(requests.auth.AuthBase):
             ServerError: one of its kinds, see `errors`.
         """
         try:
-            with self._connections.in_use(), self._open("HEAD", path, options):
+            with self._open("HEAD", path, options):
                 return True
         except Refused as refused:
             if refused.status != 404:
@@ -215,26 +217,21 @@ class Transport(requests.auth.AuthBase):
         newer = _newer(body) if status == 409 else None
         if newer is not None:
             raise Conflict(self.address, status, detail, newer)
-        said = f" and says: {detail}" if detail else "."
-        if status in (401, 403):
-            raise Refused(
-                self.address,
-                f"it refused access (status {status}){said}",
-                "Set the access key your administrator gave you.",
-                status,
-                detail,
-            )
+        says = f" and says: {detail}" if detail else "."
         if 400 <= status < 500:
+            access = status in (401, 403)
             raise Refused(
                 self.address,
-                f"it refused the request (status {status}){said}",
-                "Correct what it names, then try again.",
+                f"it refused {'access' if access else 'the request'} (status {status}){says}",
+                "Set the access key your administrator gave you."
+                if access
+                else "Correct what it names, then try again.",
                 status,
                 detail,
             )
         raise ServerFailed(
             self.address,
-            f"it failed on the request (status {status}){said}",
+            f"it failed on the request (status {status}){says}",
             "Look at the server's log, then try again.",
             status,
             detail,
@@ -261,7 +258,7 @@ def _why(error: Exception) -> str:
     if "resolve" in text or "Failed to parse" in text or "Name or service" in text or "getaddrinfo" in text:
         return "this network does not know the name."
     if "ProxyError" in type(error).__name__:
-        return "the proxy gave no way through."
+        return "the proxy did not let the request through."
     return "the connection failed."
 
 
@@ -279,22 +276,21 @@ def _detail(body: bytes) -> str:
 
 
 def _newer(body: bytes) -> Optional[Dict[str, Any]]:
-    """The version that stands in the way, as a 409 tells it."""
+    """The newer version that a 409 reports."""
     try:
         newer = json.loads(body)["detail"]["newer"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    known = isinstance(newer, dict) and type(newer.get("revision")) is int
-    return newer if known else None
+    return newer if isinstance(newer, dict) and type(newer.get("revision")) is int else None
 
 
 def _ending(response: requests.Response) -> str:
-    """The ending of the file name that the server gives, `.nii.gz` and the like whole; else none."""
-    found = re.search(
+    """The ending of the file name that the server gives, `.nii.gz` and the like whole; else empty."""
+    ending = re.search(
         r"((?:\.nii|\.seq|\.seg|\.igs)?\.[A-Za-z0-9]{1,5})\"?\s*$",
         response.headers.get("Content-Disposition", ""),
     )
-    return found.group(1).lower() if found else ""
+    return ending.group(1).lower() if ending else ""
 
 
 def _hide_query(record: logging.LogRecord) -> bool:
@@ -305,59 +301,3 @@ def _hide_query(record: logging.LogRecord) -> bool:
             for value in record.args
         )
     return True
-
-
-class Connections:
-    """Knows which connection each thread uses now."""
-
-    def __init__(self) -> None:
-        self._used: Dict[int, Any] = {}
-
-    def mount(self, session: requests.Session) -> None:
-        """Have all connections of a session known here."""
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, _Adapter(self))
-
-    def using(self, connection: Any) -> None:
-        """This thread sends a request on a connection."""
-        self._used[threading.get_ident()] = connection
-
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Afterwards this thread has its answer, and what its connection does next is no longer its own."""
-        try:
-            yield
-        finally:
-            self._used.pop(threading.get_ident(), None)
-
-    def abort(self, thread: int) -> None:
-        """Break off what a thread (its ident) waits for; it gets an error, if it waits for any."""
-        sock = getattr(self._used.pop(thread, None), "sock", None)
-        if sock is not None:
-            # Closing it here would leave the other thread reading a number that may be another's by then.
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _noted(urllib3.HTTPConnectionPool, self._connections),
-            "https": _noted(urllib3.HTTPSConnectionPool, self._connections),
-        }
-
-
-def _noted(pool: Any, connections: Connections) -> Any:
-    """A class of pools whose connections tell `connections` when they are used."""
-
-    class Noted(pool.ConnectionCls):  # type: ignore[misc]
-        def putrequest(self, *args: Any, **options: Any) -> Any:
-            connections.using(self)
-            return super().putrequest(*args, **options)
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": Noted})
