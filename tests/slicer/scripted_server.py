@@ -17,7 +17,7 @@ from UniUltraLib.prompts.prompt_set import PromptSet
 from UniUltraLib.wire.client import Client
 
 SHAPE = (20, 30)
-PROMPTS = PromptSet((30, 20, 10), Plane("k", 4)).with_point("p", (3, 6, 4)).to_params()
+PROMPTS = PromptSet((30, 20, 10), Plane("k", 4)).with_prompt("point", (3, 6, 4), "p").to_params()
 SECRET = "patient-7"
 
 

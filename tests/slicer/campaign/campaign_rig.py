@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import requests
 import slicer
 from panel_rig import Rig
 from PIL import Image
@@ -80,21 +82,21 @@ class Reader(Rig):
 
     def until(self, condition: Any, seconds: float = 60.0) -> None:
         def checked() -> Any:
-            self.work.poll()
-            self.training.poll()
+            self.work.tick()
+            self.training.tick()
             return condition()
 
         super().until(checked, seconds)
 
     def next(self) -> CampaignState:
         """Take the next unit and wait for it."""
-        self.work.next()
+        self.work.units.next()
         self.until(lambda: not self.now.opening and not self.controller.state.can_cancel)
         return self.now
 
     def take(self, image: str, frame: int = 0, **more: Any) -> CampaignState:
         """Open an image and wait for it."""
-        self.work.open(image, frame, **more)
+        self.work.units.open(image, frame, **more)
         self.until(lambda: not self.now.opening and not self.controller.state.can_cancel)
         return self.now
 
@@ -107,13 +109,13 @@ class Reader(Rig):
 
     def draw(self, name: str, mask: np.ndarray, frame: int = 0) -> None:
         """Put a mask into the segment of a structure, on a frame or slice."""
-        place = self.work.hand.place
+        place = self.work.current.place
         assert place is not None
         self.scene.write(self.segment(name), place.plane(frame), mask)
 
     def drawn(self, name: str, frame: int = 0) -> np.ndarray:
         """What the segment holds."""
-        place = self.work.hand.place
+        place = self.work.current.place
         assert place is not None
         return self.scene.read(self.segment(name), place.plane(frame))
 
@@ -127,6 +129,15 @@ class Reader(Rig):
         for part in (self.work, self.review, self.training):
             part.close()
         super().close()
+
+
+Make = Callable[..., Reader]
+
+
+def versions(address: str, image: str, name: str = "") -> list[dict[str, Any]]:
+    """An image's versions, or one person's, asked of the server itself."""
+    kept = requests.get(f"{address}/labels/{image}", timeout=30).json()["versions"]
+    return [version for version in kept if not name or version["annotator"] == name]
 
 
 def disk(x: int, y: int, radius: int = 8, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +14,13 @@ from PIL import Image
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
-from campaign_rig import SHARED, Reader, disk  # noqa: E402
-from server_process import write_campaign  # noqa: E402
+from campaign_rig import Make, disk, versions  # noqa: E402
 
 from uniultra.images import read_image  # noqa: E402
 from uniultra.store.labels.labelmap import read_labelmap  # noqa: E402
 from uniultra.store.store import LabelStore  # noqa: E402
 
 equal = np.testing.assert_array_equal
-Make = Callable[..., Reader]
-
-
-@pytest.fixture
-def campaign(campaign_server: tuple[str, Path]) -> Iterator[Callable[..., None]]:
-    """Changes the campaign file for one test."""
-    _, studies = campaign_server
-    yield lambda **settings: write_campaign(studies, {**SHARED, **settings})
-    write_campaign(studies, SHARED)
-
-
-@pytest.fixture
-def reader(scene: Any, campaign_server: tuple[str, Path], tmp_path: Path) -> Iterator[Make]:
-    """Makes people who are connected."""
-    people: list[Reader] = []
-
-    def make(name: str, address: str = "", **more: Any) -> Reader:
-        people.append(Reader(scene, tmp_path / name, name, **more))
-        return people[-1].at(address or campaign_server[0])
-
-    yield make
-    for one in people:
-        one.close()
-
-
-def versions(address: str, image: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = requests.get(f"{address}/labels/{image}", timeout=30).json()["versions"]
-    return found
 
 
 def on_server(
@@ -79,7 +49,7 @@ def test_what_the_campaign_says_is_there(reader: Make, campaign: Any) -> None:
 def test_nobody_works_without_a_name_and_a_shared_one_is_warned_of(reader: Make) -> None:
     nobody = reader("  ")
     assert "name" in nobody.now.name_problem and not nobody.now.can_next
-    nobody.work.next()
+    nobody.work.units.next()
     assert "name" in nobody.state.problem.cause and not nobody.now.opening
     assert "several people" in reader("admin").now.name_warning
     assert reader("Anna Admin").now.name_warning == ""
@@ -105,7 +75,7 @@ def test_a_label_lies_on_its_image_with_how_it_was_made(
     dora.take("volume")
     for step in (5.0, 300.0, 4.0):  # of the long pause, twenty seconds count
         clock[0] += step
-        dora.work.touch()
+        dora.work.effort.touch()
     for k in (1, 4):
         dora.draw("head", disk(20, 20), k)
         dora.draw("femur", disk(26, 20), k)
@@ -147,7 +117,7 @@ def test_prompts_and_masks_of_a_draft_come_back(reader: Make, campaign_server: A
     fay.draw("head", disk(40, 30))
     before = {name: fay.drawn(name) for name in ("head", "femur")}
     prompts = fay.state.prompts
-    assert fay.now.clicks == 2 and len(prompts.points) == 2
+    assert fay.now.clicks == 2 and len(prompts.of("point")) == 2
     fay.send("draft")
     kept = versions(campaign_server[0], "still0")[-1]
     assert (kept["tag"], kept["origin"]["clicks"], kept["origin"]["model"]) == ("draft", 2, "uniultra_mini")
@@ -178,7 +148,7 @@ def test_what_is_drawn_is_kept_as_a_draft_when_something_else_is_opened(
     gus.until(lambda: gus.now.unsent == 0)
 
     def mine(image: str) -> list[str]:
-        return [one["tag"] for one in versions(campaign_server[0], image) if one["annotator"] == "Gus"]
+        return [version["tag"] for version in versions(campaign_server[0], image, "Gus")]
 
     assert mine("still2") == ["draft"]
     gus.take("still2")
@@ -202,11 +172,11 @@ def test_the_second_of_two_sees_the_newer_label_and_decides(reader: Make, campai
     assert (now.conflict.revision, now.conflict.annotator, now.conflict.here) == (first, "Hal", True)
     assert "newer" in ida.state.problem.cause and now.saved is None and now.unsent == 1
     equal(ida.drawn("head"), disk(40, 20))
-    ida.work.show_newer()
+    ida.work.conflicts.show_newer()
     ida.until(lambda: ida.now.compared)
     assert ida.names() == ["head", "femur", f"head (Hal, r{first})"]
     equal(ida.drawn(f"head (Hal, r{first})"), disk(20, 20))
-    ida.work.save_on_top()
+    ida.work.conflicts.save_on_top()
     ida.until(lambda: ida.now.unsent == 0)
     assert ida.now.conflict is None and ida.now.saved == first + 1
     assert versions(address, "still4")[-1]["base"] == first
@@ -214,7 +184,7 @@ def test_the_second_of_two_sees_the_newer_label_and_decides(reader: Make, campai
     assert ida.names() == ["head", "femur"] and not ida.now.compared
     hal.draw("head", disk(22, 20))
     assert hal.send().conflict.annotator == "Ida"
-    hal.work.give_up_mine()
+    hal.work.conflicts.give_up_mine()
     assert hal.now.conflict is None and hal.now.unsent == 0
     assert len(versions(address, "still4")) == 2
     hal.draw("head", disk(24, 20))
@@ -276,7 +246,7 @@ def test_a_segment_that_is_no_structure_is_named(reader: Make) -> None:
     odo.draw("tumour", disk(20, 20))
     assert not odo.work.submit("final")
     assert "tumour" in odo.state.problem.cause and "head, femur" in odo.state.problem.cause
-    odo.work.next()
+    odo.work.units.next()
     assert not odo.now.opening, "nothing is left behind"
     odo.scene.remove_segment(odo.segment("tumour"))
     assert odo.work.submit("final"), "an empty label says that there is nothing"
@@ -288,10 +258,10 @@ def test_skipping_needs_a_reason(reader: Make, campaign: Any) -> None:
     pia = reader("Pia")
     first = pia.next().unit
     assert pia.now.can_skip
-    pia.work.skip("  ")
+    pia.work.units.skip("  ")
     assert "reason" in pia.state.problem.cause and pia.now.unit == first
     pia.draw("head", disk(20, 20))
-    pia.work.skip("poor picture")
+    pia.work.units.skip("poor picture")
     pia.until(lambda: pia.now.unit not in (None, first) and not pia.now.opening)
     assert pia.now.unit.image != first.image and pia.now.unsent == 0, "of what is skipped, no draft is kept"
 
@@ -313,13 +283,13 @@ def test_a_lease_is_renewed_while_somebody_works_and_given_back_at_the_end(
     quin.polls(0.2)
     assert leases()["Quin"].until == began, "nobody works"
     clock[0] += 70
-    quin.work.touch()
+    quin.work.effort.touch()
     quin.until(lambda: leases()["Quin"].until > began)
     store.release(leases()["Quin"].unit, "Quin")
     clock[0] += 70
-    quin.work.touch()
+    quin.work.effort.touch()
     quin.until(lambda: quin.now.lease_ended)
-    assert "somebody else" in quin.state.notice and quin.now.can_submit
+    assert "someone else" in quin.state.notice and quin.now.can_submit
     rob = reader("Rob")
     assert not rob.next().nothing_left and "Rob" in leases()
     rob.close()
@@ -343,7 +313,7 @@ def test_any_frame_of_a_cine_ends_the_lease_where_only_one_is_asked_for(
     campaign(readers=20)
     tom, store = reader("Tom"), LabelStore(campaign_server[1])
     while tom.next().unit.image != "cine":
-        tom.work.skip("poor picture", then_next=False)
+        tom.work.units.skip("poor picture", then_next=False)
         tom.until(lambda: not tom.now.leased)
     assert tom.now.unit.frame == 0 and tom.now.leased
     tom.draw("head", disk(30, 20), 3)
@@ -368,9 +338,9 @@ def test_units_are_leased_labelled_and_skipped_until_nothing_is_left(
         assert anna.names()[:2] == ["head", "femur"]
         units.add((now.unit.image, now.unit.frame))
         if now.unit.image == "cine":
-            assert anna.scene._open.frame == now.unit.frame, "the frame that is asked for is shown"
+            assert anna.scene.image.frame == now.unit.frame, "the frame that is asked for is shown"
         if now.unit.image in ("volume", "still5"):
-            anna.work.skip("poor picture", then_next=False)
+            anna.work.units.skip("poor picture", then_next=False)
             anna.until(lambda: not anna.now.leased)
         else:
             anna.draw("head", disk(30, 20), now.unit.frame)
@@ -378,7 +348,7 @@ def test_units_are_leased_labelled_and_skipped_until_nothing_is_left(
             assert not anna.now.leased
     assert anna.now.nothing_left and "Nothing is left" in anna.state.notice
     assert units == {(f"still{n}", 0) for n in range(8)} | {("volume", 0), ("cine", 0), ("cine", 2)}
-    of_cine = [one["frames"] for one in versions(address, "cine") if one["annotator"] == "Anna"]
+    of_cine = [version["frames"] for version in versions(address, "cine", "Anna")]
     assert of_cine[-1] == [0, 2], "frames that were done stay so"
-    assert [one for one in versions(address, "still5") if one["annotator"] == "Anna"] == [], "it was skipped"
+    assert versions(address, "still5", "Anna") == [], "it was skipped"
     assert list((anna.folder / "downloads").glob("*")) == [], "no image stays on this disk"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import requests
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
-from campaign_rig import HEIGHT, SHARED, WIDTH, Reader, disk  # noqa: E402
+from campaign_rig import HEIGHT, WIDTH, Make, disk, versions  # noqa: E402
 from leaky_line import leaky_line  # noqa: E402
-from server_process import write_campaign  # noqa: E402
 from UniUltraLib.campaign import label_map  # noqa: E402
 from UniUltraLib.errors import SceneError  # noqa: E402
 from UniUltraLib.prompts.shown import SegmentInfo, Shown  # noqa: E402
@@ -22,33 +19,9 @@ from UniUltraLib.wire.campaign_types import Label  # noqa: E402
 
 from uniultra.store.store import LabelStore  # noqa: E402
 
-Make = Callable[..., Reader]
-
-
-@pytest.fixture
-def reader(scene: Any, campaign_server: tuple[str, Path], tmp_path: Path) -> Iterator[Make]:
-    people: list[Reader] = []
-
-    def make(name: str, address: str = "") -> Reader:
-        people.append(Reader(scene, tmp_path / name, name))
-        return people[-1].at(address or campaign_server[0])
-
-    yield make
-    for one in people:
-        one.close()
-
-
-@pytest.fixture
-def many(campaign_server: tuple[str, Path]) -> Iterator[None]:
-    """A campaign in which everybody may get everything."""
-    write_campaign(campaign_server[1], {**SHARED, "readers": 20})
-    yield
-    write_campaign(campaign_server[1], SHARED)
-
 
 def tags(address: str, image: str, name: str) -> list[str]:
-    found = requests.get(f"{address}/labels/{image}", timeout=30).json()["versions"]
-    return [one["tag"] for one in found if one["annotator"] == name]
+    return [version["tag"] for version in versions(address, image, name)]
 
 
 def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_server: Any) -> None:
@@ -62,7 +35,7 @@ def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_serve
         zed.at(campaign_server[0])
         zed.polls(0.5)
         assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "what was under way at most"
-        left = zed.work._sending.spool.waiting(line.address)
+        left = zed.work._outbox.spool.waiting(line.address)
         assert left and zed.now.unsent == 0, "the other waits for its own server"
         zed.close()
         assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "also at the end"
@@ -87,7 +60,7 @@ def test_a_double_click_submits_once(reader: Make, campaign_server: Any) -> None
 def test_what_is_drawn_while_the_next_image_comes_is_a_draft(reader: Make, campaign_server: Any) -> None:
     cat = reader("Cat")
     cat.take("still2")
-    cat.work.open("still3")
+    cat.work.units.open("still3")
     cat.draw("head", disk(20, 20))
     cat.until(lambda: not cat.now.opening)
     cat.until(lambda: cat.now.unsent == 0)
@@ -111,19 +84,19 @@ def test_who_cannot_get_the_next_image_keeps_the_present_one(
 ) -> None:
     eve = reader("Eve")
     first = eve.next().unit
-    load = eve.work.hand._load
+    load = eve.work.current._load
 
     def fails(*_: Any) -> Any:
         raise SceneError("Slicer cannot read this file.")
 
-    eve.work.hand._load = fails
+    eve.work.current._load = fails
     eve.draw("head", disk(20, 20))
     eve.next()
     eve.until(lambda: not eve.state.can_cancel)
     assert eve.now.unit == first and eve.now.leased and "cannot read" in eve.state.problem.cause
     store = LabelStore(campaign_server[1])
     eve.until(lambda: [one.unit.image for one in store.leases() if one.annotator == "Eve"] == [first.image])
-    eve.work.hand._load = load
+    eve.work.current._load = load
 
 
 def test_a_lease_is_given_back_by_whoever_had_it(reader: Make, many: None, campaign_server: Any) -> None:
@@ -168,10 +141,10 @@ def test_overlap_that_is_too_much_to_send_is_told(
 def test_a_disk_without_room_ends_no_work(reader: Make, campaign_server: Any, tmp_path: Path) -> None:
     jon = reader("Jon")
     (tmp_path / "full").write_bytes(b"")
-    jon.work._downloads = tmp_path / "full"
+    jon.work.units._downloads = tmp_path / "full"
     with leaky_line(campaign_server[0]) as line:  # not from the server's own file
         jon.at(line.address)
-        jon.work._downloads = tmp_path / "full" / "below"
+        jon.work.units._downloads = tmp_path / "full" / "below"
         own = Path.is_file
         Path.is_file = lambda self: False  # type: ignore[method-assign, assignment]
         try:

@@ -3,53 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import requests
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
-from campaign_rig import SHARED, Reader, disk  # noqa: E402
+from campaign_rig import SHARED, Make, disk, versions  # noqa: E402
 from leaky_line import LeakyLine, leaky_line  # noqa: E402
 from server_process import write_campaign  # noqa: E402
 from UniUltraLib.errors import SceneError  # noqa: E402
 
 from uniultra.store.store import LabelStore  # noqa: E402
 
-Make = Callable[..., Reader]
+
+@pytest.fixture
+def mine(campaign_server: tuple[str, Path]) -> Callable[..., Any]:
+    """A person's versions of an image, asked of the server itself."""
+    return partial(versions, campaign_server[0])
+
+
+@pytest.fixture
+def address(line: LeakyLine) -> str:
+    return line.address
 
 
 @pytest.fixture
 def line(campaign_server: tuple[str, Path]) -> Iterator[LeakyLine]:
     with leaky_line(campaign_server[0]) as made:
         yield made
-
-
-@pytest.fixture
-def reader(scene: Any, line: LeakyLine, tmp_path: Path) -> Iterator[Make]:
-    people: list[Reader] = []
-
-    def make(name: str) -> Reader:
-        people.append(Reader(scene, tmp_path / name, name))
-        return people[-1].at(line.address)
-
-    yield make
-    for one in people:
-        one.close()
-
-
-@pytest.fixture
-def mine(campaign_server: tuple[str, Path]) -> Callable[[str, str], list[dict[str, Any]]]:
-    """Somebody's versions of an image, asked of the server itself."""
-
-    def ask(image: str, name: str) -> list[dict[str, Any]]:
-        found = requests.get(f"{campaign_server[0]}/labels/{image}", timeout=30).json()["versions"]
-        return [one for one in found if one["annotator"] == name]
-
-    return ask
 
 
 def test_a_label_waits_for_the_line_and_is_sent_then(reader: Make, line: LeakyLine, mine: Any) -> None:
@@ -62,7 +47,7 @@ def test_a_label_waits_for_the_line_and_is_sent_then(reader: Make, line: LeakyLi
     assert tom.now.unsent == 1 and tom.now.submitted and tom.now.saved is None
     tom.draw("head", disk(26, 20))
     assert tom.work.submit("final") and tom.now.unsent == 2, "work goes on"
-    tom.work.next()
+    tom.work.units.next()
     assert not tom.now.opening and "does not answer" in tom.state.problem.cause
     np.testing.assert_array_equal(tom.drawn("head"), disk(26, 20))
     line.mend()
@@ -109,9 +94,7 @@ def test_what_was_not_sent_is_sent_by_the_next_session(reader: Make, line: Leaky
     assert list(again.spool.iterdir()) == []
 
 
-def test_a_conflict_of_another_image_waits_for_its_person(
-    reader: Make, line: LeakyLine, campaign_server: Any
-) -> None:
+def test_a_conflict_of_another_image_waits_for_its_person(reader: Make, line: LeakyLine, mine: Any) -> None:
     wim, xan = reader("Wim"), reader("Xan")
     for one in (wim, xan):
         one.take("still3")
@@ -128,13 +111,13 @@ def test_a_conflict_of_another_image_waits_for_its_person(
     again.until(lambda: again.now.conflict is not None)
     assert again.now.conflict.revision == first
     again.take("still4")
-    again.work.show_newer()
+    again.work.conflicts.show_newer()
     again.until(lambda: again.now.compared)
     assert again.now.unit.image == "still3" and again.now.conflict.here
     np.testing.assert_array_equal(again.drawn("head"), disk(20, 20))
     other = next(name for name in again.names() if name.startswith("head ("))
     np.testing.assert_array_equal(again.drawn(other), disk(40, 20))
-    again.work.save_on_top()
+    again.work.conflicts.save_on_top()
     again.until(lambda: again.now.unsent == 0)
     assert again.now.conflict is None
 
@@ -148,7 +131,7 @@ def test_a_label_that_the_server_refuses_is_kept_with_its_words(
     line.cut()
     yan.work.submit("final")
     [entry] = yan.work.unsent()
-    yan.work._sending.spool.change(entry.key, params={**entry.params, "seconds": -1})
+    yan.work._outbox.spool.change(entry.key, params={**entry.params, "seconds": -1})
     line.mend()
     yan.controller.retry()
     yan.until(lambda: any(one.refused for one in yan.work.unsent()))
@@ -167,7 +150,7 @@ def test_an_image_that_cannot_be_loaded_is_given_back(
     def fails(*_: Any) -> Any:
         raise SceneError("Slicer cannot read this file.")
 
-    zoe.work.hand._load = fails
+    zoe.work.current._load = fails
     zoe.next()
     zoe.until(lambda: not zoe.controller.state.can_cancel)
     write_campaign(campaign_server[1], SHARED)

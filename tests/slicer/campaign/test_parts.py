@@ -74,8 +74,8 @@ def test_the_spool_survives_the_program_and_names_no_image(tmp_path: Path) -> No
     ]
     assert again.label(waiting[0]) == b"label" and waiting[0].params == {"frames": [1], "clicks": 2}
     assert waiting[0].names("DOE^JANE") and not waiting[0].names("DOE^JOHN")
-    assert again.resolve(waiting[0], ["x", "y"]) is None
-    found = again.resolve(waiting[0], ["x", "DOE^JANE"])
+    assert waiting[0].resolved(["x", "y"]) is None
+    found = waiting[0].resolved(["x", "DOE^JANE"])
     assert found is not None and found.image == "DOE^JANE"
     again.change(first.key, base=9)
     assert b"DOE" not in (tmp_path / "unsent" / f"{first.key}.json").read_bytes()
@@ -126,9 +126,11 @@ class Kept:
 
 def test_prompts_travel_by_structure_and_come_back() -> None:
     book, size = PromptBook(), (30, 20, 4)
-    here = PromptSet(size, Plane("k", 2)).with_point("a", (3, 4, 2)).with_box((1, 1, 9, 9))
+    here = (
+        PromptSet(size, Plane("k", 2)).with_prompt("point", (3, 4, 2), "a").with_prompt("box", (1, 1, 9, 9))
+    )
     book.put("scan", "s1", here)
-    book.put("another", "s1", PromptSet(size, Plane("k", 0)).with_point("b", (1, 1, 0)))
+    book.put("another", "s1", PromptSet(size, Plane("k", 0)).with_prompt("point", (1, 1, 0), "b"))
     sent = provenance.prompts_of(
         Kept(s1=book.to_tag("s1"), s2="nonsense"), {"head": "s1", "femur": "s2"}, "scan"
     )
@@ -144,7 +146,7 @@ def test_prompts_travel_by_structure_and_come_back() -> None:
 def test_too_many_prompts_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     stroke = np.random.default_rng(0).random((200, 200)) < 0.5
     book = PromptBook()
-    book.put("scan", "s", PromptSet((200, 200, 1), Plane("k", 0)).with_scribble("a", stroke))
+    book.put("scan", "s", PromptSet((200, 200, 1), Plane("k", 0)).with_prompt("scribble", stroke, "a"))
     monkeypatch.setattr(provenance, "MAX_PROMPTS", 500)
     [only] = provenance.prompts_of(Kept(s=book.to_tag("s")), {"head": "s"}, "scan")
     assert only["scribbles"] == []

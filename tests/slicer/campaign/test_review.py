@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,26 +10,9 @@ import requests
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
-from campaign_rig import SHARED, Reader, disk  # noqa: E402
-from server_process import write_campaign  # noqa: E402
+from campaign_rig import Make, Reader, disk  # noqa: E402
 
-Make = Callable[..., Reader]
-
-
-@pytest.fixture
-def reader(scene: Any, campaign_server: tuple[str, Path], tmp_path: Path) -> Iterator[Make]:
-    people: list[Reader] = []
-    address, studies = campaign_server
-    write_campaign(studies, {**SHARED, "readers": 20})
-
-    def make(name: str) -> Reader:
-        people.append(Reader(scene, tmp_path / name, name))
-        return people[-1].at(address)
-
-    yield make
-    for one in people:
-        one.close()
-    write_campaign(studies, SHARED)
+pytestmark = pytest.mark.usefixtures("many")
 
 
 def labelled(one: Reader, image: str, x: int, frames: tuple[int, ...] = (0,)) -> int:
@@ -101,7 +82,7 @@ def test_a_correction_is_the_reviewers_own_label(reader: Make, campaign_server: 
     labelled(bob, "cine", 20, frames=(1, 3))
     listed(eva, "final")
     opened(eva, "cine", "Bob")
-    assert eva.scene.done_frames() == [1, 3] and eva.scene._open.frame == 1
+    assert eva.scene.done_frames() == [1, 3] and eva.scene.image.frame == 1
     eva.draw("head", disk(28, 20), 3)
     judge(eva, "approved", "border")
     kept = requests.get(f"{campaign_server[0]}/labels/cine", timeout=30).json()["versions"]
@@ -128,7 +109,7 @@ def test_two_readers_are_compared(reader: Make) -> None:
     np.testing.assert_array_equal(eva.drawn(f"head (Dee, r{second})"), disk(24, 20))
     colours = {one.name: one.colour for one in eva.scene.segments()}
     assert colours[f"head (Cid, r{first})"] != colours[f"head (Dee, r{second})"]
-    assert not eva.work.hand.dirty, "what is beside is no change"
+    assert not eva.work.current.dirty, "what is beside is no change"
     judge(eva, "flagged", "Which of the two?")
     assert [name for _, _, name in listed(eva, "flagged")] == ["Cid"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,10 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
 import requests  # noqa: E402
-from campaign_rig import BENCHMARKS, LAUNCH, Reader, disk  # noqa: E402
+from campaign_rig import BENCHMARKS, LAUNCH, disk  # noqa: E402
 from server_process import running_server  # noqa: E402
 
 MODEL = "uniultra_mini"
-
-
-@pytest.fixture
-def reader(scene: Any, tmp_path: Path) -> Iterator[Callable[..., Reader]]:
-    people: list[Reader] = []
-
-    def make(name: str, address: str) -> Reader:
-        people.append(Reader(scene, tmp_path / name, name))
-        return people[-1].at(address)
-
-    yield make
-    for one in people:
-        one.close()
 
 
 def test_a_training_is_begun_watched_and_stopped(reader: Any, campaign_server: Any) -> None:

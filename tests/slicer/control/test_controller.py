@@ -15,8 +15,9 @@ import scene_examples as examples  # noqa: E402
 from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import MODEL, ScriptedModel, disks, mask_at  # noqa: E402
 from scripted_server import Scripted  # noqa: E402
-from UniUltraLib.control.state import AUTO, BOX, LASSO, POINT, REFINE, SCRIBBLE  # noqa: E402
-from UniUltraLib.prompts.shown import Stroke  # noqa: E402
+from UniUltraLib.control.state import AUTO, REFINE  # noqa: E402
+from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
+from UniUltraLib.prompts.shown import Edit  # noqa: E402
 
 equal = np.testing.assert_array_equal
 
@@ -43,7 +44,7 @@ def still(rig: Rig, model: ScriptedModel) -> Rig:
 
 
 def test_a_click_makes_a_segment_and_its_mask(still: Rig, model: ScriptedModel) -> None:
-    assert still.state.tools == {POINT, BOX, SCRIBBLE, LASSO, REFINE, AUTO}
+    assert still.state.tools == {*PROMPT_KINDS, REFINE, AUTO}
     assert still.state.strategies == ("coreset", "random") and still.state.model == MODEL
     assert still.state.unavailable == {"uniultra": "uniultra weights get uniultra"}
     still.click("a", 40, 30)
@@ -58,8 +59,8 @@ def test_a_click_makes_a_segment_and_its_mask(still: Rig, model: ScriptedModel) 
 
 
 def test_each_click_builds_on_the_mask_that_is_there(still: Rig, model: ScriptedModel) -> None:
-    still.controller.box(
-        Stroke("box", True, still.scene.to_world(still.scene.shown(), [(20, 20, 0), (60, 50, 0)]))
+    still.controller.edit(
+        Edit("box", True, still.scene.to_world(still.scene.shown(), [(20, 20, 0), (60, 50, 0)]))
     )
     still.settle()
     first = still.mask()
@@ -79,7 +80,7 @@ def test_undo_and_redo_take_prompts_and_mask_together(still: Rig, model: Scripte
     for left in (2, 1, 0):
         still.controller.undo()
         equal(still.mask(), masks[left])
-        assert len(still.state.prompts.points) == left
+        assert len(still.state.prompts.of("point")) == left
     assert not still.state.can_undo and len(model.asked) == 3, "what is known is not asked again"
     still.controller.redo()
     still.controller.redo()
@@ -91,7 +92,7 @@ def test_undo_and_redo_take_prompts_and_mask_together(still: Rig, model: Scripte
 def test_the_mask_follows_a_point_that_is_moved_or_deleted(still: Rig, model: ScriptedModel) -> None:
     still.click("a", 20, 30)
     still.click("b", 60, 30)
-    still.move("a", 20, 60)
+    still.click("a", 20, 60)
     equal(still.mask(), mask_at(SHAPE, (20, 60), (60, 30)))
     still.controller.delete_point("b")
     still.settle()
@@ -116,7 +117,9 @@ def test_what_is_painted_is_refined_and_comes_back_by_undo(still: Rig, model: Sc
     still.controller.refine()
     still.settle()
     equal(disks(SHAPE, {"mask": model.asked[-1]["mask"]}), painted)
-    assert [p.key for p in still.state.prompts.points] == ["a"], "a click that the painting contradicts goes"
+    assert [p.key for p in still.state.prompts.of("point")] == ["a"], (
+        "a click that the painting contradicts goes"
+    )
     still.click("c", 100, 20)
     assert still.mask()[75, 100] and still.mask()[20, 100]
     still.controller.delete_point("c")
@@ -129,7 +132,7 @@ def test_what_is_painted_is_refined_and_comes_back_by_undo(still: Rig, model: Sc
     assert not still.mask()[75, 100] and not still.mask()[30, 60], "two strokes of the brush"
     still.controller.undo()
     equal(still.mask(), mask_at(SHAPE, (20, 30), (60, 30)))
-    assert [p.key for p in still.state.prompts.points] == ["a", "b"]
+    assert [p.key for p in still.state.prompts.of("point")] == ["a", "b"]
 
 
 def test_painting_while_an_answer_is_awaited_is_not_lost(still: Rig, model: ScriptedModel) -> None:
@@ -173,7 +176,7 @@ def test_segments_and_slices_keep_their_own(rig: Rig, model: ScriptedModel, scen
     rig.controller.undo()
     assert not rig.mask(other).any() and rig.mask(first).any()
     rig.controller.select_segment(first)
-    assert [p.key for p in rig.state.prompts.points] == ["a"]
+    assert [p.key for p in rig.state.prompts.of("point")] == ["a"]
     rig.controller.remove_segment(other)
     assert [s.id for s in rig.state.segments] == [first] and rig.state.segment == first
     assert view.GetLayoutName() == "Red"
@@ -185,7 +188,7 @@ def test_prompts_are_back_when_the_image_is_opened_again(still: Rig, model: Scri
     still.scene.close()
     assert still.state.shown is None and still.state.tools == set()
     still.open(node)
-    assert [p.key for p in still.state.prompts.points] == ["a"]
+    assert [p.key for p in still.state.prompts.of("point")] == ["a"]
     still.click("b", 80, 30)
     equal(still.mask(), mask_at(SHAPE, (40, 30), (80, 30)))
     still.controller.undo()
@@ -234,26 +237,26 @@ def test_of_quick_clicks_the_latest_is_answered(still: Rig, model: ScriptedModel
 def test_scribbles_and_lasso_travel(still: Rig, model: ScriptedModel) -> None:
     shown = still.scene.shown()
     line = still.scene.to_world(shown, [(20, 30, 0), (60, 30, 0)])
-    still.controller.stroke(Stroke("scribble", False, line, 2.0))
+    still.controller.edit(Edit("scribble", False, line, 2.0))
     still.settle()
     [scribble] = model.asked[-1]["scribbles"]
     assert scribble["positive"] is False and scribble["bbox"][1] <= 30 <= scribble["bbox"][3]
     ring = [(40 + 20 * np.cos(t), 40 + 15 * np.sin(t), 0) for t in np.linspace(0, 6, 40)]
-    still.controller.stroke(Stroke("lasso", True, still.scene.to_world(shown, ring)))
+    still.controller.edit(Edit("lasso", True, still.scene.to_world(shown, ring)))
     still.settle()
     assert len(model.asked[-1]["lasso"]) > 10 and model.asked[-1]["scribbles"]
-    still.controller.delete_scribble("s0")
+    still.controller.edit(Edit("scribble", key="scribble0"))
     still.settle()
     assert "scribbles" not in model.asked[-1] and model.asked[-1]["lasso"]
 
 
 def test_a_model_is_asked_only_what_it_takes(still: Rig, model: ScriptedModel) -> None:
-    still.controller.box(
-        Stroke("box", True, still.scene.to_world(still.scene.shown(), [(20, 20, 0), (60, 50, 0)]))
+    still.controller.edit(
+        Edit("box", True, still.scene.to_world(still.scene.shown(), [(20, 20, 0), (60, 50, 0)]))
     )
     still.settle()
     still.controller.set_model("points_only")
-    assert still.state.tools == {POINT, AUTO}
+    assert still.state.tools == {"point", AUTO}
     still.click("a", 40, 30)
     assert set(model.asked[-1]) == {"plane", "foreground", "background", "annotator", "result"}
     still.controller.set_model("no such model")

@@ -170,8 +170,8 @@ def test_hundreds_of_prompts_without_an_answer_take_no_mask_along() -> None:
     prompts = PromptSet((30, 20, 1), Plane("k", 0))
     line = Timeline(prompts, held)
     for n in range(LIMIT + 50):
-        prompts = prompts.with_point(f"p{n % 7}", (n % 30, n % 20, 0))
-        line.say(prompts)
+        prompts = prompts.with_prompt("point", (n % 30, n % 20, 0), f"p{n % 7}")
+        line.add(prompts)
     equal(line.known_mask(), held)
     while line.can_undo:
         line.undo()
@@ -182,7 +182,7 @@ def test_hundreds_of_prompts_without_an_answer_take_no_mask_along() -> None:
 def test_a_prompt_beside_the_image_leaves_no_segment_behind(rig: Rig, model: ScriptedModel) -> None:
     rig.connect(model.server.address)
     rig.open(examples.still(), "still-1")
-    rig.controller.point("a", (500, 500, 0), ijk=True)
+    rig.controller.point("a", (500.0, 500.0, 0.0))
     assert "lies" in rig.state.problem.cause and rig.state.segments == ()
     rig.controller.undo()
     assert rig.state.segments == ()

@@ -19,7 +19,7 @@ from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import MODEL, ScriptedModel, info, mask_at  # noqa: E402
 from scripted_server import Handler, Scripted  # noqa: E402
 from UniUltraLib.control.state import LOST, OFFLINE, ONLINE  # noqa: E402
-from UniUltraLib.control.worker import Cancelled  # noqa: E402
+from UniUltraLib.control.worker import JobCancelled  # noqa: E402
 from UniUltraLib.errors import ServerFailed  # noqa: E402
 
 equal = np.testing.assert_array_equal
@@ -144,7 +144,7 @@ def test_a_refused_prompt_stays_and_can_be_tried_again(
     assert all(word in str(still.state.problem) for word in words)
     assert still.state.problem.address == model.server.address
     assert still.state.connection == ONLINE and still.state.waiting and not still.state.busy
-    assert len(still.state.prompts.points) == 2
+    assert len(still.state.prompts.of("point")) == 2
     equal(still.mask(), mask_at(SHAPE, (20, 30)))
     model.faults.clear()
     still.controller.retry()
@@ -214,7 +214,7 @@ def test_the_person_waits_only_as_long_as_they_want(still: Rig, model: ScriptedM
     still.controller.cancel()
     assert time.monotonic() - start < 0.2
     assert not still.state.busy and not still.state.can_cancel and not still.state.waiting
-    assert len(still.state.prompts.points) == 1 and still.state.can_redo
+    assert len(still.state.prompts.of("point")) == 1 and still.state.can_redo
     model.faults.clear()
     still.click("c", 100, 60)
     equal(still.mask(), mask_at(SHAPE, (20, 30), (100, 60)))
@@ -282,7 +282,7 @@ def test_a_server_that_dies_takes_nothing_along(scene: Any) -> None:
     rig.point("b", 60, 30)
     rig.until(lambda: rig.state.connection == LOST)
     assert rig.state.problem.address == first.address and rig.state.problem.next_step
-    assert len(rig.state.prompts.points) == 2 and rig.state.waiting
+    assert len(rig.state.prompts.of("point")) == 2 and rig.state.waiting
     equal(rig.mask(), mask_at(SHAPE, (20, 30)))
     rig.paint(slice(70, 80), slice(90, 110))
     rig.controller.undo()  # undo works without a server
@@ -384,7 +384,7 @@ def test_other_work_goes_on_beside_prompts(still: Rig, model: ScriptedModel) -> 
     still.controller.run(lambda client: task(client, 3), order.append, order.append, what="Saving")
     still.polls(0.05)
     still.controller.cancel()
-    assert isinstance(order[3], Cancelled) and not still.state.can_cancel
+    assert isinstance(order[3], JobCancelled) and not still.state.can_cancel
     still.polls(0.3)
     assert len(order) == 4
     still.controller.run(lambda client: 1 / 0, order.append, order.append)

@@ -14,7 +14,7 @@ import scene_examples as examples  # noqa: E402
 from panel_rig import Rig  # noqa: E402
 from server_process import ServerProcess  # noqa: E402
 from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE  # noqa: E402
-from UniUltraLib.prompts.shown import Stroke  # noqa: E402
+from UniUltraLib.prompts.shown import Edit  # noqa: E402
 from UniUltraLib.scene import cine, export  # noqa: E402
 from UniUltraLib.wire.client import Client  # noqa: E402
 
@@ -58,7 +58,7 @@ def overlap(mask: np.ndarray, truth: np.ndarray = TRUTH) -> float:
 def box(rig: Rig, *corners: tuple[int, int]) -> None:
     shown = rig.scene.shown()
     world = rig.scene.to_world(shown, [shown.plane.to_ijk(x, y) for x, y in corners])
-    rig.controller.stroke(Stroke("box", True, world))
+    rig.controller.edit(Edit("box", True, world))
 
 
 def test_a_reader_goes_through_a_cine(rig: Rig, scene: Any, running: ServerProcess) -> None:
@@ -84,7 +84,7 @@ def test_a_reader_goes_through_a_cine(rig: Rig, scene: Any, running: ServerProce
     rig.controller.undo()
     assert not rig.mask().any() and rig.state.done_frames == {0}
     rig.scene.previous_frame()
-    assert len(rig.state.prompts.points) == 2 and rig.state.prompts.box
+    assert len(rig.state.prompts.of("point")) == 2 and rig.state.prompts.of("box")
     for _ in range(2):
         rig.controller.undo()
     np.testing.assert_array_equal(rig.mask(), first)
@@ -147,7 +147,7 @@ def test_the_server_is_killed_and_started_again(rig: Rig, scene: Any, running: S
     rig.settle()
     assert rig.state.problem is None and rig.mask().any(), "what was said meanwhile is asked"
     rig.scene.go_to(0)
-    assert rig.mask()[45, 75] and len(rig.state.prompts.points) == 2
+    assert rig.mask()[45, 75] and len(rig.state.prompts.of("point")) == 2
     rig.controller.undo()
     assert rig.mask()[82, 10], "what was painted meanwhile is a step back"
-    assert cine.current_frame(rig.scene._open.browser) == 0
+    assert cine.current_frame(rig.scene.image.browser) == 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from UniUltraLib.control.worker import Cancelled, Ticket, Worker
+from UniUltraLib.control.worker import JobCancelled, Ticket, Worker
 from UniUltraLib.errors import SceneError
 
 
@@ -22,7 +22,7 @@ def gate() -> Iterator[threading.Event]:
 def taken(worker: Worker) -> None:
     end = time.monotonic() + 10
     while worker.tickets:
-        worker.poll()
+        worker.deliver()
         assert time.monotonic() < end
         time.sleep(0.001)
 
@@ -61,14 +61,14 @@ def test_what_is_cancelled_is_never_heard_of(gate: threading.Event) -> None:
     assert came == ["next"], "it did not wait for the slow one"
     gate.set()
     time.sleep(0.05)
-    worker.poll()
+    worker.deliver()
     assert came == ["next"]
     worker.submit(lambda _: "done", came.append, came.append)
     end = time.monotonic() + 10
     while not worker._came and time.monotonic() < end:
         time.sleep(0.001)
     worker.cancel()
-    assert not worker.poll() and came == ["next"], "also when it had come, but nobody had taken it"
+    assert not worker.deliver() and came == ["next"], "also when it had come, but nobody had taken it"
 
 
 def test_errors_are_handed_over_and_bugs_are_raised() -> None:
@@ -96,7 +96,7 @@ def test_progress_is_within_bounds_and_tells_of_the_end() -> None:
     ticket.report(7.0)
     assert ticket.progress == 1.0
     ticket.cancelled = True
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelled):
         ticket.report(0.5)
 
 
@@ -106,7 +106,7 @@ def test_a_poll_is_short(gate: threading.Event) -> None:
     assert started.wait(10)
     start = time.thread_time()
     for _ in range(20):
-        worker.poll()
+        worker.deliver()
     assert time.thread_time() - start < 0.1
     worker.close()
 

@@ -55,21 +55,21 @@ class Desk:
 
     def _placed(self, key: str, world: Any, positive: bool) -> None:
         self.told.append("placed")
-        self.keep(self.prompts.with_point(key, self.side.voxel(self.side.shown(), world), positive))
+        self.keep(self.prompts.with_prompt("point", self.side.voxel(self.side.shown(), world), key, positive))
 
     def _moved(self, key: str, world: Any, positive: bool) -> None:
         self.told.append("moved")
-        self.keep(self.prompts.with_point(key, self.side.voxel(self.side.shown(), world), positive))
+        self.keep(self.prompts.with_prompt("point", self.side.voxel(self.side.shown(), world), key, positive))
 
     def _deleted(self, key: str, world: Any, positive: bool) -> None:
         self.told.append("deleted")
-        self.keep(self.prompts.without_point(key))
+        self.keep(self.prompts.without("point", key))
 
     def world(self, *ijk: tuple[float, float, float]) -> Any:
         return self.side.to_world(self.side.shown(), ijk)
 
     def points(self) -> list[tuple[Any, bool]]:
-        return [(point.ijk, point.positive) for point in self.prompts.points]
+        return [(point.value, point.positive) for point in self.prompts.of("point")]
 
     def counts(self) -> tuple[int, int]:
         return tuple(self.markers._points[p].GetNumberOfDefinedControlPoints() for p in (True, False))
@@ -102,7 +102,7 @@ def test_clicks_place_points_on_the_slice(desk: Desk) -> None:
         ([60, 45], True), ([30, 20], True), ([90, 70], False),
     ]  # fmt: skip
     assert {ijk[2] for ijk, _ in desk.points()} == {20} and desk.counts() == (2, 1)
-    assert len({point.key for point in desk.prompts.points}) == 3
+    assert len({point.key for point in desk.prompts.of("point")}) == 3
 
 
 def test_placing_goes_on_from_slice_to_slice(desk: Desk) -> None:
@@ -129,21 +129,23 @@ def examples_world(desk: Desk, index: int) -> Any:
 
 
 def test_points_are_moved_and_deleted(desk: Desk) -> None:
-    desk.keep(desk.prompts.with_point("a", (60, 45, 20)).with_point("b", (30, 20, 20), False))
+    desk.keep(
+        desk.prompts.with_prompt("point", (60, 45, 20), "a").with_prompt("point", (30, 20, 20), "b", False)
+    )
     desk.red.picture()
     path = desk.world((60, 45, 20), (66, 50, 20), (75, 52, 20))
     desk.red.drag(path)
     assert desk.take() == ["moved"], "once, when it is let go"
     assert desk.points() == [((75, 52, 20), True), ((30, 20, 20), False)]
-    assert [p.key for p in desk.prompts.points] == ["a", "b"] and desk.counts() == (1, 1)
+    assert [p.key for p in desk.prompts.of("point")] == ["a", "b"] and desk.counts() == (1, 1)
     desk.markers._points[False].RemoveNthControlPoint(0)
-    assert desk.take() == ["deleted"] and [p.key for p in desk.prompts.points] == ["a"]
+    assert desk.take() == ["deleted"] and [p.key for p in desk.prompts.of("point")] == ["a"]
     desk.markers._points[True].SetNthControlPointPositionWorld(0, *desk.world((10, 12, 20))[0])
     assert desk.take() == ["moved"] and desk.points() == [((10, 12, 20), True)], "as in the Markups module"
 
 
 def test_a_point_off_the_image_is_taken_back(desk: Desk) -> None:
-    desk.keep(desk.prompts.with_point("a", (5, 45, 20)))
+    desk.keep(desk.prompts.with_prompt("point", (5, 45, 20), "a"))
     desk.markers.place(True)
     desk.red.click(desk.world((-6, 45, 20))[0])
     desk.markers.stop()
@@ -158,11 +160,11 @@ def test_a_point_off_the_image_is_taken_back(desk: Desk) -> None:
 
 
 def test_each_slice_and_segment_shows_its_own(desk: Desk) -> None:
-    desk.keep(desk.prompts.with_point("a", (60, 45, 20)).with_box((30, 20, 80, 60)))
+    desk.keep(desk.prompts.with_prompt("point", (60, 45, 20), "a").with_prompt("box", (30, 20, 80, 60)))
     desk.segment = "b"
     desk.show()
     assert desk.counts() == (0, 0)
-    desk.keep(desk.prompts.with_point("c", (40, 45, 20), False))
+    desk.keep(desk.prompts.with_prompt("point", (40, 45, 20), "c", False))
     assert desk.counts() == (0, 1)
     desk.segment = "a"
     desk.show()
@@ -170,9 +172,9 @@ def test_each_slice_and_segment_shows_its_own(desk: Desk) -> None:
     first = desk.red.picture()
     desk.side.go_to(21)
     assert desk.counts() == (0, 0)
-    desk.keep(desk.prompts.with_point("d", (70, 45, 21)))
+    desk.keep(desk.prompts.with_prompt("point", (70, 45, 21), "d"))
     desk.side.go_to(20)
-    assert desk.counts() == (1, 0) and desk.prompts.box == (30, 20, 80, 60)
+    assert desk.counts() == (1, 0) and desk.prompts.of("box")[0].value == (30, 20, 80, 60)
     np.testing.assert_array_equal(desk.red.picture(), first)
     desk.red.node.SetSliceOffset(500)
     assert desk.counts() == (0, 0)
@@ -183,7 +185,7 @@ def test_a_click_in_another_view_is_of_its_slice(desk: Desk, application: Any) -
     green = SliceView(application, (320, 240), "Green")
     try:
         green.show(desk.image, "Coronal")
-        desk.keep(desk.prompts.with_point("a", (60, 45, 20)))
+        desk.keep(desk.prompts.with_prompt("point", (60, 45, 20), "a"))
         desk.markers.place(True)
         at = desk.world((70, 30, 12))[0]
         at[1] = green.node.GetSliceOffset()
@@ -216,7 +218,10 @@ def test_a_click_in_an_oblique_view_is_a_pixel_of_the_cut(desk: Desk) -> None:
     x, y, k = desk.side.voxel(shown, prompts[0])
     assert k == 0 and np.abs(desk.side.to_world(shown, [(x, y, 0)])[0] - centre).max() < 0.6
     markers.show(
-        PromptSet(shown.size, shown.plane).with_point("k", (x, y, 0)).with_box((5, 5, 20, 20)), shown
+        PromptSet(shown.size, shown.plane)
+        .with_prompt("point", (x, y, 0), "k")
+        .with_prompt("box", (5, 5, 20, 20)),
+        shown,
     )
     plain = desk.red.picture()
     markers.hide()
@@ -243,10 +248,12 @@ def test_few_nodes_are_used_and_none_is_saved(desk: Desk, scene: Any) -> None:
     mask[10:20, 10:20] = True
     for index in range(12, 24):
         desk.side.go_to(index)
-        prompts = desk.prompts.with_box((1, 2, 50, 60)).with_lasso([(1, 1), (20, 1), (20, 30)])
+        prompts = desk.prompts.with_prompt("box", (1, 2, 50, 60)).with_prompt(
+            "lasso", [(1, 1), (20, 1), (20, 30)]
+        )
         for n in range(4):
-            prompts = prompts.with_point(f"p{n}", (10 + n, 20, index), n % 2 == 0)
-            prompts = prompts.with_scribble(f"s{n}", np.roll(mask, n), n % 2 == 0)
+            prompts = prompts.with_prompt("point", (10 + n, 20, index), f"p{n}", n % 2 == 0)
+            prompts = prompts.with_prompt("scribble", np.roll(mask, n), f"s{n}", n % 2 == 0)
         desk.keep(prompts)
         assert len(ours()) == 5
     assert all(not n.GetSaveWithScene() and n.GetHideFromEditors() and not n.GetUndoEnabled() for n in ours())
@@ -256,7 +263,7 @@ def test_few_nodes_are_used_and_none_is_saved(desk: Desk, scene: Any) -> None:
 
 
 def test_closing_the_scene_leaves_nothing(desk: Desk, scene: Any, application: Any) -> None:
-    desk.keep(desk.prompts.with_point("a", (60, 45, 20)))
+    desk.keep(desk.prompts.with_prompt("point", (60, 45, 20), "a"))
     desk.markers.place(True)
     scene.Clear(0)
     application.fill()
@@ -265,7 +272,7 @@ def test_closing_the_scene_leaves_nothing(desk: Desk, scene: Any, application: A
     again = examples.still()
     desk.side.open(again)
     shown = desk.side.shown()
-    desk.markers.show(PromptSet(shown.size, shown.plane).with_point("b", (5, 6, 0)), shown)
+    desk.markers.show(PromptSet(shown.size, shown.plane).with_prompt("point", (5, 6, 0), "b"), shown)
     assert desk.counts() == (1, 0)
 
 
@@ -283,11 +290,10 @@ def test_prompts_and_mask_are_seen_where_they_are(desk: Desk, tmp_path: Path) ->
     desk.side.write(second, desk.side.shown(), ring)
     scribble, wrong = np.zeros((2, 90, 120), bool)
     scribble[44:47, 48:74] = wrong[8:12, 20:100] = True
-    prompts = (
-        desk.prompts.with_point("a", (60, 37, 20)).with_point("b", (20, 78, 20), False)
-        .with_box((36, 27, 84, 63)).with_lasso([(34, 40), (60, 22), (88, 40), (88, 60), (60, 68), (34, 58)])
-        .with_scribble("s", scribble).with_scribble("t", wrong, False)
-    )  # fmt: skip
+    prompts = desk.prompts.with_prompt("point", (60, 37, 20), "a")
+    prompts = prompts.with_prompt("point", (20, 78, 20), "b", False).with_prompt("box", (36, 27, 84, 63))
+    prompts = prompts.with_prompt("lasso", [(34, 40), (60, 22), (88, 40), (88, 60), (60, 68), (34, 58)])
+    prompts = prompts.with_prompt("scribble", scribble).with_prompt("scribble", wrong, positive=False)
     masked = desk.red.picture()
     desk.keep(prompts)
     final = desk.red.picture()

@@ -71,11 +71,6 @@ class Rig:
         self.point(key, x, y, positive)
         self.settle()
 
-    def move(self, key: str, x: int, y: int) -> None:
-        shown = self.scene.shown()
-        self.controller.move_point(key, self.scene.to_world(shown, [shown.plane.to_ijk(x, y)])[0])
-        self.settle()
-
     def mask(self, segment: str | None = None) -> np.ndarray:
         """What the segment holds on what is shown."""
         return self.scene.read(segment or self.state.segment, self.scene.shown())
@@ -84,7 +79,7 @@ class Rig:
         """Paint into the chosen segment as Slicer's tools do, behind the panel's back."""
         from UniUltraLib.scene import cine, segments
 
-        image, shown, segment = self.scene._open, self.scene.shown(), self.state.segment
+        image, shown, segment = self.scene.image, self.scene.shown(), self.state.segment
         mask = self.mask()
         mask[y, x] = value
         if shown.frame is not None:

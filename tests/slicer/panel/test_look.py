@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from UniUltraLib.campaign.state import CampaignState, Conflicted, ReviewState, TrainingState
-from UniUltraLib.control.state import AUTO, LOST, ONLINE, POINT, REFINE, Consent, Problem, State
+from UniUltraLib.campaign.state import CampaignState, LabelConflict, ReviewState, TrainingState
+from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE, Consent, Problem, State
 from UniUltraLib.local_server.control import LocalControlState
 from UniUltraLib.panel.campaign_look import (
     campaign_look,
@@ -35,7 +35,7 @@ from UniUltraLib.wire.campaign_types import (
 )
 
 SHOWN = Shown("k", "cine", Plane("k", 2), (40, 30, 9), frame=2, frames=9)
-OPEN = State(ONLINE, "https://us.example:8000", "Dr. A", shown=SHOWN, segment="s", tools=frozenset({POINT}))
+OPEN = State(ONLINE, "https://us.example:8000", "Dr. A", shown=SHOWN, segment="s", tools=frozenset({"point"}))
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_only_tools_of_the_model_are_offered() -> None:
     assert looks["includeButton"] == {"visible": True, "enabled": True}
     for name in ("boxButton", "lassoButton", "scribbleButton", "refineButton", "autoButton", "autoAllButton"):
         assert looks[name] == {"visible": False, "enabled": False}
-    more = prompts_look(replace(OPEN, tools=frozenset({POINT, REFINE, AUTO})))
+    more = prompts_look(replace(OPEN, tools=frozenset({"point", REFINE, AUTO})))
     assert more["refineButton"]["enabled"] and more["autoAllButton"]["enabled"]
     still = replace(OPEN, tools=frozenset({AUTO}), shown=Shown("k", "still", Plane("k", 0), (40, 30, 1)))
     assert (
@@ -78,7 +78,7 @@ def test_words_of_the_server_are_never_taken_for_markup() -> None:
     assert "<img" not in messages_look(replace(OPEN, problem=evil))["problemLabel"]["text"]
     asked = replace(OPEN, needs_consent=Consent("http://<x>", "<script>"))
     assert "<script" not in messages_look(asked)["consentLabel"]["text"]
-    work = CampaignState(offered=True, unit=Unit("<i>id"), conflict=Conflicted("k", 3, "<i>B"))
+    work = CampaignState(offered=True, unit=Unit("<i>id"), conflict=LabelConflict("k", 3, "<i>B"))
     looks = campaign_look(OPEN, work)
     assert "<i>" not in looks["unitLabel"]["text"] + looks["conflictLabel"]["text"]
 
@@ -157,7 +157,7 @@ def test_the_answer_of_a_test_stands_in_the_panel() -> None:
 
 
 def test_a_conflict_is_a_question_and_another_images_says_so() -> None:
-    conflict = Conflicted("k", 7, "Dr. B", "2027-01-02T03:04:05Z")
+    conflict = LabelConflict("k", 7, "Dr. B", "2027-01-02T03:04:05Z")
     looks = campaign_look(OPEN, CampaignState(offered=True, conflict=conflict))
     assert "Dr. B saved a newer label (2027-01-02 05:04)" in looks["conflictLabel"]["text"]
     assert looks["conflictLookButton"]["text"] == "Compare"

@@ -170,7 +170,7 @@ def test_an_own_image_is_sent_only_after_a_yes(panel: PanelCase, address: str) -
     assert not panel.hidden("scoreLabel") and panel.ui.adapterLabel.text.startswith("uniultra_mini")
     # agreed once, not asked again
     panel.mouse(WITHIN)
-    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.points) == 2)
+    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.of("point")) == 2)
     assert panel.hidden("consentFrame")
 
 
@@ -314,16 +314,16 @@ def test_only_the_masks_of_the_image_in_hand_are_shown(panel: PanelCase, address
 def test_a_label_that_meets_a_newer_one_is_asked_about(panel: PanelCase, address: str) -> None:
     panel.connect(address, "Dr. F")
     work = panel.session.campaign
-    work.open("still_0")
+    work.units.open("still_0")
     panel.wait(lambda: work.state.unit and not work.state.opening and panel.quiet(), what="the image")
     panel.click("boxButton")
     panel.mouse((76, 88), MIDDLE, (180, 168))  # not the box that came with the label of somebody before
     panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
-    bases = dict(work.hand.bases)
+    bases = dict(work.current.bases)
     panel.click("thenNextCheck")
     panel.click("submitButton")
     panel.wait(lambda: work.state.saved is not None and panel.quiet(), what="the first label")
-    work.hand.bases.update(bases)  # as on another computer, which knows of no newer label
+    work.current.bases.update(bases)  # as on another computer, which knows of no newer label
     panel.mouse((90, 100), MIDDLE, (170, 160))
     panel.wait(lambda: panel.quiet(), what="another mask")
     panel.click("submitButton")

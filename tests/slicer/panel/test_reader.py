@@ -105,7 +105,7 @@ def two_corrections(panel: PanelCase) -> np.ndarray:
         panel.press(key)
         panel.mouse(place)
         panel.wait(
-            lambda number=number: panel.quiet() and len(panel.state.prompts.points) == number,
+            lambda number=number: panel.quiet() and len(panel.state.prompts.of("point")) == number,
             what=f"correction {number}",
         )
     corrected = mask(panel)
@@ -117,10 +117,10 @@ def two_corrections(panel: PanelCase) -> np.ndarray:
 def undo_and_redo(panel: PanelCase, corrected: np.ndarray) -> None:
     """A correction goes and comes back together with its mask."""
     panel.press("Ctrl+Z")
-    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.points) == 1, what="undo")
+    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.of("point")) == 1, what="undo")
     assert (mask(panel) != corrected).any()
     panel.press("Ctrl+Shift+Z")
-    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.points) == 2, what="redo")
+    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.of("point")) == 2, what="redo")
     np.testing.assert_array_equal(mask(panel), corrected)
 
 

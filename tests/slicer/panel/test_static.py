@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[3]
 EXTENSION = ROOT / "slicer_extension"
 MODULE = EXTENSION / "UniUltra"
 UI = MODULE / "Resources" / "UI" / "UniUltra.ui"
-PANEL = sorted([MODULE / "UniUltra.py", *(MODULE / "UniUltraLib" / "panel").glob("*.py")])
+LIBRARY = MODULE / "UniUltraLib"
+PANEL = sorted([MODULE / "UniUltra.py", LIBRARY / "draw" / "tools.py", *(LIBRARY / "panel").glob("*.py")])
 
 # Slicer's own keys: user_interface.md, segmenteditor.md (with its Draw and Paint effects), markups.md, the
 # sequence toolbar of its source. Keys of a plot view count only in one, and the panel opens none.

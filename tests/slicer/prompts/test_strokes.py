@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from UniUltraLib.errors import OutsideImage, PromptsError
-from UniUltraLib.prompts.strokes import box_corners, lasso_corners, pen_mark
+from UniUltraLib.prompts.strokes import StrokePath, box_corners, lasso_corners, pen_mark
 
 SHAPE = (40, 60)
 SQUARE = np.array([[0.5, 0, 0], [0, 0.5, 0]])
@@ -19,7 +19,7 @@ SHEARED = np.array([[0.5, 0, 0], [0.3, 0.6, 0]])
 @pytest.mark.parametrize("width", [0.0, 3.0, 7.0])
 def test_the_mark_is_what_lies_under_the_pen(pixel_mm: np.ndarray, width: float) -> None:
     path = np.array([(10.2, 12.4), (30.7, 20.1), (33, 8)])
-    mark = pen_mark(path, width, pixel_mm, SHAPE)
+    mark = pen_mark(StrokePath(path, SHAPE, pixel_mm, width))
     dense = np.concatenate(
         [a + (b - a) * np.linspace(0, 1, 400)[:, None] for a, b in itertools.pairwise(path)]
     )
@@ -34,20 +34,20 @@ def test_the_mark_is_what_lies_under_the_pen(pixel_mm: np.ndarray, width: float)
 
 
 def test_a_fast_pen_leaves_no_gap() -> None:
-    mark = pen_mark(np.array([(2.0, 3.0), (57.0, 36.0)]), 0.0, SQUARE, SHAPE)
+    mark = pen_mark(StrokePath(np.array([(2.0, 3.0), (57.0, 36.0)]), SHAPE, SQUARE, 0.0))
     assert mark.any(axis=0)[2:58].all() and mark.any(axis=1)[3:37].all()
 
 
 def test_a_dot_is_a_mark() -> None:
-    assert pen_mark(np.array([(5.0, 6.0)]), 0.1, SQUARE, SHAPE).sum() == 1
-    assert pen_mark(np.array([(5.0, 6.0)]), 2.0, SQUARE, SHAPE).sum() == 13
+    assert pen_mark(StrokePath(np.array([(5.0, 6.0)]), SHAPE, SQUARE, 0.1)).sum() == 1
+    assert pen_mark(StrokePath(np.array([(5.0, 6.0)]), SHAPE, SQUARE, 2.0)).sum() == 13
 
 
 def test_marks_beyond_the_edge_are_cut() -> None:
-    mark = pen_mark(np.array([(-10.0, 5.0), (70.0, 5.0)]), 2.0, SQUARE, SHAPE)
+    mark = pen_mark(StrokePath(np.array([(-10.0, 5.0), (70.0, 5.0)]), SHAPE, SQUARE, 2.0))
     assert mark[5].all() and mark[3:8].any() and not mark[9:].any()
     with pytest.raises(OutsideImage):
-        pen_mark(np.array([(-10.0, -5.0), (70.0, -5.0)]), 2.0, SQUARE, SHAPE)
+        pen_mark(StrokePath(np.array([(-10.0, -5.0), (70.0, -5.0)]), SHAPE, SQUARE, 2.0))
 
 
 def test_boxes_and_lassos_stay_on_the_picture() -> None:

@@ -13,6 +13,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 import scene_examples as examples  # noqa: E402
 from UniUltraLib.control.scene_protocol import SceneSide  # noqa: E402
 from UniUltraLib.errors import OutsideImage, PromptsError, SceneError  # noqa: E402
+from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
 from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
 
@@ -180,18 +181,22 @@ def test_strokes_become_prompts_of_the_picture(scene: Any, side: SlicerScene, ob
     shown = side.shown()
     corners = np.array([(50, 12), (70, 12), (70, 28), (50, 28)], float)
     world = side.to_world(shown, [shown.plane.to_ijk(*xy) for xy in corners])
-    np.testing.assert_allclose(side.box(shown, world[[0, 2]]), (50, 12, 70, 28), atol=1e-6)
-    np.testing.assert_allclose(side.lasso(shown, world), corners, atol=1e-6)
+
+    def read(kind: str, world: Any, width: float = 0.0) -> Any:
+        return PROMPT_KINDS[kind].read(side.stroke_path(shown, world, width))
+
+    np.testing.assert_allclose(read("box", world[[0, 2]]), (50, 12, 70, 28), atol=1e-6)
+    np.testing.assert_allclose(read("lasso", world), corners, atol=1e-6)
     # A round pen of 4 mm is oblong in oblong voxels: 0.4 mm wide and 0.8 mm high in a coronal slice.
-    mark = side.scribble(shown, world[:1], 4.0)
+    mark = read("scribble", world[:1], 4.0)
     rows, columns = np.nonzero(mark)
     pitch = np.linalg.norm(np.diff(side.to_world(shown, [(50, 45, 12), (51, 45, 12)]), axis=0))
     assert np.ptp(columns) == 2 * int(2.0 / pitch + 1e-6)
     if not oblique:
         assert np.ptp(columns) == 10 and np.ptp(rows) == 4
     far = world + 900
-    for stroke in (lambda: side.box(shown, far), lambda: side.scribble(shown, far, 4.0)):
+    for kind in ("box", "scribble"):
         with pytest.raises(OutsideImage):
-            stroke()
+            read(kind, far, 4.0)
     with pytest.raises(PromptsError, match="encloses nothing"):
-        side.lasso(shown, world[:2])
+        read("lasso", world[:2])

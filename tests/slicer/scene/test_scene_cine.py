@@ -160,7 +160,7 @@ def test_prompts_are_kept_through_frames(side: SlicerScene, browser: Any) -> Non
 
 
 def test_masks_that_are_removed_can_be_begun_again(scene: Any, side: SlicerScene, browser: Any) -> None:
-    for gone in (lambda: side.segmentation, lambda: side._open.masks):
+    for gone in (lambda: side.segmentation, lambda: side.image.masks):
         a = side.add_segment("a")
         heard = examples.Heard(side)
         scene.RemoveNode(gone())
@@ -173,19 +173,19 @@ def test_masks_that_are_removed_can_be_begun_again(scene: Any, side: SlicerScene
 def test_files_become_cines_and_volumes(
     scene: Any, application: Any, side: SlicerScene, tmp_path: Path
 ) -> None:
-    expected = side._open.pictures()
+    expected = side.image.pictures()
     (tmp_path / "cine.nrrd").write_bytes(side.content(side.shown()))
     node = load_image(scene, tmp_path / "cine.nrrd", "echo-1", "cine")
     side.open(node, "echo-1")
     shown = side.shown()
     assert (shown.kind, shown.frames, shown.key, shown.image_id) == ("cine", FRAMES, "echo-1", "echo-1")
-    np.testing.assert_array_equal(side._open.pictures(), expected)
-    np.testing.assert_allclose(side._open.ijk_to_ras(), examples.LPS)
+    np.testing.assert_array_equal(side.image.pictures(), expected)
+    np.testing.assert_allclose(side.image.ijk_to_ras(), examples.LPS)
     storage = slicer.vtkMRMLVolumeSequenceStorageNode()
     storage.SetFileName(str(tmp_path / "kept.seq.nrrd"))
     assert storage.WriteData(node.GetMasterSequenceNode())
     side.open(load_image(scene, tmp_path / "kept.seq.nrrd", "echo-2", "cine"))
-    np.testing.assert_array_equal(side._open.pictures(), expected)
+    np.testing.assert_array_equal(side.image.pictures(), expected)
     volume = load_image(scene, tmp_path / "cine.nrrd", "echo-3", "volume")
     side.open(volume)
     assert side.size == (120, 90, FRAMES) and side.image_id is None

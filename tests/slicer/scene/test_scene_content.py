@@ -54,7 +54,7 @@ def test_the_whole_image_goes_and_no_header(
     side.open(node)
     data = side.content(side.shown())
     assert NAME.encode() not in data and b"1.2.3.4" not in data
-    np.testing.assert_array_equal(sent(application, data, tmp_path), side._open.pictures())
+    np.testing.assert_array_equal(sent(application, data, tmp_path), side.image.pictures())
     assert side.content(side.shown()) == data
 
 
@@ -107,9 +107,9 @@ def test_an_oblique_cut_is_blanked_like_its_volume(
     assert plain.shape == shown.shape
     blanked = sent(application, side.content(side.shown(), blanked=True), tmp_path)[0]
     assert blanked.shape == plain.shape and 0 < (blanked != plain).sum() < plain.size / 2
-    j = side._view.cut(shown).ijk[..., 1]
+    j = side._current.view.cut(shown).ijk[..., 1]
     assert plain[j < 25].any() and not blanked[j < 25].any()
-    inner = side._view.cut(shown).inside & (j > 60) & (j < 170)
+    inner = side._current.view.cut(shown).inside & (j > 60) & (j < 170)
     assert (blanked == plain)[inner].mean() > 0.9
 
 

@@ -20,10 +20,11 @@ vtk = pytest.importorskip("vtk")
 from server_process import ROOT, running_server  # noqa: E402
 from slicer_harness import volume_node, vtk_matrix  # noqa: E402
 from UniUltraLib.errors import Refused  # noqa: E402
+from UniUltraLib.prompts.answer import Answer  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
 from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
 from UniUltraLib.scene import cine, coordinates, export, oblique, segments  # noqa: E402
-from UniUltraLib.wire.client import Answer, Client  # noqa: E402
+from UniUltraLib.wire.client import Client  # noqa: E402
 
 from uniultra.errors import UniUltraError  # noqa: E402
 
@@ -160,7 +161,7 @@ def test_a_click_on_a_cine_frame_masks_that_frame_only(
     for frame in range(30):
         cine.write_frame(browser, masks, frame, kept, diagonal)
     show_frame(browser, 12)
-    prompts = PromptSet(cine.cine_size(browser), Plane("k", 12)).with_point("a", (178, 90, 12))
+    prompts = PromptSet(cine.cine_size(browser), Plane("k", 12)).with_prompt("point", (178, 90, 12), "a")
     answer = ask(client, prompts, image_id=CINE)
     assert answer.mask.any() and answer.frame == 12
     cine.write_frame(browser, masks, answer.frame, ventricle, answer.mask)
@@ -198,7 +199,7 @@ def test_a_click_on_a_volume_masks_that_slice_only(
         segments.write_block(segmentation, segment, volume, everything, before)
 
     voxel = (52, 40, 25)
-    prompts = PromptSet(size, Plane(axis, voxel[Plane(axis, 0).normal])).with_point("a", voxel)
+    prompts = PromptSet(size, Plane(axis, voxel[Plane(axis, 0).normal])).with_prompt("point", voxel, "a")
     answer = ask(client, prompts, image_id=image_id)
     assert answer.mask.any()
     segments.write_plane(segmentation, target, volume, answer.plane, answer.mask)
@@ -224,12 +225,16 @@ def test_every_kind_of_prompt_is_understood_and_refines(client: Client) -> None:
     outline = np.c_[CENTRE[0] + 17 * np.cos(turn), CENTRE[1] + 13 * np.sin(turn)]
     beside = np.roll(stroke, 30, axis=0)
     sets = {
-        "click": empty.with_point("a", inside),
-        "two clicks": empty.with_point("a", inside).with_point("b", outside, positive=False),
-        "box": empty.with_box((34, 26, 70, 54)),
-        "scribbles": empty.with_scribble("s", stroke).with_scribble("t", beside, positive=False),
-        "lasso": empty.with_lasso(outline.tolist()),
-        "previous mask": empty.with_previous(truth).with_point("a", inside),
+        "click": empty.with_prompt("point", inside, "a"),
+        "two clicks": empty.with_prompt("point", inside, "a").with_prompt(
+            "point", outside, "b", positive=False
+        ),
+        "box": empty.with_prompt("box", (34, 26, 70, 54)),
+        "scribbles": empty.with_prompt("scribble", stroke, "s").with_prompt(
+            "scribble", beside, "t", positive=False
+        ),
+        "lasso": empty.with_prompt("lasso", outline.tolist()),
+        "previous mask": empty.with_previous(truth).with_prompt("point", inside, "a"),
     }
     answers = {name: ask(client, prompts, image_id=GENERATED) for name, prompts in sets.items()}
     masks = {name: answer.mask.tobytes() for name, answer in answers.items()}
@@ -246,7 +251,9 @@ def test_an_own_volume_is_uploaded_and_answered_like_the_campaigns(
 ) -> None:
     volume = volume_node(speckle_with_cyst(), OBLIQUE, "DOE^JANE")
     session = client.upload(export.volume_bytes(volume))
-    prompts = PromptSet(coordinates.image_size(volume), Plane("j", 40)).with_point("a", (52, 40, 25))
+    prompts = PromptSet(coordinates.image_size(volume), Plane("j", 40)).with_prompt(
+        "point", (52, 40, 25), "a"
+    )
     own, of_campaign = ask(client, prompts, session_id=session), ask(client, prompts, image_id=GENERATED)
     np.testing.assert_array_equal(own.mask, of_campaign.mask)
     with pytest.raises(Refused, match="A cine has only frames"):
@@ -265,7 +272,9 @@ def test_an_oblique_view_is_answered_as_a_still(scene: Any, client: Client) -> N
     still = oblique.reslice_view(view, volume)
     session = client.upload(export.nrrd_bytes(still.picture[None], np.eye(4)))
     rows, columns = still.inside.shape
-    prompts = PromptSet((columns, rows, 1), Plane("k", 0)).with_point("a", (*still.xy_of(centre), 0))
+    prompts = PromptSet((columns, rows, 1), Plane("k", 0)).with_prompt(
+        "point", (*still.xy_of(centre), 0), "a"
+    )
     answer = ask(client, prompts, session_id=session)
     segmentation = segments.new_segmentation(scene, volume, "answer")
     segment = segmentation.GetSegmentation().AddEmptySegment("cyst")
@@ -276,12 +285,12 @@ def test_an_oblique_view_is_answered_as_a_still(scene: Any, client: Client) -> N
 
 
 def test_what_the_server_refuses_is_told_in_its_words(client: Client) -> None:
-    prompts = PromptSet((96, 80, 999), Plane("k", 500)).with_point("a", (52, 40, 500))
+    prompts = PromptSet((96, 80, 999), Plane("k", 500)).with_prompt("point", (52, 40, 500), "a")
     with pytest.raises(Refused, match="0 to 47"):
         ask(client, prompts, image_id=GENERATED)
     for image in ({"image_id": "no-such-image"}, {"session_id": "no-such-session"}):
         with pytest.raises(Refused) as caught:
-            ask(client, PromptSet((9, 9, 1), Plane("k", 0)).with_point("a", (1, 1, 0)), **image)
+            ask(client, PromptSet((9, 9, 1), Plane("k", 0)).with_prompt("point", (1, 1, 0), "a"), **image)
         assert caught.value.status in (404, 422) and caught.value.detail
     with pytest.raises(Refused, match="404"):
         client.infer("no-such-model", prompts.to_params(), (80, 96), image_id=GENERATED)

@@ -29,9 +29,11 @@ def mask(seed: int) -> np.ndarray:
 
 def prompts_of(shown: Any, seed: int) -> PromptBook:
     book = PromptBook()
-    prompts = PromptSet(shown.size, shown.plane).with_point(f"a|{seed};b", (9 + seed, 8, shown.plane.index))
+    prompts = PromptSet(shown.size, shown.plane).with_prompt(
+        "point", (9 + seed, 8, shown.plane.index), f"a|{seed};b"
+    )
     scribble = np.random.default_rng(seed).random(shown.shape) < 0.1
-    book.put(shown.key, "segment", prompts.with_scribble("ä", scribble, positive=False))
+    book.put(shown.key, "segment", prompts.with_prompt("scribble", scribble, "ä", positive=False))
     return book
 
 
@@ -59,7 +61,7 @@ def test_a_saved_volume_comes_back_with_prompts_and_masks(
     side = SlicerScene(scene)
     (again,) = [n for n in nodes_of(scene, "vtkMRMLVolumeNode") if n.GetName() == "image"]
     side.open(again)
-    (side._view.slice_node,) = nodes_of(scene, "vtkMRMLSliceNode")
+    (side._current.view.slice_node,) = nodes_of(scene, "vtkMRMLSliceNode")
     shown = side.shown()
     assert shown.key == oblique.key and shown.size == oblique.size, "the oblique view is known again"
     assert [s.name for s in side.segments()] == ["cyst", "wall"] and side.image_id == image_id
@@ -111,7 +113,7 @@ def test_a_saved_cine_comes_back_with_prompts_masks_and_done_frames(
     for n, name in enumerate(names):
         book = PromptBook()
         book.from_tag("segment", side.load_prompts(name))
-        assert book.get("echo", before.plane, "segment", before.size).points[0].key == f"a|{n};b"
+        assert book.get("echo", before.plane, "segment", before.size).of("point")[0].key == f"a|{n};b"
     side.write(names[0], side.shown(), mask(99))
     examples.browse(browser, 2)
     examples.browse(browser, 1)
@@ -129,7 +131,7 @@ def test_no_observer_stays(scene: Any, kind: str) -> None:
         side.open(node)
         side.add_segment("a")
         side.set_view(view)
-        for watch in (side._image_watch, side._mask_watch, side._view_watch):
+        for watch in side._events.observers:
             added += watch._kept
     assert sum(subject.GetCommand(tag) is not None for subject, tag in added) == side.observers > 5
     side.close()

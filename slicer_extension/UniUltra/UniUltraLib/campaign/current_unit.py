@@ -34,7 +34,7 @@ from .label_map import (
 Load = Callable[[Path, str, str], Any]
 
 
-class InHand:
+class CurrentUnit:
     """One open unit; before `open` and after `forget` there is none.
 
     `asked`: just this frame of the cine was asked for, not any of its frames.
@@ -73,8 +73,15 @@ class InHand:
 
     @property
     def cine(self) -> bool:
-        """Whether it is one."""
+        """Whether the image is a cine."""
         return self.place is not None and self.place.kind == CINE
+
+    @property
+    def position(self) -> str:
+        """In words, such as "frame 12 of 40"; empty where it is no frame of a cine."""
+        if self.unit is None or self.place is None or not self.cine:
+            return ""
+        return f"frame {self.unit.frame + 1} of {self.place.size[2]}"
 
     def open(self, fetched: Fetched, who: Annotator, labels: Sequence[Label]) -> List[str]:
         """Open a unit, with what was done on it before; of an image that is open already, in place of that.
@@ -90,9 +97,8 @@ class InHand:
             self._open_image(fetched)
         if not again or fetched.judged:
             self.bases = fetch_unit.bases(fetched.versions, who, fetched.resume)
-            own = fetched.resume
-            mine = own is not None and own.annotator == who.name
-            self.made_by = (own.model, own.adapter) if own is not None and mine else (None, None)
+            resume, own = fetched.resume, fetched.resume is not None and fetched.resume.annotator == who.name
+            self.made_by = (resume.model, resume.adapter) if resume is not None and own else (None, None)
         self.labels, self.unit = tuple(labels), fetched.unit
         self.resumed, self.proposals = fetched.resume, fetch_unit.proposals(fetched.versions)
         self.submitted, self.saved, self.drafted = False, None, False
@@ -124,7 +130,7 @@ class InHand:
     def adopt(self, fetched: Fetched, who: Annotator, labels: Sequence[Label]) -> None:
         """Go on with an image that is open without our doing, such as one of a saved scene.
 
-        What it was made from is not known; so somebody else's label, once there, will stand in the way.
+        What it was made from is unknown, so another annotator's label will be a conflict.
 
         Raises:
             SceneError: it is not as the server has it.

@@ -1,4 +1,4 @@
-"""The lease on the unit in hand: renewed while somebody works, given back when not."""
+"""The lease on the open unit: renewed while the person works, given back when not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Lease(NamedTuple):
             call(client, self.unit, self.annotator)
 
 
-class Leasing:
+class LeaseKeeper:
     """Keeps one lease.
 
     Args:
@@ -51,7 +51,7 @@ class Leasing:
         self._every, self._renewed = 60.0 * minutes / 3, self._clock()
 
     def tick(self, working: bool) -> None:
-        """Renew when it is time, if somebody works."""
+        """Renew when it is time, if the person works."""
         lease = self.held
         if lease is None or self.ended or not working or self._clock() - self._renewed < self._every:
             return
@@ -72,7 +72,7 @@ class Leasing:
         return None if self.ended else lease
 
     def give_back(self, lease: Lease) -> None:
-        """Have a unit given to whoever asks next."""
+        """Let the server give the unit to another annotator."""
         self._controller.run(
             lambda client: lease.on(client, campaign_calls.release),
             lambda _: None,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, List, Sequence, Tuple
 
-from ..control.observable import Telling
-from ..control.state import Problem, State
-from ..control.worker import Cancelled
+from ..control.observable import Observable
+from ..control.state import State
 from ..errors import AnsweredError, SceneError, UniUltraLibError
 from ..wire import campaign_calls
 from ..wire.campaign_types import APPROVED, FINAL, RETURNED, Agreement, Campaign, ToReview
@@ -16,7 +15,7 @@ from .campaign import CampaignWork
 from .state import ReviewState
 
 
-class ReviewWork(Telling[ReviewState]):
+class ReviewWork(Observable[ReviewState]):
     """A reviewer's work, on the same scene and server as the campaign's.
 
     Args:
@@ -25,9 +24,9 @@ class ReviewWork(Telling[ReviewState]):
 
     def __init__(self, work: CampaignWork) -> None:
         super().__init__(ReviewState())
-        self._work, self.controller = work, work.controller
+        self._work, self.controller, self._tell = work, work.controller, work.context.tell
         self._address, self._refused = "", False
-        self._offs = [
+        self._sources = [
             self.controller.subscribe(self._controller_changed),
             work.scene.on("closed", lambda: self._set(item=None, version=None, agreement=None)),
         ]
@@ -52,9 +51,9 @@ class ReviewWork(Telling[ReviewState]):
         frame = item.frames[0] if item.frames else 0
 
         def opened() -> None:
-            self._set(item=item, version=self._work.hand.resumed, agreement=None)
+            self._set(item=item, version=self._work.current.resumed, agreement=None)
 
-        self._work.open(item.image, frame, revision=item.revision, then=opened)
+        self._work.units.open(item.image, frame, revision=item.revision, then=opened)
 
     def say(self, state: str, comment: str = "") -> None:
         """The verdict on the open label: `approved`, `returned` (with a comment), `flagged`, `final` again.
@@ -62,21 +61,21 @@ class ReviewWork(Telling[ReviewState]):
         Where the reviewer has corrected the masks, an approval saves them as a label of the reviewer's own
         and approves that.
         """
-        item, name, comment = self._state.item, self._work.name, comment.strip()
+        item, name, comment = self._state.item, self._work.context.annotator.name, comment.strip()
         if item is None:
             self._tell(SceneError("No label is open. Choose one of the list, and open it."))
         elif not name:
             self._tell(SceneError("A review is signed with a name; there is none. Enter your own name."))
         elif state == RETURNED and not comment:
             self._tell(SceneError("A label goes back with a comment: say what is to be done about it."))
-        elif state == APPROVED and self._work.hand.image == item.image and self._work.hand.dirty:
+        elif state == APPROVED and self._work.current.image == item.image and self._work.current.dirty:
             self._work.submit(FINAL, then=lambda revision: self._judge(item, revision, state, comment))
         else:
             self._judge(item, item.revision, state, comment)
 
     def compare(self) -> None:
         """Measure how far the readers of the open image agree, and show the labels of both beside the own."""
-        image = self._work.hand.image
+        image = self._work.current.image
         if image is None:
             self._tell(SceneError("No image of the campaign is open. Open a label of the list first."))
             return
@@ -84,19 +83,15 @@ class ReviewWork(Telling[ReviewState]):
         def done(found: List[Agreement]) -> None:
             self._set(busy=False, agreement=tuple(found))
             shown = {pair.revisions[n]: pair.annotators[n] for pair in found for n in (0, 1)}
-            if image == self._work.hand.image:
+            if image == self._work.current.image:
                 self._work.hide_beside()
                 for revision, name in sorted(shown.items()):
                     self._work.show_beside(revision, f"{name}, r{revision}")
 
         self._run(lambda client: campaign_calls.agreement(client, image), done, "Comparing the readers")
 
-    def close(self) -> None:
-        """The panel goes."""
-        self._end()
-
     def _judge(self, item: ToReview, revision: int, state: str, comment: str) -> None:
-        name = self._work.name
+        name = self._work.context.annotator.name
 
         def done(_: Any) -> None:
             self._set(busy=False, item=None, version=None, items=_without(self._state.items, item))
@@ -119,10 +114,6 @@ class ReviewWork(Telling[ReviewState]):
         self._set(busy=True)
         self.controller.run(task, done, failed, what=what)
 
-    def _tell(self, error: UniUltraLibError) -> None:
-        if not isinstance(error, Cancelled):
-            self.controller.tell(Problem.of(error))
-
     def _controller_changed(self, state: State) -> None:
         if state.address != self._address:
             self._address, self._refused = state.address, False
@@ -131,7 +122,7 @@ class ReviewWork(Telling[ReviewState]):
 
     def _set(self, **values: Any) -> None:
         state = replace(self._state, **values)
-        self._show(state)
+        self._publish(state)
 
 
 def _without(items: Sequence[ToReview], gone: ToReview) -> Tuple[ToReview, ...]:

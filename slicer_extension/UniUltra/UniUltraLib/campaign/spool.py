@@ -1,7 +1,7 @@
-"""Labels that the server does not have yet, as files of this machine: nothing is lost with a connection.
+"""The outbox's folder: labels that the server does not have yet, as files of this machine.
 
 A file holds masks and how they came about. It names no image: the id, which may be made of a patient's name,
-is kept as a salted hash, and found again among the ids that the server tells.
+is kept as a salted hash, and found again among the ids of the server's images.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class SpoolError(UniUltraLibError):
 
 @dataclass(frozen=True)
 class Unsent:
-    """A label on its way.
+    """A label on its way; `refused` and `newer` say why it waits for the person, see `Outbox`.
 
     Attributes:
         key: of this label; the server saves one version for it, however often it is sent.
         address: the server's; salt, digest: of the image's id.
         tag, params: as they are sent, `params` without what is here already.
-        base: the newest revision that the person knew of the line.
-        refused: why the server does not want it, in its words; empty while it may be sent.
-        newer: of a conflict, the revision that stands in the way.
+        base: the newest revision of the line that the person has seen.
+        refused: why the server does not want it, in its words; else empty.
+        newer: of a conflict, the revision that stands in the way; else None.
         image: its id, while this session knows it; never in the file.
     """
 
@@ -54,6 +54,18 @@ class Unsent:
     def names(self, image: str) -> bool:
         """Whether it is a label of this image."""
         return self.image == image or self.digest == _digest(self.salt, image)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be sent without a decision of the person."""
+        return not self.refused and self.newer is None
+
+    def resolved(self, images: Iterable[str]) -> Optional[Unsent]:
+        """The same with its image's id, found among the server's; None when that is missing."""
+        if self.image is not None:
+            return self
+        image = next((image for image in images if self.names(image)), None)
+        return None if image is None else replace(self, image=image)
 
 
 class Spool:
@@ -76,25 +88,25 @@ class Spool:
         # By their keys they are sorted in the order in which they were made, which is that of sending.
         key = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
         entry = Unsent(key, address, salt, _digest(salt, image), tag, base, params, image=image)
-        known = self._known()
+        entries = self._all()  # read before the new one is written
         if self._folder is None:
             self._labels[entry.key] = label
         else:
             self._write(self._path(entry.key, _LABEL), label)
             self._keep(entry)
-        known[entry.key] = entry
+        entries[entry.key] = entry
         return entry
 
     def change(self, key: str, **values: Any) -> None:
         """Note another base, a refusal, a conflict or the image, unless the person gave the label up."""
-        if key in self._known():
-            entry = self._known()[key] = replace(self._known()[key], **values)
+        if key in self._all():
+            entry = self._all()[key] = replace(self._all()[key], **values)
             with contextlib.suppress(SpoolError):  # at worst the next session learns it again
                 self._keep(entry)
 
     def remove(self, key: str) -> None:
-        """It was sent, or the person gave it up."""
-        self._known().pop(key, None)
+        """Forget a label that was sent, or that the person gave up."""
+        self._all().pop(key, None)
         self._labels.pop(key, None)
         if self._folder is not None:
             for ending in (_RECORD, _LABEL):
@@ -112,22 +124,10 @@ class Spool:
             raise SpoolError(text) from None
 
     def waiting(self, address: str) -> List[Unsent]:
-        """What is to be sent to a server, oldest first."""
-        return [entry for entry in self._known().values() if entry.address == address]
+        """The labels for a server, oldest first."""
+        return [entry for entry in self._all().values() if entry.address == address]
 
-    def resolve(self, entry: Unsent, images: Iterable[str]) -> Optional[Unsent]:
-        """The entry with its image's id, found among the server's; None when that is not there.
-
-        Nothing here is changed, so that the worker may call it: `change` notes the id.
-        """
-        if entry.image is not None:
-            return entry
-        found = next((image for image in images if entry.names(image)), None)
-        if found is None:
-            return None
-        return replace(entry, image=found)
-
-    def _known(self) -> Dict[str, Unsent]:
+    def _all(self) -> Dict[str, Unsent]:
         if self._entries is None:
             self._entries = {entry.key: entry for entry in self._read()}
         return self._entries
@@ -135,22 +135,22 @@ class Spool:
     def _read(self) -> List[Unsent]:
         if self._folder is None or not self._folder.is_dir():
             return []
-        found = []
+        entries = []
         for path in sorted(self._folder.glob(f"*{_RECORD}")):
             try:
-                told = json.loads(path.read_text("utf-8"))
-                if told.pop("format") == _FORMAT and path.with_suffix(_LABEL).is_file():
-                    found.append(Unsent(**told))
+                record = json.loads(path.read_text("utf-8"))
+                if record.pop("format") == _FORMAT and path.with_suffix(_LABEL).is_file():
+                    entries.append(Unsent(**record))
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
                 continue  # half of a file, or another program's
-        return found
+        return entries
 
     def _keep(self, entry: Unsent) -> None:
         if self._folder is None:
             return
-        told = {"format": _FORMAT, **asdict(entry)}
-        del told["image"]
-        self._write(self._path(entry.key, _RECORD), json.dumps(told).encode())
+        record = {"format": _FORMAT, **asdict(entry)}
+        del record["image"]
+        self._write(self._path(entry.key, _RECORD), json.dumps(record).encode())
 
     def _write(self, path: Path, data: bytes) -> None:
         part = path.with_name(path.name + ".part")

@@ -13,7 +13,7 @@ from ..wire.campaign_types import Agreement, Campaign, ToReview, Training, Versi
 
 
 @dataclass(frozen=True)
-class Conflicted:
+class LabelConflict:
     """A label of mine was not saved, because a newer one stands.
 
     `mine` is kept until the person decides: look at the newer one, save mine on top of it, or give mine up.
@@ -39,7 +39,7 @@ class CampaignState:
         strategies: names, the campaign's own first; strategy: the chosen one.
         unit: what is worked on; None when no image of the campaign is open.
         position: in words, such as "frame 12 of 40"; empty where there is one.
-        leased: it is this person's; lease_ended: it no longer is, and somebody else may get it too.
+        leased: it is this person's; lease_ended: it no longer is, and it may be given to someone else too.
         opening: the next image is on its way.
         nothing_left: the server has nothing more for this person.
         resumed: the version that was brought back when the image was opened: a draft, or one that a reviewer
@@ -71,7 +71,7 @@ class CampaignState:
     submitted: bool = False
     saved: Optional[int] = None
     unsent: int = 0
-    conflict: Optional[Conflicted] = None
+    conflict: Optional[LabelConflict] = None
     compared: bool = False
     can_next: bool = False
     can_submit: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Mapping, Optional
 
-from ..control.observable import Telling
+from ..control.observable import Observable
 from ..control.state import ONLINE, State
 from ..errors import AnsweredError, UniUltraLibError
 from ..wire import campaign_calls
@@ -17,7 +17,7 @@ from .state import TrainingState
 BUSY_S, QUIET_S = 2.0, 20.0
 
 
-class TrainingWork(Telling[TrainingState]):
+class TrainingWork(Observable[TrainingState]):
     """The trainings of the connected server.
 
     Args:
@@ -30,7 +30,7 @@ class TrainingWork(Telling[TrainingState]):
         self._seen: State = controller.state
         self._model = ""
         self._forget()
-        self._offs = [controller.subscribe(self._controller_changed)]
+        self._sources = [controller.subscribe(self._controller_changed)]
         self._changed()
 
     def set_model(self, name: str) -> None:
@@ -77,14 +77,10 @@ class TrainingWork(Telling[TrainingState]):
         self._new = False
         self._changed()
 
-    def poll(self) -> None:
-        """Look when it is time; the timer that polls the controller calls this too."""
+    def tick(self) -> None:
+        """Look when it is time; a timer calls this."""
         if self._clock() >= self._next:
             self.look()
-
-    def close(self) -> None:
-        """The panel goes."""
-        self._end()
 
     def _forget(self) -> None:
         self._training, self._first = Training(), True
@@ -134,4 +130,4 @@ class TrainingWork(Telling[TrainingState]):
             can_start=offered and online and not running,
             can_stop=offered and online and running,
         )
-        self._show(state)
+        self._publish(state)

@@ -1,4 +1,4 @@
-"""Masks that nobody prompted for: of what is shown, or of one frame after the other."""
+"""Masks without prompts: of what is shown, or of one frame after the other."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from typing import Callable, List, Optional
 
 from ..errors import SceneError, ServerError, ServerUnreachable, UniUltraLibError
+from ..prompts.answer import Answer
 from ..prompts.shown import Shown
-from ..wire.client import Answer
 from .connection import Link
 from .editing import Editing
-from .image_reference import OwnImages
+from .image_reference import ImageReferences
 from .scene_protocol import at, planes_along
 from .state import ONLINE, Problem
 from .worker import Ticket, Worker
@@ -18,23 +18,23 @@ from .worker import Ticket, Worker
 _KEY = "auto"
 
 
-class AutoSegmenting:
+class AutoSegmentation:
     """Asks a model without prompts, a frame at a time so that clicks go between and cancel is prompt.
 
     Args:
-        told: called with a problem.
+        tell: called with a problem.
     """
 
     def __init__(
         self,
         link: Link,
         worker: Worker,
-        images: OwnImages,
+        images: ImageReferences,
         editing: Editing,
-        told: Callable[[Problem], None],
+        tell: Callable[[Problem], None],
     ) -> None:
         self._link, self._worker, self._images = link, worker, images
-        self._editing, self._told = editing, told
+        self._editing, self._tell = editing, tell
         self.model: Optional[str] = None
         self._left: List[Shown] = []
         self._total = 0
@@ -49,7 +49,7 @@ class AutoSegmenting:
         if self.model is None or self._link.connection != ONLINE:
             raise SceneError("No server with a model that needs no prompt is connected. Connect to one.")
         every = [at(shown, index) for index in range(planes_along(shown))] if all_frames else [shown]
-        self._left = [one for one in every if one is not None] or [shown]
+        self._left = [picture for picture in every if picture is not None] or [shown]
         self._total, self._since = len(self._left), time.monotonic()
         self._next(segment, changed)
 
@@ -84,7 +84,7 @@ class AutoSegmenting:
             if isinstance(error, ServerUnreachable) and isinstance(error, ServerError):
                 self._link.lost(error)
             else:
-                self._told(Problem.of(error))
+                self._tell(Problem.of(error))
 
         ticket = self._worker.submit(job, done, failed, what="Segmenting", key=_KEY)
         ticket.since = self._since

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Protocol, Tuple
 
 from ..errors import Refused, ServerError, UnexpectedAnswer, UniUltraLibError
+from ..prompts.kinds import MASK, PROMPT_KINDS
 from ..wire.client import Client
 from .state import CONNECTING, LOST, OFFLINE, ONLINE, Problem
 from .worker import Worker
@@ -17,7 +18,7 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 # The version of docs/wire.md that this panel speaks.
 WIRE = 1
-KINDS = frozenset(("point", "box", "scribble", "lasso", "mask"))
+KINDS = frozenset(PROMPT_KINDS) | {MASK}
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,18 @@ def read_offers(info: Mapping[str, Any], address: str) -> Offers:
             f"the server's answers are of version {wire}, this module's of version {WIRE}.",
             "Update the server." if older else "Update this module (the UniUltra extension of Slicer).",
         )
-    models = {str(name): one for name, one in info["models"].items() if isinstance(one, dict)}
-    prompted = [name for name, one in models.items() if one.get("type") == "deepgrow"]
+    models = {str(name): model for name, model in info["models"].items() if isinstance(model, dict)}
+    prompted = [name for name, model in models.items() if model.get("type") == "deepgrow"]
     return Offers(
         info=info,
         models=tuple(prompted),
-        auto_models=tuple(name for name, one in models.items() if one.get("type") == "segmentation"),
+        auto_models=tuple(name for name, model in models.items() if model.get("type") == "segmentation"),
         kinds={name: _kinds(models[name]) for name in prompted},
-        descriptions={name: str(one.get("description", "")) for name, one in models.items()},
+        descriptions={name: str(model.get("description", "")) for name, model in models.items()},
         unavailable={
-            str(name): str(one.get("command", ""))
-            for name, one in _dict(info.get("unavailable")).items()
-            if isinstance(one, dict)
+            str(name): str(model.get("command", ""))
+            for name, model in _dict(info.get("unavailable")).items()
+            if isinstance(model, dict)
         },
         strategies=_strategies(info),
         prefetch="prefetch" in (ours.get("features") or ()),
@@ -85,8 +86,8 @@ def read_offers(info: Mapping[str, Any], address: str) -> Offers:
 
 
 def _kinds(model: Mapping[str, Any]) -> FrozenSet[str]:
-    told = model.get("prompts")
-    return KINDS & set(map(str, told)) if isinstance(told, (list, tuple)) else KINDS
+    kinds = model.get("prompts")
+    return KINDS & set(map(str, kinds)) if isinstance(kinds, (list, tuple)) else KINDS
 
 
 def _strategies(info: Mapping[str, Any]) -> Tuple[str, ...]:
@@ -106,7 +107,7 @@ class MakeClient(Protocol):
 
 
 def make_client(address: str, key: str) -> Client:
-    """The client as the panel uses it; a key of no characters is none."""
+    """The client as the panel uses it; an empty key means no key."""
     return Client(address, api_key=key or None)
 
 
@@ -117,7 +118,7 @@ class Link:
         make: makes clients.
         tasks: the worker that asks for `/info/`.
         online: called when the server answers, first and again.
-        told: called with a problem, or with None when it is over.
+        tell: called with a problem, or with None when it is over.
     """
 
     def __init__(
@@ -125,9 +126,9 @@ class Link:
         make: MakeClient,
         tasks: Worker,
         online: Callable[[], None],
-        told: Callable[[Optional[Problem]], None],
+        tell: Callable[[Optional[Problem]], None],
     ) -> None:
-        self._make, self._tasks, self._online, self._told = make, tasks, online, told
+        self._make, self._tasks, self._online, self._tell = make, tasks, online, tell
         self.connection = OFFLINE
         self.client: Optional[Client] = None
         self.offers = Offers()
@@ -145,7 +146,7 @@ class Link:
         try:
             self.client = self._make(address, key)
         except ValueError as error:
-            self._told(Problem(address.rpartition("@")[2], str(error), ""))
+            self._tell(Problem(address.rpartition("@")[2], str(error), ""))
             return
         self.connection = CONNECTING
         self._ask_info("Connecting")
@@ -182,7 +183,7 @@ class Link:
             self.connection = LOST
             self._pause = FIRST_PAUSE_S
             self._next = time.monotonic() + self._pause
-        self._told(Problem.of(error))
+        self._tell(Problem.of(error))
 
     def hurry(self) -> None:
         """Try a lost connection again now."""
@@ -219,11 +220,11 @@ class Link:
 
     def _answered(self, offers: Offers) -> None:
         self.connection, self.offers, self._pause = ONLINE, offers, FIRST_PAUSE_S
-        self._told(None)
+        self._tell(None)
         self._online()
 
     def _failed(self, error: UniUltraLibError) -> None:
-        self._told(Problem.of(error))
+        self._tell(Problem.of(error))
         refused = isinstance(error, Refused) and error.status in (401, 403)
         if self.connection != LOST or refused:
             self.connection = OFFLINE

@@ -1,6 +1,6 @@
-"""How the server is asked about an image: by its id in the campaign, or by a session it was uploaded to.
+"""How a request names an image: by its id in the campaign, or by the session it was uploaded to.
 
-An image of one's own leaves this machine once, after somebody agreed.
+An image of one's own leaves this machine once, after consent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .worker import Ticket
 _KEPT_CUTS = 8
 
 
-class Reference:
+class ImageReference:
     """One image as a request names it; used by the worker."""
 
     def __init__(self, image_id: Optional[str], content: Optional[bytes], kind: str) -> None:
@@ -28,28 +28,23 @@ class Reference:
 
         Raises:
             ServerError: one of its kinds.
-            Cancelled: the ticket was cancelled meanwhile.
+            JobCancelled: the ticket was cancelled meanwhile.
         """
         if self._image_id is not None:
             return {"image_id": self._image_id}
         content = self._content
         if self.session is None and content is not None:
-            asking = ticket.what if ticket else ""
+            what = ticket.what if ticket else ""
             if ticket:
                 ticket.what = "Sending the image"
             self.session = client.upload(content, ticket.report if ticket else None)
             self._content = None  # the client keeps it, to send it again when the session has expired
             if ticket:
-                ticket.what, ticket.progress = asking, None
+                ticket.what, ticket.progress = what, None
         return {"session_id": self.session, "axis_kind": self._kind}
 
-    @property
-    def known(self) -> bool:
-        """Whether the server has the image."""
-        return self._image_id is not None or self.session is not None
 
-
-class OwnImages:
+class ImageReferences:
     """The open image: whether it may be sent, and how the server knows it and the cuts through it.
 
     `cannot_blank`: only its ultrasound region was to be sent, and none was found.
@@ -57,7 +52,7 @@ class OwnImages:
 
     def __init__(self, scene: SceneSide) -> None:
         self._scene = scene
-        self._kept: Dict[str, Reference] = {}
+        self._kept: Dict[str, ImageReference] = {}
         self._agreed = ""
         self._blanked = self.cannot_blank = False
 
@@ -66,17 +61,17 @@ class OwnImages:
         self._agreed, self._blanked = address, blanked
 
     def may_be_sent(self, shown: Shown, address: str) -> bool:
-        """Whether nobody need be asked any more."""
+        """Whether no consent is needed any more."""
         return shown.image_id is not None or (bool(address) and self._agreed == address)
 
-    def reference(self, shown: Shown) -> Reference:
+    def reference(self, shown: Shown) -> ImageReference:
         """How to name a picture, once it may be sent.
 
         Raises:
-            SceneError: the image cannot be exported; where it cannot be blanked, somebody is asked anew.
+            SceneError: the image cannot be exported; where it cannot be blanked, consent is asked for anew.
         """
         if shown.image_id is not None:
-            return Reference(shown.image_id, None, shown.kind)
+            return ImageReference(shown.image_id, None, shown.kind)
         if shown.key not in self._kept:
             cuts = [key for key in self._kept if key != shown.key]
             if shown.oblique and len(cuts) >= _KEPT_CUTS:
@@ -87,13 +82,15 @@ class OwnImages:
                 if self._blanked:
                     self._agreed, self.cannot_blank = "", True
                 raise
-            self._kept[shown.key] = Reference(None, content, shown.kind)
+            self._kept[shown.key] = ImageReference(None, content, shown.kind)
         return self._kept[shown.key]
 
-    def known(self, shown: Shown) -> Optional[Reference]:
+    def known(self, shown: Shown) -> Optional[ImageReference]:
         """How the server knows what is shown, if it does."""
-        found = Reference(shown.image_id, None, shown.kind) if shown.image_id else self._kept.get(shown.key)
-        return found if found is not None and found.known else None
+        if shown.image_id is not None:
+            return self.reference(shown)
+        kept = self._kept.get(shown.key)
+        return kept if kept is not None and kept.session is not None else None
 
     def forget(self, client: Optional[Client]) -> None:
         """The image was closed: let go of what was sent, and ask again for the next one."""

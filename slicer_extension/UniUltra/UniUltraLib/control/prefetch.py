@@ -1,4 +1,4 @@
-"""The picture that will be asked about next, encoded by the server before somebody clicks on it."""
+"""The picture that will be asked about next, encoded by the server before the click."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Optional, Set, Tuple
 from ..errors import UniUltraLibError
 from ..prompts.shown import Shown
 from .connection import Link
-from .image_reference import OwnImages
+from .image_reference import ImageReferences
 from .scene_protocol import Place, at, place_of
 from .state import ONLINE
 from .worker import Ticket, Worker
@@ -18,13 +18,13 @@ REST_S = 0.15
 _REMEMBERED = 512
 
 
-class Prefetching:
+class Prefetcher:
     """Sends wishes to the server, on a thread of its own so that no prompt ever waits for one.
 
     Where the server does not offer it, or anything goes wrong, nothing happens: a click encodes as ever.
     """
 
-    def __init__(self, link: Link, images: OwnImages) -> None:
+    def __init__(self, link: Link, images: ImageReferences) -> None:
         self._link, self._images = link, images
         self._worker = Worker("uniultra-prefetch")
         self._wished: Set[Tuple[str, Place]] = set()
@@ -51,7 +51,7 @@ class Prefetching:
 
     def tick(self, model: Optional[str], asking: bool) -> None:
         """Send what is due, but nothing while a prompt awaits its answer."""
-        self._worker.poll()
+        self._worker.deliver()
         shown, client = self._next, self._link.client
         if shown is None or asking or time.monotonic() < self._due:
             return

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..prompts.planes import Plane, Voxel
 from ..prompts.shown import SegmentInfo, Shown
+from ..prompts.strokes import StrokePath
 
 Place = Tuple[str, Plane]
 
@@ -36,29 +37,17 @@ class SceneSide(Protocol):
     def shown(self) -> Optional[Shown]:
         """What the person looks at; None when no image is open or the view lies beside it."""
 
-    def set_view(self, slice_node: Any) -> None:
-        """Look at the image through this slice view from now on."""
-
-    def view_at(self, world: Sequence[float]) -> None:
-        """Look through the view in whose plane a position lies."""
-
     def voxel(self, shown: Shown, world: Sequence[float]) -> Voxel:
         """The voxel of what is shown under a world position."""
 
-    def box(self, shown: Shown, world: Any) -> Tuple[float, float, float, float]:
-        """(x0,y0,x1,y1) of a box stroke (N,3)."""
-
-    def scribble(self, shown: Shown, world: Any, width: float) -> np.ndarray:
-        """The pixels under a stroke (N,3) of `width` mm: (rows, columns) bool."""
-
-    def lasso(self, shown: Shown, world: Any) -> List[Tuple[float, float]]:
-        """The (x,y) corners of an outline (N,3)."""
+    def stroke_path(self, shown: Shown, world: Any, width: float) -> StrokePath:
+        """Positions (N,3) of a stroke on the picture, with a pen of `width` mm."""
 
     def segments(self) -> List[SegmentInfo]:
         """The segments there are, in the order they are listed."""
 
-    def add_segment(self, name: str, colour: Sequence[float]) -> str:
-        """Add an empty segment; its id."""
+    def add_segment(self, name: str, colour: Optional[Sequence[float]] = None) -> str:
+        """Add an empty segment; its id. Without a colour, the next one of a list."""
 
     def remove_segment(self, segment: str) -> None:
         """Remove a segment with its voxels."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, FrozenSet, Mapping, Optional, Tuple
 
 from ..errors import ServerError
+from ..prompts.kinds import MASK
 from ..prompts.prompt_set import PromptSet
 from ..prompts.shown import SegmentInfo, Shown
 
 OFFLINE, CONNECTING, ONLINE, LOST = "offline", "connecting", "online", "lost"
-# The tools a panel may offer; `State.tools` has those that work now.
-POINT, BOX, SCRIBBLE, LASSO, REFINE, AUTO = "point", "box", "scribble", "lasso", "refine", "auto"
+# In `State.tools` beside the kinds of prompts: refine what was painted, segment without prompts.
+REFINE, AUTO = MASK, "auto"
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ class State:
         problem: what the person should know and do; None when all is well.
         notice: an event worth a line in the status bar, such as the answer of `test_connection`.
         busy: something takes longer than a moment; `busy_text` says what. `can_cancel` is true at once.
-        progress: of what is under way, 0..1; None when nobody knows.
+        progress: of what is under way, 0..1; None when unknown.
         models: those that take prompts; auto_models: those that take none.
         model, auto_model: the chosen ones.
         descriptions: of models, by name.
         unavailable: models without weights on the server, by name, with the command that gets them.
         strategies: how the next image may be chosen, the first being the campaign's default.
-        tools: of POINT, BOX, SCRIBBLE, LASSO, REFINE, AUTO, those that work with the model and image now.
+        tools: the kinds of prompts, REFINE and AUTO, as far as they work with the model and image now.
         info: the server's whole `/info/`, {} while offline.
         shown: what the person looks at.
         segments, segment: all of them, and the id of the chosen one.
@@ -72,7 +73,7 @@ class State:
             published adapter answered (None: the model's own weights), and which model.
         done: the shown frame (still, volume) is marked done; done_frames: all that are.
         clicks: prompts given since the image was opened; they are recorded with the label.
-        needs_consent: an image of one's own is to be sent, and nobody has agreed yet.
+        needs_consent: an image of one's own is to be sent, and the person has not agreed yet.
     """
 
     connection: str = OFFLINE

@@ -1,4 +1,4 @@
-"""A thread that does what would make the panel wait; what it brings back is handed over by `poll()`.
+"""A thread for what would make the panel wait; its results are handed over by `deliver()`.
 
 Only plain data goes in and out: the scene and Qt belong to the GUI's thread, which calls everything here.
 """
@@ -12,12 +12,12 @@ from typing import Any, Callable, List, Optional, Tuple
 
 from ..errors import UniUltraLibError
 
-# Seconds that `poll` gives up the interpreter for, so that the thread gets it whatever the GUI does.
+# Seconds that `deliver` gives up the interpreter for, so that the thread gets it whatever the GUI does.
 YIELD_S = 0.005
 
 
-class Cancelled(UniUltraLibError):
-    """What was under way is no longer wanted; nobody is told."""
+class JobCancelled(UniUltraLibError):
+    """The job is no longer wanted; nothing is shown."""
 
 
 class Ticket:
@@ -41,10 +41,10 @@ class Ticket:
         """Note the progress (0..1); the job calls this.
 
         Raises:
-            Cancelled: the job is no longer wanted.
+            JobCancelled: the job is no longer wanted.
         """
         if self.cancelled:
-            raise Cancelled("Cancelled.")
+            raise JobCancelled("Cancelled.")
         self.progress = min(max(share, 0.0), 1.0)
 
 
@@ -79,8 +79,8 @@ class Worker:
         key: object = None,
         quiet: bool = False,
     ) -> Ticket:
-        """Queue `job(ticket)`; by `poll` its result goes to `done`, an error of this package to `failed`, and
-        so does one that `done` itself meets.
+        """Queue `job(ticket)`; `deliver` hands its result to `done`, one of our errors to `failed`, also one
+        that `done` itself meets.
 
         A waiting job of the same `key` (None is nobody's) is forgotten.
         """
@@ -123,7 +123,7 @@ class Worker:
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
 
-    def poll(self) -> bool:
+    def deliver(self) -> bool:
         """Hand over what has come; whether there was something. Errors that are bugs are raised here."""
         if self._running is not None and not self._came:
             self._arrived.wait(YIELD_S)
@@ -133,9 +133,9 @@ class Worker:
             with self._wake:
                 if not self._came:
                     return found
-                _, deliver = self._came.pop(0)
+                _, outcome = self._came.pop(0)
             found = True
-            deliver()
+            outcome()
 
     def give_way(self) -> None:
         """Let the thread have the interpreter, so that a request is on its way at once."""
@@ -158,12 +158,12 @@ class Worker:
                     return
                 ticket, job, done, failed = self._waiting.pop(-1 if self._newest_first else 0)
                 self._running = ticket
-            deliver = _outcome(job, ticket, done, failed)
+            outcome = _outcome(job, ticket, done, failed)
             with self._wake:
                 if self._thread is not me:
                     return
                 self._running = None
-                self._came.append((ticket, deliver))
+                self._came.append((ticket, outcome))
             self._arrived.set()
 
 
@@ -176,7 +176,7 @@ def _outcome(
     """Run a job; what the GUI's thread is to do with the outcome."""
 
     def broken(error: Exception) -> None:
-        # Whoever waits must wait no longer, and the console shows where it was.
+        # The person must wait no longer, and the console shows where it was.
         failed(UniUltraLibError(f"Something unforeseen happened ({type(error).__name__}). Try again."))
         raise error
 

@@ -1,4 +1,4 @@
-"""Box, scribble and lasso, drawn by dragging the left button in a slice view.
+"""Prompts drawn by dragging the left button in a slice view.
 
 The interactor's events are taken before Slicer's own reaction to them (window/level, pan, scroll) and kept
 from it while a tool is on; with Shift or Ctrl held they go to Slicer, so one can pan and zoom in between.
@@ -10,13 +10,13 @@ from typing import Any, Callable, List, Optional, Tuple
 
 import numpy as np
 
-from ..prompts.shown import Stroke
+from ..prompts.kinds import CLICK, CORNERS, PEN, PROMPT_KINDS
+from ..prompts.shown import Edit
 from ..scene.coordinates import array_of
 from ..scene.observers import Observers
 from .stroke_outline import StrokeOutline
 
-BOX, SCRIBBLE, LASSO = "box", "scribble", "lasso"
-PEN = 9.0
+PEN_WIDTH = 9.0
 
 # Slicer's view style and its widgets observe with 0 to 10 or so.
 _FIRST = 1000.0
@@ -35,7 +35,7 @@ class Capture:
     Args:
         interactor: the view's, `sliceWidget.sliceView().interactor()`.
         slice_node: the view's.
-        on_stroke: is given every finished `Stroke`.
+        on_stroke: is given every finished stroke, as an `Edit`.
         image: what is drawn on (`SlicerScene`): a stroke begins on it, in this view, and stays on it.
         on_cancel: called when Esc is pressed while nothing is being drawn: the tool is to be put away.
     """
@@ -44,7 +44,7 @@ class Capture:
         self,
         interactor: Any,
         slice_node: Any,
-        on_stroke: Callable[[Stroke], None],
+        on_stroke: Callable[[Edit], None],
         image: Any = None,
         on_cancel: Optional[Callable[[], None]] = None,
     ) -> None:
@@ -54,7 +54,7 @@ class Capture:
         self._image = image
         self._watch = Observers()
         self._outline: Optional[StrokeOutline] = None
-        self._kind, self._positive, self._pen = "", True, PEN
+        self._kind, self._gesture, self._positive, self._pen = "", "", True, PEN_WIDTH
         self._path: List[Tuple[float, float]] = []
 
     @property
@@ -67,20 +67,22 @@ class Capture:
         """Whether a stroke has begun and not ended."""
         return bool(self._path)
 
-    def start(self, kind: str, positive: bool = True, pen: float = PEN) -> None:
+    def start(self, kind: str, positive: bool = True, pen: float = PEN_WIDTH) -> None:
         """Put a tool on, in place of the one that is; it stays on, stroke after stroke, until `stop`.
 
         Args:
-            kind: `box`, `scribble` or `lasso`.
-            pen: the scribble's width in pixels of the view.
+            kind: of prompt, one that is drawn.
+            pen: the pen's width in pixels of the view.
 
         Raises:
             ValueError: there is no such tool.
         """
-        if kind not in (BOX, SCRIBBLE, LASSO):
-            raise ValueError(f"A tool is box, scribble or lasso; got {kind!r}.")
+        drawn = {name: known.gesture for name, known in PROMPT_KINDS.items() if known.gesture != CLICK}
+        if kind not in drawn:
+            raise ValueError(f"Expected one of {', '.join(drawn)}; got {kind!r}.")
         self.stop()
-        self._kind, self._positive, self._pen = kind, positive, max(float(pen), 1.0)
+        self._kind, self._gesture = kind, drawn[kind]
+        self._positive, self._pen = positive, max(float(pen), 1.0)
         self._outline = StrokeOutline(self._interactor.GetRenderWindow().GetRenderers().GetFirstRenderer())
         handlers = {
             "LeftButtonPressEvent": self._press,
@@ -142,8 +144,8 @@ class Capture:
             self._outline.hide()
         self._interactor.Render()
         spread = np.ptp(np.array(path), axis=0).max()
-        if self._kind == SCRIBBLE or spread >= _LEAST:
-            corners = [path[0], path[-1]] if self._kind == BOX else path
+        if self._gesture == PEN or spread >= _LEAST:
+            corners = [path[0], path[-1]] if self._gesture == CORNERS else path
             self._on_stroke(self._stroke(corners))
         return True
 
@@ -185,17 +187,17 @@ class Capture:
         to_world = array_of(self._slice_node.GetXYToRAS())
         return np.array([to_world @ [x, y, 0.0, 1.0] for x, y in xy])[:, :3]
 
-    def _stroke(self, path: List[Tuple[float, float]]) -> Stroke:
+    def _stroke(self, path: List[Tuple[float, float]]) -> Edit:
         pixel = float(np.linalg.norm(array_of(self._slice_node.GetXYToRAS())[:3, 0]))
-        width = self._pen * pixel if self._kind == SCRIBBLE else 0.0
-        return Stroke(self._kind, self._positive, self._world(path), width, self._slice_node.GetID())
+        width = self._pen * pixel if self._gesture == PEN else 0.0
+        return Edit(self._kind, self._positive, self._world(path), width)
 
     def _draw(self) -> None:
         if self._outline is None:
             return
-        path, width = self._path, self._pen if self._kind == SCRIBBLE else 2.0
-        if self._kind == BOX:
+        path, width = self._path, self._pen if self._gesture == PEN else 2.0
+        if self._gesture == CORNERS:
             (x0, y0), (x1, y1) = path[0], path[-1]
             path = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-        self._outline.draw(path, self._kind != SCRIBBLE, width, self._positive)
+        self._outline.draw(path, self._gesture != PEN, width, self._positive)
         self._interactor.Render()

@@ -1,8 +1,8 @@
 """The prompts of the picture that is looked at, drawn in the slice views; points are placed, moved and
 deleted there with Slicer's own widgets.
 
-The markers hold nothing: the prompts are the caller's, `show` makes the views agree with them, and what the
-person does to a point is told to the caller, who shows the prompts again.
+The markers hold no prompts: `show` makes the views agree with the caller's. The caller is notified of what
+the person does to a point, and shows the prompts again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 import slicer
 
+from ..prompts.kinds import PROMPT_KINDS
 from ..prompts.prompt_set import PromptSet
 from ..prompts.shown import VOLUME, Shown
 from ..scene.observers import Observers
 from .marker_nodes import OUTLINE, new_points, new_shapes, run_quads, set_areas, set_lines
 from .stroke_outline import NEGATIVE, POSITIVE
 
-Told = Callable[[str, Any, bool], None]
-Known = Dict[str, Tuple[str, np.ndarray]]  # control point id -> its key, where it was when last told or shown
+PointCallback = Callable[[str, Any, bool], None]
+Known = Dict[
+    str, Tuple[str, np.ndarray]
+]  # control point id -> its key, where it was when last notified or shown
 
 
 class PromptMarkers:
@@ -38,9 +41,9 @@ class PromptMarkers:
         self,
         scene: Any,
         app_logic: Any,
-        placed: Told,
-        moved: Told,
-        deleted: Told,
+        placed: PointCallback,
+        moved: PointCallback,
+        deleted: PointCallback,
         refused: Optional[Callable[[str], None]] = None,
         stopped: Optional[Callable[[], None]] = None,
     ) -> None:
@@ -75,23 +78,21 @@ class PromptMarkers:
             return
         self._need_nodes()
         for positive in (True, False):
-            wanted = {p.key: p.ijk for p in prompts.points if p.positive is positive}
+            wanted = {p.key: p.value for p in prompts.of("point") if p.positive is positive}
             self._show_points(positive, wanted, shown)
         outlines = []
-        if prompts.box is not None:
-            x0, y0, x1, y1 = prompts.box
-            edges = (x0 - 0.5, y0 - 0.5, x1 + 0.5, y1 + 0.5)  # a box includes its corner pixels
-            outlines.append([(edges[a], edges[b]) for a, b in ((0, 1), (2, 1), (2, 3), (0, 3))])
-        if prompts.lasso is not None:
-            outlines.append([(x, y) for x, y in prompts.lasso])
-        lines, *areas = self._shapes
-        set_lines(lines, [self._world(np.array(loop, float), shown) for loop in outlines])
-        for node, positive in zip(areas, (True, False)):  # noqa: B905 - Python 3.9
-            mask = np.zeros(prompts.shape, bool)
-            for scribble in prompts.scribbles:
-                if scribble.positive is positive:
-                    mask |= prompts.scribble_pixels(scribble.key)
-            quads = run_quads(mask)
+        areas = {True: np.zeros(prompts.shape, bool), False: np.zeros(prompts.shape, bool)}
+        for prompt in prompts.prompts:
+            kind = PROMPT_KINDS[prompt.kind]
+            outline, pixels = kind.outline(prompt.value), kind.pixels(prompt.value, prompts.shape)
+            if outline is not None:
+                outlines.append(self._world(outline, shown))
+            if pixels is not None:
+                areas[prompt.positive] |= pixels
+        lines, *nodes = self._shapes
+        set_lines(lines, outlines)
+        for node, positive in zip(nodes, (True, False)):  # noqa: B905 - Python 3.9
+            quads = run_quads(areas[positive])
             set_areas(node, self._world(quads.reshape(-1, 2), shown).reshape(-1, 4, 3))
         self._only_in(shown)
 

@@ -1,18 +1,45 @@
-"""The prompt tools: one in hand at a time, in every slice view, from the button to the prompt. No Qt."""
+"""The prompt tools, and the buttons they are taken with: one in use at a time, in every slice view. No Qt."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional
 
-# Button -> kind of prompt, and whether it says "this is it".
-TOOLS: Dict[str, Tuple[str, bool]] = {
-    "includeButton": ("point", True),
-    "excludeButton": ("point", False),
-    "boxButton": ("box", True),
-    "scribbleButton": ("scribble", True),
-    "scribbleOutButton": ("scribble", False),
-    "lassoButton": ("lasso", True),
-}
+from ..prompts.kinds import CLICK, PROMPT_KINDS
+
+
+class Tool(NamedTuple):
+    """A button that gives prompts.
+
+    Attributes:
+        kind: of prompt, of `PROMPT_KINDS`.
+        positive: the prompts lie on the structure; False: beside it.
+        icon: a file of Resources/Icons.
+        key: that presses the button, as `QKeySequence` writes it.
+        hint: what to do with the mouse.
+    """
+
+    kind: str
+    positive: bool
+    icon: str
+    key: str
+    hint: str
+
+
+# By the buttons' names in the .ui.
+TOOLS: Mapping[str, Tool] = {
+    "includeButton": Tool("point", True, "include.png", "D",
+        "Click on the structure. Points can be dragged; Esc puts the tool down."),
+    "excludeButton": Tool("point", False, "exclude.png", "Shift+D",
+        "Click beside the structure, where the mask is wrong. Esc puts the tool down."),
+    "boxButton": Tool("box", True, "box.png", "E",
+        "Drag from one corner to the other. Esc puts the tool down."),
+    "scribbleButton": Tool("scribble", True, "scribble.png", "S",
+        "Paint over the structure with the left button. Esc puts the tool down."),
+    "scribbleOutButton": Tool("scribble", False, "scribble_out.png", "Shift+S",
+        "Paint where the mask is wrong with the left button. Esc puts the tool down."),
+    "lassoButton": Tool("lasso", True, "lasso.png", "L",
+        "Draw around the structure with the left button. Esc puts the tool down."),
+}  # fmt: skip
 
 
 class Tools:
@@ -41,12 +68,12 @@ class Tools:
         was = self.current
         self._stop()
         if tool != was:
-            kind, positive = TOOLS[tool]
-            self.current = tool
-            if kind == "point":
-                self._place(positive)
-            for capture in self._captures if kind != "point" else ():
-                capture.start(kind, positive)
+            self.current, chosen = tool, TOOLS[tool]
+            if PROMPT_KINDS[chosen.kind].gesture == CLICK:
+                self._place(chosen.positive)
+            else:
+                for capture in self._captures:
+                    capture.start(chosen.kind, chosen.positive)
         self._changed()
 
     def put_down(self) -> None:

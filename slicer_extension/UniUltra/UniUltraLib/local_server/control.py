@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from ..control.observable import Telling
+from ..control.observable import Observable
 from ..control.state import Problem
 from ..errors import UniUltraLibError
 from . import environments, install
@@ -49,7 +49,7 @@ class LocalControlState:
         return self.kind in BUSY
 
 
-class LocalControl(Telling[LocalControlState]):
+class LocalControl(Observable[LocalControlState]):
     """A local server and the environment it needs.
 
     Args:
@@ -105,7 +105,7 @@ class LocalControl(Telling[LocalControlState]):
         if self._state.busy or self._state.kind in (RUNNING, STOPPING):
             return
         self._studies = Path(studies).expanduser() if studies.strip() else self.default_studies
-        self._show(LocalControlState(SEARCHING))
+        self._publish(LocalControlState(SEARCHING))
         self._work(lambda: self._look(chosen, source, gpu))
 
     def answer(self, yes: bool) -> None:
@@ -114,9 +114,9 @@ class LocalControl(Telling[LocalControlState]):
         if self._state.kind != ASKING or todo is None:
             return
         if not yes:
-            self._show(LocalControlState())
+            self._publish(LocalControlState())
             return
-        self._show(LocalControlState(MAKING))
+        self._publish(LocalControlState(MAKING))
         log, cancelled = self.log, self._cancelled
 
         def work() -> Callable[[], None]:
@@ -129,14 +129,14 @@ class LocalControl(Telling[LocalControlState]):
         """Stop the search, the installation or the server; stopping a server takes seconds, in a thread."""
         server = self._let_go()
         if server is None:
-            self._show(LocalControlState())
+            self._publish(LocalControlState())
             return
 
         def work() -> Callable[[], None]:
             server.stop()
-            return lambda: self._show(LocalControlState())
+            return lambda: self._publish(LocalControlState())
 
-        self._show(LocalControlState(STOPPING))
+        self._publish(LocalControlState(STOPPING))
         self._work(work)
 
     def poll(self) -> None:
@@ -148,7 +148,7 @@ class LocalControl(Telling[LocalControlState]):
                 break
         if self._server is not None and self._server.state.kind != self._state.kind:
             now = self._server.state
-            self._show(replace(self._state, kind=now.kind, address=now.address, problem=now.problem))
+            self._publish(replace(self._state, kind=now.kind, address=now.address, problem=now.problem))
             if now.kind in (DIED, STOPPED):
                 self._server = None
 
@@ -157,7 +157,7 @@ class LocalControl(Telling[LocalControlState]):
         server = self._let_go()
         if server is not None:
             server.stop(5)
-        self._end()
+        super().close()
 
     def _let_go(self) -> Optional[LocalServer]:
         self._turn += 1
@@ -187,7 +187,7 @@ class LocalControl(Telling[LocalControlState]):
 
     def _question(self, todo: InstallPlan) -> None:
         self._plan = todo
-        self._show(LocalControlState(ASKING, question=todo.question))
+        self._publish(LocalControlState(ASKING, question=todo.question))
 
     def _begin(self, environment: Optional[Environment], text: str = "") -> None:
         if environment is None:
@@ -201,10 +201,10 @@ class LocalControl(Telling[LocalControlState]):
             self._fail(error)
             return
         self._server = server
-        self._show(LocalControlState(STARTING, address, found=f"UniUltra {environment.version}"))
+        self._publish(LocalControlState(STARTING, address, found=f"UniUltra {environment.version}"))
 
     def _fail(self, error: UniUltraLibError) -> None:
-        self._show(LocalControlState(STOPPED, problem=Problem("", str(error), "")))
+        self._publish(LocalControlState(STOPPED, problem=Problem("", str(error), "")))
 
     def _work(self, work: Callable[[], Callable[[], None]]) -> None:
         """Run `work` in a thread and what it gives in `poll()`, unless `stop` came between."""

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from ..control.observable import Telling
+from ..control.observable import Observable
 from ..control.state import State
 from ..errors import UniUltraLibError
 from ..prompts.prompt_set import PromptSet
@@ -68,7 +68,7 @@ class _Request:
     then: Callable[[_Request, ImageCalibration], List[Row]]
 
 
-class MeasuringWork(Telling[MeasuringState]):
+class MeasuringWork(Observable[MeasuringState]):
     """Measurements of the chosen segment.
 
     Args:
@@ -93,7 +93,7 @@ class MeasuringWork(Telling[MeasuringState]):
         self._lines: Tuple[Line, ...] = ()
         self._text = ""
         self._measured: Optional[_Request] = None
-        self._offs = [
+        self._sources = [
             controller.subscribe(self._panel_changed),
             scene.on("painted", self._painted),
             scene.on("closed", self._drop_lines),
@@ -137,10 +137,6 @@ class MeasuringWork(Telling[MeasuringState]):
         if panel.shown is not None:
             self._marks.pop((panel.shown.key, panel.segment), None)
         self._changed()
-
-    def close(self) -> None:
-        """Stop listening; the panel closes."""
-        self._end()
 
     def _panel_changed(self, state: State) -> None:
         request = self._measured
@@ -213,7 +209,7 @@ class MeasuringWork(Telling[MeasuringState]):
         accepted = shown is not None and segment is not None and panel.done and not shown.oblique
         marks = self._marks.get((shown.key, segment), {}) if shown is not None else {}
         frames = {phase: marked.frame for phase, marked in marks.items()}
-        self._show(
+        self._publish(
             MeasuringState(
                 can_measure=accepted,
                 can_mark=accepted and shown is not None and shown.frame is not None,

@@ -26,15 +26,15 @@ class CampaignPart:
         self._conflict = ""
         self._swatches: Dict[Any, Any] = {}
         bind = panel.binding.clicked
-        bind("nextButton", self.work.next)
+        bind("nextButton", self.work.units.next)
         bind("submitButton", lambda: self.work.submit("final", then_next=self.ui.thenNextCheck.checked))
         bind("draftButton", lambda: self.work.submit("draft"))
-        bind("skipButton", lambda: self.work.skip(self.ui.skipCombo.currentText))
+        bind("skipButton", lambda: self.work.units.skip(self.ui.skipCombo.currentText))
         bind("proposalButton", self.load_proposal)
         bind("openButton", self.open_own)
-        bind("conflictLookButton", self.work.show_newer)
-        bind("conflictMineButton", self.work.save_on_top)
-        bind("conflictDropButton", self.work.give_up_mine)
+        bind("conflictLookButton", self.work.conflicts.show_newer)
+        bind("conflictMineButton", self.work.conflicts.save_on_top)
+        bind("conflictDropButton", self.work.conflicts.give_up_mine)
         bind("besideButton", self.work.hide_beside)
         bind("discardButton", self.discard)
         self.ui.strategyCombo.connect("activated(int)", lambda *_: self.choose_strategy())
@@ -77,7 +77,7 @@ class CampaignPart:
         state, work = self.controller.state, self.work.state
         binding = self.panel.binding
         refused = [entry.refused for entry in self.work.unsent() if entry.refused] if work.unsent else []
-        binding.show(campaign_look(state, work, refused, set(self.work.hand.beside.ids)))
+        binding.show(campaign_look(state, work, refused, set(self.work.current.beside.ids)))
         binding.items("strategyCombo", strategy_items(state, work), work.strategy)
         proposals = [
             (str(one.revision), f"{one.model or one.annotator}, {one.revision}") for one in work.proposals
@@ -91,7 +91,7 @@ class CampaignPart:
         self._show_labels(work.campaign.labels, state)
         kind = state.shown.kind if state.shown is not None else None
         if kind is not None and kind != self._kind:
-            self.panel.views.show(kind, self.session.scene.volume, self.session.browser)
+            self.panel.views.show(kind, self.session.scene.volume, self.session.scene.browser)
         self._kind = kind
 
     def _ask_about(self, conflict: Any) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Mapping, Tuple
 
+from ..draw.tools import TOOLS
+
 
 @dataclass(frozen=True)
 class Key:
@@ -19,12 +21,7 @@ class Key:
 
 
 KEYS: Tuple[Key, ...] = (
-    Key("includeButton", "D"),
-    Key("excludeButton", "Shift+D"),
-    Key("boxButton", "E"),
-    Key("scribbleButton", "S"),
-    Key("scribbleOutButton", "Shift+S"),
-    Key("lassoButton", "L"),
+    *(Key(button, tool.key) for button, tool in TOOLS.items()),
     Key("undoButton", "Ctrl+Z"),
     Key("redoButton", "Ctrl+Shift+Z"),
     Key("clearButton", "Shift+C"),

@@ -9,40 +9,11 @@ from html import escape
 from typing import Any, Dict, Iterable, Optional
 
 from ..control.scene_protocol import planes_along
-from ..control.state import (
-    AUTO,
-    BOX,
-    CONNECTING,
-    LASSO,
-    LOST,
-    OFFLINE,
-    ONLINE,
-    POINT,
-    REFINE,
-    SCRIBBLE,
-    State,
-)
+from ..control.state import AUTO, CONNECTING, LOST, OFFLINE, ONLINE, REFINE, State
+from ..draw.tools import TOOLS
 from ..prompts.shown import CINE
 
 Looks = Dict[str, Dict[str, Any]]
-
-TOOL_OF = {
-    "includeButton": POINT,
-    "excludeButton": POINT,
-    "boxButton": BOX,
-    "scribbleButton": SCRIBBLE,
-    "scribbleOutButton": SCRIBBLE,
-    "lassoButton": LASSO,
-}
-
-HINTS = {
-    "includeButton": "Click on the structure. Points can be dragged; Esc puts the tool down.",
-    "excludeButton": "Click beside the structure, where the mask is wrong. Esc puts the tool down.",
-    "scribbleButton": "Paint over the structure with the left button. Esc puts the tool down.",
-    "scribbleOutButton": "Paint where the mask is wrong with the left button. Esc puts the tool down.",
-    "boxButton": "Drag from one corner to the other. Esc puts the tool down.",
-    "lassoButton": "Draw around the structure with the left button. Esc puts the tool down.",
-}
 
 
 def offered(names: Iterable[str], visible: bool, enabled: bool = True) -> Looks:
@@ -123,13 +94,13 @@ def _consent(state: State) -> str:
     return f"{text}<br><br>{escape(question.warning)}" if question.warning else text
 
 
-def prompts_look(state: State, in_hand: Optional[str] = None) -> Looks:
+def prompts_look(state: State, tool: Optional[str] = None) -> Looks:
     """The tools, and what changes a mask."""
     there = state.shown is not None
     usable = there and state.segment is not None
     looks: Looks = {"promptSection": {"visible": there}}
-    for name, kind in TOOL_OF.items():
-        looks.update(offered([name], there and kind in state.tools))
+    for name, button in TOOLS.items():
+        looks.update(offered([name], there and button.kind in state.tools))
     looks.update(offered(["refineButton"], there and REFINE in state.tools, usable))
     many = there and state.shown is not None and planes_along(state.shown) > 1
     looks.update(offered(["autoButton"], there and AUTO in state.tools))
@@ -142,19 +113,19 @@ def prompts_look(state: State, in_hand: Optional[str] = None) -> Looks:
     if known:
         said = "The model's own estimate of how good this mask is, from 0 to 1."
         looks["scoreLabel"]["toolTip"] = f"{said} Answered by {answered_by(state)}."
-    hint = hint_text(state, in_hand)
+    hint = hint_text(state, tool)
     looks["hintLabel"] = {"visible": bool(hint), "text": hint}
     looks["segmentSection"] = {"visible": there}
     return looks
 
 
-def hint_text(state: State, in_hand: Optional[str]) -> str:
-    """What to do next: with the tool in hand, or to have prompts answered."""
+def hint_text(state: State, tool: Optional[str]) -> str:
+    """What to do next: with the chosen tool, or to have prompts answered."""
     if state.shown is None:
         return ""
     if state.waiting and state.connection in (LOST, OFFLINE):
         return "Your prompts are kept and will be asked about when the server answers again."
-    return HINTS.get(in_hand or "", "")
+    return TOOLS[tool].hint if tool is not None else ""
 
 
 def frames_look(state: State) -> Looks:

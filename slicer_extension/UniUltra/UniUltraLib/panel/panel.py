@@ -7,6 +7,7 @@ from typing import Any, Callable
 import qt
 
 from ..control.state import ONLINE
+from ..draw.tools import TOOLS
 from .binding import Binding
 from .campaign import CampaignPart
 from .connection import ConnectionPart
@@ -42,8 +43,7 @@ class Panel:
         self.shortcuts = Shortcuts(ui, self.settings.own_keys())
         self.binding.sequences = self.shortcuts.sequences
         self.timer = qt.QTimer()
-        self.timer.setInterval(POLL_MS)
-        self.timer.connect("timeout()", self.poll)
+        self.timer.connect("timeout()", self.session.poll)
         self.parts = [
             kind(self)
             for kind in (
@@ -75,18 +75,13 @@ class Panel:
         """The widgets by name."""
         return self.binding.ui
 
-    def poll(self) -> None:
-        """Take what the worker brought; look more often while an answer is awaited."""
-        self.session.poll()
-        state = self.session.controller.state
-        wanted = AWAITING_MS if state.can_cancel and state.connection == ONLINE else POLL_MS
-        if self.timer.interval != wanted:
-            self.timer.setInterval(wanted)
-
     def update(self) -> None:
-        """Show the present state."""
+        """Show the present state; answers are taken more often while one is awaited."""
         for part in self.parts:
             part.update()
+        state = self.session.controller.state
+        awaiting = state.can_cancel and state.connection == ONLINE
+        self.timer.setInterval(AWAITING_MS if awaiting else POLL_MS)
 
     def enter(self) -> None:
         """The panel is shown: its keys count, and points and strokes are its own."""
@@ -128,12 +123,7 @@ class Panel:
 
 
 _ICONS = {
-    "includeButton": "include.png",
-    "excludeButton": "exclude.png",
-    "boxButton": "box.png",
-    "scribbleButton": "scribble.png",
-    "scribbleOutButton": "scribble_out.png",
-    "lassoButton": "lasso.png",
+    **{button: tool.icon for button, tool in TOOLS.items()},
     "undoButton": "undo.png",
     "redoButton": "redo.png",
     "clearButton": "clear.png",

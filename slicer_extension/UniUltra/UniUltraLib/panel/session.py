@@ -43,7 +43,7 @@ class Session:
             self.scene,
             slicer.app.applicationLogic(),
             self.controller.point,
-            lambda key, world, positive: self.controller.move_point(key, world),
+            self.controller.point,
             lambda key, world, positive: self.controller.delete_point(key),
             refused=lambda text: self.controller.tell(Problem("", text, "")),
             stopped=lambda: self.tools.put_down(),
@@ -78,8 +78,10 @@ class Session:
 
     def poll(self) -> None:
         """Take what has come; a timer calls this."""
-        for part in (self.controller, self.campaign, self.training, self.local):
-            part.poll()
+        self.controller.poll()
+        self.campaign.tick()
+        self.training.tick()
+        self.local.poll()
         self._log_seen, lines = self.local.log.since(self._log_seen)
         self._dirty = self._dirty or bool(lines)
         self.refresh()
@@ -111,21 +113,6 @@ class Session:
         self.controller.frame_changed()
         self._changed()
 
-    @property
-    def browser(self) -> Any:
-        """The sequence browser of the open cine, else None."""
-        scene = slicer.mrmlScene
-        for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
-            browser = scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode")
-            frames = browser.GetMasterSequenceNode()
-            if (
-                self.scene.is_open
-                and frames is not None
-                and browser.GetProxyNode(frames) is self.scene.volume
-            ):
-                return browser
-        return None
-
     def look_through(self, slice_widgets: List[Any]) -> None:
         """Draw in these slice views."""
         self.tools.use([self._capture(widget) for widget in slice_widgets])
@@ -153,7 +140,7 @@ class Session:
         return Capture(
             widget.sliceView().interactorStyle().GetInteractor(),
             widget.mrmlSliceNode(),
-            self.controller.stroke,
+            self.controller.edit,
             image=self.scene,
             on_cancel=self.tools.put_down,
         )
@@ -165,7 +152,7 @@ class Session:
         return node
 
     def _calibration(self, shown: Shown) -> Any:
-        browser = self.browser
+        browser = self.scene.browser
         frames = browser.GetMasterSequenceNode() if browser is not None else None
         return calibration_of(self.scene.volume, kind=shown.kind, sequence=frames)
 

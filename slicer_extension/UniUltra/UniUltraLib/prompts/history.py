@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from ..wire.client import Answer
+from .answer import Answer
 from .prompt_set import PromptSet
 
 LIMIT = 200
@@ -78,9 +78,9 @@ class Timeline:
         return self._at + 1 < len(self._moments)
 
     def __contains__(self, moment: Moment) -> bool:
-        return any(one is moment for one in self._moments)
+        return any(kept is moment for kept in self._moments)
 
-    def look(self, held: np.ndarray) -> None:
+    def sync(self, held: np.ndarray) -> None:
         """Note what the segment holds; what was painted since becomes a moment of its own.
 
         While an answer is awaited, that moment stands before it.
@@ -95,7 +95,7 @@ class Timeline:
         self._moments.insert(known + 1, Moment(self._moments[known].prompts, mask, by_hand=True))
         self._at += 1
 
-    def wrote(self, held: np.ndarray) -> None:
+    def written(self, held: np.ndarray) -> None:
         """Note what the segment holds after a mask was written: of an oblique view, not quite that."""
         self._held = KeptMask.of(held)
 
@@ -103,7 +103,7 @@ class Timeline:
         """What the segment holds is what the person means, however it was made."""
         self._moments[self._last_known()].by_hand = True
 
-    def say(self, prompts: PromptSet, mask: Optional[np.ndarray] = None) -> Moment:
+    def add(self, prompts: PromptSet, mask: Optional[np.ndarray] = None) -> Moment:
         """A new moment after now, which becomes now; what was undone is forgotten."""
         del self._moments[self._at + 1 :]
         self._moments.append(Moment(prompts, None if mask is None else KeptMask.of(mask)))
@@ -114,11 +114,12 @@ class Timeline:
     def base_for(self, prompts: PromptSet) -> Optional[Moment]:
         """The newest moment up to now whose mask `prompts` build on; None when there is none.
 
-        A mask that came of a prompt which is no longer there, or is elsewhere now, is none; what a person
-        painted always is one.
+        A mask that came from a prompt since removed or moved does not count; a painted mask always does.
         """
         for moment in reversed(self._moments[: self._at + 1]):
-            if moment.mask is not None and (moment.by_hand or _within(moment.prompts, prompts)):
+            if moment.mask is not None and (
+                moment.by_hand or set(moment.prompts.prompts) <= set(prompts.prompts)
+            ):
                 return moment
         return None
 
@@ -143,13 +144,3 @@ class Timeline:
 
     def _last_known(self) -> int:
         return max(n for n in range(self._at + 1) if n == 0 or self._moments[n].mask is not None)
-
-
-def _within(fewer: PromptSet, more: PromptSet) -> bool:
-    """Whether everything that `fewer` says is said by `more` too."""
-    return (
-        set(fewer.points) <= set(more.points)
-        and set(fewer.scribbles) <= set(more.scribbles)
-        and fewer.box in (None, more.box)
-        and fewer.lasso in (None, more.lasso)
-    )

@@ -1,4 +1,4 @@
-"""What the person said about one segment on one plane of one image, and how that travels.
+"""The prompts of one segment on one plane of one image, and how they are sent and stored.
 
 A `PromptSet` never changes: every edit gives a new one, so keeping the old one is all that undo needs.
 """
@@ -7,132 +7,77 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Optional, Tuple
 
 import numpy as np
 
 from ..errors import PromptsError
-from .mask_packing import check_runs, pack_mask, pack_runs, unpack_runs
-from .planes import Plane, Size, Voxel, describe, nearest_voxel
-
-Box = Tuple[int, int, int, int]
-Polygon = Tuple[Tuple[float, float], ...]
-
-
-class Point(NamedTuple):
-    """A click on a voxel; `key` is the control point it came from, so that moving that moves this."""
-
-    key: str
-    ijk: Voxel
-    positive: bool = True
-
-
-class Scribble(NamedTuple):
-    """Painted pixels of the plane's picture as run lengths over `bbox`."""
-
-    key: str
-    bbox: Box
-    runs: Tuple[int, ...]
-    positive: bool = True
+from .kinds import PROMPT_KINDS, Picture, Prompt
+from .mask_packing import pack_mask
+from .planes import Plane, Size, describe
 
 
 @dataclass(frozen=True)
 class PromptSet:
     """The prompts of one segment on `plane` of an image of `size` = (I,J,K) voxels.
 
-    `box` (x0,y0,x1,y1, corners included) and `lasso` are pixels of the plane's picture. `previous` is
-    the mask to refine; it is not kept by `to_dict`, since the segment itself holds it.
+    `previous` is the (rows, columns) bool mask to refine; `to_dict` leaves it to the segment itself.
     """
 
     size: Size
     plane: Plane
-    points: Tuple[Point, ...] = ()
-    box: Optional[Box] = None
-    scribbles: Tuple[Scribble, ...] = ()
-    lasso: Optional[Polygon] = None
+    prompts: Tuple[Prompt, ...] = ()
     previous: Optional[np.ndarray] = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         self.plane.check(self.size)
 
     def __bool__(self) -> bool:
-        return bool(self.points or self.box or self.scribbles or self.lasso or self.previous is not None)
+        return bool(self.prompts or self.previous is not None)
+
+    @property
+    def picture(self) -> Picture:
+        """The plane's picture."""
+        return Picture(self.plane, self.size)
 
     @property
     def shape(self) -> Tuple[int, int]:
         """(rows, columns) of the plane's picture."""
         return self.plane.shape(self.size)
 
-    def with_point(self, key: str, ijk: Sequence[float], positive: bool = True) -> PromptSet:
-        """Add the point `key`, or move it if it is there.
+    def of(self, kind: str) -> Tuple[Prompt, ...]:
+        """The prompts of one kind."""
+        return tuple(prompt for prompt in self.prompts if prompt.kind == kind)
+
+    def with_prompt(self, kind: str, value: Any, key: str = "", positive: bool = True) -> PromptSet:
+        """Add a prompt, or replace the one of the same kind and key.
+
+        Args:
+            kind: of `PROMPT_KINDS`, which says what `value` is.
+            key: a free one is chosen where it is empty and a picture may have several of the kind.
 
         Raises:
-            OutsideImage: `ijk` is not in the image.
-            PromptsError: `ijk` is on another plane.
+            OutsideImage: a part of the prompt is not on the picture.
+            PromptsError: it makes no prompt.
         """
-        voxel = nearest_voxel(ijk, self.size)
-        if voxel[self.plane.normal] != self.plane.index:
-            raise PromptsError(
-                f"Expected a point on plane {self.plane.index} across {self.plane.axis}; got one on plane "
-                f"{voxel[self.plane.normal]}. Give that plane its own prompts."
-            )
-        point = Point(key, voxel, positive)
-        if any(p.key == key for p in self.points):
-            return replace(self, points=tuple(point if p.key == key else p for p in self.points))
-        return replace(self, points=(*self.points, point))
+        if PROMPT_KINDS[kind].many and not key:
+            taken = {prompt.key for prompt in self.of(kind)}
+            key = next(f"{kind}{n}" for n in range(len(taken) + 1) if f"{kind}{n}" not in taken)
+        return self._put(Prompt(kind, PROMPT_KINDS[kind].check(value, self.picture), key, positive))
 
-    def without_point(self, key: str) -> PromptSet:
-        """Remove the point `key`, if it is there."""
-        return replace(self, points=tuple(p for p in self.points if p.key != key))
+    def without(self, kind: str, key: str = "") -> PromptSet:
+        """Remove a prompt, if it is there."""
+        left = tuple(prompt for prompt in self.prompts if (prompt.kind, prompt.key) != (kind, key))
+        return replace(self, prompts=left)
 
-    def with_box(self, corners: Optional[Sequence[float]]) -> PromptSet:
-        """Set the box from two opposite corners (x,y,x,y) in any order, or remove it with None.
+    def only(self, kinds: Collection[str]) -> PromptSet:
+        """The prompts of these kinds: those that a model takes."""
+        return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.kind in kinds))
 
-        Raises:
-            OutsideImage: a corner is not on the picture.
-        """
-        if corners is None:
-            return replace(self, box=None)
-        xs, ys = sorted((corners[0], corners[2])), sorted((corners[1], corners[3]))
-        x0, y0 = self._pixel(xs[0], ys[0])
-        x1, y1 = self._pixel(xs[1], ys[1])
-        return replace(self, box=(x0, y0, x1, y1))
-
-    def with_scribble(self, key: str, pixels: np.ndarray, positive: bool = True) -> PromptSet:
-        """Add or replace the scribble `key`: true pixels of a (rows, columns) array; none removes it.
-
-        Raises:
-            PromptsError: the array is not of the picture's shape.
-        """
-        self._same_shape(pixels, "scribble")
-        others = tuple(s for s in self.scribbles if s.key != key)
-        packed = pack_runs(pixels)
-        if packed is None:
-            return replace(self, scribbles=others)
-        scribble = Scribble(key, tuple(packed["bbox"]), tuple(packed["runs"]), positive)  # type: ignore[arg-type]
-        return replace(self, scribbles=(*others, scribble))
-
-    def scribble_pixels(self, key: str) -> np.ndarray:
-        """The (rows, columns) bool pixels of the scribble `key`; none are true if it is not there."""
-        for scribble in self.scribbles:
-            if scribble.key == key:
-                return unpack_runs(scribble.bbox, list(scribble.runs), self.shape)
-        return np.zeros(self.shape, bool)
-
-    def with_lasso(self, polygon: Optional[Sequence[Sequence[float]]]) -> PromptSet:
-        """Set the closed outline from its (x,y) corners, or remove it with None.
-
-        Raises:
-            OutsideImage: a corner is not on the picture.
-            PromptsError: there are fewer than three corners.
-        """
-        if polygon is None:
-            return replace(self, lasso=None)
-        if len(polygon) < 3:
-            raise PromptsError(f"A lasso needs 3 corners or more; got {len(polygon)}. Draw a longer outline.")
-        for x, y in polygon:
-            self._pixel(x, y)
-        return replace(self, lasso=tuple((round(float(x), 2), round(float(y), 2)) for x, y in polygon))
+    def agreeing(self, mask: np.ndarray) -> PromptSet:
+        """The prompts that a (rows, columns) mask does not contradict."""
+        kept = (p for p in self.prompts if PROMPT_KINDS[p.kind].agrees(p, mask, self.picture))
+        return replace(self, prompts=tuple(kept))
 
     def with_previous(self, mask: Optional[np.ndarray]) -> PromptSet:
         """Set the (rows, columns) mask to refine; None or an empty mask removes it.
@@ -142,38 +87,25 @@ class PromptSet:
         """
         if mask is None or not np.any(mask):
             return replace(self, previous=None)
-        self._same_shape(mask, "mask")
+        self.picture.check_shape(mask, "mask")
         return replace(self, previous=np.array(mask, bool))
 
     def to_params(self) -> Dict[str, Any]:
         """These prompts as the server's `params`, JSON-ready."""
-        params: Dict[str, Any] = {
-            "plane": self.plane.to_dict(),
-            "foreground": [list(p.ijk) for p in self.points if p.positive],
-            "background": [list(p.ijk) for p in self.points if not p.positive],
-        }
-        if self.box:
-            params["roi"] = self._roi(self.box)
-        if self.scribbles:
-            params["scribbles"] = [
-                {"positive": s.positive, "bbox": list(s.bbox), "runs": list(s.runs)} for s in self.scribbles
-            ]
-        if self.lasso:
-            params["lasso"] = [list(corner) for corner in self.lasso]
+        params: Dict[str, Any] = {"plane": self.plane.to_dict()}
+        for name, kind in PROMPT_KINDS.items():
+            params.update(kind.to_params(self.of(name), self.picture))
         if self.previous is not None:
             params["mask"] = pack_mask(self.previous)
         return params
 
     def to_dict(self) -> Dict[str, Any]:
         """These prompts with their keys, JSON-ready, to be kept with the segment."""
-        return {
-            "size": list(self.size),
-            "plane": self.plane.to_dict(),
-            "points": [[p.key, list(p.ijk), p.positive] for p in self.points],
-            "box": list(self.box) if self.box else None,
-            "scribbles": [[s.key, list(s.bbox), list(s.runs), s.positive] for s in self.scribbles],
-            "lasso": [list(corner) for corner in self.lasso] if self.lasso else None,
-        }
+        stored: Dict[str, Any] = {"size": list(self.size), "plane": self.plane.to_dict()}
+        for name, kind in PROMPT_KINDS.items():
+            entries = [kind.to_stored(prompt) for prompt in self.of(name)]
+            stored[kind.stored] = entries if kind.many else next(iter(entries), None)
+        return stored
 
     @classmethod
     def from_dict(cls, value: Any) -> PromptSet:
@@ -185,35 +117,24 @@ class PromptSet:
         try:
             i, j, k = (int(n) for n in value["size"])
             prompts = cls((i, j, k), Plane.from_dict(value["plane"]))
-            for key, ijk, positive in value["points"]:
-                prompts = prompts.with_point(str(key), ijk, bool(positive))
-            for key, bbox, runs, positive in value["scribbles"]:
-                corners = check_runs(bbox, runs, prompts.shape)
-                scribble = Scribble(str(key), corners, tuple(runs), bool(positive))
-                prompts = replace(prompts, scribbles=(*prompts.scribbles, scribble))
-            return prompts.with_box(value["box"]).with_lasso(value["lasso"])
+            for name, kind in PROMPT_KINDS.items():
+                stored = value.get(kind.stored, [] if kind.many else None)
+                for entry in stored if kind.many else () if stored is None else (stored,):
+                    prompts = prompts._put(Prompt(name, *kind.from_stored(entry, prompts.picture)))
+            return prompts
         except PromptsError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError):
             raise PromptsError("Stored prompts cannot be read. Place them again.") from None
 
-    def _roi(self, box: Box) -> List[int]:
-        extent = list(self.plane.extent(self.size))
-        for axis, low, high in ((self.plane.in_plane[0], 0, 2), (self.plane.in_plane[1], 1, 3)):
-            extent[2 * axis], extent[2 * axis + 1] = box[low], box[high]
-        return extent
-
-    def _pixel(self, x: float, y: float) -> Tuple[int, int]:
-        voxel = nearest_voxel(self.plane.to_ijk(float(x), float(y)), self.size)
-        return voxel[self.plane.in_plane[0]], voxel[self.plane.in_plane[1]]
-
-    def _same_shape(self, pixels: np.ndarray, what: str) -> None:
-        if np.shape(pixels) != self.shape:
-            raise PromptsError(
-                f"A {what} on plane {self.plane.index} across {self.plane.axis} of {describe(self.size)} "
-                f"must have {self.shape[0]} x {self.shape[1]} pixels (rows x columns); got "
-                f"{' x '.join(map(str, np.shape(pixels)))}."
-            )
+    def _put(self, prompt: Prompt) -> PromptSet:
+        """Add or replace, in the order of the kinds, so that the same prompts are equal however they came."""
+        name = (prompt.kind, prompt.key)
+        prompts = [prompt if (p.kind, p.key) == name else p for p in self.prompts]
+        if prompt not in prompts:
+            prompts.append(prompt)
+        order = list(PROMPT_KINDS)
+        return replace(self, prompts=tuple(sorted(prompts, key=lambda p: order.index(p.kind))))
 
 
 class PromptBook:
@@ -223,7 +144,7 @@ class PromptBook:
         self._sets: Dict[Tuple[str, Plane, str], PromptSet] = {}
 
     def get(self, image: str, plane: Plane, segment: str, size: Size) -> PromptSet:
-        """The prompts of `segment` on `plane` of `image`; an empty set when nothing was said yet.
+        """The prompts of `segment` on `plane` of `image`; an empty set before the first one.
 
         Raises:
             PromptsError: the kept prompts belong to an image of another size.

@@ -1,4 +1,4 @@
-"""What the scene tells of what the person looks at: plain values, for code that knows no Slicer."""
+"""What the person looks at and does there: plain values, for code that knows no Slicer."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ class SegmentInfo(NamedTuple):
     colour: Tuple[float, float, float]
 
 
-class Stroke(NamedTuple):
-    """What was drawn by hand in a slice view.
+class Edit(NamedTuple):
+    """One change of the prompts on the picture that is shown: a prompt given, moved, or (no `world`) removed.
 
     Attributes:
-        kind: `box` (two opposite corners), `scribble` or `lasso`.
-        positive: whether it says "this is it" or "this is not".
-        world: (N,3) positions, RAS in mm.
-        width: of the pen, in mm of the world; 0 for box and lasso.
-        view: the id of the slice node it was drawn in.
+        kind: of `PROMPT_KINDS`.
+        positive: it lies on the structure; False: beside it.
+        world: positions, RAS in mm: (3,) of a point, (N,3) of a stroke (of a box, two opposite corners).
+        width: of the pen, mm in the world.
+        key: which prompt of the kind, where a picture may have several; a new one when it is empty.
     """
 
     kind: str
-    positive: bool
-    world: Any
+    positive: bool = True
+    world: Any = None
     width: float = 0.0
-    view: str = ""
+    key: str = ""

@@ -1,12 +1,8 @@
-"""What was drawn over a picture, as pixels: numpy only.
-
-`xy` are continuous pixels of the picture, (N,2); an integer is a centre. `pixel_mm` is how far a step to the
-next column and to the next row goes in the world, (2,3): pixels may be oblong, and so the pen's mark then.
-"""
+"""What was drawn over a picture, as pixels: numpy only."""
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -14,6 +10,23 @@ from ..errors import OutsideImage, PromptsError
 
 # More corners than this say nothing more of an outline drawn by hand, and make the request long.
 _MAX_CORNERS = 256
+
+
+class StrokePath(NamedTuple):
+    """A stroke over a picture.
+
+    Attributes:
+        xy: (N,2) continuous pixels (x,y) of the picture; an integer is a pixel's centre.
+        shape: (rows, columns) of the picture.
+        pixel_mm: (2,3), how far a step to the next column and to the next row goes in the world. In oblong
+            pixels the mark of the pen is oblong too.
+        width: of the pen, mm.
+    """
+
+    xy: np.ndarray
+    shape: Tuple[int, int]
+    pixel_mm: np.ndarray
+    width: float = 0.0
 
 
 def box_corners(xy: np.ndarray, shape: Tuple[int, int]) -> Tuple[float, float, float, float]:
@@ -51,22 +64,22 @@ def lasso_corners(xy: np.ndarray, shape: Tuple[int, int]) -> List[Tuple[float, f
     return [(float(a), float(b)) for a, b in corners]
 
 
-def pen_mark(xy: np.ndarray, width: float, pixel_mm: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
-    """The pixels that a pen of `width` mm marks: (rows, columns) bool.
+def pen_mark(stroke: StrokePath) -> np.ndarray:
+    """The pixels that the pen marks: (rows, columns) bool.
 
     A pixel is marked when its centre is under the pen, and every pixel that the pen's middle crosses.
 
     Raises:
         OutsideImage: none is.
     """
-    rows, columns = shape
-    mark = np.zeros(shape, bool)
-    path = _dense(np.asarray(xy, float))
+    rows, columns = stroke.shape
+    mark = np.zeros(stroke.shape, bool)
+    path = _dense(np.asarray(stroke.xy, float))
     nearest = np.floor(path + 0.5).astype(int)
     on = ((nearest >= 0) & (nearest < [columns, rows])).all(axis=1)
     mark[nearest[on, 1], nearest[on, 0]] = True
-    metric = pixel_mm @ pixel_mm.T
-    width += 1e-6  # a centre right under the pen's edge counts
+    metric = stroke.pixel_mm @ stroke.pixel_mm.T
+    width = stroke.width + 1e-6  # a centre right under the pen's edge counts
     reach = width / 2 * np.sqrt(np.diag(np.linalg.inv(metric)))
     corners = np.unique(np.round(path, 1), axis=0)
     for x, y in corners:

@@ -6,7 +6,7 @@ added, renamed or removed on one frame, also with Slicer's own tools, is so on a
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, Optional, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..prompts.planes import Plane
 from ..prompts.shown import CINE
 from . import cine, coordinates, export
 from .open_volume import IMAGE_ROLE, PROMPTS_TAG, SEGMENTATION_NAME, nodes_of, style
-from .segments import read_plane
+from .segments import read_plane, segments_of
 
 
 class OpenCine:
@@ -97,18 +97,18 @@ class OpenCine:
         """Give every frame the segments, names and colours of the one that is shown."""
         if self.masks is None:
             return
-        wanted = _listed(self.segmentation)
+        wanted = {segment.id: segment for segment in segments_of(self.segmentation)}
         for node in self._all_masks()[1:]:
-            held = _listed(node)
+            held = {segment.id: segment for segment in segments_of(node)}
             segmentation = node.GetSegmentation()
             for segment in held.keys() - wanted.keys():
                 segmentation.RemoveSegment(segment)
-            for segment, (name, colour) in wanted.items():
+            for segment, info in wanted.items():
                 if segment not in held:
-                    segmentation.AddEmptySegment(segment, name, list(colour))
-                elif held[segment] != (name, colour):
-                    segmentation.GetSegment(segment).SetName(name)
-                    segmentation.GetSegment(segment).SetColor(*colour)
+                    segmentation.AddEmptySegment(segment, info.name, list(info.colour))
+                elif held[segment] != info:
+                    segmentation.GetSegment(segment).SetName(info.name)
+                    segmentation.GetSegment(segment).SetColor(*info.colour)
 
     def read(self, segment: str, plane: Plane) -> np.ndarray:
         """(rows, columns) bool of a segment on a frame."""
@@ -183,11 +183,3 @@ class OpenCine:
 
 def _attribute(segment: str) -> str:
     return f"{PROMPTS_TAG}.{segment}"
-
-
-def _listed(segmentation: Any) -> Dict[str, Tuple[str, Tuple[float, ...]]]:
-    held = segmentation.GetSegmentation()
-    segments = ((n, held.GetNthSegment(n)) for n in range(held.GetNumberOfSegments()))
-    return {
-        held.GetNthSegmentID(n): (segment.GetName(), tuple(segment.GetColor())) for n, segment in segments
-    }

@@ -6,19 +6,20 @@ another, and what was painted into both stays in both. Call from the GUI thread.
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Set
 
 import numpy as np
 
 from ..errors import OutsideImage, SceneError
 from ..prompts.planes import Size, Voxel
 from ..prompts.shown import CINE, VOLUME, SegmentInfo, Shown
-from ..prompts.strokes import box_corners, lasso_corners, pen_mark
+from ..prompts.strokes import StrokePath
 from . import cine, oblique
+from .current_image import ID_ATTRIBUTE, NO_IMAGE, CurrentImage
+from .events import SceneEvents
 from .export import content_bytes, cut_bytes, warning_text
 from .open_cine import OpenCine
 from .open_volume import OpenVolume, nodes_of
-from .scene_base import ID_ATTRIBUTE, NO_IMAGE, SceneEvents
 from .view import SceneView, in_view, views_of
 
 DONE_ATTRIBUTE = "UniUltra.DoneFrames"
@@ -30,7 +31,7 @@ _COLOURS = (
 )  # fmt: skip
 
 
-class SlicerScene(SceneEvents):
+class SlicerScene:
     """The side of the panel that is Slicer's scene.
 
     Args:
@@ -38,6 +39,33 @@ class SlicerScene(SceneEvents):
         save_undo: called before a mask is written over what somebody painted, so that Slicer's own undo can
             give that back; the desktop's `segmentEditorWidget.saveStateForUndo`.
     """
+
+    def __init__(self, scene: Any, save_undo: Optional[Callable[[], Any]] = None) -> None:
+        self.scene, self.save_undo = scene, save_undo
+        self._current = CurrentImage()
+        self._events = SceneEvents(scene, self._current)
+
+    def on(self, event: str, callback: Callable[..., None]) -> Callable[[], None]:
+        """Have a callback called on an event; gives the function that ends that.
+
+        Events, with what their callbacks are given:
+            closing: the image is about to be closed, and can still be read.
+            closed: no image is open any more.
+            segments: the list, a name or a colour changed.
+            segment_removed (id).
+            painted (id): a mask of what is shown changed, and not by `write`.
+            frame (number): another frame is shown.
+            view: another slice, cut, slice view or place in the world.
+
+        Raises:
+            ValueError: there is no such event.
+        """
+        return self._events.on(event, callback)
+
+    @property
+    def observers(self) -> int:
+        """How many observers are on the scene's nodes for us."""
+        return sum(map(len, self._events.observers))
 
     # -- which image ------------------------------------------------------------------------------------
 
@@ -61,62 +89,88 @@ class SlicerScene(SceneEvents):
         if image_id is not None:
             image.keeper.SetAttribute(ID_ATTRIBUTE, image_id)
         views = views_of(self.scene, image.volume) or nodes_of(self.scene, "vtkMRMLSliceNode")
-        self._start(image, SceneView(image, views[0] if views else None))
+        self._events.start(image, SceneView(image, views[0] if views else None))
+
+    def close(self) -> None:
+        """Let go of the image; nothing of the scene is changed, no observer stays. Told as `closed`."""
+        self._events.stop()
 
     @property
     def is_open(self) -> bool:
         """Whether there is an image to work on."""
-        return self._image is not None
+        return self._current.image is not None
+
+    @property
+    def image(self) -> Any:
+        """The open image (`OpenVolume` or `OpenCine`).
+
+        Raises:
+            SceneError: none is open.
+        """
+        return self._current.opened
+
+    @property
+    def image_id(self) -> Optional[str]:
+        """The campaign's name of the open image, if it is one of the campaign's."""
+        return self._current.image_id
+
+    @property
+    def browser(self) -> Any:
+        """The sequence browser of the open cine, else None."""
+        return getattr(self._current.image, "browser", None)
 
     @property
     def volume(self) -> Any:
         """The volume node that the views show of the open image."""
-        return self._open.volume
+        return self.image.volume
 
     @property
     def segmentation(self) -> Any:
         """The segmentation node of the open image, for Slicer's own tools; None before the first segment."""
-        return self._image.segmentation if self._image else None
+        return self.image.segmentation if self.is_open else None
 
     @property
     def size(self) -> Size:
         """(I,J,K) voxels of the open image; (I,J,T) of a cine."""
-        return self._open.size
+        return self.image.size
 
     # -- what is looked at ------------------------------------------------------------------------------
+
+    def shown(self) -> Optional[Shown]:
+        """What the person looks at; None when no image is open, or no view shows a part of it."""
+        return self._current.shown()
 
     def set_view(self, slice_node: Any) -> None:
         """Look at the image through this slice view from now on: a slice node, or its id."""
         if isinstance(slice_node, str):
             slice_node = self.scene.GetNodeByID(slice_node)
-        if self._view is not None and slice_node is not None and slice_node is not self._view.slice_node:
-            self._look_through(slice_node)
+        if self.is_open and slice_node is not None and slice_node is not self.view:
+            self._events.look_through(slice_node)
 
     @property
     def view(self) -> Any:
         """The slice node that is looked through, or None."""
-        return self._looking.slice_node
+        return self._current.opened_view.slice_node
 
     def views(self) -> List[Any]:
         """The slice nodes whose views show the open image."""
-        return views_of(self.scene, self._open.volume)
+        return views_of(self.scene, self.image.volume)
 
     def view_at(self, world: Sequence[float]) -> None:
         """Look through the view in whose plane a position lies; the present one, where it does."""
-        if self._view is None or self._view.shows(world):
+        if not self.is_open or self._current.opened_view.shows(world):
             return
-        for node in self.views():
-            if in_view(node, world):
-                self._look_through(node)
-                return
+        node = next((node for node in self.views() if in_view(node, world)), None)
+        if node is not None:
+            self._events.look_through(node)
 
     def to_ijk(self, shown: Shown, world: Any) -> np.ndarray:
         """World positions (N,3), RAS in mm, as continuous voxels (N,3) of an image of `shown.size`."""
-        return self._looking.to_ijk(shown, world)
+        return self._current.opened_view.to_ijk(shown, world)
 
     def to_world(self, shown: Shown, ijk: Any) -> np.ndarray:
         """Voxels (N,3) of an image of `shown.size` as world positions (N,3)."""
-        return self._looking.to_world(shown, ijk)
+        return self._current.opened_view.to_world(shown, ijk)
 
     def voxel(self, shown: Shown, world: Sequence[float]) -> Voxel:
         """The voxel of what is shown under a world position.
@@ -124,7 +178,7 @@ class SlicerScene(SceneEvents):
         Raises:
             OutsideImage: there is none.
         """
-        return self._looking.voxel(shown, world)
+        return self._current.opened_view.voxel(shown, world)
 
     def clamp(self, world: Sequence[float]) -> Optional[np.ndarray]:
         """The nearest world position that lies on what is shown; None when nothing is."""
@@ -147,64 +201,33 @@ class SlicerScene(SceneEvents):
             return False
         return True
 
-    def box(self, shown: Shown, world: Any) -> Tuple[float, float, float, float]:
-        """(x0,y0,x1,y1) of a box stroke, for `PromptSet.with_box`.
-
-        Raises:
-            OutsideImage: it covers no pixel.
-        """
-        return box_corners(self._xy(shown, world), shown.shape)
-
-    def scribble(self, shown: Shown, world: Any, width: float) -> np.ndarray:
-        """The pixels under a scribble of `width` mm, for `PromptSet.with_scribble`.
-
-        Raises:
-            OutsideImage: there are none.
-        """
-        xy = self._xy(shown, world)
+    def stroke_path(self, shown: Shown, world: Any, width: float = 0.0) -> StrokePath:
+        """Positions (N,3) of a stroke on the picture that is shown, with a pen of `width` mm."""
+        xy = self.to_ijk(shown, world)[:, list(shown.plane.in_plane)]
         middle = np.clip(xy.mean(axis=0), 0, np.array(shown.shape[::-1]) - 1)
         steps = [shown.plane.to_ijk(*(middle + step)) for step in ((0, 0), (1, 0), (0, 1))]
         origin, right, down = self.to_world(shown, steps)
-        return pen_mark(xy, width, np.array([right - origin, down - origin]), shown.shape)
-
-    def lasso(self, shown: Shown, world: Any) -> List[Tuple[float, float]]:
-        """The corners of a lasso, for `PromptSet.with_lasso`.
-
-        Raises:
-            PromptsError: it encloses nothing.
-        """
-        return lasso_corners(self._xy(shown, world), shown.shape)
+        return StrokePath(xy, shown.shape, np.array([right - origin, down - origin]), width)
 
     # -- segments ---------------------------------------------------------------------------------------
 
     def segments(self) -> List[SegmentInfo]:
         """The segments of the open image, in Slicer's order."""
-        node = self.segmentation
-        if node is None:
-            return []
-        held = node.GetSegmentation()
-        return [
-            SegmentInfo(
-                held.GetNthSegmentID(n),
-                held.GetNthSegment(n).GetName(),
-                tuple(held.GetNthSegment(n).GetColor()),
-            )
-            for n in range(held.GetNumberOfSegments())
-        ]
+        return self._current.segments()
 
     def add_segment(self, name: str, colour: Optional[Sequence[float]] = None) -> str:
         """Add an empty segment; gives its id. The segmentation node is made with the first one."""
-        with self._ours():
-            made = self._open.add_segment(name, colour or _COLOURS[len(self.segments()) % len(_COLOURS)])
-            self._watch_segmentation()
-        self._tell("segments")
+        with self._events.own_change():
+            made = self.image.add_segment(name, colour or _COLOURS[len(self.segments()) % len(_COLOURS)])
+            self._events.watch_segmentation()
+        self._events.tell("segments")
         return made
 
     def remove_segment(self, segment: str) -> None:
         """Remove a segment with its masks and prompts; told as `segment_removed`."""
-        with self._ours():
-            self._open.remove_segment(segment)
-        self._segments_changed()
+        with self._events.own_change():
+            self.image.remove_segment(segment)
+        self._events.segments_changed()
 
     def load_prompts(self, segment: str) -> Optional[str]:
         """What `save_prompts` kept, also before the scene was saved and loaded; None when nothing is.
@@ -212,7 +235,7 @@ class SlicerScene(SceneEvents):
         Raises:
             SceneError: the segment does not exist.
         """
-        return self._open.text(segment)
+        return self.image.text(segment)
 
     def save_prompts(self, segment: str, text: Optional[str]) -> None:
         """Keep a text with a segment; None or nothing removes it.
@@ -220,10 +243,20 @@ class SlicerScene(SceneEvents):
         Raises:
             SceneError: the segment does not exist.
         """
-        with self._ours():
-            self._open.set_text(segment, text)
+        with self._events.own_change():
+            self.image.set_text(segment, text)
 
     # -- masks ------------------------------------------------------------------------------------------
+
+    def read(self, segment: str, shown: Shown) -> np.ndarray:
+        """What a segment holds on what is shown: (rows, columns) bool.
+
+        Raises:
+            SceneError: the segment does not exist, its voxels are not the image's, or an oblique view
+                has moved on.
+            OutsideImage: the image has no such plane.
+        """
+        return self._current.read(segment, shown)
 
     def write(self, segment: str, shown: Shown, mask: np.ndarray) -> None:
         """Make `mask` (rows, columns) all that a segment holds there; all else stays.
@@ -232,26 +265,28 @@ class SlicerScene(SceneEvents):
             SceneError: see `read`; or the mask is not of the picture's shape.
             OutsideImage: the image has no such plane.
         """
-        image = self._open
+        image = self.image
         if np.shape(mask) != shown.shape:
             raise SceneError(
                 f"The mask must have {shown.shape} pixels (rows, columns); got {np.shape(mask)}."
             )
-        with self._ours():
-            self._save_undo_once()
+        with self._events.own_change():
+            if self._events.painted_since_undo and self.save_undo is not None:
+                self.save_undo()
+            self._events.painted_since_undo = False
             image.follow_transform()
             if shown.oblique:
-                cut = self._looking.cut(shown)
+                cut = self._current.opened_view.cut(shown)
                 oblique.write_view(image.segmentation, segment, image.volume, cut, mask)
             else:
                 image.write(segment, shown.plane, mask)
-        self._wrote(segment, shown, mask)
+        self._events.written(segment, shown, mask)
 
     # -- frames -----------------------------------------------------------------------------------------
 
     def go_to(self, index: int) -> bool:
         """Show a frame of the cine, or a slice of the volume along the view's axis; False beyond the ends."""
-        image, shown = self._open, self.shown()
+        image, shown = self.image, self.shown()
         if image.kind == CINE:
             if not 0 <= index < image.frames:
                 return False
@@ -261,14 +296,13 @@ class SlicerScene(SceneEvents):
             return False
         ijk = (np.array(image.size) - 1) / 2
         ijk[shown.plane.normal] = index
-        self._looking.slice_node.JumpSliceByOffsetting(*self.to_world(shown, [ijk])[0])
+        self._current.opened_view.slice_node.JumpSliceByOffsetting(*self.to_world(shown, [ijk])[0])
         return True
 
     def pause(self) -> None:
         """Stop a cine that plays, so that what is drawn is of the frame that was seen."""
-        image = self._image
-        if image is not None and image.kind == CINE and image.browser.GetPlaybackActive():
-            image.browser.SetPlaybackActive(False)
+        if self.browser is not None and self.browser.GetPlaybackActive():
+            self.browser.SetPlaybackActive(False)
 
     def next_frame(self) -> bool:
         """Show the next frame or slice; False at the end."""
@@ -280,7 +314,7 @@ class SlicerScene(SceneEvents):
 
     def done_frames(self, segment: Optional[str] = None) -> List[int]:
         """The frames marked done; with a segment, those of them where it holds something."""
-        image = self._open
+        image = self.image
         kept = image.keeper.GetAttribute(DONE_ATTRIBUTE) or ""
         done = sorted({int(n) for n in kept.split() if n.isdigit() and int(n) < image.frames})
         if segment is None:
@@ -293,7 +327,7 @@ class SlicerScene(SceneEvents):
         Raises:
             OutsideImage: there is no such frame.
         """
-        image = self._open
+        image = self.image
         if not 0 <= frame < image.frames:
             raise OutsideImage(f"Frame {frame} does not exist: the image has frames 0 to {image.frames - 1}.")
         frames: Set[int] = set(self.done_frames())
@@ -313,28 +347,22 @@ class SlicerScene(SceneEvents):
             SceneError: blanked was asked for, and no region stands out; or the cut is not known any more.
         """
         if shown.oblique:
-            return cut_bytes(self._open, self._looking.cut(shown), blanked)
-        return content_bytes(self._open, blanked)
+            return cut_bytes(self.image, self._current.opened_view.cut(shown), blanked)
+        return content_bytes(self.image, blanked)
 
     def warning(self) -> str:
         """Why the pixels may name the patient, to be told before an upload; never says that they do not."""
-        return warning_text(self._open.pictures())
+        return warning_text(self.image.pictures())
 
     def _step(self, step: int) -> bool:
         shown = self.shown()
         return shown is not None and self.go_to(shown.plane.index + step)
-
-    def _xy(self, shown: Shown, world: Any) -> np.ndarray:
-        return self.to_ijk(shown, world)[:, list(shown.plane.in_plane)]
 
     def _browser_of(self, volume: Any) -> Any:
         """The browser that shows the frames of a cine in this volume node."""
         for browser in nodes_of(self.scene, "vtkMRMLSequenceBrowserNode"):
             frames = browser.GetMasterSequenceNode()
             if frames is not None and browser.GetProxyNode(frames) is volume:
-                return (
-                    browser
-                    if volume.GetImageData() and volume.GetImageData().GetDimensions()[2] == 1
-                    else None
-                )
+                voxels = volume.GetImageData()
+                return browser if voxels and voxels.GetDimensions()[2] == 1 else None
         return None

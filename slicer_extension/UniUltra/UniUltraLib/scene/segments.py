@@ -5,7 +5,7 @@ Arrays are (K,J,I) over the voxels of the image, pictures (rows, columns) of a p
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 import slicer
@@ -14,6 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..errors import SceneError
 from ..prompts.planes import Plane
+from ..prompts.shown import SegmentInfo
 from .coordinates import image_size, matrix_of
 
 
@@ -25,6 +26,13 @@ def new_segmentation(scene: Any, volume: Any, name: str) -> Any:
     # After the transform: else the geometry would hold it too, and saving would resample the masks onto it.
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     return node
+
+
+def segments_of(segmentation: Any) -> List[SegmentInfo]:
+    """The segments of a segmentation node, in Slicer's order."""
+    held = segmentation.GetSegmentation()
+    numbered = ((held.GetNthSegmentID(n), held.GetNthSegment(n)) for n in range(held.GetNumberOfSegments()))
+    return [SegmentInfo(name, segment.GetName(), tuple(segment.GetColor())) for name, segment in numbered]
 
 
 def write_plane(segmentation: Any, segment: str, volume: Any, plane: Plane, mask: np.ndarray) -> None:
@@ -93,15 +101,14 @@ def _edit(
     if (low < has[:, 0]).any() or (high > has[:, 1]).any():
         _make_room(labelmap, segmentation, volume)
         has = np.array(labelmap.GetExtent()).reshape(3, 2)
-    scalars = labelmap.GetPointData().GetScalars()
-    labels = vtk_to_numpy(scalars).reshape(labelmap.GetDimensions()[::-1])
-    block = labels[tuple(slice(low[n] - has[n, 0], high[n] - has[n, 0] + 1) for n in (2, 1, 0))]
+    labels = _labels(labelmap)
+    block = labels[_slices(low - has[:, 0], high - has[:, 0])]
     value = held.GetLabelValue()
     if (mask & (block != 0) & (block != value)).any():
         return False
     block[where & (block == value)] = 0
     block[mask] = value
-    scalars.Modified()
+    labelmap.GetPointData().GetScalars().Modified()
     was_modifying = segmentation.StartModify()
     labelmap.Modified()  # with which Slicer drops the surface
     if others and (labels == value).any():
@@ -197,17 +204,23 @@ def read_block(segmentation: Any, segment: str, volume: Any, extent: Sequence[in
     high = np.minimum(held[:, 1], [i1, j1, k1])
     if (low > high).any():
         return block
-    dimensions, scalars = labelmap.GetDimensions(), labelmap.GetPointData().GetScalars()
-    if scalars is None or scalars.GetNumberOfTuples() != np.prod(dimensions):
-        raise SceneError(
-            "The segment is just being changed. Try again."
-        )  # in the midst of another tool's work
-    labels = vtk_to_numpy(scalars).reshape(dimensions[::-1])
     value = segmentation.GetSegmentation().GetSegment(segment).GetLabelValue()
-    source = tuple(slice(low[n] - held[n, 0], high[n] - held[n, 0] + 1) for n in (2, 1, 0))
-    target = tuple(slice(low[n] - extent[2 * n], high[n] - extent[2 * n] + 1) for n in (2, 1, 0))
-    block[target] = labels[source] == value
+    labels = _labels(labelmap)[_slices(low - held[:, 0], high - held[:, 0])]
+    block[_slices(low - [i0, j0, k0], high - [i0, j0, k0])] = labels == value
     return block
+
+
+def _labels(labelmap: Any) -> np.ndarray:
+    """The label values of a labelmap, (K,J,I); a view, not a copy."""
+    dimensions, scalars = labelmap.GetDimensions(), labelmap.GetPointData().GetScalars()
+    if scalars is None or scalars.GetNumberOfTuples() != np.prod(dimensions):  # amid another tool's work
+        raise SceneError("The segment is just being changed. Try again.")
+    return vtk_to_numpy(scalars).reshape(dimensions[::-1])
+
+
+def _slices(low: np.ndarray, high: np.ndarray) -> Tuple[slice, ...]:
+    """The block from voxel `low` to `high` (i,j,k, inclusive) of a (K,J,I) array."""
+    return tuple(slice(low[n], high[n] + 1) for n in (2, 1, 0))
 
 
 def check_fit(segmentation: Any, segment: str, volume: Any) -> Any:

@@ -10,45 +10,18 @@ import io
 import json
 import math
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from urllib.parse import quote
 
-import numpy as np
-
 from ..errors import PackedMaskError, PromptsError, Refused, UnexpectedAnswer
+from ..prompts.answer import Answer
 from ..prompts.mask_packing import unpack_mask
 from ..prompts.planes import Plane
 from .transport import Transport
 from .uploads import Form, Report, Source, ending_of, hash_of
 
 _SAME_VERSION = "Check that the server and this module are of the same version."
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A mask for one object.
-
-    Attributes:
-        mask: (rows, columns) bool, pixels of the requested plane's picture.
-        bbox: [x0,y0,x1,y1] of the mask, corners included, or None when it is empty.
-        frame: the frame or slice it belongs to, as the server says it.
-        plane: the plane it belongs to, or None when the server does not say.
-        score: the model's own estimate of its quality, or None.
-        model: which model answered.
-        adapter: which published adapter, or None.
-        timings: seconds per stage, as the server measured them.
-    """
-
-    mask: np.ndarray
-    bbox: Optional[List[int]]
-    frame: Optional[int]
-    plane: Optional[Plane]
-    score: Optional[float]
-    model: str
-    adapter: Optional[str]
-    timings: Dict[str, float] = field(default_factory=dict)
 
 
 class Client:

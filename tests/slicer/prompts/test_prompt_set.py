@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from UniUltraLib.errors import OutsideImage, PackedMaskError, PromptsError
 from UniUltraLib.prompts import mask_packing
+from UniUltraLib.prompts.kinds import PROMPT_KINDS
 from UniUltraLib.prompts.planes import Plane, nearest_voxel
 from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet
 
 SIZE = (30, 20, 10)
+SCRIBBLE = PROMPT_KINDS["scribble"]
 AXES = ["i", "j", "k"]
 
 
@@ -25,10 +27,12 @@ def full(axis: str = "k") -> PromptSet:
     """One of everything, on plane 4."""
     plane = Plane(axis, 4)
     prompts = PromptSet(SIZE, plane)
-    prompts = prompts.with_point("p", plane.to_ijk(3, 6)).with_point("n", plane.to_ijk(8, 7), positive=False)
-    prompts = prompts.with_box((9, 8, 2, 1)).with_lasso([(1, 1), (8, 1.5), (8, 8)])
-    prompts = prompts.with_scribble("s", pixels(1, plane.shape(SIZE)))
-    prompts = prompts.with_scribble("t", pixels(2, plane.shape(SIZE)), positive=False)
+    prompts = prompts.with_prompt("point", plane.to_ijk(3, 6), "p").with_prompt(
+        "point", plane.to_ijk(8, 7), "n", positive=False
+    )
+    prompts = prompts.with_prompt("box", (9, 8, 2, 1)).with_prompt("lasso", [(1, 1), (8, 1.5), (8, 8)])
+    prompts = prompts.with_prompt("scribble", pixels(1, plane.shape(SIZE)), "s")
+    prompts = prompts.with_prompt("scribble", pixels(2, plane.shape(SIZE)), "t", positive=False)
     return prompts.with_previous(pixels(3, plane.shape(SIZE)))
 
 
@@ -96,37 +100,38 @@ def test_an_empty_set_sends_its_plane_only() -> None:
 def test_every_edit_leaves_the_old_set_as_it_was() -> None:
     before = full()
     kept = before.to_dict()
-    moved = before.with_point("p", (5, 5, 4))
-    assert [p.ijk for p in moved.points] == [(5, 5, 4), (8, 7, 4)]
-    assert [p.key for p in moved.without_point("p").points] == ["n"]
-    assert moved.without_point("gone") == moved
-    assert moved.with_point("p", (5, 5, 4), positive=False).to_params()["foreground"] == []
-    cleared = before.with_box(None).with_lasso(None).with_previous(None)
-    cleared = cleared.with_scribble("s", np.zeros((20, 30))).with_scribble("t", np.zeros((20, 30)))
+    moved = before.with_prompt("point", (5, 5, 4), "p")
+    assert [p.value for p in moved.of("point")] == [(5, 5, 4), (8, 7, 4)]
+    assert [p.key for p in moved.without("point", "p").prompts if p.kind == "point"] == ["n"]
+    assert moved.without("point", "gone") == moved
+    assert moved.with_prompt("point", (5, 5, 4), "p", positive=False).to_params()["foreground"] == []
+    cleared = before.with_previous(None)
+    for prompt in before.of("box") + before.of("lasso") + before.of("scribble"):
+        cleared = cleared.without(prompt.kind, prompt.key)
     assert cleared.to_params().keys() == {"plane", "foreground", "background"}
     assert before.to_dict() == kept
 
 
 @pytest.mark.parametrize("corners", [(2, 1, 9, 8), (9, 8, 2, 1), (9, 1, 2, 8), (2.4, 8.4, 9.4, 0.6)])
 def test_box_corners_come_in_any_order(corners: tuple[float, ...]) -> None:
-    assert PromptSet(SIZE, Plane("k", 0)).with_box(corners).box == (2, 1, 9, 8)
+    assert PromptSet(SIZE, Plane("k", 0)).with_prompt("box", corners).of("box")[0].value == (2, 1, 9, 8)
 
 
 def test_what_is_off_the_image_is_refused_with_its_size() -> None:
     prompts = PromptSet(SIZE, Plane("k", 4))
     for wrong in (
-        lambda: prompts.with_point("p", (30, 0, 4)),
-        lambda: prompts.with_box((0, 0, 30, 5)),
-        lambda: prompts.with_lasso([(0, 0), (5, 25), (5, 5)]),
+        lambda: prompts.with_prompt("point", (30, 0, 4), "p"),
+        lambda: prompts.with_prompt("box", (0, 0, 30, 5)),
+        lambda: prompts.with_prompt("lasso", [(0, 0), (5, 25), (5, 5)]),
         lambda: PromptSet(SIZE, Plane("k", 10)),
     ):
         with pytest.raises(OutsideImage, match="30 x 20 x 10"):
             wrong()
     with pytest.raises(PromptsError, match="plane 4 across k"):
-        prompts.with_point("p", (3, 3, 5))
+        prompts.with_prompt("point", (3, 3, 5), "p")
     with pytest.raises(PromptsError, match="3 corners"):
-        prompts.with_lasso([(0, 0), (5, 5)])
-    for wrong in (prompts.with_previous, lambda array: prompts.with_scribble("s", array)):
+        prompts.with_prompt("lasso", [(0, 0), (5, 5)])
+    for wrong in (prompts.with_previous, lambda array: prompts.with_prompt("scribble", array, "s")):
         with pytest.raises(PromptsError, match="20 x 30 pixels"):
             wrong(np.ones((30, 20), bool))
 
@@ -135,7 +140,7 @@ def test_what_is_off_the_image_is_refused_with_its_size() -> None:
 def test_prompts_come_back_from_their_tag(axis: str) -> None:
     book, again = PromptBook(), PromptBook()
     one = full(axis)
-    two = PromptSet((9, 9, 1), Plane("k", 0)).with_point("a|b", (1, 2, 0))
+    two = PromptSet((9, 9, 1), Plane("k", 0)).with_prompt("point", (1, 2, 0), "a|b")
     book.put("image|1", "lesion", one)
     book.put("other", "lesion", two)
     book.put("other", "wall", two)
@@ -146,7 +151,8 @@ def test_prompts_come_back_from_their_tag(axis: str) -> None:
     assert again.get("other", two.plane, "lesion", (9, 9, 1)) == two
     assert not again.get("other", two.plane, "wall", (9, 9, 1))
     np.testing.assert_array_equal(
-        again.get("image|1", one.plane, "lesion", SIZE).scribble_pixels("t"), one.scribble_pixels("t")
+        SCRIBBLE.pixels(again.get("image|1", one.plane, "lesion", SIZE).of("scribble")[1].value, one.shape),
+        pixels(2, one.shape),
     )
 
 

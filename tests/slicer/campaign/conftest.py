@@ -1,0 +1,48 @@
+"""Fixtures of the campaign's work: people at a real server, and the campaign they work in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def address(campaign_server: tuple[str, Path]) -> str:
+    """Where `reader` connects people to."""
+    return campaign_server[0]
+
+
+@pytest.fixture
+def reader(scene: Any, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Makes people who are connected."""
+    from campaign_rig import Reader
+
+    people: list[Reader] = []
+
+    def make(name: str, address: str = "", **more: Any) -> Reader:
+        people.append(Reader(scene, tmp_path / name, name, **more))
+        return people[-1].at(address or request.getfixturevalue("address"))
+
+    yield make
+    for person in people:
+        person.close()
+
+
+@pytest.fixture
+def campaign(campaign_server: tuple[str, Path]) -> Iterator[Callable[..., None]]:
+    """Changes the campaign file for one test."""
+    from campaign_rig import SHARED
+    from server_process import write_campaign
+
+    _, studies = campaign_server
+    yield lambda **settings: write_campaign(studies, {**SHARED, **settings})
+    write_campaign(studies, SHARED)
+
+
+@pytest.fixture
+def many(campaign: Callable[..., None]) -> None:
+    """A campaign in which everybody may get everything."""
+    campaign(readers=20)
