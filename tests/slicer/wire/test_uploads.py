@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from scripted_server import Scripted
-from UniUltraLib.control.worker import Cancelled, Ticket
+from UniUltraLib.control.worker import Ticket
+from UniUltraLib.errors import Cancelled
 from UniUltraLib.wire.client import Client
 from UniUltraLib.wire.uploads import BLOCK, Form
 
