@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from uniultra.datasets.samples import Row, manifest
-from uniultra.evaluate.evaluate import LINES
 from uniultra.evaluate.policies import compare, table
+from uniultra.evaluate.scoring import LINES
 from uniultra.models.registry import entry
 from uniultra.weights import tensors
 

@@ -11,24 +11,15 @@ from pydantic import ValidationError
 from suite import papers
 from suite.page import render
 from suite.picture import draw_clicks
-from suite.schema import (
-    Base,
-    Comparison,
-    MaskScore,
-    PictureScore,
-    Protocol,
-    Run,
-    Spent,
-    Suite,
-    Summary,
-    System,
-    Task,
-)
+from suite.protocol import PROMPTS
+from suite.schema import Base, Comparison, Run, Spent, Suite, SuiteProtocol, SuiteSystem, Summary, Task
 from suite.summary import compare, summarise
 from suite.tables import hours
 from uniultra.errors import RequestError
 from uniultra.evaluate.machine import this_machine
 from uniultra.evaluate.markdown import interval, millions
+from uniultra.evaluate.records import PictureScore
+from uniultra.evaluate.scoring import key
 from uniultra.metrics.cost import Pace, Work
 from uniultra.metrics.intervals import Estimate
 from uniultra.models.counting import count
@@ -43,25 +34,23 @@ def pictures(seed, level, prompts, dataset="liver_mass"):
     found = []
     for n in range(6):
         value = float(np.clip(level + rng.normal(0, 0.05), 0.01, 0.99))
-        pitch = None if dataset == "liver_mass" else 0.2
-        answer = MaskScore(dice=value, iou=value / (2 - value), hd95_px=9.0, hd95_mm=pitch and 9 * pitch)
+        values = {}
+        for prompt in prompts:
+            measures = {"dice": value, "iou": value / (2 - value), "hd95_px": 9.0}
+            if dataset != "liver_mass":
+                measures["hd95_mm"] = 9 * 0.2
+            values |= {key(name, PROMPTS[prompt]): of for name, of in measures.items()}
+        if "click_1" in prompts:
+            values |= dict.fromkeys(("noc85", "noc90", "nof85", "nof90"), 1.0)
         ious = tuple(np.linspace(0.4, value, 20)) if "click_1" in prompts else ()
-        found.append(
-            PictureScore(
-                dataset=dataset,
-                id=str(n),
-                group=f"patient {n // 2}",
-                answers=dict.fromkeys(prompts, answer),
-                ious=ious,
-                clicks=len(ious),
-            )
-        )
+        patient = f"patient {n // 2}"
+        found.append(PictureScore(dataset=dataset, id=str(n), group=patient, values=values, ious=ious))
     marked = None if "click_1" in prompts else True
     return [*found, PictureScore(dataset=dataset, id="empty", group="empty", marked=marked)]
 
 
 def system(name, title, paper, prompts, **more):
-    return System(
+    return SuiteSystem(
         name=name,
         title=title,
         paper=paper,
@@ -90,7 +79,7 @@ def suite():
         made="2026-11-22",
         commit="abc1234",
         machine=this_machine(torch.device("cpu")),
-        protocol=Protocol(until=0.9),
+        protocol=SuiteProtocol(until=0.9),
         images_planned=8000,
         seconds_cap=7200,
         bases=[
@@ -102,7 +91,7 @@ def suite():
                 scenes=2000,
                 seed=1,
                 spent=spent,
-                scores=summarise([pictures(7, 0.4, ASKED)], resamples=50),
+                scores=summarise([pictures(7, 0.4, ASKED)], 20, resamples=50),
             )
         ],
         tasks=[Task(name="liver_mass", labelled=16, tested=20, note="Divided at random.")],
@@ -117,7 +106,7 @@ def suite():
                 task="liver_mass",
                 seed=seed,
                 spent=cut if name == "autosamus_mini" else spent,
-                scores=summarise([run], 50),
+                scores=summarise([run], 20, 50),
             )
             for name, runs in scores.items()
             for seed, run in enumerate(runs)
@@ -128,7 +117,7 @@ def suite():
                 task="liver_mass",
                 seeds=(0, 1),
                 scores=summarise(
-                    [[*run, *kept] for run in runs] if name == "uniultra_mini" else runs, resamples=200
+                    [[*run, *kept] for run in runs] if name == "uniultra_mini" else runs, 20, resamples=200
                 ),
             )
             for name, runs in scores.items()
@@ -297,7 +286,7 @@ def test_there_is_no_picture_of_nothing(suite, tmp_path):
 
 
 def test_numbers_are_written_for_people():
-    assert interval(None) == "–"  # noqa: RUF001
+    assert interval(None) is None
     assert interval(Estimate(0.5, None, None, 1, 1, 1)) == "0.500"
     assert [hours(s) for s in (90, 600, 9000)] == ["90 s", "10 min", "2.5 h"]
     assert [millions(n) for n in (37_352, 2_968_900)] == ["37,352", "2.97 M"]

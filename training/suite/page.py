@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from suite import tables
 from suite.papers import DIFFERENCES, TABLES, UNIULTRA_CLAIMS, UNIULTRA_SOURCE
 from suite.schema import Suite, Task
-from uniultra.evaluate import markdown
+from uniultra.evaluate.markdown import interval, page, section, table
 
 _OPENING = """\
 # All systems on the same data
@@ -48,22 +49,22 @@ def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) 
         pictures: path of the picture of Dice against clicks as the page should link it, by (task, test
             set); see `suite.picture`.
     """
-    parts = [
-        _OPENING,
-        _made(suite),
-        "## The bases",
-        _bases(suite),
-        tables.bases(suite),
-        "## The systems",
-        tables.systems(suite),
-        "## How to read the numbers",
-        _READING.format(jitter=100 * suite.protocol.jitter, jitters=suite.protocol.jitters)
-        + _stopping(suite),
-    ]
-    for task in suite.tasks:
-        parts += _task(suite, task, pictures or {})
-    parts += _published(suite)
-    return "\n\n".join(parts) + "\n"
+    return page(
+        [
+            _OPENING,
+            _made(suite),
+            "## The bases",
+            _bases(suite),
+            tables.bases(suite),
+            "## The systems",
+            tables.systems(suite),
+            "## How to read the numbers",
+            _READING.format(jitter=100 * suite.protocol.jitter, jitters=suite.protocol.jitters)
+            + _stopping(suite),
+            *(part for task in suite.tasks for part in _task(suite, task, pictures or {})),
+            *_published(suite),
+        ]
+    )
 
 
 def _bases(suite: Suite) -> str:
@@ -102,50 +103,47 @@ def _task(suite: Suite, task: Task, pictures: Mapping[tuple[str, str], str]) -> 
         f"{task.labelled} labelled pictures to train on, {task.tested} held back. {task.note or ''}".strip(),
         tables.spent(suite, task),
     ]
-    mine = [s for s in suite.summaries if s.task == task.name]
-    names = list(dict.fromkeys(score.dataset for summary in mine for score in summary.scores))
+    summaries = [s for summary in suite.summaries if summary.task == task.name for s in summary.scores]
     # What it was adapted to first, then what it may have forgotten.
-    for dataset in sorted(names, key=lambda name: name != task.name):
+    for dataset in sorted(dict.fromkeys(s.dataset for s in summaries), key=lambda name: name != task.name):
         parts += _set(suite, task, dataset)
         if (task.name, dataset) in pictures:
             parts.append(f"![Dice against clicks on {dataset}]({pictures[task.name, dataset]})")
-    differences = tables.comparisons(suite, task)
-    return [*parts, *(["### Differences", differences] if differences else [])]
+    return [*parts, *section("### Differences", "", tables.comparisons(suite, task))]
 
 
 def _set(suite: Suite, task: Task, dataset: str) -> list[str]:
-    scores = [score for _, score in tables.scored(suite, task, dataset)]
-    empty = max(score.n_empty for score in scores)
-    counted = f"{max(score.n for score in scores)} pictures" + (f" (+{empty} with no label)" if empty else "")
-    parts = [f"### Test set {dataset}", f"{counted}."]
-    for title, found in (
-        ("Dice", tables.by_prompt(suite, task, dataset, tables.overlap("dice"))),
-        ("IoU", tables.by_prompt(suite, task, dataset, tables.overlap("iou"))),
-        ("HD95, px", tables.by_prompt(suite, task, dataset, tables.distance)),
-        ("Clicks needed", tables.clicks(suite, task, dataset)),
-    ):
-        if found:
-            parts += [f"**{title}**", found]
-    parts += [
-        f"{title} marked something on {100 * score.marked:.0f} % of the pictures with no label."
-        for title, score in tables.scored(suite, task, dataset)
-        if score.marked is not None
+    systems = tables.scored(suite, task, dataset)
+    empty = max(summary.n_empty for _, summary in systems)
+    pictures = f"{max(summary.n for _, summary in systems)} pictures"
+    by_prompt = partial(tables.by_prompt, suite, task, dataset)
+    return [
+        f"### Test set {dataset}",
+        f"{pictures} (+{empty} with no label)." if empty else f"{pictures}.",
+        *section("**Dice**", "", by_prompt(lambda score: interval(score.dice))),
+        *section("**IoU**", "", by_prompt(lambda score: interval(score.iou))),
+        *section("**HD95, px**", "", by_prompt(tables.distance)),
+        *section("**Clicks needed**", "", tables.clicks(suite, task, dataset)),
+        *(
+            f"{title} marked something on {100 * summary.marked:.0f} % of the pictures with no label."
+            for title, summary in systems
+            if summary.marked is not None
+        ),
     ]
-    return parts
 
 
 def _published(suite: Suite) -> list[str]:
     parts = ["## The papers' own tables", "As printed; nothing in them was measured here."]
     for published in TABLES:
-        shown = markdown.table(published.header, published.lines)
+        shown = table(published.header, published.lines)
         parts += [f"### {published.title}", shown, f"{published.reading} Source: {published.source}."]
     parts += [
         "### UniUltra: two figures and what they count",
         "The paper's tables of results could not be read; these are claims of its abstract.",
-        markdown.table(("claim", "how it comes about", "what a reader may have expected"), UNIULTRA_CLAIMS),
+        table(("claim", "how it comes about", "what a reader may have expected"), UNIULTRA_CLAIMS),
         f"Source: {UNIULTRA_SOURCE}.",
         "## What differs, and why the numbers cannot be set side by side",
-        markdown.table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
+        table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
     ]
     return parts
 

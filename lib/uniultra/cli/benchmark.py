@@ -68,18 +68,19 @@ def _baseline(text: str) -> tuple[str, str]:
 
 
 def _accuracy(options: argparse.Namespace) -> None:
-    from uniultra.evaluate.accuracy import files
-    from uniultra.evaluate.accuracy.accuracy import Wanted, measure
+    from uniultra.evaluate.accuracy import results
+    from uniultra.evaluate.accuracy.accuracy import AccuracyRequest, measure
     from uniultra.evaluate.accuracy.page import render, short
-    from uniultra.evaluate.accuracy.schema import Protocol
+    from uniultra.evaluate.outputs import check_json
+    from uniultra.evaluate.records import EvaluationProtocol
 
     output: Path = options.json
-    files.check_writable(output)
+    check_json(output)
     if options.pictures:
         from uniultra.evaluate.accuracy import gallery
 
         gallery.check(options.pictures)
-    wanted = Wanted(
+    request = AccuracyRequest(
         data=options.data,
         split=options.split,
         model=options.model,
@@ -88,10 +89,10 @@ def _accuracy(options: argparse.Namespace) -> None:
         alternatives=options.alternatives,
         baselines=tuple(options.baseline),
         device=options.device,
-        protocol=Protocol(seeds=options.seeds),
+        protocol=EvaluationProtocol(seeds=options.seeds),
     )
-    found, model, rows = measure(wanted)
-    files.write(found, output)
+    found, model, rows = measure(request)
+    results.write(found, output)
     output.with_suffix(".md").write_text(render(found), encoding="utf-8")
     print(short(found))
     if options.pictures:

@@ -76,20 +76,20 @@ def _simulate(options: argparse.Namespace) -> None:
     from pydantic import ValidationError
 
     from uniultra.errors import RequestError
-    from uniultra.evaluate.accuracy.files import check_writable
-    from uniultra.evaluate.campaigns.simulation import Wanted, simulate
-    from uniultra.evaluate.campaigns.simulation_picture import check_picture, draw
-    from uniultra.evaluate.campaigns.simulation_schema import Protocol
-    from uniultra.evaluate.campaigns.simulation_table import table
+    from uniultra.evaluate.campaigns.report import draw, table
+    from uniultra.evaluate.campaigns.schema import CampaignProtocol
+    from uniultra.evaluate.campaigns.simulation import SimulationRequest, simulate
+    from uniultra.evaluate.outputs import check_json
+    from uniultra.evaluate.plots import check_picture
 
     output: Path = options.json
-    check_writable(output)
+    check_json(output)
     if options.picture:
         check_picture(options.picture)
-    plain = Protocol(strategies=options.strategy).fit.model_dump()
+    plain = CampaignProtocol(strategies=options.strategy).fit.model_dump()
     changes = dict(one.partition("=")[::2] for one in options.set)
     try:
-        protocol = Protocol.model_validate(
+        protocol = CampaignProtocol.model_validate(
             {
                 "strategies": options.strategy,
                 "seeds": options.seeds,
@@ -105,7 +105,8 @@ def _simulate(options: argparse.Namespace) -> None:
             "rate=1e-4. Correct it."
         ) from None
     work = options.work or output.with_name(f"{output.stem}-work")
-    found = simulate(Wanted(options.data, protocol, work, options.sets, options.model, options.device))
+    request = SimulationRequest(options.data, protocol, work, options.sets, options.model, options.device)
+    found = simulate(request)
     output.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     print(table(found))
     if options.picture:

@@ -54,7 +54,7 @@ class Obedience:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ObedienceCase:
     """An object of a picture with what a model answered to its first click and to its tight box."""
 
     source: Still
@@ -64,7 +64,9 @@ class Case:
     box_dice: float
 
 
-def obedience(answers: Answers, cases: Sequence[Case], *, scenes: int = 60, seed: int = 7) -> Obedience:
+def obedience(
+    answers: Answers, cases: Sequence[ObedienceCase], *, scenes: int = 60, seed: int = 7
+) -> Obedience:
     """Ask a promptable model on labelled pictures and on generated scenes.
 
     Args:
@@ -98,7 +100,7 @@ def obedience(answers: Answers, cases: Sequence[Case], *, scenes: int = 60, seed
     )
 
 
-def _shuffled_box_dice(answers: Answers, cases: Sequence[Case], rng: np.random.Generator) -> float:
+def _shuffled_box_dice(answers: Answers, cases: Sequence[ObedienceCase], rng: np.random.Generator) -> float:
     """Mean Dice when every picture is given another picture's box, scaled to its size."""
     order = rng.permutation(len(cases))
     # A cycle through a random order, so that no picture keeps its own box.

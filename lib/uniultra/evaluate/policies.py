@@ -1,4 +1,4 @@
-"""Which mask should answer a lone click: the decoder's single one, or the best of its three others."""
+"""Which mask should answer a single click: the decoder's single one, or the best of its three others."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from statistics import fmean
 
 from tqdm import tqdm
 
-from uniultra.datasets.samples import Row, load_pair
+from uniultra.datasets.samples import Row
 from uniultra.errors import ImageError
-from uniultra.metrics.overlap import dice
+from uniultra.evaluate.evaluate import ONCE
+from uniultra.evaluate.scoring import Question, score
 from uniultra.models.registry import ModelEntry
 from uniultra.networks.network import PromptNetwork
 from uniultra.predict import Predictor
-from uniultra.predict.still import STILL, Still
-from uniultra.prompts.simulation.clicks_boxes import center_click, components
-from uniultra.prompts.types import PromptSet
 
 
 @dataclass(frozen=True)
@@ -52,31 +50,28 @@ def compare(
         Predictor.of(network, replace(entry, lone_click=kind), device=device) for kind in ("single", "best")
     )
     best.cache = single.cache  # one network: encoded once for both
-    found: dict[str, list[tuple[float, float]]] = {"all": []}
+    question = {"@1": Question()}
+    pairs: dict[str, list[tuple[float, ...]]] = {"all": []}
     for row in tqdm(rows, desc=progress, disable=progress is None):
-        picture, mask = load_pair(row)
-        if not mask.any():
-            continue
-        truth = components(mask)[0]
-        asked = [PromptSet(points=(center_click(truth),))]
-        source = Still(picture)
-        pair = tuple(dice(p.predict(source, STILL, asked)[0].mask, truth) for p in (single, best))
-        for name in (row.dataset, "all"):
-            found.setdefault(name, []).append((pair[0], pair[1]))
-    if not found["all"]:
+        both = [score(p, [row], ("point",), ONCE, question, lines=())[0] for p in (single, best)]
+        pair = tuple(dice for picture in both if (dice := picture.values.get("dice@1")) is not None)
+        if pair:
+            pairs.setdefault(row.dataset, []).append(pair)
+            pairs["all"].append(pair)
+    if not pairs["all"]:
         raise ImageError("None of these pictures has a mask to click on. Choose other sets or another split.")
-    return {name: _mean(pairs) for name, pairs in found.items()}
+    return {name: _mean(some) for name, some in pairs.items()}
 
 
-def _mean(pairs: list[tuple[float, float]]) -> Policies:
-    apart = [pair[1] > pair[0] for pair in pairs if pair[0] != pair[1]]
-    gained = fmean(apart) if apart else 0.0
-    return Policies(len(pairs), fmean(p[0] for p in pairs), fmean(p[1] for p in pairs), gained)
+def _mean(pairs: list[tuple[float, ...]]) -> Policies:
+    apart = [best > single for single, best in pairs if single != best]
+    single, best = map(fmean, zip(*pairs, strict=True))
+    return Policies(len(pairs), single, best, fmean(apart) if apart else 0.0)
 
 
-def table(found: dict[str, Policies]) -> list[str]:
+def table(policies: dict[str, Policies]) -> list[str]:
     """The comparison as lines of text."""
     lines = [f"{'set':24}{'n':>5}{'single':>9}{'best':>9}{'gained':>9}"]
     return lines + [
-        f"{name:24}{one.n:5}{one.single:9.4f}{one.best:9.4f}{one.gained:9.2f}" for name, one in found.items()
+        f"{name:24}{p.n:5}{p.single:9.4f}{p.best:9.4f}{p.gained:9.2f}" for name, p in policies.items()
     ]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from uniultra.evaluate.accuracy.schema import Bin, Calibration, PictureScore
+from uniultra.evaluate.accuracy.schema import Bin, Calibration
+from uniultra.evaluate.records import PictureScore
 
 BINS = 10
 
