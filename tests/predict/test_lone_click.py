@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from policies import compare, table
 from uniultra.datasets.samples import Row
 from uniultra.errors import ImageError
-from uniultra.evaluate.policies import compare, table
 from uniultra.images.types import Plane
 from uniultra.models import build, entry
 from uniultra.predict import Predictor

@@ -1,5 +1,6 @@
 """The suite's questions and summaries; how pictures are scored is tested with `uniultra.evaluate`."""
 
+import re
 import statistics
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from PIL import Image
 from suite.protocol import score_pictures
 from suite.schema import SuiteProtocol
 from suite.summary import compare, summarise
+from suite.tables import distance
 from uniultra.datasets.samples import Row
 from uniultra.errors import RequestError
 from uniultra.metrics.overlap import dice, iou
@@ -126,6 +128,7 @@ def test_means_over_pictures_and_seeds(rows):
     assert summary.prompts["box_jitter"].dice.n == 4
     assert summary.prompts["box"].dice.groups == 1  # two pictures of one patient
     assert summary.prompts["click_1"].hd95_mm.n == 2
+    assert re.fullmatch(r"\d+\.\d .*; \d\.\d\d .* mm", distance(summary.prompts["click_1"]))
     needed = [next((k for k, v in enumerate(p.ious, 1) if v >= 0.85), 20) for p in first if p.ious]
     assert summary.clicks["85"].noc.mean == pytest.approx(statistics.fmean(needed))
     never = [all(v < 0.9 for v in p.ious) for p in first if p.ious]

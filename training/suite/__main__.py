@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     pictures = {}
     for task in suite.tasks:
-        for dataset in plan.scored:
+        for dataset in suite.scored(task.name):
             picture = output.with_name(f"{output.stem}_{dataset}.svg")
             if draw_clicks(suite, task.name, dataset, picture):
                 pictures[task.name, dataset] = picture.name

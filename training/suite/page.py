@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from suite import tables
-from suite.papers import DIFFERENCES, TABLES, UNIULTRA_CLAIMS, UNIULTRA_SOURCE
+from suite.papers import DIFFERENCES, REPORTED
 from suite.schema import Suite, Task
 from uniultra.evaluate.markdown import interval, page, section, table
 
@@ -62,7 +62,9 @@ def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) 
             _READING.format(jitter=100 * suite.protocol.jitter, jitters=suite.protocol.jitters)
             + _stopping(suite),
             *(part for task in suite.tasks for part in _task(suite, task, pictures or {})),
-            *_published(suite),
+            REPORTED,
+            "## What differs, and why the numbers cannot be set side by side",
+            table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
         ]
     )
 
@@ -103,9 +105,7 @@ def _task(suite: Suite, task: Task, pictures: Mapping[tuple[str, str], str]) -> 
         f"{task.labelled} labelled pictures to train on, {task.tested} held back. {task.note or ''}".strip(),
         tables.spent(suite, task),
     ]
-    summaries = [s for summary in suite.summaries if summary.task == task.name for s in summary.scores]
-    # What it was adapted to first, then what it may have forgotten.
-    for dataset in sorted(dict.fromkeys(s.dataset for s in summaries), key=lambda name: name != task.name):
+    for dataset in suite.scored(task.name):
         parts += _set(suite, task, dataset)
         if (task.name, dataset) in pictures:
             parts.append(f"![Dice against clicks on {dataset}]({pictures[task.name, dataset]})")
@@ -130,22 +130,6 @@ def _set(suite: Suite, task: Task, dataset: str) -> list[str]:
             if summary.marked is not None
         ),
     ]
-
-
-def _published(suite: Suite) -> list[str]:
-    parts = ["## The papers' own tables", "As printed; nothing in them was measured here."]
-    for published in TABLES:
-        shown = table(published.header, published.lines)
-        parts += [f"### {published.title}", shown, f"{published.reading} Source: {published.source}."]
-    parts += [
-        "### UniUltra: two figures and what they count",
-        "The paper's tables of results could not be read; these are claims of its abstract.",
-        table(("claim", "how it comes about", "what a reader may have expected"), UNIULTRA_CLAIMS),
-        f"Source: {UNIULTRA_SOURCE}.",
-        "## What differs, and why the numbers cannot be set side by side",
-        table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
-    ]
-    return parts
 
 
 def _differences(suite: Suite) -> list[tuple[str, ...]]:

@@ -180,6 +180,12 @@ class Suite(Record):
     summaries: list[Summary]
     comparisons: list[Comparison] = Field(default_factory=list)
 
+    def scored(self, task: str) -> tuple[str, ...]:
+        """The test sets of a task: what was adapted to first, then what may have been forgotten."""
+        scores = [score for summary in self.summaries if summary.task == task for score in summary.scores]
+        names = dict.fromkeys(score.dataset for score in scores)
+        return tuple(sorted(names, key=lambda name: name != task))
+
     @model_validator(mode="after")
     def _names_exist(self) -> Suite:
         systems, tasks = {s.name for s in self.systems}, {t.name for t in self.tasks}

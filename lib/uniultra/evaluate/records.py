@@ -6,7 +6,7 @@ Shares, Dice and IoU are 0..1, lengths of time seconds.
 from __future__ import annotations
 
 import statistics
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,19 +73,7 @@ class PictureScore(Record):
 
     def rounded(self) -> PictureScore:
         """With six digits, as result files hold it: what is computed from it can be computed from a file."""
-        return self.model_copy(
-            update={
-                "values": {key: _rounded(value) for key, value in self.values.items()},
-                "repeated": {key: tuple(map(_rounded, some)) for key, some in self.repeated.items()},
-                "ious": tuple(map(_rounded, self.ious)),
-                "judged": {
-                    kind: tuple((_rounded(predicted), _rounded(actual)) for predicted, actual in pairs)
-                    for kind, pairs in self.judged.items()
-                },
-                "seconds_image": _rounded(self.seconds_image),
-                "seconds_prompt": _rounded(self.seconds_prompt),
-            }
-        )
+        return PictureScore.model_validate(_rounded(self.model_dump()))
 
     def averaged(self) -> PictureScore:
         """With the means over seeds among `values`, over the answers that have one."""
@@ -112,5 +100,9 @@ class MeasuredModel(Record):
     trained_on: tuple[str, ...] | None
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, dict):
+        return {key: _rounded(member) for key, member in value.items()}
+    return tuple(map(_rounded, value)) if isinstance(value, tuple) else value

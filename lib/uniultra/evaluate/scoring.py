@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +91,7 @@ def score(
     *,
     lines: Sequence[str] = LINES,
     cases: list[ObedienceCase] | None = None,
+    rounded: bool = False,
     progress: str | None = None,
 ) -> list[PictureScore]:
     """Score a system on pictures of a manifest.
@@ -103,16 +104,16 @@ def score(
         questions: what to ask and measure.
         lines: sets that are scored by surface Dice.
         cases: gets what the obedience tests go on from; only sets scored by Dice.
+        rounded: as in a result file.
         progress: words before the progress bar; None shows no bar.
 
     Returns:
         One score per row, in the order of `rows`.
     """
     kinds = frozenset(prompts)
-    return [
-        Examination(answers, row, kinds, rule, questions, lines).score(cases)
-        for row in tqdm(rows, desc=progress, disable=progress is None)
-    ]
+    bar = tqdm(rows, desc=progress, disable=progress is None)
+    scores = [Examination(answers, row, kinds, rule, questions, lines).score(cases) for row in bar]
+    return [picture.rounded() for picture in scores] if rounded else scores
 
 
 class Examination:
@@ -131,8 +132,7 @@ class Examination:
         self.answers, self.row, self.kinds, self.rule = answers, row, kinds, rule
         self.questions, self.overlap = questions, overlap_of(row.dataset, lines)
         self.click_counts = [int(name[1:]) for name in questions if name[1:].isdecimal()]
-        self.source = Still(self.picture)
-        self.shape = self.label.shape[0], self.label.shape[1]
+        self.source, self.shape = Still(self.picture), (self.label.shape[0], self.label.shape[1])
         self.parts = components(self.label)
         self.values: dict[str, float | None] = {}
         self.repeated: dict[str, tuple[float | None, ...]] = {}
@@ -161,7 +161,7 @@ class Examination:
             values=self.values,
             repeated=self.repeated,
             ious=ious,
-            judged=self._judgements(),
+            judged=self.judged,
             marked=marked,
             seconds_image=self.encoding[0] if self.encoding else None,
             seconds_prompt=statistics.median(self.decoding) if self.decoding else None,
@@ -194,15 +194,10 @@ class Examination:
         if not self.parts:
             return bool(answer.mask.any())
         parts = components(answer.mask) or [answer.mask]
-        self._measure({"_none": answer.mask}, self.label)
         # The target is one component of the label; the part of the answer that is meant for it counts.
-        self._measure(
-            {
-                "_none_target": max(parts, key=lambda part: (part & self.truth).sum()),
-                "_none_largest": parts[0],
-            },
-            self.truth,
-        )
+        meant = max(parts, key=lambda part: (part & self.truth).sum())
+        self._measure({"_none": answer.mask}, self.label)
+        self._measure({"_none_target": meant, "_none_largest": parts[0]}, self.truth)
         return None
 
     def _prompted(self, cases: list[ObedienceCase] | None) -> tuple[float, ...]:
@@ -211,7 +206,7 @@ class Examination:
         run = self._clicks() if "point" in self.kinds else None
         box = self._boxes() if "box" in self.kinds else None
         if "scribble" in self.kinds:
-            self._drawn("_scribble", "scribble", self._scribble)
+            self._drawn("_scribble", "scribble")
         if cases is not None and run and box is not None and self.overlap == "dice":
             first = run.points[0], run.masks[0]
             cases.append(ObedienceCase(self.source, self.truth, *first, dice(box, self.truth)))
@@ -219,12 +214,11 @@ class Examination:
 
     def _clicks(self) -> ClickRun:
         """Click until it is right, then once more with a shaky hand."""
-        predicted: list[float] = []
+        answers: list[Prediction] = []
 
         def ask(prompts: PromptSet) -> Mask:
-            [answer] = self.ask(prompts)
-            predicted.append(answer.score)
-            return answer.mask
+            answers.extend(self.ask(prompts))
+            return answers[-1].mask
 
         run = self.run(ask)
         self._measure({f"@{k}": run.mask_at(k) for k in self.click_counts}, self.truth)
@@ -232,40 +226,43 @@ class Examination:
             for share in THRESHOLDS:
                 self.values[f"noc{share}"] = clicks_needed(run.ious, share / 100)
                 self.values[f"nof{share}"] = float(failed(run.ious, share / 100))
-        pairs = tuple(zip(predicted, run.ious, strict=True))
-        self.judged |= {"1 click": pairs[:1], f"2 to {JUDGED} clicks": pairs[1:JUDGED]}
+        self._judge("1 click", answers[:1])
+        self._judge(f"2 to {JUDGED} clicks", answers[1:JUDGED])
         if self.rule.click_jitter:
-            self._drawn("@1_jittered", "", self._shaky_click)
+            self._drawn("@1_jittered")
         return run
 
     def _boxes(self) -> Mask:
         """Ask with the tight box, whose answer is returned, and with noisy ones."""
         [tight] = self.ask(PromptSet(box=tight_box(self.truth)))
         self._measure({"_box": tight.mask}, self.truth)
-        self.judged["box"] = ((tight.score, iou(tight.mask, self.truth)),)
-        self._drawn("_box_noisy", "noisy box", self._noisy_box)
+        self._judge("box", [tight])
+        self._drawn("_box_noisy", "noisy box")
         return tight.mask
 
-    def _shaky_click(self, rng: np.random.Generator) -> PromptSet:
+    def _draw(self, question: str, rng: np.random.Generator) -> PromptSet:
+        if question == "_scribble":
+            return PromptSet(scribbles=(random_scribble(self.truth, rng),))
+        if question == "_box_noisy":
+            return PromptSet(box=noisy_box(self.truth, rng, self.rule.box_jitter))
         return PromptSet(points=(shaky_click(self.truth, rng, self.rule.click_jitter),))
 
-    def _noisy_box(self, rng: np.random.Generator) -> PromptSet:
-        return PromptSet(box=noisy_box(self.truth, rng, self.rule.box_jitter))
-
-    def _scribble(self, rng: np.random.Generator) -> PromptSet:
-        return PromptSet(scribbles=(random_scribble(self.truth, rng),))
-
-    def _drawn(self, question: str, kind: str, draw: Callable[[np.random.Generator], PromptSet]) -> None:
+    def _drawn(self, question: str, kind: str = "") -> None:
         """Ask once per seed, in one call; `kind` is the prompt's name where its answers judge themselves."""
         if question not in self.questions or not self.rule.seeds:
             return
         words = (self.questions[question].salt, self.row.dataset, self.row.id)
         rng = np.random.default_rng([self.rule.seed, *"".join(words).encode()])
-        answers = self.ask(*[draw(rng) for _ in range(self.rule.seeds)])
+        answers = self.ask(*[self._draw(question, rng) for _ in range(self.rule.seeds)])
         scores = [self._scores(question, answer.mask, self.truth) for answer in answers]
         self.repeated |= {name: tuple(one[name] for one in scores) for name in scores[0]}
         if kind:
-            self.judged[kind] = tuple((one.score, iou(one.mask, self.truth)) for one in answers)
+            self._judge(kind, answers)
+
+    def _judge(self, kind: str, answers: Sequence[Prediction]) -> None:
+        """Note what the system thought of its answers, where it thinks; the IoU of lines says nothing."""
+        if self.overlap == "dice" and answers and not any(math.isnan(answer.score) for answer in answers):
+            self.judged[kind] = tuple((answer.score, iou(answer.mask, self.truth)) for answer in answers)
 
     def _measure(self, answers: Mapping[str, Mask], truth: Mask) -> None:
         for question, mask in answers.items():
@@ -291,13 +288,3 @@ class Examination:
         if self.overlap == "dice":
             return dice(mask, truth)
         return surface_dice(mask, truth, self.rule.tolerance)
-
-    def _judgements(self) -> dict[str, tuple[tuple[float, float], ...]]:
-        """What the system thought of its answers, where it thinks; the IoU of lines says nothing."""
-        if self.overlap != "dice":
-            return {}
-        return {
-            kind: pairs
-            for kind, pairs in self.judged.items()
-            if pairs and not any(math.isnan(predicted) for predicted, _ in pairs)
-        }

@@ -6,7 +6,7 @@ import math
 import multiprocessing
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -77,10 +77,9 @@ def measure(request: AccuracyRequest) -> tuple[schema.Accuracy, System, list[Row
         raise ModelError("Expected a model with weights to measure. Check --model.")
     others, missing = _others(request, own)
     cases: list[ObedienceCase] = []
-    scores = _scores(own, rows, request.protocol, cases=cases, progress=own.title)
-    of_others = {
-        name: _scores_of_other(other, name, rows, request.protocol) for name, other in others.items()
-    }
+    rule = request.protocol
+    scores = score(own.answers, rows, own.prompts, rule, cases=cases, rounded=True, progress=own.title)
+    of_others = {name: _scores_of(other, name, rows, rule) for name, other in others.items()}
     trained_on = own.model.trained_on
     sets = {name: set_score(some, trained_on) for name, some in by_set(scores).items()}
     accuracy = schema.Accuracy(
@@ -90,10 +89,10 @@ def measure(request: AccuracyRequest) -> tuple[schema.Accuracy, System, list[Row
         split=request.split,
         limit=request.limit,
         model=own.model,
-        protocol=request.protocol,
+        protocol=rule,
         sets=sets,
         organs=organs(sets),
-        obedience=_obedience(own, cases, request.protocol),
+        obedience=_obedience(own, cases, rule),
         calibration=calibrations(scores),
         robustness=jitter(scores),
         cost=_cost(own, scores),
@@ -141,33 +140,19 @@ def _others(request: AccuracyRequest, own: System) -> tuple[dict[str, System], d
     return others, missing
 
 
-def _scores(
-    asked: System,
-    rows: Sequence[Row],
-    rule: EvaluationProtocol,
-    *,
-    cases: list[ObedienceCase] | None = None,
-    progress: str | None = None,
-) -> list[PictureScore]:
-    scores = score(asked.answers, rows, asked.prompts, rule, cases=cases, progress=progress)
-    return [picture.rounded() for picture in scores]
-
-
-def _scores_of_other(
-    other: System, name: str, rows: list[Row], rule: EvaluationProtocol
-) -> list[PictureScore]:
+def _scores_of(other: System, name: str, rows: list[Row], rule: EvaluationProtocol) -> list[PictureScore]:
     """An alternative's scores; methods without a network run side by side on all processors, untimed."""
     rule = rule.model_copy(update={"click_jitter": 0})
     workers = min(os.cpu_count() or 1, len(rows) // 4)  # a process takes as long to start as several pictures
     if other.network is not None or name == "ellipse" or workers < 2:
-        return _scores(other, rows, rule, progress=other.title)
+        return score(other.answers, rows, other.prompts, rule, rounded=True, progress=other.title)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         scores = pool.map(partial(_untimed, other, rule), rows)
         return list(tqdm(scores, desc=other.title, total=len(rows)))
 
 
 def _untimed(other: System, rule: EvaluationProtocol, row: Row) -> PictureScore:
-    [picture] = _scores(other, [row], rule)
+    [picture] = score(other.answers, [row], other.prompts, rule, rounded=True)
     return picture.model_copy(update={"seconds_image": None, "seconds_prompt": None})
 
 
