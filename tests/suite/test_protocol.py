@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from benchmark_cases import SHAPE, disk
 from PIL import Image
 
 from suite.protocol import score_pictures
@@ -19,15 +20,7 @@ from uniultra.metrics.surface import hd95
 from uniultra.predict.predictor import Prediction
 from uniultra.prompts.simulation.clicks_boxes import tight_box
 
-SHAPE = (60, 80)
 KINDS = ("point", "box", "mask")
-
-
-def disk(x, y, radius):
-    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
-
-
 LABELS = {
     "two": disk(20, 30, 12) | disk(60, 20, 6),  # two components, the left one larger
     "one": disk(40, 30, 10),

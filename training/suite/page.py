@@ -4,41 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
+from string import Template
 
 from suite import tables
-from suite.papers import DIFFERENCES, REPORTED
+from suite.papers import DIFFERENCES
 from suite.schema import Suite, Task
 from uniultra.evaluate.markdown import interval, page, section, table
 
-_OPENING = """\
-# All systems on the same data
-
-Every system on one base starts from the same frozen network and is trained on the same pictures with the \
-same planned number of images seen (its line says where the clock cut it short or its budget was reduced); \
-all are scored on the same pictures with the same prompts. **It does not say how good the published models \
-are**: the bases that systems start from are our own, trained from nothing on little open data. It says what \
-each method adds to the same start. The papers' own tables stand at the end, with what differs.
-
-Research use only."""
-
-_READING = """\
-- **Intervals** in brackets are 95 % bootstrap intervals over patients (pictures, where no patient is known) \
-and seeds. They cover other patients and other seeds of the same kind; not other data sets, other training \
-pictures or another machine. A few seeds give a narrow idea of their own spread. \
-A difference between two systems is claimed only where its own paired interval excludes 0.
-- **Clicks**: each on the pixel deepest inside the larger error (Euclidean), no pixel twice; the previous \
-answer is given along to models that take masks. **NoC@85** is the number of clicks to an IoU of 85 %, at \
-most 20; an object that never gets there counts 20 and is in the last columns.
-- **Box**: the label's tight box, which flatters every model of this family. **Jittered box**: each side \
-moved by up to {jitter:.0f} % of the box's size; {jitters} draws per object, the same for all systems.
-- **Component rule**: models with prompts are asked for the largest 8-connected component of the label. A \
-prompt-free model cannot know which is meant: its whole answer against the whole label, and its largest \
-component against the label's largest, which is the column to compare.
-- **Dice, IoU** are means per picture. **HD95** is Euclidean, in pixels of the stored picture, and in mm \
-where the pixel pitch is known; an empty answer has none, and is counted in brackets ("without").
-- Pictures with an empty label are in no mean.
-- **GMAC**: multiply-accumulates of convolutions and matrix products, attention's included, for one picture \
-and one prompt; **ms**: medians of the network alone, batch 1, on the machine named above."""
+# The page's own words, and the papers' tables as printed; none of their numbers was measured here.
+PAGE = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8"))
 
 
 def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) -> str:
@@ -49,23 +24,16 @@ def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) 
         pictures: path of the picture of Dice against clicks as the page should link it, by (task, test
             set); see `suite.picture`.
     """
-    return page(
-        [
-            _OPENING,
-            _made(suite),
-            "## The bases",
-            _bases(suite),
-            tables.bases(suite),
-            "## The systems",
-            tables.systems(suite),
-            "## How to read the numbers",
-            _READING.format(jitter=100 * suite.protocol.jitter, jitters=suite.protocol.jitters)
-            + _stopping(suite),
-            *(part for task in suite.tasks for part in _task(suite, task, pictures or {})),
-            REPORTED,
-            "## What differs, and why the numbers cannot be set side by side",
-            table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
-        ]
+    return PAGE.substitute(
+        made=_made(suite),
+        about_bases=_bases(suite),
+        bases=tables.bases(suite),
+        systems=tables.systems(suite),
+        jitter=f"{100 * suite.protocol.jitter:.0f}",
+        jitters=suite.protocol.jitters,
+        stopping=_stopping(suite),
+        tasks=page(part for task in suite.tasks for part in _task(suite, task, pictures or {})).rstrip(),
+        differences=table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
     )
 
 

@@ -1,15 +1,6 @@
-"""What the papers themselves report, with where each number was read, and what they did differently.
-
-Numbers are as printed. None of them was measured by this project; the page says why they cannot be set
-against its own.
-"""
+"""What the papers did differently; their own tables, with where each was read, stand in `page.md`."""
 
 from __future__ import annotations
-
-from pathlib import Path
-
-# The papers' own tables, and how two of UniUltra's figures come about.
-REPORTED = Path(__file__).with_name("papers.md").read_text(encoding="utf-8").strip()
 
 # What each paper did: aspect, UniUltra, SAMUS, LG-MedSeg. The page adds what was done here.
 DIFFERENCES = (

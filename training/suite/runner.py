@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -114,31 +114,25 @@ class SuiteRun:
         folder = self.work / "bases" / name
         network = self._trained(recipe, folder)
         scores = self._scores(folder, network, entry(recipe.model), planned.scored)
-        return schema.Base(
-            name=name,
-            image_size=network.image_size,
-            parameters=sum(p.numel() for p in network.parameters()),
-            datasets=tuple(recipe.datasets),
-            scenes=recipe.scenes or 0,
-            seed=recipe.seed,
-            spent=_spent(folder),
-            scores=self._summary([scores]),
-            note=planned.note,
-        )
+        data = {"datasets": tuple(recipe.datasets), "scenes": recipe.scenes or 0, "seed": recipe.seed}
+        return self._described(name, network, scores, **data, spent=_spent(folder), note=planned.note)
 
     def _zero_shot(self, name: str) -> schema.Base:
         network, _ = tensors.load(name)
         scores = self._scores(self.work / "zero_shot" / name, network, entry(name))
+        spent = schema.Spent(images_seen=0, seconds=0, stopped_by="images")
+        note = f"{entry(name).source}; nothing of it was trained here"
+        return self._described(name, network, scores, datasets=(), scenes=0, seed=0, spent=spent, note=note)
+
+    def _described(
+        self, name: str, network: PromptNetwork, scores: list[PictureScore], **more: Any
+    ) -> schema.Base:
         return schema.Base(
             name=name,
             image_size=network.image_size,
             parameters=sum(p.numel() for p in network.parameters()),
-            datasets=(),
-            scenes=0,
-            seed=0,
-            spent=schema.Spent(images_seen=0, seconds=0, stopped_by="images"),
             scores=self._summary([scores]),
-            note=f"{entry(name).source}; nothing of it was trained here",
+            **more,
         )
 
     def _run(self, name: str, seed: int) -> tuple[schema.Run, list[PictureScore]]:
@@ -216,11 +210,8 @@ class SuiteRun:
             work = count_work(network, prompt)
             pace = measure_pace(network.to(self.device), prompt, repeats=5, warm_up=1)
         return schema.SuiteSystem(
+            **planned.model_dump(include={"title", "paper", "base", "method", "note"}),
             name=name,
-            title=planned.title,
-            paper=planned.paper,
-            base=planned.base,
-            method=planned.method,
             prompts=found.prompts,
             image_size=network.image_size,
             parameters=counts.parameters_total,
@@ -228,7 +219,6 @@ class SuiteRun:
             adapter=counts.parameters_adapter,
             work=work,
             pace=pace,
-            note=planned.note,
         )
 
     def _task(self) -> schema.Task:

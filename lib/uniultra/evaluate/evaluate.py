@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from uniultra.datasets.samples import manifest, scored_sets
-from uniultra.evaluate.obedience import LIMITS, Obedience, ObedienceCase, obedience
+from uniultra.evaluate.obedience import LIMITS, Obedience, ObedienceCase, at_most, obedience
 from uniultra.evaluate.records import EvaluationProtocol, PictureScore
 from uniultra.evaluate.scoring import LINES, Question, score
 from uniultra.evaluate.summaries import column
@@ -96,9 +96,8 @@ def table(sets: dict[str, SetMeans], obedience: Obedience) -> str:
         for name, s in sets.items()
     ]
     lines.append("")
-    values = asdict(obedience)
-    for name, limit in LIMITS.items():
-        sign = "<" if name.endswith("iou") else ">="
+    for name, value in obedience.values.items():
+        wanted = f"{'<' if at_most(name) else '>='} {LIMITS[name]:g}"
         verdict = "missed" if name in obedience.failures else "reached"
-        lines.append(f"{name:22}{values[name]:8.3f}   wanted {sign} {limit:g}: {verdict}")
+        lines.append(f"{name:22}{value:8.3f}   wanted {wanted}: {verdict}")
     return "\n".join(lines)

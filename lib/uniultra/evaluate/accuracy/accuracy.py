@@ -8,7 +8,7 @@ import os
 import statistics
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -176,9 +176,8 @@ def _obedience(
     if not cases or "mask" not in own.prompts:
         return None
     found = obedience(own.answers, cases, scenes=rule.scenes)
-    values = {name: value for name, value in asdict(found).items() if name in LIMITS}
     return schema.ObedienceScore(
-        values={name: None if math.isnan(value) else value for name, value in values.items()},
+        values={name: None if math.isnan(value) else value for name, value in found.values.items()},
         limits=LIMITS,
         failures=tuple(found.failures),
         n_pictures=found.n_pictures,

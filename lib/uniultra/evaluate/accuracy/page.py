@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from uniultra.evaluate.accuracy.schema import Accuracy, Cost, SetScore
 from uniultra.evaluate.markdown import bounded, interval, millions, number, page, section, table
+from uniultra.evaluate.obedience import at_most
 from uniultra.evaluate.scoring import CLICKS, THRESHOLDS
 
 PROMPTS = {
@@ -185,7 +186,7 @@ def _obedience(accuracy: Accuracy) -> list[str]:
         (
             name.replace("_", " "),
             number(tests.values[name]),
-            f"{'<' if name.endswith('iou') else '≥'} {limit:g}",
+            f"{'<' if at_most(name) else '≥'} {limit:g}",
             "missed" if name in tests.failures else "reached",
         )
         for name, limit in tests.limits.items()
