@@ -6,7 +6,7 @@ A set without `train` rows is divided by hashed patient, the same way for every 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -37,9 +37,11 @@ from uniultra.evaluate.campaigns.schema import (
     StrategyResult,
 )
 from uniultra.evaluate.machine import this_machine
+from uniultra.evaluate.records import MeasuredModel
 from uniultra.evaluate.scoring import LINES
 from uniultra.evaluate.systems import system
 from uniultra.metrics.learning_curves import aubc, bands, compare, labels_to, win_matrix
+from uniultra.models.registry import ModelEntry
 from uniultra.networks.network import PromptNetwork
 from uniultra.predict.device import choose_device
 
@@ -82,10 +84,7 @@ def simulate(request: SimulationRequest, *, fit: Fit | None = None, progress: bo
     """
     for name in request.protocol.strategies:
         registry.strategy(name)
-    base = system(request.model, request.device)
-    network, model, measured = base.network, base.entry, base.model
-    if network is None or model is None or measured is None or "point" not in base.prompts:
-        raise ModelError("Expected an interactive model; this model takes no clicks. Choose another.")
+    network, model, measured = _base(request)
     settings = request.protocol.fit.model_copy(update={"model": model.name})
     protocol = request.protocol.model_copy(update={"fit": settings})
     replays = []
@@ -119,13 +118,15 @@ def simulate(request: SimulationRequest, *, fit: Fit | None = None, progress: bo
         model=measured,
         protocol=protocol,
         sets=sets,
-        wins={
-            prompt: win_matrix(
-                protocol.strategies, [result.compared[prompt] for result in sets.values()]
-            ).tolist()
-            for prompt in PROMPTS
-        },
+        wins={prompt: _wins(protocol.strategies, sets, prompt) for prompt in PROMPTS},
     )
+
+
+def _base(request: SimulationRequest) -> tuple[PromptNetwork, ModelEntry, MeasuredModel]:
+    base = system(request.model, request.device)
+    if base.network is None or base.entry is None or base.model is None or "point" not in base.prompts:
+        raise ModelError("Expected an interactive model; this model takes no clicks. Choose another.")
+    return base.network, base.entry, base.model
 
 
 def _fit(
@@ -245,6 +246,11 @@ class _Numbers:
             aubc_band=bands(areas[:, None])[0],
             labels_to_95=labels_to(full, self.budgets, by_round, self.groups),
         )
+
+
+def _wins(strategies: Sequence[str], sets: Mapping[str, SetResult], prompt: Prompt) -> list[list[float]]:
+    wins: list[list[float]] = win_matrix(strategies, [s.compared[prompt] for s in sets.values()]).tolist()
+    return wins
 
 
 def _mean(finished: Round, prompt: Prompt) -> float:
