@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from uniultra.datasets.samples import Row, load_pair, manifest
+from uniultra.datasets.manifest import Row, load_pair, read_manifest
 from uniultra.evaluate.accuracy import classical
 from uniultra.metrics.overlap import dice
 from uniultra.prompts.simulation.clicks_boxes import center_click, components, tight_box
@@ -54,7 +54,7 @@ def main() -> None:
     told: dict[str, Any] = {"used": PLAIN, "split": "val", "sets": {}}
     with ProcessPoolExecutor() as pool:
         for name in SETS:
-            rows = [row for row in manifest(options.data, [name], ["val"]) if load_pair(row)[1].any()]
+            rows = [row for row in read_manifest(options.data, [name], ["val"]) if load_pair(row)[1].any()]
             scores = list(pool.map(one, rows[: options.limit]))
             means = {key: round(fmean(score[key] for score in scores), 3) for key in scores[0]}
             told["sets"][name] = {"n": len(scores), "dice": means}

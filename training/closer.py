@@ -17,7 +17,7 @@ from statistics import fmean
 
 import numpy as np
 
-from uniultra.datasets.samples import load_pair, manifest
+from uniultra.datasets.manifest import load_pair, read_manifest
 from uniultra.metrics.interactive import click_until
 from uniultra.metrics.overlap import dice
 from uniultra.models import registry
@@ -40,7 +40,7 @@ SEED = 992  # of the scenes; training never drew them
 
 def of_pictures(data: Path, name: str, split: str, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pictures of a set and their largest components, spread over its rows."""
-    rows = manifest(data, [name], [split])
+    rows = read_manifest(data, [name], [split])
     for n in np.unique(np.linspace(0, len(rows) - 1, limit).astype(int)):
         picture, mask = load_pair(rows[n])
         if mask.any():

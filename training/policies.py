@@ -15,7 +15,7 @@ from statistics import fmean
 
 from tqdm import tqdm
 
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.errors import ImageError
 from uniultra.evaluate.evaluate import ONCE
 from uniultra.evaluate.scoring import LINES, Question, score
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     rows: list[Row] = []
-    for row in manifest(given.data, given.sets, [given.split]):
+    for row in read_manifest(given.data, given.sets, [given.split]):
         count = sum(other.dataset == row.dataset for other in rows)
         if row.dataset not in LINES and (given.limit is None or count < given.limit):
             rows.append(row)

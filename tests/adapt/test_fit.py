@@ -68,11 +68,11 @@ def test_only_what_is_named_is_trained_and_only_part_of_the_way(random_network, 
 
 
 def test_it_can_be_stopped_from_outside(random_network):
-    def stop():
+    def stop(step, loss):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(random_network, [ring(0)], TINY, seed=1, going_on=stop)
+        fit(random_network, [ring(0)], TINY, seed=1, after_step=stop)
 
 
 def test_empty_labels_alone_are_refused(random_network):

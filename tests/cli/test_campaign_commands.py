@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from uniultra.cli import main
-from uniultra.datasets.samples import load_pair, manifest
+from uniultra.datasets.manifest import load_pair, read_manifest
 from uniultra.store.campaign.file import load
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
@@ -245,7 +245,7 @@ def test_a_manifest_goes_from_the_campaign_into_training(run, studies, masks, tm
     bring(run, masks)
     code, said, warned = run("campaign", "export", "--format", "manifest", "-o", tmp_path / "out")
     assert code == 0 and "2 images" in said and "look at them" in warned
-    rows = manifest(tmp_path / "out", None, ["train", "val", "test"])
+    rows = read_manifest(tmp_path / "out", None, ["train", "val", "test"])
     pixels = sorted((int(picture[0, 0]), int(mask.sum())) for picture, mask in map(load_pair, rows))
     assert pixels == [(40, 30), (140, 0)]
     groups = {label.image: label.group for label in LabelStore(studies).trainable()}

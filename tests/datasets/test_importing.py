@@ -11,9 +11,9 @@ from public_layouts import MAKERS, camus
 from uniultra.cli.main import main
 from uniultra.datasets.imported_folder import COLUMNS, fit
 from uniultra.datasets.importing import import_set, place
+from uniultra.datasets.manifest import read_manifest
 from uniultra.datasets.readers import layout
 from uniultra.datasets.readers.types import Case, Pair
-from uniultra.datasets.samples import manifest
 from uniultra.errors import ImageError
 
 EVERY = ["train", "val", "test"]
@@ -68,14 +68,14 @@ def test_a_group_that_the_source_divides_goes_to_its_strictest_part():
 def test_a_second_set_keeps_the_first_and_a_second_time_adds_nothing(sources, tmp_path):
     out = tmp_path / "out"
     import_set(layout("busi"), sources["busi"].folder, out)
-    first = manifest(out, None, EVERY)
+    first = read_manifest(out, None, EVERY)
     import_set(layout("hc18"), sources["hc18"].folder, out)
-    both = manifest(out, None, EVERY)
+    both = read_manifest(out, None, EVERY)
     assert both[: len(first)] == first and len(both) == len(first) + 6
     before = files(out)
     import_set(layout("busi"), sources["busi"].folder, out)
     assert files(out).keys() == before.keys()
-    assert sorted(map(str, manifest(out, None, EVERY))) == sorted(map(str, both))
+    assert sorted(map(str, read_manifest(out, None, EVERY))) == sorted(map(str, both))
 
 
 def test_a_label_added_later_keeps_each_patients_split(tmp_path):
@@ -85,9 +85,9 @@ def test_a_label_added_later_keeps_each_patients_split(tmp_path):
     import_set(layout("camus"), folder, out, labels=["lv"], shares=(0.5, 0.0, 0.5))
     import_set(layout("camus"), folder, out, labels=["la"], shares=(0.0, 1.0, 0.0))
     splits = {}
-    for row in manifest(out, None, EVERY):
+    for row in read_manifest(out, None, EVERY):
         splits.setdefault(row.group, set()).add(row.split)
-    assert {row.dataset for row in manifest(out, None, EVERY)} == {"camus_lv", "camus_la"}
+    assert {row.dataset for row in read_manifest(out, None, EVERY)} == {"camus_lv", "camus_la"}
     assert all(len(found) == 1 for found in splits.values()) and {"val"} not in splits.values()
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_written_outside(sources, tmp_path):
         import_set(layout(name), sources[name].folder, tmp_path / "out")
     assert files(tmp_path / "sources") == before
     assert {path.name for path in tmp_path.iterdir()} == {"sources", "out"}
-    for row in manifest(tmp_path / "out", None, EVERY):
+    for row in read_manifest(tmp_path / "out", None, EVERY):
         for path in (row.image, row.mask):
             assert path.resolve().is_relative_to((tmp_path / "out").resolve())
 
@@ -160,7 +160,7 @@ def test_the_command_says_what_came_in(sources, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "camus_la: 12 train, 4 val, 8 test" in said and "CC BY-NC-SA 4.0" in said and "6 groups" in said
     assert "pitch known for 24 of 24" in said
-    assert {row.dataset for row in manifest(out, None, EVERY)} == {"camus_la"}
+    assert {row.dataset for row in read_manifest(out, None, EVERY)} == {"camus_la"}
     assert main(["data", "list"]) == 0
     assert "jnu_ifm_symphysis" in capsys.readouterr().out
 

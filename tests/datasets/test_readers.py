@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 from public_layouts import MAKERS, SHAPE, camus, picture, png
 
 from uniultra.datasets.importing import import_set
+from uniultra.datasets.manifest import load_pair, read_manifest
 from uniultra.datasets.readers import layout, names
 from uniultra.datasets.readers.hc18 import fill
-from uniultra.datasets.samples import load_pair, manifest
 from uniultra.errors import ImageError
 
 EVERY = ["train", "val", "test"]
@@ -30,7 +30,7 @@ def bring(source, tmp_path):
 
     def run(name, **options):
         import_set(layout(name), source, tmp_path / "out", **options)
-        return {(row.dataset, row.id): row for row in manifest(tmp_path / "out", None, EVERY)}
+        return {(row.dataset, row.id): row for row in read_manifest(tmp_path / "out", None, EVERY)}
 
     return run
 

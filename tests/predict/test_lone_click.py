@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from policies import compare, table
-from uniultra.datasets.samples import Row
+from uniultra.datasets.manifest import Row
 from uniultra.errors import ImageError
 from uniultra.images.types import Plane
 from uniultra.models import build, entry

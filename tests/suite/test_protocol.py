@@ -13,7 +13,7 @@ from suite.protocol import score_pictures
 from suite.schema import SuiteProtocol
 from suite.summary import compare, summarise
 from suite.tables import distance
-from uniultra.datasets.samples import Row
+from uniultra.datasets.manifest import Row
 from uniultra.errors import RequestError
 from uniultra.metrics.overlap import dice, iou
 from uniultra.metrics.surface import hd95

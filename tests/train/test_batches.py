@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from uniultra.datasets.samples import Preparation, manifest, real_sample, synthetic_sample
+from uniultra.datasets.manifest import read_manifest
+from uniultra.datasets.samples import Preparation, real_sample, synthetic_sample
 from uniultra.errors import ModelError
 from uniultra.train.batches import Batches, assemble, pick_targets, validation
 
@@ -14,7 +15,7 @@ from uniultra.train.batches import Batches, assemble, pick_targets, validation
 @pytest.fixture(scope="module")
 def samples(training_data):
     how = Preparation(64)
-    real = [real_sample(row, how) for row in manifest(training_data, ["tiny"], ["train"])]
+    real = [real_sample(row, how) for row in read_manifest(training_data, ["tiny"], ["train"])]
     return [*real, *(synthetic_sample(64, n) for n in range(3))]
 
 
@@ -85,7 +86,7 @@ def test_validation_asks_the_same_each_time(small, samples):
 
 
 def test_whole_targets_join_the_components(training_data):
-    row = manifest(training_data, ["tiny"], ["train"])[0]
+    row = read_manifest(training_data, ["tiny"], ["train"])[0]
     parts = real_sample(row, Preparation(64, pseudo=False))
     whole = real_sample(row, Preparation(64, whole=True, pseudo=False))
     together = parts.masks(range(parts.labelled))[0].any(0)
@@ -96,7 +97,7 @@ def test_whole_targets_join_the_components(training_data):
 def test_a_padded_picture_keeps_its_shape(training_data, tmp_path):
     from PIL import Image
 
-    row = manifest(training_data, ["tiny"], ["train"])[0]
+    row = read_manifest(training_data, ["tiny"], ["train"])[0]
     for source, name in ((row.image, "wide.png"), (row.mask, "wide_mask.png")):
         with Image.open(source) as opened:
             opened.resize((128, 64)).save(tmp_path / name)
@@ -107,7 +108,7 @@ def test_a_padded_picture_keeps_its_shape(training_data, tmp_path):
 
 
 def test_labels_come_first_among_the_chosen_targets(training_data):
-    sample = real_sample(manifest(training_data, ["tiny"], ["train"])[0], Preparation(128))
+    sample = real_sample(read_manifest(training_data, ["tiny"], ["train"])[0], Preparation(128))
     assert 1 <= sample.labelled < len(sample.targets)
     targets, clickable = sample.masks(range(len(sample.targets)))
     assert not (clickable[sample.labelled :] & targets[: sample.labelled].any(0)).any()

@@ -16,7 +16,7 @@ from uniultra.train import objective as module
 from uniultra.train.batches import Batch, protocol_of
 from uniultra.train.initial_network import starting_network
 from uniultra.train.losses import best_mask, mask_loss, quality_loss
-from uniultra.train.objective import objective
+from uniultra.train.objectives import build_objective
 
 SIDE = 64
 
@@ -36,7 +36,7 @@ def drawn(recipe, step=0, prompts=None):
 
 
 def goal_of(recipe):
-    return objective(starting_network(recipe), entry(recipe.model), recipe).train()
+    return build_objective(starting_network(recipe), entry(recipe.model), recipe).train()
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from uniultra.models import build, entry
 from uniultra.train.batches import validation
 from uniultra.train.initial_network import starting_network
 from uniultra.train.iou_calibration import assess, fit, fold, judged
-from uniultra.train.objective import objective
+from uniultra.train.objectives import build_objective
 from uniultra.train.trainer import Trainer
 
 
 def goal_of(recipe):
-    return objective(starting_network(recipe), entry(recipe.model), recipe)
+    return build_objective(starting_network(recipe), entry(recipe.model), recipe)
 
 
 @pytest.fixture(scope="module")

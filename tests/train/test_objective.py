@@ -16,7 +16,8 @@ from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import encode
 from uniultra.train.batches import Batches, validation
 from uniultra.train.initial_network import starting_network
-from uniultra.train.objective import ask, dices, objective, recompute_blocks
+from uniultra.train.objective import ask, dices, recompute_blocks
+from uniultra.train.objectives import build_objective
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def samples():
 
 
 def goal_of(recipe):
-    return objective(starting_network(recipe), entry(recipe.model), recipe).train()
+    return build_objective(starting_network(recipe), entry(recipe.model), recipe).train()
 
 
 def loud(network):
@@ -130,4 +131,4 @@ def test_an_objective_that_does_not_suit_is_refused(small):
     network = starting_network(small())
     for wrong in ({"objective": "guess"}, {"objective": "auto", "target": "whole"}, {"loss": "none"}):
         with pytest.raises(ModelError):
-            objective(network, entry("uniultra_mini"), small(**wrong))
+            build_objective(network, entry("uniultra_mini"), small(**wrong))

@@ -8,7 +8,7 @@ from uniultra.errors import ModelError
 from uniultra.models import entry
 from uniultra.train import checkpoint
 from uniultra.train.initial_network import starting_network
-from uniultra.train.objective import objective
+from uniultra.train.objectives import build_objective
 from uniultra.train.optimizers import Together, optimizer_of
 from uniultra.train.trainer import Trainer
 
@@ -16,7 +16,7 @@ MUON = {"name": "muon", "rate": 1e-3, "decay": 0.01}
 
 
 def made(recipe):
-    goal = objective(starting_network(recipe), entry(recipe.model), recipe)
+    goal = build_objective(starting_network(recipe), entry(recipe.model), recipe)
     return goal, optimizer_of(goal, recipe)
 
 

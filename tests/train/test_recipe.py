@@ -9,7 +9,8 @@ from uniultra.errors import ModelError
 from uniultra.models import entry
 from uniultra.train.batches import protocol_of
 from uniultra.train.initial_network import adapter_config, trained_fragments
-from uniultra.train.objective import OBJECTIVES, loss_of
+from uniultra.train.objective import loss_of
+from uniultra.train.objectives import OBJECTIVES
 from uniultra.train.plan import Plan, is_plan
 from uniultra.train.recipe import OptimizerSettings, Recipe
 

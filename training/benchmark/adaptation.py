@@ -39,7 +39,7 @@ from uniultra.adapt import process
 from uniultra.adapt.scoring import cases_of, scores
 from uniultra.adapt.settings import FitSettings
 from uniultra.adapt.training_labels import known_pictures
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.evaluate.machine import this_machine
 from uniultra.metrics.intervals import Estimate, mean_interval
 from uniultra.models import registry
@@ -98,7 +98,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "sets": {},
     }
     for name in options.sets:
-        rows = manifest(options.data, [name], ["test"])
+        rows = read_manifest(options.data, [name], ["test"])
         told["sets"][name] = one_set(options, folder, name, rows, network, old, known)
     return told
 
@@ -109,7 +109,7 @@ def settings_of(options: argparse.Namespace) -> FitSettings:
 
 
 def spread(data: Path, name: str, count: int) -> list[Row]:
-    rows = manifest(data, [name], ["test"])
+    rows = read_manifest(data, [name], ["test"])
     return [rows[int(n)] for n in np.linspace(0, len(rows) - 1, min(count, len(rows))).round()]
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from suite.schema import SuiteProtocol
-from uniultra.datasets.samples import Row
+from uniultra.datasets.manifest import Row
 from uniultra.evaluate.records import EvaluationProtocol, PictureScore
 from uniultra.evaluate.scoring import Question, score
 from uniultra.predict.still import Answers

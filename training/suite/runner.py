@@ -21,7 +21,7 @@ from suite import schema
 from suite.plan import SuitePlan
 from suite.protocol import score_pictures
 from suite.summary import compare, summarise
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.evaluate.machine import this_machine
 from uniultra.evaluate.records import PictureScore
 from uniultra.evaluate.summaries import Runs
@@ -196,7 +196,7 @@ class SuiteRun:
         return pictures
 
     def _rows(self) -> list[Row]:
-        return manifest(self.data, list(self.plan.scored), ["test"])
+        return read_manifest(self.data, list(self.plan.scored), ["test"])
 
     def _system(self, name: str) -> schema.SuiteSystem:
         planned = self.plan.systems[name]
@@ -223,8 +223,8 @@ class SuiteRun:
 
     def _task(self) -> schema.Task:
         name = self.plan.task
-        labelled = len(manifest(self.data, [name], ["train"]))
-        tested = len(manifest(self.data, [name], ["test"]))
+        labelled = len(read_manifest(self.data, [name], ["train"]))
+        tested = len(read_manifest(self.data, [name], ["test"]))
         return schema.Task(name=name, labelled=labelled, tested=tested, note=self.plan.task_note)
 
     def _comparisons(self, pictures: dict[str, Runs]) -> list[schema.Comparison]:

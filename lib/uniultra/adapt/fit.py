@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from ignite.engine import Events
 
 from uniultra.adapt.pictures import Labelled, drawn_scenes, samples_of
 from uniultra.adapt.rehearsal import RehearsalObjective
@@ -23,7 +22,6 @@ from uniultra.networks.network import PromptNetwork
 from uniultra.train.distributed import World
 from uniultra.train.initial_network import trained_fragments
 from uniultra.train.loop import Loop
-from uniultra.train.recipe import Recipe
 from uniultra.train.trainer import deterministic
 
 SCENE_SEED = 50_021  # scenes to rehearse on; those of the gate have another
@@ -35,11 +33,10 @@ def fit(
     settings: FitSettings,
     *,
     seed: int,
-    going_on: Callable[[], None] | None = None,
     known: Sequence[Labelled] = (),
     folder: Path | None = None,
     checkpoint_every: int | None = None,
-    told: Callable[[int, float], None] | None = None,
+    after_step: Callable[[int, float], None] | None = None,
 ) -> PromptNetwork:
     """A copy of `network`, trained on `pictures`; the network itself stays as it is.
 
@@ -48,11 +45,11 @@ def fit(
         pictures: with labels.
         settings: how.
         seed: of everything random; the same arguments give the same network.
-        going_on: called after each step; what it raises ends the training.
         known: labelled pictures of old organs, to rehearse.
         folder: for checkpoints and log.jsonl; with a checkpoint in it the training goes on from there.
         checkpoint_every: steps between checkpoints.
-        told: called after each step with the number of steps done and the loss.
+        after_step: called after each step with the number of steps done and the loss; what it raises ends
+            the training.
 
     Raises:
         ModelError: no label has anything to learn, nothing of the network would be trained, or the loss
@@ -68,8 +65,10 @@ def fit(
         device = next(network.parameters()).device
         stack.enter_context(deterministic(recipe.deterministic, device))
         goal = RehearsalObjective(adapted, found, recipe, settings.keep, settings.temperature)
-        loop = Loop(goal, recipe, World(0, 1, device), output, [], shown=False, keeps=folder is not None)
-        _listen(loop, recipe, going_on, told)
+        keeps = folder is not None
+        loop = Loop(
+            goal, recipe, World(0, 1, device), output, [], shown=False, keeps=keeps, after_step=after_step
+        )
         loop.run(samples)
     return part_of_the_way(network, adapted, settings.share)
 
@@ -112,19 +111,3 @@ def _train_only(network: PromptNetwork, fragments: tuple[str, ...]) -> None:
         parameter.requires_grad_(matches(name, fragments))
     if not any(p.requires_grad for p in network.parameters()):
         raise ModelError("Nothing of the network would be trained; see `trains` in the settings.")
-
-
-def _listen(
-    loop: Loop,
-    recipe: Recipe,
-    going_on: Callable[[], None] | None,
-    told: Callable[[int, float], None] | None,
-) -> None:
-    """Let the hooks be called after each step."""
-    if told is not None:
-        loop.engine.add_event_handler(
-            Events.ITERATION_COMPLETED,
-            lambda e: told(e.state.iteration, float(e.state.output["loss"])),
-        )
-    if going_on is not None:
-        loop.engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _e: going_on())

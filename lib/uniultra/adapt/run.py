@@ -21,7 +21,7 @@ from uniultra.adapt.progress import Pace
 from uniultra.adapt.scoring import Case, Scores, cases_of, scene_cases, scores
 from uniultra.adapt.settings import FitSettings
 from uniultra.adapt.training_labels import Pictures, known_pictures, read_labels
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.errors import ModelError
 from uniultra.files import atomic
 from uniultra.models.registry import entry
@@ -208,12 +208,15 @@ class Run:
             labelled,
             self.settings,
             seed=self.job.seed + number,
-            going_on=self.going_on,
             known=known,
             folder=folder,
             checkpoint_every=CHECKPOINT_EVERY,
-            told=self.pace.step,
+            after_step=self._after_step,
         )
+
+    def _after_step(self, step: int, loss: float) -> None:
+        self.pace.step(step, loss)
+        self.going_on()
 
     # measuring
 
@@ -284,7 +287,7 @@ class Run:
         if self.job.known is None:
             return [], []
         where, sets = self.job.known.folder, self.job.known.sets
-        rows = manifest(where, sets, ("train", "val", "test"))
+        rows = read_manifest(where, sets, ("train", "val", "test"))
         train = _evenly([row for row in rows if row.split == "train"], KNOWN_TRAINS)
         check = _evenly([row for row in rows if row.split == "val"], KNOWN_CHECKS) or _evenly(
             [row for row in rows if row.split == "test"], KNOWN_CHECKS

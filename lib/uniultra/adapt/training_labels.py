@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from uniultra.adapt.pictures import Labelled
-from uniultra.datasets.samples import Row, load_pair
+from uniultra.datasets.manifest import Row, load_pair
 from uniultra.errors import ImageError
 from uniultra.images import AxisKind, UltrasoundImage, read_image
 from uniultra.images.types import Plane

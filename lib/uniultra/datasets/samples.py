@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,94 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from uniultra.errors import ImageError
+from uniultra.datasets.manifest import Row
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.simulation.clicks_boxes import components
 from uniultra.synthesis.pseudo_objects import pseudo_objects
 from uniultra.synthesis.scene import scene
 
 SMALLEST = 12  # pixels of a component that is a target
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a data manifest: a picture, its mask, its set and its split.
-
-    Attributes:
-        spacing_mm: pixel pitch of the stored picture, the same along both axes; None when not known.
-        group: what is never split (a patient), None when the manifest does not say.
-    """
-
-    dataset: str
-    id: str
-    split: str
-    image: Path
-    mask: Path
-    spacing_mm: float | None = None
-    group: str | None = None
-
-
-def manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]) -> list[Row]:
-    """The rows of `folder/manifest.csv` of the named sets (None: all) and splits, in file order.
-
-    `folder` may be the manifest file itself, by any name.
-
-    Raises:
-        ImageError: there is no manifest, or it has no such rows.
-    """
-    folder, path = (folder.parent, folder) if folder.is_file() else (folder, folder / "manifest.csv")
-    if not path.is_file():
-        raise ImageError("Expected a manifest.csv in the data folder; there is none. Check --data.")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [
-            Row(
-                r["dataset"],
-                r["id"],
-                r["split"],
-                folder / r["image"],
-                folder / r["mask"],
-                _pitch(r.get("spacing_mm")),
-                r.get("group") or None,
-            )
-            for r in csv.DictReader(stream)
-            if (datasets is None or r["dataset"] in datasets) and r["split"] in splits
-        ]
-    if not rows:
-        wanted = ", ".join(datasets or ["any set"])
-        raise ImageError(f"The manifest has no rows of {wanted} in split {', '.join(splits)}.")
-    return rows
-
-
-def _pitch(text: str | None) -> float | None:
-    """The pixel pitch of a manifest's cell.
-
-    Raises:
-        ImageError: neither empty nor a number of millimetres above zero.
-    """
-    try:
-        pitch = float(text) if text else None
-    except ValueError:
-        pitch = math.nan
-    if pitch is not None and not (math.isfinite(pitch) and pitch > 0):
-        raise ImageError(
-            "Expected spacing_mm of the manifest to be empty or millimetres above 0. Correct that column."
-        )
-    return pitch
-
-
-def scored_sets(folder: Path) -> list[str]:
-    """Names of the sets of a manifest that have `test` rows, in file order.
-
-    Raises:
-        ImageError: there is no manifest, or it has no `test` rows.
-    """
-    return list(dict.fromkeys(row.dataset for row in manifest(folder, None, ["test"])))
-
-
-def load_pair(row: Row) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Picture `(H,W)` uint8 and mask `(H,W)` bool of a row, at stored resolution."""
-    with Image.open(row.image) as picture, Image.open(row.mask) as mask:
-        return np.asarray(picture.convert("L")), np.asarray(mask.convert("1"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from uniultra.datasets.samples import manifest, scored_sets
+from uniultra.datasets.manifest import read_manifest, scored_sets
 from uniultra.evaluate.obedience import LIMITS, Obedience, ObedienceCase, at_most, obedience
 from uniultra.evaluate.records import EvaluationProtocol, PictureScore
 from uniultra.evaluate.scoring import LINES, Question, score
@@ -58,7 +58,7 @@ def evaluate(
     cases: list[ObedienceCase] = []
     questions = {"@1": Question(), "_box": Question()}
     for name in datasets or [s for s in scored_sets(data) if s not in LINES]:
-        rows = manifest(data, [name], ["test"])[:limit]
+        rows = read_manifest(data, [name], ["test"])[:limit]
         scores = score(
             predictor, rows, ("point", "box"), ONCE, questions, lines=(), cases=cases, progress=name
         )

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from uniultra.datasets.samples import Row, load_pair
+from uniultra.datasets.manifest import Row, load_pair
 from uniultra.evaluate.obedience import ObedienceCase
 from uniultra.evaluate.records import EvaluationProtocol, Overlap, PictureScore
 from uniultra.metrics.interactive import MAX_CLICKS, Ask, ClickRun, click_until, clicks_needed, failed

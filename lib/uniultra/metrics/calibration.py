@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-
-from uniultra.evaluate.accuracy.schema import Bin, Calibration
-from uniultra.evaluate.records import PictureScore
+from pydantic import BaseModel, ConfigDict
 
 BINS = 10
+IouPair = tuple[float, float]  # predicted and true IoU of an answer
 
 
-def calibrations(scores: Iterable[PictureScore]) -> dict[str, Calibration]:
-    """By kind of prompt, and for `all` answers together; empty where nothing was judged."""
-    pairs: dict[str, list[tuple[float, float]]] = {"all": []}
-    for one in scores:
-        for kind, judged in one.judged.items():
-            pairs["all"] += judged
-            pairs.setdefault(kind, []).extend(judged)
-    return {kind: calibration(found) for kind, found in pairs.items() if found}
+class CalibrationBin(BaseModel):
+    """Answers whose predicted IoU lies in `[low, high)`, the last bin with its upper end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: float
+    high: float
+    n: int
+    predicted: float | None
+    actual: float | None
 
 
-def calibration(pairs: Sequence[tuple[float, float]]) -> Calibration:
+class IouCalibration(BaseModel):
+    """Predicted against true IoU.
+
+    Attributes:
+        n: answers.
+        error: expected calibration error, the bins' |predicted - actual| weighted by their answers.
+        bias: mean predicted minus mean actual.
+        correlation: Pearson's; None where one of the two does not vary.
+        bins: ten of equal width.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int
+    error: float
+    bias: float
+    correlation: float | None
+    bins: tuple[CalibrationBin, ...]
+
+
+def calibrations(judged: Iterable[Mapping[str, Sequence[IouPair]]]) -> dict[str, IouCalibration]:
+    """Calibration by kind of prompt, and for `all` answers together; empty without answers.
+
+    Args:
+        judged: of each picture, the pairs of its answers by kind of prompt.
+    """
+    pairs: dict[str, list[IouPair]] = {"all": []}
+    for picture in judged:
+        for kind, answers in picture.items():
+            pairs["all"] += answers
+            pairs.setdefault(kind, []).extend(answers)
+    return {kind: calibration(answers) for kind, answers in pairs.items() if answers}
+
+
+def calibration(pairs: Sequence[IouPair]) -> IouCalibration:
     """Compare predictions with what came true.
 
     The expected calibration error is that of Guo et al. (arXiv 1706.04599), with the IoU in place of the
@@ -36,23 +71,23 @@ def calibration(pairs: Sequence[tuple[float, float]]) -> Calibration:
     place = np.clip(np.digitize(predicted, edges) - 1, 0, BINS - 1)
     bins = []
     for n in range(BINS):
-        mine = place == n
+        own = place == n
         bins.append(
-            Bin(
+            CalibrationBin(
                 low=round(float(edges[n]), 3),
                 high=round(float(edges[n + 1]), 3),
-                n=int(mine.sum()),
-                predicted=float(predicted[mine].mean()) if mine.any() else None,
-                actual=float(actual[mine].mean()) if mine.any() else None,
+                n=int(own.sum()),
+                predicted=float(predicted[own].mean()) if own.any() else None,
+                actual=float(actual[own].mean()) if own.any() else None,
             )
         )
     gaps = [
-        one.n * abs(one.predicted - one.actual)
-        for one in bins
-        if one.predicted is not None and one.actual is not None
+        part.n * abs(part.predicted - part.actual)
+        for part in bins
+        if part.predicted is not None and part.actual is not None
     ]
     varied = min(np.ptp(predicted), np.ptp(actual)) > 0
-    return Calibration(
+    return IouCalibration(
         n=len(pairs),
         error=sum(gaps) / len(pairs),
         bias=float((predicted - actual).mean()),

@@ -1,4 +1,10 @@
-"""Checkpoints of a training: plain tensors and values, written whole or not at all, the last two kept."""
+"""Checkpoints of a training: plain tensors and values, written whole or not at all, the last two kept.
+
+A kill or a full disk may come at any byte. The new checkpoint is written beside the old ones and flushed to
+the disk before any rename; renames replace whole files. Between the two renames there is no `last.pt`, only
+`before.pt`: reading falls back to it, and also where `last.pt` is damaged. Reading is limited to tensors and
+plain values (`weights_only`), since a checkpoint may come from another machine.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +34,10 @@ def write(folder: Path, state: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint of a folder that can be read, None when there is none.
+    """The newest readable checkpoint of a folder, None when the folder has no checkpoint.
 
     Raises:
-        ModelError: there are checkpoints, and none can be read.
+        ModelError: all checkpoints are damaged.
     """
     paths = [path for path in (folder / LAST, folder / BEFORE) if path.is_file()]
     for path in paths:
@@ -45,7 +51,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def moving(network: nn.Module) -> dict[str, Tensor]:
+def trainable_state(network: nn.Module) -> dict[str, Tensor]:
     """What training may change: parameters with gradients and persistent buffers, as they are."""
     trained = {name for name, p in network.named_parameters() if p.requires_grad}
     fixed = {name for name, _ in network.named_parameters()} - trained
@@ -53,7 +59,7 @@ def moving(network: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def put(network: nn.Module, values: dict[str, Tensor]) -> None:
+def load_state(network: nn.Module, values: dict[str, Tensor]) -> None:
     """Copy values by name into the network.
 
     Raises:

@@ -120,7 +120,7 @@ def distill(
         if world.first:
             begun = last is not None and checkpoint.read(output / FINETUNE) is not None
             hand_over(recipe, output, begun=begun)
-        world.told(0.0)  # the others wait until it is there
+        world.broadcast(0.0)  # the others wait until it is written
     if last is None:
         return made
     tuned = Trainer(last, data, output / FINETUNE, device, workers).run()

@@ -1,4 +1,4 @@
-"""One training over several processes: what torchrun's environment says, and what they agree on.
+"""One training over several processes: torchrun's environment, and what the processes agree on.
 
 torchrun --nproc-per-node 4 -m uniultra.cli.main train RECIPE --data DIR --output DIR
 """
@@ -26,7 +26,7 @@ class World:
 
     Attributes:
         rank, size: this process's number and how many there are.
-        device: what this one computes on.
+        device: what this process computes on.
     """
 
     rank: int
@@ -38,30 +38,30 @@ class World:
         """Whether this process writes, validates and shows progress."""
         return self.rank == 0
 
-    def total(self, value: float) -> float:
+    def sum(self, value: float) -> float:
         """The sum over all processes."""
         return float(self._reduced(value, dist.ReduceOp.SUM))
 
-    def largest(self, value: float) -> float:
+    def max(self, value: float) -> float:
         """The largest of all processes' values."""
         return float(self._reduced(value, dist.ReduceOp.MAX))
 
-    def told(self, value: float) -> float:
-        """What process 0 says."""
+    def broadcast(self, value: float) -> float:
+        """The value of process 0, in every process."""
         if self.size == 1:
             return value
         number = torch.tensor(value, dtype=torch.float64, device=self.device)
         dist.broadcast(number, 0)
         return float(number)
 
-    def handed(self, state: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Process 0's plain state for all, also on machines that share no disk with it."""
+    def broadcast_state(self, state: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The plain state of process 0, in every process, also on machines that share no disk with it."""
         if self.size == 1:
             return state
         buffer = io.BytesIO()
         if state is not None:
             torch.save(state, buffer)
-        length = int(self.told(buffer.tell()))
+        length = int(self.broadcast(buffer.tell()))
         if not length:
             return None
         content = torch.zeros(length, dtype=torch.uint8, device=self.device)

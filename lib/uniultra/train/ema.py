@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class MovingAverage:
     """Exponential moving average of named parameters; with no decay it is the parameters themselves."""
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float | None) -> None:

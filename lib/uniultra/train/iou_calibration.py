@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from uniultra.metrics.calibration import calibration
 from uniultra.networks.network import PromptNetwork
 from uniultra.train.batches import Batch
 from uniultra.train.objective import PromptObjective, answers, ask
@@ -112,7 +113,5 @@ def _logit(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _error(pairs: NDArray[np.float64]) -> tuple[float, float]:
     """Expected calibration error and bias."""
-    from uniultra.metrics.calibration import calibration
-
-    found = calibration([(float(p), float(a)) for p, a in pairs])
-    return round(found.error, 5), round(found.bias, 5)
+    measured = calibration([(float(p), float(a)) for p, a in pairs])
+    return round(measured.error, 5), round(measured.bias, 5)

@@ -1,4 +1,16 @@
-"""The loop itself: steps on an ignite engine, averages, validation, checkpoints, and how it ends."""
+"""The training loop: steps, moving average, validation, checkpoints, and how a run ends.
+
+A run can be killed at any moment and goes on to the same bits. Three things make that so. Every random number
+belongs to the step: batches are drawn from (seed, step), and torch's generator is seeded anew before each
+step, so no generator has to be saved. A checkpoint holds all else that steps change: trained weights and
+buffers, their moving average, the best weights so far, the optimiser's state, and the counts that end a
+run. And it is written after a whole step with its validation, never within one; steps since the last one are
+done again. What would make it another run (`FIXED`, the base weights, the kind of optimiser) is compared with
+the checkpoint and refused; limits and intervals may change.
+
+With several processes every decision to stop, validate or keep is made from numbers that all of them share
+(`World`): a process that left the loop alone would leave the others waiting for its gradients.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +18,12 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
-from ignite.handlers import EarlyStopping
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -24,7 +34,7 @@ from uniultra.errors import ModelError
 from uniultra.train import checkpoint, tracking
 from uniultra.train.batches import Batch, Batches, validation
 from uniultra.train.distributed import World
-from uniultra.train.ema import Average
+from uniultra.train.ema import MovingAverage
 from uniultra.train.objective import Objective
 from uniultra.train.optimizers import optimizer_of
 from uniultra.train.recipe import Recipe
@@ -49,7 +59,7 @@ FIXED = (
 
 
 @dataclass(frozen=True)
-class Summary:
+class TrainingSummary:
     """What a training did.
 
     Attributes:
@@ -80,6 +90,8 @@ class Loop:
         val: validation pictures; only process 0 needs them.
         shown: show a progress bar.
         keeps: write checkpoints.
+        after_step: called after each step, before its checkpoint, with the number of steps done and the
+            loss; what it raises ends the training.
 
     Raises:
         ModelError: the checkpoint in the folder is damaged or of another run, or the recipe wants to
@@ -96,39 +108,38 @@ class Loop:
         *,
         shown: bool = True,
         keeps: bool = True,
+        after_step: Callable[[int, float], None] | None = None,
     ) -> None:
         self.goal, self.recipe, self.world, self.output = goal, recipe, world, output
-        self.shown, self.keeps = shown and world.first, keeps and world.first
+        self.shown, self.keeps, self.after_step = shown and world.first, keeps and world.first, after_step
         self.checks = list(validation(val, recipe, prompted=goal.prompted))
-        self.validates = bool(world.told(len(self.checks)))
+        self.validates = bool(world.broadcast(len(self.checks)))
         if recipe.patience is not None and not self.validates:
             raise ModelError("The recipe stops by validation, and its sets have no pictures to validate on.")
         trained = {name: p for name, p in goal.named_parameters() if p.requires_grad}
-        self.average = Average(trained, recipe.average)
+        self.average = MovingAverage(trained, recipe.average)
         self.optimizer = optimizer_of(goal, recipe)
-        self.engine = Engine(self._step)
-        self.stopper = EarlyStopping(recipe.patience or 1, lambda e: e.state.metrics["score"], self.engine)
+        self.module: nn.Module = goal
         self.best: dict[str, Tensor] = {}
         self.score: float | None = None
         self.step, self.used, self.ended = 0, 0.0, ""
-        self.recorded: list[dict[str, Tensor]] = []
+        self.stale = 0  # validations since the best score
+        self.recorded: list[dict[str, Tensor]] = []  # parts of the loss since the last note
         self.interrupts = Interrupts()
-        self._fingerprint = fingerprint(goal, checkpoint.moving(goal))
+        self._fingerprint = fingerprint(goal, checkpoint.trainable_state(goal))
         self._resume()
 
-    def run(self, samples: Sequence[Sample], workers: int = 0) -> Summary:
+    def run(self, samples: Sequence[Sample], workers: int = 0) -> TrainingSummary:
         """Train on `samples` to the end; the network then holds the result.
 
         Raises:
             ModelError: the loss is no longer a number.
-            KeyboardInterrupt, SystemExit: it was told to stop; a checkpoint was written.
+            KeyboardInterrupt, SystemExit: the process got a signal to stop; a checkpoint was written.
         """
         if not self._over():
             self._run(samples, workers)
-            self.interrupts.act()
-        result = self.best or self.average.values
-        checkpoint.put(self.goal, result)
-        return Summary(
+        checkpoint.load_state(self.goal, self.best or self.average.values)
+        return TrainingSummary(
             self.step,
             self.step * self.recipe.batch,
             round(self.used, 1),
@@ -146,36 +157,33 @@ class Loop:
             batch_size=None,
             sampler=range(self.step, recipe.length),
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=_unchanged,
         )
-        # Parameters that only some prompts use get no gradient in some steps.
-        self.module: nn.Module = self.goal
         if world.size > 1:
+            # Parameters that only some prompts use get no gradient in some steps.
             self.module = DistributedDataParallel(self.goal, find_unused_parameters=True)
-        # Before the trackers, which then write the mean over the steps since their last entry.
-        self.engine.add_event_handler(Events.ITERATION_COMPLETED, self._completed)
-        self.write_metrics = tracking.nothing
-        if world.first:
-            self.write_metrics = tracking.attach(self.engine, recipe, self.output, self.step, NOTE_EVERY)
-        self.engine.load_state_dict({"iteration": self.step, "max_epochs": 1, "epoch_length": recipe.length})
         self.module.train()
         self.began = time.monotonic() - self.used
-        with (
-            self.interrupts.listening(),
-            tqdm(
-                total=recipe.length, initial=self.step, desc=recipe.model, disable=not self.shown
-            ) as self.bar,
-        ):
-            self.engine.run(loader)
+        curves = tracking.tracker(
+            recipe.track if world.first else "none", self.output, self.step, recipe.model
+        )
+        bar = tqdm(total=recipe.length, initial=self.step, desc=recipe.model, disable=not self.shown)
+        with self.interrupts.listening(), curves as self.track, bar as self.bar:
+            for batch in loader:
+                if self._finished(self._step(batch)):
+                    break
+            # Within, so that the curves of a run that was told to stop stay open for the rest of it.
+            self.interrupts.act()
 
-    def _step(self, engine: Engine, batch: Batch) -> dict[str, Tensor]:
-        recipe, step = self.recipe, engine.state.iteration - 1
+    def _step(self, batch: Batch) -> dict[str, Tensor]:
+        recipe, step = self.recipe, self.step
         # Whatever a network draws (dropout) belongs to the step, as what a batch draws does.
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["factor"] * recipe.optimizer.rate_at(step, recipe.length)
         weight = float(batch.weight.sum())
-        total = self.world.total(weight)
+        total = self.world.sum(weight)
+        # DDP takes the mean over processes, which is that of the batch where each part counts by its weight.
         batch = batch.shared(self.world.size * weight / total if total else 0.0).to(self.world.device)
         with self._autocast():
             parts: dict[str, Tensor] = self.module(batch, step / recipe.length)
@@ -187,68 +195,74 @@ class Loop:
         self.average.update(step)
         return {name: value.detach() for name, value in parts.items()}
 
-    def _completed(self, engine: Engine) -> None:
+    def _finished(self, parts: dict[str, Tensor]) -> bool:
+        """Count a step with the `parts` of its loss, do what is due after it; whether the loop ends."""
         recipe = self.recipe
-        self.step, self.used = engine.state.iteration, time.monotonic() - self.began
+        self.step, self.used = self.step + 1, time.monotonic() - self.began
         self.bar.update()
-        self.recorded.append(engine.state.output)
+        self.recorded.append(parts)
+        if self.after_step is not None:
+            self.after_step(self.step, float(parts["loss"]))
         if self.step == recipe.length:
             self.ended = "steps"
-        elif recipe.wall_clock_s is not None and self.world.told(self.used) >= recipe.wall_clock_s:
+        elif recipe.wall_clock_s is not None and self.world.broadcast(self.used) >= recipe.wall_clock_s:
             self.ended = "wall_clock"
         if self.step % NOTE_EVERY == 0 or self.ended:
-            self._note(engine)
+            self._note()
         every = recipe.validate_every
         if self.validates and every and (self.step % every == 0 or self.ended):
-            self._validate(engine)
-        asked = self.world.largest(self.interrupts.signal or 0)
-        if asked or self.ended or self.step % recipe.checkpoint_every == 0:
-            self._keep(engine)
-        if asked:
-            self.interrupts.signal = int(asked)
-        if asked or self.ended:
-            engine.terminate()
+            self._validate()
+        signal = self.world.max(self.interrupts.signal or 0)
+        if signal or self.ended or self.step % recipe.checkpoint_every == 0:
+            self._keep(float(parts["loss"]))
+        if signal:
+            self.interrupts.signal = int(signal)
+        return bool(signal or self.ended)
 
-    def _note(self, engine: Engine) -> None:
-        parts = {name: torch.stack([one[name] for one in self.recorded]).mean() for name in self.recorded[0]}
-        mean = {name: self.world.total(float(part)) / self.world.size for name, part in parts.items()}
-        self.recorded, engine.state.output = [], mean
-        self._finite(mean["loss"])
+    def _note(self) -> None:
+        """Write the mean parts of the loss since the last note to the curves."""
+        parts = {
+            name: torch.stack([step[name] for step in self.recorded]).mean() for name in self.recorded[0]
+        }
+        mean = {name: self.world.sum(float(part)) / self.world.size for name, part in parts.items()}
+        self.recorded = []
+        self._check_finite(mean["loss"])
         if self.world.first:
             rounded = {name: round(value, 5) for name, value in mean.items()}
             rate = self.optimizer.param_groups[0]["lr"]
             tracking.note(self.output, {"step": self.step, **rounded, "rate": rate})
+            self.track(self.step, mean)
             self.bar.set_postfix(loss=f"{mean['loss']:.3f}")
 
-    def _finite(self, loss: float) -> None:
+    def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise ModelError(
                 f"The loss is not a number at step {self.step}; the last checkpoint is kept. Lower "
                 "optimizer.rate, or set precision to fp32."
             )
 
-    def _validate(self, engine: Engine) -> None:
-        found = 0.0
+    def _validate(self) -> None:
+        score = 0.0
         if self.world.first:
             self.module.eval()
             with self.average.in_place(), torch.no_grad(), self._autocast():
                 scores = [self.goal.score(batch.to(self.world.device)).cpu() for batch in self.checks]
             self.module.train()
-            found = float(torch.cat(scores).double().mean())
-        found = self.world.told(found)
-        engine.state.metrics["score"] = found
+            score = float(torch.cat(scores).double().mean())
+        score = self.world.broadcast(score)
         if self.world.first:
-            tracking.note(self.output, {"step": self.step, "score": round(found, 5)})
-            self.write_metrics()
+            tracking.note(self.output, {"step": self.step, "score": round(score, 5)})
+            self.track(self.step, {"score": score})
         if self.recipe.patience is None:
-            self.score = found
+            self.score = score
             return
-        if self.score is None or found > self.score:
-            self.score = found
+        self.stale += 1
+        if self.score is None or score > self.score:
+            self.score, self.stale = score, 0
             with self.average.in_place():
-                self.best = {n: v.detach().cpu().clone() for n, v in checkpoint.moving(self.goal).items()}
-        self.stopper(engine)
-        if engine.should_terminate and not self.ended:
+                state = checkpoint.trainable_state(self.goal)
+                self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
+        if self.stale >= self.recipe.patience and not self.ended:
             self.ended = "patience"
 
     def _autocast(self) -> torch.autocast:
@@ -257,8 +271,8 @@ class Loop:
             wanted = "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
         return torch.autocast(kind, torch.bfloat16, enabled=wanted == "bf16")
 
-    def _keep(self, engine: Engine) -> None:
-        self._finite(self.world.told(float(engine.state.output["loss"])))
+    def _keep(self, loss: float) -> None:
+        self._check_finite(self.world.broadcast(loss))
         if not self.keeps:
             return
         state = {
@@ -268,8 +282,8 @@ class Loop:
             "used": self.used,
             "ended": self.ended,
             "score": self.score,
-            "stopper": dict(self.stopper.state_dict()),
-            "model": checkpoint.moving(self.goal),
+            "stopper": {"counter": self.stale},
+            "model": checkpoint.trainable_state(self.goal),
             "average": self.average.values,
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
@@ -277,7 +291,7 @@ class Loop:
         checkpoint.write(self.output, state)
 
     def _resume(self) -> None:
-        state = self.world.handed(checkpoint.read(self.output) if self.world.first else None)
+        state = self.world.broadcast_state(checkpoint.read(self.output) if self.world.first else None)
         if state is None:
             return
         before, now = json.loads(state["recipe"]), json.loads(self.recipe.model_dump_json())
@@ -289,17 +303,19 @@ class Loop:
             )
         if (before["optimizer"]["name"] == "muon") != (now["optimizer"]["name"] == "muon"):
             raise ModelError(
-                "The checkpoint in the output folder was made with another optimizer.name, whose state does "
-                "not serve this one. Name another folder."
+                "The checkpoint in the output folder was made with another optimizer.name, whose state this "
+                "optimiser cannot use. Name another folder."
             )
         if state["frozen"] != self._fingerprint:
-            raise ModelError("The checkpoint in the output folder was made on other base weights.")
+            raise ModelError(
+                "The checkpoint in the output folder was made on other base weights. Name another folder."
+            )
         if changed:
             log.warning("the checkpoint was made with another %s; going on with the new", ", ".join(changed))
-        checkpoint.put(self.goal, state["model"])
+        checkpoint.load_state(self.goal, state["model"])
         self.average.load(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.stopper.load_state_dict(state["stopper"])
+        self.stale = state["stopper"]["counter"]
         self.step, self.used, self.ended = state["step"], state["used"], state["ended"]
         self.score, self.best = state["score"], state["best"]
         log.info("going on at step %d", self.step)
@@ -311,12 +327,12 @@ class Loop:
             self.ended = "steps"
         elif recipe.wall_clock_s is not None and self.used >= recipe.wall_clock_s:
             self.ended = "wall_clock"
-        elif recipe.patience is not None and self.stopper.counter >= recipe.patience:
+        elif recipe.patience is not None and self.stale >= recipe.patience:
             self.ended = "patience"
         else:
             self.ended = ""
         return bool(self.ended)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch

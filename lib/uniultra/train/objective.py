@@ -203,27 +203,6 @@ class AutoObjective(Objective):
         return self.network.decode(embedding, nowhere, nowhere.new_full((count, 1), -1), None, False)
 
 
-def objective(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    """The objective that the recipe names.
-
-    Raises:
-        ModelError: there is none of that name, or it does not suit the network.
-    """
-    if recipe.objective not in OBJECTIVES:
-        raise ModelError(f"Unknown objective; expected one of {', '.join(OBJECTIVES)}.")
-    if (recipe.objective == "auto") != (not entry.prompts) and recipe.objective != "distill":
-        wanted = "prompt" if entry.prompts else "auto"
-        raise ModelError(f"The model {entry.name} is trained with the objective {wanted!r}.")
-    return OBJECTIVES[recipe.objective](network, entry, recipe)
-
-
-def _distill(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    from uniultra.train.distillation.distill import DistillObjective
-
-    made: Objective = DistillObjective(network, entry, recipe)
-    return made
-
-
 def loss_of(name: str) -> Loss:
     """The loss called `name`.
 
@@ -233,21 +212,6 @@ def loss_of(name: str) -> Loss:
     if name not in LOSSES:
         raise ModelError(f"Unknown loss; expected one of {', '.join(LOSSES)}.")
     return LOSSES[name]
-
-
-def _guided(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> Objective:
-    from uniultra.train.distillation.guided import GuidedObjective
-
-    made: Objective = GuidedObjective(network, entry, recipe)
-    return made
-
-
-OBJECTIVES: dict[str, Callable[[PromptNetwork, ModelEntry, Recipe], Objective]] = {
-    "prompt": PromptObjective,
-    "auto": AutoObjective,
-    "distill": _distill,
-    "guided": _guided,
-}
 
 
 def ask(

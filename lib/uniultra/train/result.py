@@ -11,7 +11,7 @@ from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import PromptNetwork
 from uniultra.train.initial_network import adapter_config, starting_network, trained_fragments
 from uniultra.train.iou_calibration import Quality
-from uniultra.train.loop import Summary
+from uniultra.train.loop import TrainingSummary
 from uniultra.train.provenance import TRAINED_ON, sets_of
 from uniultra.train.recipe import Recipe
 from uniultra.weights import bundle, tensors
@@ -22,7 +22,7 @@ def write_result(
     network: PromptNetwork,
     found: ModelEntry,
     recipe: Recipe,
-    done: Summary,
+    done: TrainingSummary,
     quality: Quality | None = None,
 ) -> None:
     """Write the trained network where `result_path` says, and `result.json` beside it."""

@@ -1,4 +1,10 @@
-"""Being told to stop: the first SIGTERM or Ctrl-C is remembered, so that a step can end and be kept."""
+"""Stopping on SIGTERM or Ctrl-C: the first signal is remembered, so that the step can end and be kept.
+
+A signal may come in the middle of a step, where the weights, their average and the optimiser belong to
+different steps; an exception raised there would lose all work since the last checkpoint. So the handler
+only notes the signal. The loop looks at it between two steps, writes a checkpoint and then ends as the signal
+asks. The handler restores its predecessor at once: a second Ctrl-C stops a step that hangs.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +16,16 @@ from types import FrameType
 
 
 class Interrupts:
-    """Which signal has come, None so far."""
+    """The signal that has come; `signal` is None until then."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Remember SIGTERM and SIGINT; a second one acts as it always does."""
+        """Remember SIGTERM and SIGINT meanwhile; a second one acts as it did before."""
         if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may set handlers
+            yield  # Python lets only the main thread set handlers
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
@@ -36,7 +42,7 @@ class Interrupts:
                 signal.signal(number, handler)
 
     def act(self) -> None:
-        """End the process as the remembered signal asked.
+        """End the process as the remembered signal asks; do nothing without one.
 
         Raises:
             KeyboardInterrupt: after Ctrl-C.

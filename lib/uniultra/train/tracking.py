@@ -1,18 +1,21 @@
-"""Curves of a training: lines in log.jsonl, and TensorBoard or MLflow through MONAI's handlers.
+"""Curves of a training: lines in log.jsonl, and TensorBoard or MLflow.
 
-Both write into the output folder. Nothing is sent anywhere, unless MLFLOW_TRACKING_URI says so.
+All are written into the output folder. Nothing is sent anywhere, unless MLFLOW_TRACKING_URI says so.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from uniultra.errors import ModelError
-from uniultra.train.recipe import Recipe
+
+Track = Callable[[int, Mapping[str, float]], None]  # writes values of a step
 
 
 def note(folder: Path, line: dict[str, Any]) -> None:
@@ -21,62 +24,64 @@ def note(folder: Path, line: dict[str, Any]) -> None:
         stream.write(json.dumps(line | {"time": round(time.time())}) + "\n")
 
 
-def nothing() -> None:
-    """Write nothing."""
-
-
-def attach(engine: Any, recipe: Recipe, folder: Path, step: int, every: int) -> Callable[[], None]:
-    """Let MONAI's handler write the engine's output every so many steps.
-
-    Args:
-        engine: an ignite engine whose output is a dictionary of scalars.
-        recipe: says which tracker.
-        folder: where its files go.
-        step: the step that the run goes on from; what was written of later ones is dropped.
-        every: steps between entries.
-
-    Returns:
-        A function that writes `engine.state.metrics` at the current step.
+def tracker(kind: str, folder: Path, step: int, experiment: str) -> AbstractContextManager[Track]:
+    """A tracker of a run that goes on from `step`: `none`, `tensorboard` or `mlflow`.
 
     Raises:
-        ModelError: the tracker is not installed.
+        ModelError: the tracker is not installed (on entering it).
     """
-    if recipe.track == "none":
-        return nothing
-    common = {
-        "epoch_log": False,
-        "output_transform": lambda output: {name: float(value) for name, value in output.items()},
-        "global_epoch_transform": lambda _epoch: engine.state.iteration,
-    }
+    if kind == "tensorboard":
+        return _tensorboard(folder, step)
+    if kind == "mlflow":
+        return _mlflow(folder, experiment)
+    return nullcontext(lambda _step, _values: None)
+
+
+@contextmanager
+def _tensorboard(folder: Path, step: int) -> Iterator[Track]:
+    """Event files in `tensorboard`; what an earlier part wrote of steps after `step` is dropped."""
     try:
-        handler = (
-            _tensorboard(folder, step, every, common)
-            if recipe.track == "tensorboard"
-            else _mlflow(recipe, folder, every, common)
-        )
+        from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise ModelError(f"{recipe.track} is not installed; `pip install {recipe.track}`.") from None
-    handler.attach(engine)
-    return lambda: handler.epoch_completed(engine)
+        raise _missing("tensorboard") from None
 
-
-def _tensorboard(folder: Path, step: int, every: int, common: dict[str, Any]) -> Any:
-    from monai.handlers import TensorBoardStatsHandler
-    from torch.utils.tensorboard import SummaryWriter
+    def write(at: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            writer.add_scalar(name, value, at)
+        writer.flush()
 
     writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
-    return TensorBoardStatsHandler(summary_writer=writer, iteration_log=every, **common)
+    try:
+        yield write
+    finally:
+        writer.close()
 
 
-def _mlflow(recipe: Recipe, folder: Path, every: int, common: dict[str, Any]) -> Any:
-    import mlflow  # noqa: F401  (MONAI would fail later and say less)
-    from monai.handlers import MLFlowHandler
+@contextmanager
+def _mlflow(folder: Path, experiment: str) -> Iterator[Track]:
+    """A run named like the folder, in `mlruns.db`; one that was cut off is gone on with."""
+    try:
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric
+    except ImportError:
+        raise _missing("mlflow") from None
+    folder = folder.resolve()
+    client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlruns.db'}")
+    known = client.get_experiment_by_name(experiment)
+    artifacts = (folder / "mlruns").as_uri()
+    experiment_id = known.experiment_id if known else client.create_experiment(experiment, artifacts)
+    runs = [run for run in client.search_runs([experiment_id]) if run.info.status != "FINISHED"]
+    own = (run for run in runs if run.info.run_name == folder.name)
+    run = next(own, None) or client.create_run(experiment_id, run_name=folder.name)
 
-    return MLFlowHandler(
-        tracking_uri=f"sqlite:///{(folder / 'mlruns.db').resolve()}",
-        experiment_name=recipe.model,
-        run_name=folder.name,  # an unfinished run of this name is gone on with
-        iteration_log=lambda _engine, iteration: iteration % every == 0,
-        close_on_complete=True,
-        **common,
-    )
+    def write(at: int, values: Mapping[str, float]) -> None:
+        now = time.time_ns() // 1_000_000
+        client.log_batch(run.info.run_id, [Metric(name, value, now, at) for name, value in values.items()])
+
+    yield write
+    # Only a run that ended is finished: after an exception or a signal this line is not reached.
+    client.set_terminated(run.info.run_id)
+
+
+def _missing(package: str) -> ModelError:
+    return ModelError(f"{package} is not installed; `pip install {package}`.")

@@ -17,7 +17,8 @@ from uniultra.train.distributed import joined
 from uniultra.train.initial_network import starting_network
 from uniultra.train.iou_calibration import assess
 from uniultra.train.loop import Loop
-from uniultra.train.objective import PromptObjective, objective, recompute_blocks
+from uniultra.train.objective import PromptObjective, recompute_blocks
+from uniultra.train.objectives import build_objective
 from uniultra.train.recipe import Recipe
 from uniultra.train.result import result_path, write_result, write_split
 
@@ -56,24 +57,32 @@ class Trainer:
             KeyboardInterrupt, SystemExit: the process was told to stop; a checkpoint was written.
         """
         self.output.mkdir(parents=True, exist_ok=True)
-        division = divide(self.recipe, self.data)
+        recipe = self.recipe
+        division = divide(
+            self.data,
+            recipe.datasets,
+            train_split=recipe.splits.get("train", "train"),
+            val_split=recipe.splits.get("val", "val"),
+            holdout=recipe.holdout,
+            seed=recipe.split_seed,
+        )
         # Before the network, because this forks and a GPU in use does not survive a fork.
         train, val = self._samples(division)
-        with joined(self.device) as world, deterministic(self.recipe.deterministic, world.device):
-            network = starting_network(self.recipe).to(world.device)
-            if self.recipe.checkpointing:
+        with joined(self.device) as world, deterministic(recipe.deterministic, world.device):
+            network = starting_network(recipe).to(world.device)
+            if recipe.checkpointing:
                 recompute_blocks(network)
-            goal = objective(network, self.entry, self.recipe).to(world.device)
+            goal = build_objective(network, self.entry, recipe).to(world.device)
             if world.first:
                 write_split(self.output, division)
-            loop = Loop(goal, self.recipe, world, self.output, val)
+            loop = Loop(goal, recipe, world, self.output, val)
             done = loop.run(train, self.workers)
             if world.first:
                 quality = None
                 if isinstance(goal, PromptObjective):
-                    quality = assess(goal, loop.checks, world.device, correct=self.recipe.calibrate)
-                write_result(self.output, network, self.entry, self.recipe, done, quality)
-            return result_path(self.output, self.entry, self.recipe)
+                    quality = assess(goal, loop.checks, world.device, correct=recipe.calibrate)
+                write_result(self.output, network, self.entry, recipe, done, quality)
+            return result_path(self.output, self.entry, recipe)
 
     def _samples(self, division: Division) -> tuple[list[Sample], list[Sample]]:
         """Prepared pictures for training, generated ones included, and for validation."""

@@ -9,7 +9,7 @@ import torch
 from benchmark_cases import KINDS, PICTURES, SHAPE, Scripted
 from PIL import Image
 
-from uniultra.datasets.samples import manifest
+from uniultra.datasets.manifest import read_manifest
 from uniultra.evaluate.records import EvaluationProtocol
 from uniultra.evaluate.systems import System
 from uniultra.models import build
@@ -35,7 +35,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def rows(data):
-    return manifest(data, None, ["val"])
+    return read_manifest(data, None, ["val"])
 
 
 @pytest.fixture

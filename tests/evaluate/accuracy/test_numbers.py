@@ -22,14 +22,14 @@ def made(values, key="dice_box", dataset="known", groups=None):
 
 def test_a_biased_system_is_miscalibrated_by_its_bias(rows, scripted, rule):
     system = scripted(score=0.7)
-    found = calibrations(score(system.answers, rows, system.prompts, rule))
+    found = calibrations(one.judged for one in score(system.answers, rows, system.prompts, rule))
     assert set(found) == {"all", "1 click", "box", "noisy box", "scribble"}  # the first click was right
     for one in found.values():
         assert one.error == pytest.approx(0.3) and one.bias == pytest.approx(-0.3)
         assert one.correlation is None
     assert found["noisy box"].n == 5 * 3 and found["box"].n == 5
     honest = scripted(score=1.0)
-    exact = calibrations(score(honest.answers, rows, honest.prompts, rule))["all"]
+    exact = calibrations(one.judged for one in score(honest.answers, rows, honest.prompts, rule))["all"]
     assert exact.error == 0 and exact.bins[-1].n == exact.n
 
 
@@ -48,7 +48,7 @@ def test_bins_hold_what_was_predicted_there():
 
 def test_a_system_that_does_not_judge_itself_has_no_calibration(rows, scripted, rule):
     system = scripted(score=float("nan"))
-    assert calibrations(score(system.answers, rows, system.prompts, rule)) == {}
+    assert calibrations(one.judged for one in score(system.answers, rows, system.prompts, rule)) == {}
 
 
 def test_intervals_are_over_patients():

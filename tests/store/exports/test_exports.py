@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from PIL import Image
 from sam2.utils.amg import rle_to_mask
 
-from uniultra.datasets.samples import load_pair, manifest
+from uniultra.datasets.manifest import load_pair, read_manifest
 from uniultra.errors import RequestError
 from uniultra.images import read_image, write_mask
 from uniultra.store.exports import Choices, Structure, export
@@ -163,7 +163,7 @@ def test_the_manifest_is_read_by_training(studies, label, cine, tmp_path):
         label("beat", values, frames=(2, 4), group="patient-c"),
     ]
     export(studies, labels, tmp_path / "out", choices("manifest", keep_names=True))
-    rows = manifest(tmp_path / "out", None, ["train", "val", "test"])
+    rows = read_manifest(tmp_path / "out", None, ["train", "val", "test"])
     assert {row.dataset for row in rows} == {"my_campaign_nodule", "my_campaign_cyst"}
     found = {(row.dataset, row.id): row for row in rows}
     # nobody was asked about cysts in `two`, and nothing is known of the other frames of `beat`

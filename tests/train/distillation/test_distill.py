@@ -11,7 +11,7 @@ from uniultra.networks.sam_image import SamImage
 from uniultra.train.batches import Batch
 from uniultra.train.distillation.decoder_transfer import take_decoder
 from uniultra.train.distillation.distill import DistillObjective, DistillSettings, distance
-from uniultra.train.distillation.encoder_features import project, pyramid
+from uniultra.train.distillation.encoder_features import project, recorded
 from uniultra.train.objective import recompute_blocks
 from uniultra.train.recipe import Recipe
 
@@ -49,6 +49,13 @@ def recipe(**distill):
     )
 
 
+def pyramid(encoder, pictures):
+    """What a forward pass leaves, parts and all."""
+    with recorded(encoder, parts=True) as pyramids:
+        encoder(pictures)
+    return pyramids[0]
+
+
 @pytest.fixture
 def teacher():
     return made("uniultra_mini", 1)
@@ -67,7 +74,7 @@ def test_block_and_adapter_parts_sum_up_to_the_encoders_own_output(teacher, reco
         expected = encoder(pictures)["backbone_fpn"]
     if recomputed:
         recompute_blocks(teacher)
-    found = pyramid(encoder, pictures, parts=True)
+    found = pyramid(encoder, pictures)
     convs = [conv.conv.bias.detach() for conv in reversed(encoder.neck.convs)]
     biases = [convs[0], convs[1], convs[2] + convs[3]]  # the top-down sum brings level 3's along
     for level in range(3):
@@ -85,7 +92,7 @@ def test_the_adapters_part_is_its_last_layers_output_through_the_neck(teacher):
     for end in trunk.stage_ends:
         trunk.ch_adapters.layers[end].register_forward_hook(lambda _m, _i, out, n=end: seen.update({n: out}))
     with torch.no_grad():
-        found = pyramid(teacher.image_encoder, pictures, parts=True).adapter
+        found = pyramid(teacher.image_encoder, pictures).adapter
         parts = [0.5 * seen[end].permute(0, 3, 1, 2) for end in trunk.stage_ends]
         convs = [conv.conv.weight for conv in reversed(teacher.image_encoder.neck.convs)]
         level3 = F.conv2d(parts[3], convs[3])
@@ -96,7 +103,7 @@ def test_the_adapters_part_is_its_last_layers_output_through_the_neck(teacher):
 
 def test_an_adapter_at_zero_has_no_part():
     torch.manual_seed(0)
-    found = pyramid(build("uniultra_mini", SIDE).image_encoder, torch.randn(1, 3, SIDE, SIDE), parts=True)
+    found = pyramid(build("uniultra_mini", SIDE).image_encoder, torch.randn(1, 3, SIDE, SIDE))
     assert all(not level.any() for level in found.adapter)
 
 
@@ -112,13 +119,14 @@ def test_projecting_is_linear_without_biases(teacher):
             torch.testing.assert_close(ours, theirs)
 
 
-def test_tapping_leaves_no_hook_behind(teacher):
-    layers = teacher.image_encoder.trunk.ch_adapters.layers
-    before = [len(layer._forward_hooks) for layer in layers]
+def test_recording_leaves_no_hook_behind(teacher):
+    trunk = teacher.image_encoder.trunk
+    watched = [teacher.image_encoder, trunk, *trunk.ch_adapters.layers]
+    before = [len(module._forward_hooks) for module in watched]
     with pytest.raises(RuntimeError):
-        pyramid(teacher.image_encoder, torch.randn(1, 5, SIDE, SIDE), parts=True)
-    pyramid(teacher.image_encoder, torch.randn(1, 3, SIDE, SIDE), parts=True)
-    assert [len(layer._forward_hooks) for layer in layers] == before
+        pyramid(teacher.image_encoder, torch.randn(1, 5, SIDE, SIDE))
+    pyramid(teacher.image_encoder, torch.randn(1, 3, SIDE, SIDE))
+    assert [len(module._forward_hooks) for module in watched] == before
 
 
 def test_the_loss_is_the_weighted_sum_over_pairs_and_levels(teacher, student):
@@ -132,7 +140,7 @@ def test_the_loss_is_the_weighted_sum_over_pairs_and_levels(teacher, student):
     found = goal(drawn)
     pictures = entry("uniultra_mini").normalise(drawn.pictures)
     with torch.no_grad():
-        ours, theirs = (pyramid(n.image_encoder, pictures, parts=True) for n in (student, teacher))
+        ours, theirs = (pyramid(n.image_encoder, pictures) for n in (student, teacher))
         expected = 0.0
         for pair, weight in (("whole", 1), ("block", 0.5), ("adapter", 3)):
             mine, target = getattr(ours, pair), getattr(theirs, pair)
@@ -179,7 +187,8 @@ def test_gradients_are_the_same_when_blocks_are_recomputed(teacher):
         torch.testing.assert_close(plain, again, atol=1e-5, rtol=1e-4)
 
 
-def test_the_teacher_may_see_larger_pictures(teacher, student):
+def test_the_teacher_may_see_larger_pictures(student):
+    teacher = made("uniultra_mini", 1, 2 * SIDE)
     goal = DistillObjective(student, entry("uniultra_mini"), recipe(image_size=2 * SIDE), teacher)
     assert torch.isfinite(goal(batch())["loss"])
     fine = torch.rand(1, 2, 8, 8)
@@ -238,7 +247,7 @@ def test_what_cannot_be_compared_is_refused(teacher, student):
         DistillObjective(student, entry("uniultra_mini"), recipe(levels=[0, 0, 0]), teacher)
     with pytest.raises(ModelError, match="surprise"):
         DistillSettings.of({"model": "uniultra_mini", "surprise": 1})
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="does not exist"):
         DistillObjective(student, entry("uniultra_mini"), recipe(weights="nowhere.safetensors"))
 
 

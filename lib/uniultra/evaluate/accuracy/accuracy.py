@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from uniultra import __version__
-from uniultra.datasets.samples import Row, manifest
+from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.errors import ImageError, ModelError, RequestError
 from uniultra.evaluate.accuracy import schema
 from uniultra.evaluate.accuracy.classical import classical
@@ -93,7 +93,7 @@ def measure(request: AccuracyRequest) -> tuple[schema.Accuracy, System, list[Row
         sets=sets,
         organs=organs(sets),
         obedience=_obedience(own, cases, rule),
-        calibration=calibrations(scores),
+        calibration=calibrations(picture.judged for picture in scores),
         robustness=jitter(scores),
         cost=_cost(own, scores),
         alternatives={
@@ -111,7 +111,7 @@ def chosen(request: AccuracyRequest) -> list[Row]:
     Raises:
         ImageError: no manifest, or a set or split that it does not have.
     """
-    rows = manifest(request.data, None, [request.split])
+    rows = read_manifest(request.data, None, [request.split])
     names = list(dict.fromkeys(row.dataset for row in rows))
     for name in request.sets or ():
         if name not in names:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uniultra.datasets.samples import Row
+from uniultra.datasets.manifest import Row
 from uniultra.evaluate.accuracy.page import NAMES
 from uniultra.evaluate.accuracy.schema import OWN, Accuracy
 from uniultra.evaluate.outputs import check_folder

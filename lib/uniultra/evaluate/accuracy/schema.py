@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from uniultra.evaluate.machine import Machine
 from uniultra.evaluate.records import EvaluationProtocol, MeasuredModel, Overlap, PictureScore, Record
+from uniultra.metrics.calibration import IouCalibration
 from uniultra.metrics.intervals import Estimate
 
 COMPONENT_RULE = "largest 8-connected component of the label"
@@ -62,34 +63,6 @@ class ObedienceScore(Record):
     failures: tuple[str, ...]
     n_pictures: int
     n_scenes: int
-
-
-class Bin(Record):
-    """Answers whose predicted IoU lies in `[low, high)`, the last bin with its upper end."""
-
-    low: float
-    high: float
-    n: int
-    predicted: float | None
-    actual: float | None
-
-
-class Calibration(Record):
-    """Predicted against true IoU.
-
-    Attributes:
-        n: answers.
-        error: expected calibration error, the bins' |predicted - actual| weighted by their answers.
-        bias: mean predicted minus mean actual.
-        correlation: Pearson's; None where one of the two does not vary.
-        bins: ten of equal width.
-    """
-
-    n: int
-    error: float
-    bias: float
-    correlation: float | None
-    bins: tuple[Bin, ...]
 
 
 class Jitter(Record):
@@ -154,7 +127,7 @@ class Accuracy(Record):
     sets: dict[str, SetScore]
     organs: dict[str, Organs]
     obedience: ObedienceScore | None
-    calibration: dict[str, Calibration]
+    calibration: dict[str, IouCalibration]
     robustness: dict[str, dict[str, Jitter]]
     cost: Cost
     alternatives: dict[str, Alternative]

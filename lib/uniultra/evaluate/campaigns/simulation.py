@@ -22,7 +22,7 @@ from uniultra.adapt.holdout import folds
 from uniultra.adapt.pictures import Labelled
 from uniultra.adapt.scoring import Case, cases_of
 from uniultra.adapt.settings import FitSettings
-from uniultra.datasets.samples import Row, load_pair, manifest
+from uniultra.datasets.manifest import Row, load_pair, read_manifest
 from uniultra.errors import ImageError, ModelError, RequestError
 from uniultra.evaluate.campaigns.kept_rounds import KeptRounds
 from uniultra.evaluate.campaigns.replay import Fit, Replay
@@ -141,18 +141,18 @@ def divided(data: Path, name: str, held_out: str = "test") -> tuple[list[Row], l
     Raises:
         ImageError: no manifest, or it has no such rows.
     """
-    rows = manifest(data, [name], ["train", "val", "test"])
+    rows = read_manifest(data, [name], ["train", "val", "test"])
     pool = [row for row in rows if row.split == "train"]
     if pool:
-        return pool, manifest(data, [name], [held_out])
-    rest = manifest(data, [name], ["test"])
+        return pool, read_manifest(data, [name], [held_out])
+    rest = read_manifest(data, [name], ["test"])
     parts = folds([row.group or row.id for row in rest], FIFTHS)
     pool = [row for row, part in zip(rest, parts, strict=True) if part >= KEPT]
     return pool, [row for row, part in zip(rest, parts, strict=True) if part < KEPT]
 
 
 def _all_sets(data: Path) -> list[str]:
-    rows = manifest(data, None, ["train", "val", "test"])
+    rows = read_manifest(data, None, ["train", "val", "test"])
     return [name for name in dict.fromkeys(row.dataset for row in rows) if name not in LINES]
 
 

@@ -9,7 +9,7 @@ embedding.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 import torch.distributed as dist
@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from uniultra.errors import ModelError
 from uniultra.models import registry
 from uniultra.models.registry import ModelEntry
-from uniultra.networks.network import PromptNetwork
+from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.train.batches import Batch
-from uniultra.train.distillation.encoder_features import ADAPTERS, Pyramid, pyramid
+from uniultra.train.distillation.encoder_features import ADAPTERS, Pyramid, recorded
 from uniultra.train.objective import Objective
 from uniultra.train.recipe import Recipe
 from uniultra.weights import bundle
@@ -89,10 +89,8 @@ class DistillSettings(BaseModel):
             raise ModelError(f"The settings of the distillation cannot be used: {wrong}.") from None
 
 
-class DistillObjective(Objective):
-    """The student's features are drawn to those of a frozen teacher; labels and prompts play no part.
-
-    `score` is the negative loss of each picture.
+class TeacherObjective(Objective):
+    """An objective with a frozen teacher, whose features the student's are compared with.
 
     Args:
         network: the student.
@@ -114,17 +112,46 @@ class DistillObjective(Objective):
     ) -> None:
         super().__init__(network, entry, recipe)
         self.settings = DistillSettings.of(recipe.distill or {})
-        self.side = self.settings.image_size or network.image_size
-        self.teacher = (load_teacher(self.settings, self.side) if teacher is None else teacher).eval()
-        self.teacher.requires_grad_(False)
+        if teacher is None:
+            teacher = load_teacher(self.settings, self.settings.image_size or network.image_size)
+        self.teacher = teacher.eval().requires_grad_(False)
         self.teacher_entry = registry.entry(self.settings.model)
-        self.match = match_of(self.settings, network)
-        check(self.settings, self.match, network, self.teacher)
+        # The decoder decides where the settings do not.
+        self.match = self.settings.match or ("pyramid" if _has_levels(network) else "embedding")
+        if self.compares_features:
+            check_comparable(self.settings, self.match, network, teacher)
 
-    def train(self, mode: bool = True) -> DistillObjective:
+    @property
+    def compares_features(self) -> bool:
+        """Whether features are part of the loss."""
+        return True
+
+    def train(self, mode: bool = True) -> Self:
         super().train(mode)
         self.teacher.eval()
         return self
+
+    def features(
+        self, network: PromptNetwork, entry: ModelEntry, pictures: Tensor
+    ) -> tuple[Embedding, Pyramid]:
+        """The embedding of pictures `(B,3,S,S)` in 0..1, and the features on the way to it.
+
+        The pictures come at the student's side and are scaled to the network's.
+        """
+        pictures = entry.normalise(scaled(pictures, network.image_size))
+        if self.match == "embedding" or not self.compares_features:
+            embedding = network.encode(pictures)
+            return embedding, Pyramid((embedding.image,))
+        with recorded(network.image_encoder, parts=self.settings.pairs.parts) as pyramids:
+            embedding = network.encode(pictures)
+        return embedding, pyramids[0]
+
+
+class DistillObjective(TeacherObjective):
+    """The student's features are drawn to those of a frozen teacher; labels and prompts play no part.
+
+    `score` is the negative loss of each picture. Arguments and errors as for `TeacherObjective`.
+    """
 
     def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
         parts = {name: part.mean() for name, part in self._distances(batch).items()}
@@ -138,53 +165,43 @@ class DistillObjective(Objective):
 
     def _distances(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted mean squared difference of each pair, `(B,)`, summed over levels."""
-        pictures = batch.pictures
-        ours = self._features(self.network, self.entry.normalise(pictures))
+        _, ours = self.features(self.network, self.entry, batch.pictures)
         with torch.no_grad():
-            pictures = scaled(pictures, self.side)
-            theirs = self._features(self.teacher, self.teacher_entry.normalise(pictures))
+            _, theirs = self.features(self.teacher, self.teacher_entry, batch.pictures)
         return differences(self.settings, self.match, ours, theirs)
 
-    def _features(self, network: PromptNetwork, pictures: Tensor) -> Pyramid:
-        if self.match == "embedding":
-            return Pyramid((network.encode(pictures).image,))
-        return pyramid(network.image_encoder, pictures, parts=self.settings.pairs.parts)
 
-
-def match_of(settings: DistillSettings, network: PromptNetwork) -> Match:
-    """What is compared; the decoder decides where the settings do not."""
-    return settings.match or ("pyramid" if _levelled(network) else "embedding")
-
-
-def check(settings: DistillSettings, match: Match, student: PromptNetwork, teacher: PromptNetwork) -> None:
+def check_comparable(
+    settings: DistillSettings, match: Match, student: PromptNetwork, teacher: PromptNetwork
+) -> None:
     """Refuse two networks whose features cannot be compared.
 
     Raises:
         ModelError: one lacks levels or adapters, or nothing has a weight.
     """
-    for who, network in {"student": student, "teacher": teacher}.items():
-        if match == "pyramid" and not _levelled(network):
-            raise ModelError(f"The {who} has one embedding, no levels; set `match` to embedding.")
-        if match == "pyramid" and settings.pairs.parts and not _adapted(network):
+    for role, network in {"student": student, "teacher": teacher}.items():
+        if match == "pyramid" and not _has_levels(network):
+            raise ModelError(f"The {role} has one embedding, no levels; set `match` to embedding.")
+        if match == "pyramid" and settings.pairs.parts and not _has_adapters(network):
             raise ModelError(
-                f"The {who} has no CH-Adapters to compare; choose one that has, or set the weights "
+                f"The {role} has no CH-Adapters to compare; choose a model with them, or set the weights "
                 "of the pairs `block` and `adapter` to 0."
             )
-    given = any(settings.levels) and any(dict(settings.pairs).values())
-    if match == "pyramid" and not given:
+    weighted = any(settings.levels) and any(dict(settings.pairs).values())
+    if match == "pyramid" and not weighted:
         raise ModelError("All weights of the distillation are 0; give a level and a pair some.")
 
 
 def differences(settings: DistillSettings, match: Match, ours: Pyramid, theirs: Pyramid) -> dict[str, Tensor]:
     """The weighted mean squared difference of each pair, `(B,)`, summed over levels."""
     levels = settings.levels if match == "pyramid" else (1.0,)
-    found = {}
-    for name, mine, target in zip(Pyramid._fields, ours, theirs, strict=True):
+    parts = {}
+    for name, student, teacher in zip(Pyramid._fields, ours, theirs, strict=True):
         weight = getattr(settings.pairs, name) if match == "pyramid" else 1.0
-        if mine and weight:
-            each = [w * distance(a, b) for w, a, b in zip(levels, mine, target, strict=True) if w]
-            found[name] = weight * torch.stack(each).sum(0)
-    return found
+        if student and weight:
+            each = [w * distance(a, b) for w, a, b in zip(levels, student, teacher, strict=True) if w]
+            parts[name] = weight * torch.stack(each).sum(0)
+    return parts
 
 
 def picture_share(batch: Batch, recipe: Recipe) -> float:
@@ -220,14 +237,14 @@ def load_teacher(settings: DistillSettings, side: int | None = None) -> PromptNe
     if path.is_dir():
         return bundle.assemble(path, side, settings.model)[0]
     if not path.is_file():
-        raise ModelError("There is no such file of the teacher's weights; see `weights` in the recipe.")
+        raise ModelError("The file of the teacher's weights does not exist; see `weights` in the recipe.")
     return weights.load_file(settings.model, path, side)
 
 
-def _levelled(network: PromptNetwork) -> bool:
+def _has_levels(network: PromptNetwork) -> bool:
     """Whether its decoder takes three levels (SAM2's), not one embedding (SAM's)."""
     return bool(network.sam_mask_decoder.use_high_res_features)
 
 
-def _adapted(network: PromptNetwork) -> bool:
+def _has_adapters(network: PromptNetwork) -> bool:
     return hasattr(getattr(network.image_encoder, "trunk", None), ADAPTERS)

@@ -1,4 +1,4 @@
-"""Features of a SAM2 image encoder by their origin: what a block says, what its adapter adds, and both.
+"""Features of a SAM2 image encoder by origin: what a block outputs, what its adapter adds, and both.
 
 Each stage of the trunk ends with a block whose output is `x + MLP(z) + scale * CH(z)`. The last term is
 the adapter's part, the rest the block's. The neck (1x1 convolutions and top-down sums) is linear, so it
@@ -22,7 +22,7 @@ class Pyramid(NamedTuple):
     """Features of B pictures of side S at strides 4, 8 and 16, each `(B,256,S/stride,S/stride)`.
 
     whole: the neck's raw outputs, before the decoder's own projections; block, adapter: their parts,
-    which sum up to `whole` less the neck's biases. Empty where they were not asked for.
+    which sum up to `whole` less the neck's biases. Empty where not requested.
     """
 
     whole: tuple[Tensor, ...]
@@ -30,53 +30,38 @@ class Pyramid(NamedTuple):
     adapter: tuple[Tensor, ...] = ()
 
 
-def pyramid(encoder: nn.Module, pictures: Tensor, *, parts: bool) -> Pyramid:
-    """The features of normalised pictures `(B,3,S,S)`, with `parts` those of blocks and adapters too.
+@contextmanager
+def recorded(encoder: nn.Module, *, parts: bool) -> Iterator[list[Pyramid]]:
+    """Record the features of each forward pass of `encoder`, by hooks that are removed at the end.
 
     Args:
-        encoder: an image encoder of the `sam2` package; with `parts`, one with CH-Adapters in its trunk.
-        pictures: normalised.
-        parts: separate what adapters contribute.
+        encoder: an image encoder of the `sam2` package, given normalised pictures `(B,3,S,S)`; with
+            `parts`, one with CH-Adapters in its trunk.
+        parts: also separate what blocks and adapters contribute.
     """
-    if not parts:
-        return Pyramid(tuple(encoder(pictures)["backbone_fpn"]))
     network: Any = encoder
-    with _corrections(network.trunk) as adapter:
-        whole = network.trunk(pictures)
-    block = [level - correction for level, correction in zip(whole, adapter, strict=True)]
-    kept = len(whole) - network.scalp
-    return Pyramid(
-        tuple(project(network.neck, whole)[:kept]),
-        tuple(project(network.neck, block, bias=False)[:kept]),
-        tuple(project(network.neck, adapter, bias=False)[:kept]),
-    )
-
-
-@contextmanager
-def tapped(encoder: nn.Module, *, parts: bool) -> Iterator[list[Pyramid]]:
-    """While it lasts, each forward of `encoder` leaves its features here; arguments as for `pyramid`."""
-    network: Any = encoder
-    found: list[Pyramid] = []
+    pyramids: list[Pyramid] = []
     levels: list[Any] = []
 
     def keep(_encoder: nn.Module, _inputs: tuple[Tensor, ...], output: dict[str, Any]) -> None:
         whole = tuple(output["backbone_fpn"])
         if not parts:
-            found.append(Pyramid(whole))
+            pyramids.append(Pyramid(whole))
             return
         block = [level - correction for level, correction in zip(levels.pop(), adapter, strict=True)]
-        sides = [project(network.neck, one, bias=False)[: len(whole)] for one in (block, adapter)]
-        found.append(Pyramid(whole, tuple(sides[0]), tuple(sides[1])))
+        sides = [project(network.neck, part, bias=False)[: len(whole)] for part in (block, adapter)]
+        pyramids.append(Pyramid(whole, tuple(sides[0]), tuple(sides[1])))
         adapter.clear()
 
-    tap: AbstractContextManager[list[Tensor]] = _corrections(network.trunk) if parts else nullcontext([])
-    with tap as adapter:
+    corrections: AbstractContextManager[list[Tensor]]
+    corrections = _corrections(network.trunk) if parts else nullcontext([])
+    with corrections as adapter:
         handles = [encoder.register_forward_hook(keep)]
         if parts:
             trunk = network.trunk.register_forward_hook(lambda _m, _i, output: levels.append(list(output)))
             handles.append(trunk)
         try:
-            yield found
+            yield pyramids
         finally:
             for handle in handles:
                 handle.remove()
