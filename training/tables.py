@@ -1,4 +1,4 @@
-"""Write the numbers of `training/results` and `training/benchmark/results` into README, documents, cards.
+"""Write the numbers of `training/results` and `training/benchmark/results` into documents, cards and pages.
 
     .venv/bin/python training/tables.py
 
@@ -11,6 +11,10 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+
+from suite.page import render as render_suite
+from suite.schema import Suite
+from uniultra.evaluate.accuracy import page, results
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLES = {
@@ -294,8 +298,19 @@ def everything() -> dict[str, str]:
     }
 
 
+def pages() -> dict[str, str]:
+    """The pages beside the results of the accuracy benchmark and of the suite, by file name."""
+    folder = ROOT / "training/results"
+    made = {p.with_suffix(".md").name: page.render(results.read(p)) for p in folder.glob("accuracy*.json")}
+    seeds = Suite.model_validate_json((folder / "suite_seeds.json").read_bytes())
+    drawn = {(t.name, d): f"suite_seeds_{d}.svg" for t in seeds.tasks for d in seeds.scored(t.name)}
+    return made | {"suite_seeds.md": render_suite(seeds, drawn)}
+
+
 def main() -> None:
-    """Fill the README, the documents and the cards."""
+    """Fill the README, the documents and the cards, and make the pages of results."""
+    for name, text in pages().items():
+        (ROOT / "training/results" / name).write_text(text, encoding="utf-8")
     for name in FILLED:
         fill(ROOT / name, everything())
     for name, found in CARDS.items():

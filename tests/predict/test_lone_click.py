@@ -7,9 +7,9 @@ import pytest
 import torch
 from noise_source import Noise
 
+from policies import compare, table
 from uniultra.datasets.manifest import Row
 from uniultra.errors import ImageError
-from uniultra.evaluate.policies import compare, table
 from uniultra.images.types import Plane
 from uniultra.models import build, entry
 from uniultra.predict import Predictor

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from suite.page import render
-from suite.plan import Plan
+from suite.plan import SuitePlan
 from suite.runner import SuiteRun
 from suite.schema import Suite
 from uniultra.errors import ModelError
@@ -59,7 +59,7 @@ PLAN = {
 def suite(training_data, tmp_path_factory):
     """The small suite, and the work folder that it left."""
     work = tmp_path_factory.mktemp("work")
-    return SuiteRun(Plan.model_validate(PLAN), training_data, work).run(), work
+    return SuiteRun(SuitePlan.model_validate(PLAN), training_data, work).run(), work
 
 
 def test_every_system_is_trained_scored_and_counted(suite):
@@ -100,11 +100,15 @@ def test_what_was_done_is_not_done_again(suite, training_data, monkeypatch):
         raise AssertionError("a training was run again")
 
     monkeypatch.setattr(Trainer, "run", never)
-    again = SuiteRun(Plan.model_validate(PLAN), training_data, work).run()
+    again = SuiteRun(SuitePlan.model_validate(PLAN), training_data, work).run()
     assert again.runs == found.runs and again.summaries == found.summaries
+    kept = work / "runs" / "decoder" / "1" / "scores.json"
+    kept.write_text('{"protocol": {}, "pictures": [{"answers": {}}]}')  # of another version
+    rescored = SuiteRun(SuitePlan.model_validate(PLAN), training_data, work).run(["decoder"])
+    assert rescored.runs[0].scores[0].prompts == found.runs[0].scores[0].prompts
     changed = {**PLAN, "defaults": {**PLAN["defaults"], "images": 6}}
     with pytest.raises(AssertionError, match="again"):
-        SuiteRun(Plan.model_validate(changed), training_data, work).run(["decoder"])
+        SuiteRun(SuitePlan.model_validate(changed), training_data, work).run(["decoder"])
 
 
 def test_the_result_is_a_file_and_a_page(suite):
@@ -127,11 +131,11 @@ def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, change, words):
     path = tmp_path / "plan.yaml"
     path.write_text(json.dumps({**PLAN, **change}))
     with pytest.raises(ModelError, match=words):
-        Plan.read(path)
+        SuitePlan.read(path)
 
 
 def test_the_shipped_plan_is_read(project_root):
-    plan, start = Plan.read(project_root / "training" / "suite_seeds.yaml"), Path("base.safetensors")
+    plan, start = SuitePlan.read(project_root / "training" / "suite_seeds.yaml"), Path("base.safetensors")
     assert {s.paper for s in plan.systems.values()} == {
         "uniultra",
         "samus",
@@ -139,7 +143,7 @@ def test_the_shipped_plan_is_read(project_root):
         "lgmedseg",
         "baseline",
     }
-    on_gpu = Plan.read(project_root / "training" / "suite_seeds.yaml", "cuda:0")
+    on_gpu = SuitePlan.read(project_root / "training" / "suite_seeds.yaml", "cuda:0")
     assert on_gpu.recipe("samus", 1, start).images == 19200 and on_gpu.systems["samus"].seeds == (1, 2, 3)
     assert on_gpu.recipe("samus", 1, start).loss == "samus", "the rest is as on the processor"
     assert plan.recipe("samus", 1, start).images < 1000

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from uniultra.evaluate.accuracy.accuracy import Wanted, measure
+from uniultra.evaluate.accuracy.accuracy import AccuracyRequest, measure
 from uniultra.evaluate.accuracy.schema import Accuracy
-from uniultra.evaluate.evaluate import LIMITS, Obedience, evaluate
+from uniultra.evaluate.evaluate import evaluate
+from uniultra.evaluate.obedience import LIMITS, Obedience
 from uniultra.predict import Predictor
 from uniultra.train.provenance import trained_on
 from uniultra.weights import bundle, loading, tensors
@@ -76,7 +77,9 @@ def test_it_obeys_its_prompts_on_part_of_every_test_set(shared_dir):
 def test_the_committed_numbers_are_what_the_weights_reach(shared_dir, project_root, name):
     file = "accuracy_nobusi" if name.endswith("nobusi") else "accuracy"
     committed = Accuracy.model_validate_json((project_root / f"training/results/{file}.json").read_bytes())
-    wanted = Wanted(shared_dir / "data" / "manifest.csv", model=str(shipped(name)), sets=tuple(UNSEEN))
+    wanted = AccuracyRequest(
+        shared_dir / "data" / "manifest.csv", model=str(shipped(name)), sets=tuple(UNSEEN)
+    )
     found, _, _ = measure(wanted)
     for data in UNSEEN:
         assert found.sets[data].means["dice_box"] == pytest.approx(

@@ -12,7 +12,7 @@ if __name__ == "__main__":
 
 from suite.page import render
 from suite.picture import draw_clicks
-from suite.plan import Plan
+from suite.plan import SuitePlan
 from suite.runner import SuiteRun
 from uniultra.errors import ModelError, RequestError, UniUltraError
 from uniultra.predict.device import choose_device
@@ -29,13 +29,13 @@ def run(options: argparse.Namespace) -> None:
     if options.work is None or options.output is None:
         raise RequestError("A suite needs --work, a folder for its trainings, and --output, a .json file.")
     device = str(choose_device(options.device))
-    plan = Plan.read(file, device)
+    plan = SuitePlan.read(file, device)
     suite = SuiteRun(plan, options.data, options.work, device).run(options.system)
     output: Path = options.output
     output.parent.mkdir(parents=True, exist_ok=True)
     pictures = {}
     for task in suite.tasks:
-        for dataset in plan.scored:
+        for dataset in suite.scored(task.name):
             picture = output.with_name(f"{output.stem}_{dataset}.svg")
             if draw_clicks(suite, task.name, dataset, picture):
                 pictures[task.name, dataset] = picture.name

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from string import Template
 
 from suite import tables
-from suite.papers import DIFFERENCES, TABLES, UNIULTRA_CLAIMS, UNIULTRA_SOURCE
+from suite.papers import DIFFERENCES
 from suite.schema import Suite, Task
-from uniultra.evaluate import markdown
+from uniultra.evaluate.markdown import interval, page, section, table
 
-_OPENING = """\
-# All systems on the same data
-
-Every system on one base starts from the same frozen network and is trained on the same pictures with the \
-same planned number of images seen (its line says where the clock cut it short or its budget was reduced); \
-all are scored on the same pictures with the same prompts. **It does not say how good the published models \
-are**: the bases that systems start from are our own, trained from nothing on little open data. It says what \
-each method adds to the same start. The papers' own tables stand at the end, with what differs.
-
-Research use only."""
-
-_READING = """\
-- **Intervals** in brackets are 95 % bootstrap intervals over patients (pictures, where no patient is known) \
-and seeds. They cover other patients and other seeds of the same kind; not other data sets, other training \
-pictures or another machine. A few seeds give a narrow idea of their own spread. \
-A difference between two systems is claimed only where its own paired interval excludes 0.
-- **Clicks**: each on the pixel deepest inside the larger error (Euclidean), no pixel twice; the previous \
-answer is given along to models that take masks. **NoC@85** is the number of clicks to an IoU of 85 %, at \
-most 20; an object that never gets there counts 20 and is in the last columns.
-- **Box**: the label's tight box, which flatters every model of this family. **Jittered box**: each side \
-moved by up to {jitter:.0f} % of the box's size; {jitters} draws per object, the same for all systems.
-- **Component rule**: models with prompts are asked for the largest 8-connected component of the label. A \
-prompt-free model cannot know which is meant: its whole answer against the whole label, and its largest \
-component against the label's largest, which is the column to compare.
-- **Dice, IoU** are means per picture. **HD95** is Euclidean, in pixels of the stored picture, and in mm \
-where the pixel pitch is known; an empty answer has none, and is counted in brackets ("without").
-- Pictures with an empty label are in no mean.
-- **GMAC**: multiply-accumulates of convolutions and matrix products, attention's included, for one picture \
-and one prompt; **ms**: medians of the network alone, batch 1, on the machine named above."""
+# The page's own words, and the papers' tables as printed; none of their numbers was measured here.
+PAGE = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8"))
 
 
 def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) -> str:
@@ -48,22 +24,17 @@ def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) 
         pictures: path of the picture of Dice against clicks as the page should link it, by (task, test
             set); see `suite.picture`.
     """
-    parts = [
-        _OPENING,
-        _made(suite),
-        "## The bases",
-        _bases(suite),
-        tables.bases(suite),
-        "## The systems",
-        tables.systems(suite),
-        "## How to read the numbers",
-        _READING.format(jitter=100 * suite.protocol.jitter, jitters=suite.protocol.jitters)
-        + _stopping(suite),
-    ]
-    for task in suite.tasks:
-        parts += _task(suite, task, pictures or {})
-    parts += _published(suite)
-    return "\n\n".join(parts) + "\n"
+    return PAGE.substitute(
+        made=_made(suite),
+        about_bases=_bases(suite),
+        bases=tables.bases(suite),
+        systems=tables.systems(suite),
+        jitter=f"{100 * suite.protocol.jitter:.0f}",
+        jitters=suite.protocol.jitters,
+        stopping=_stopping(suite),
+        tasks=page(part for task in suite.tasks for part in _task(suite, task, pictures or {})).rstrip(),
+        differences=table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
+    )
 
 
 def _bases(suite: Suite) -> str:
@@ -102,52 +73,31 @@ def _task(suite: Suite, task: Task, pictures: Mapping[tuple[str, str], str]) -> 
         f"{task.labelled} labelled pictures to train on, {task.tested} held back. {task.note or ''}".strip(),
         tables.spent(suite, task),
     ]
-    mine = [s for s in suite.summaries if s.task == task.name]
-    names = list(dict.fromkeys(score.dataset for summary in mine for score in summary.scores))
-    # What it was adapted to first, then what it may have forgotten.
-    for dataset in sorted(names, key=lambda name: name != task.name):
+    for dataset in suite.scored(task.name):
         parts += _set(suite, task, dataset)
         if (task.name, dataset) in pictures:
             parts.append(f"![Dice against clicks on {dataset}]({pictures[task.name, dataset]})")
-    differences = tables.comparisons(suite, task)
-    return [*parts, *(["### Differences", differences] if differences else [])]
+    return [*parts, *section("### Differences", "", tables.comparisons(suite, task))]
 
 
 def _set(suite: Suite, task: Task, dataset: str) -> list[str]:
-    scores = [score for _, score in tables.scored(suite, task, dataset)]
-    empty = max(score.n_empty for score in scores)
-    counted = f"{max(score.n for score in scores)} pictures" + (f" (+{empty} with no label)" if empty else "")
-    parts = [f"### Test set {dataset}", f"{counted}."]
-    for title, found in (
-        ("Dice", tables.by_prompt(suite, task, dataset, tables.overlap("dice"))),
-        ("IoU", tables.by_prompt(suite, task, dataset, tables.overlap("iou"))),
-        ("HD95, px", tables.by_prompt(suite, task, dataset, tables.distance)),
-        ("Clicks needed", tables.clicks(suite, task, dataset)),
-    ):
-        if found:
-            parts += [f"**{title}**", found]
-    parts += [
-        f"{title} marked something on {100 * score.marked:.0f} % of the pictures with no label."
-        for title, score in tables.scored(suite, task, dataset)
-        if score.marked is not None
+    systems = tables.scored(suite, task, dataset)
+    empty = max(summary.n_empty for _, summary in systems)
+    pictures = f"{max(summary.n for _, summary in systems)} pictures"
+    by_prompt = partial(tables.by_prompt, suite, task, dataset)
+    return [
+        f"### Test set {dataset}",
+        f"{pictures} (+{empty} with no label)." if empty else f"{pictures}.",
+        *section("**Dice**", "", by_prompt(lambda score: interval(score.dice))),
+        *section("**IoU**", "", by_prompt(lambda score: interval(score.iou))),
+        *section("**HD95, px**", "", by_prompt(tables.distance)),
+        *section("**Clicks needed**", "", tables.clicks(suite, task, dataset)),
+        *(
+            f"{title} marked something on {100 * summary.marked:.0f} % of the pictures with no label."
+            for title, summary in systems
+            if summary.marked is not None
+        ),
     ]
-    return parts
-
-
-def _published(suite: Suite) -> list[str]:
-    parts = ["## The papers' own tables", "As printed; nothing in them was measured here."]
-    for published in TABLES:
-        shown = markdown.table(published.header, published.lines)
-        parts += [f"### {published.title}", shown, f"{published.reading} Source: {published.source}."]
-    parts += [
-        "### UniUltra: two figures and what they count",
-        "The paper's tables of results could not be read; these are claims of its abstract.",
-        markdown.table(("claim", "how it comes about", "what a reader may have expected"), UNIULTRA_CLAIMS),
-        f"Source: {UNIULTRA_SOURCE}.",
-        "## What differs, and why the numbers cannot be set side by side",
-        markdown.table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
-    ]
-    return parts
 
 
 def _differences(suite: Suite) -> list[tuple[str, ...]]:

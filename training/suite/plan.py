@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from suite import schema
 from uniultra.errors import ModelError
+from uniultra.evaluate.records import Record
 from uniultra.train.recipe import Recipe
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PlannedBase(_Settings):
+class PlannedBase(Record):
     """A network of phase A.
 
     Attributes:
@@ -31,7 +28,7 @@ class PlannedBase(_Settings):
     note: str | None = None
 
 
-class PlannedSystem(_Settings):
+class PlannedSystem(Record):
     """A method of phase B.
 
     Attributes:
@@ -55,7 +52,7 @@ class PlannedSystem(_Settings):
     note: str | None = None
 
 
-class Plan(_Settings):
+class SuitePlan(Record):
     """A suite as YAML.
 
     Attributes:
@@ -72,7 +69,7 @@ class Plan(_Settings):
     task: str
     task_note: str | None = None
     scored: tuple[str, ...]
-    protocol: schema.Protocol = schema.Protocol()
+    protocol: schema.SuiteProtocol = schema.SuiteProtocol()
     zero_shot: tuple[str, ...] = ()
     against: dict[str, str] = Field(default_factory=dict)
     defaults: dict[str, Any] = Field(default_factory=dict)
@@ -80,7 +77,7 @@ class Plan(_Settings):
     systems: dict[str, PlannedSystem]
 
     @classmethod
-    def read(cls, path: Path, device: str = "cpu") -> Plan:
+    def read(cls, path: Path, device: str = "cpu") -> SuitePlan:
         """A suite's plan from a YAML file, for a device.
 
         Raises:

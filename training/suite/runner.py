@@ -12,17 +12,19 @@ import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from suite import schema
-from suite.plan import Plan
-from suite.protocol import score
+from suite.plan import SuitePlan
+from suite.protocol import score_pictures
 from suite.summary import compare, summarise
 from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.evaluate.machine import this_machine
+from uniultra.evaluate.records import PictureScore
+from uniultra.evaluate.summaries import Runs
 from uniultra.metrics.cost import count_work, measure_pace
 from uniultra.models.counting import count_network
 from uniultra.models.registry import ModelEntry, entry
@@ -46,8 +48,16 @@ COMPARED: tuple[tuple[str, schema.Metric], ...] = (("click_1", "dice"), ("box", 
 class _Kept(BaseModel):
     """Scores in the work folder, and how they were made."""
 
-    protocol: schema.Protocol
-    pictures: list[schema.PictureScore]
+    protocol: schema.SuiteProtocol
+    pictures: list[PictureScore]
+
+    @classmethod
+    def read(cls, path: Path) -> _Kept | None:
+        """Kept scores; None where there are none, or they are of another version or damaged."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None
 
 
 class SuiteRun:
@@ -60,7 +70,7 @@ class SuiteRun:
         device: `cpu` or `cuda[:N]`.
     """
 
-    def __init__(self, plan: Plan, data: Path, work: Path, device: str = "cpu") -> None:
+    def __init__(self, plan: SuitePlan, data: Path, work: Path, device: str = "cpu") -> None:
         self.plan, self.data, self.work, self.device = plan, data, work, device
 
     def run(self, only: Iterable[str] | None = None) -> schema.Suite:
@@ -74,14 +84,14 @@ class SuiteRun:
         bases = [self._base(name) for name in self.plan.bases if name in needed]
         bases += [self._zero_shot(name) for name in self.plan.zero_shot if loading.available(name)]
         runs, summaries, systems = [], [], []
-        pictures: dict[str, list[list[schema.PictureScore]]] = {}
+        pictures: dict[str, Runs] = {}
         for name in chosen:
-            found = [self._run(name, seed) for seed in self.plan.systems[name].seeds]
-            runs += [one for one, _ in found]
-            pictures[name] = [scores for _, scores in found]
-            systems.append(self._system(name))
             seeds = self.plan.systems[name].seeds
-            scores = summarise(pictures[name])
+            of_seeds = [self._run(name, seed) for seed in seeds]
+            runs += [run for run, _ in of_seeds]
+            pictures[name] = [scores for _, scores in of_seeds]
+            systems.append(self._system(name))
+            scores = self._summary(pictures[name])
             summaries.append(schema.Summary(system=name, task=self.plan.task, seeds=seeds, scores=scores))
         return schema.Suite(
             made=datetime.now(UTC).date().isoformat(),
@@ -103,52 +113,52 @@ class SuiteRun:
         recipe = Recipe.of(planned.recipe)
         folder = self.work / "bases" / name
         network = self._trained(recipe, folder)
-        found = entry(recipe.model)
-        scores = self._scores(folder, network, found, planned.scored or self.plan.scored)
-        return schema.Base(
-            name=name,
-            image_size=network.image_size,
-            parameters=sum(p.numel() for p in network.parameters()),
-            datasets=tuple(recipe.datasets),
-            scenes=recipe.scenes or 0,
-            seed=recipe.seed,
-            spent=_spent(folder),
-            scores=summarise([scores]),
-            note=planned.note,
-        )
+        scores = self._scores(folder, network, entry(recipe.model), planned.scored)
+        data = {"datasets": tuple(recipe.datasets), "scenes": recipe.scenes or 0, "seed": recipe.seed}
+        return self._described(name, network, scores, **data, spent=_spent(folder), note=planned.note)
 
     def _zero_shot(self, name: str) -> schema.Base:
-        found = entry(name)
         network, _ = loading.load(name)
-        folder = self.work / "zero_shot" / name
-        scores = self._scores(folder, network, found, self.plan.scored)
+        scores = self._scores(self.work / "zero_shot" / name, network, entry(name))
+        spent = schema.Spent(images_seen=0, seconds=0, stopped_by="images")
+        note = f"{entry(name).source}; nothing of it was trained here"
+        return self._described(name, network, scores, datasets=(), scenes=0, seed=0, spent=spent, note=note)
+
+    def _described(
+        self, name: str, network: PromptNetwork, scores: list[PictureScore], **more: Any
+    ) -> schema.Base:
         return schema.Base(
             name=name,
             image_size=network.image_size,
             parameters=sum(p.numel() for p in network.parameters()),
-            datasets=(),
-            scenes=0,
-            seed=0,
-            spent=schema.Spent(images_seen=0, seconds=0, stopped_by="images"),
-            scores=summarise([scores]),
-            note=f"{found.source}; nothing of it was trained here",
+            scores=self._summary([scores]),
+            **more,
         )
 
-    def _run(self, name: str, seed: int) -> tuple[schema.Run, list[schema.PictureScore]]:
-        planned = self.plan.systems[name]
+    def _run(self, name: str, seed: int) -> tuple[schema.Run, list[PictureScore]]:
         recipe = self._recipe(name, seed)
-        folder = self.work / "runs" / name / str(seed)
+        folder = self._folder(name, seed)
         network = self._trained(recipe, folder)
-        scored = planned.scored or self.plan.scored
-        scores = self._scores(folder, network, entry(recipe.model), scored)
-        spent = _spent(folder)
-        summary = summarise([scores])
-        return schema.Run(system=name, task=self.plan.task, seed=seed, spent=spent, scores=summary), scores
+        scores = self._scores(folder, network, entry(recipe.model), self.plan.systems[name].scored)
+        run = schema.Run(
+            system=name,
+            task=self.plan.task,
+            seed=seed,
+            spent=_spent(folder),
+            scores=self._summary([scores]),
+        )
+        return run, scores
+
+    def _summary(self, runs: Runs) -> list[schema.SetSummary]:
+        return summarise(runs, self.plan.protocol.clicks)
+
+    def _folder(self, name: str, seed: int) -> Path:
+        return self.work / "runs" / name / str(seed)
 
     def _recipe(self, name: str, seed: int) -> Recipe:
         planned = self.plan.systems[name]
         if planned.after:
-            folder = self.work / "runs" / planned.after / str(seed)
+            folder = self._folder(planned.after, seed)
             first = self._recipe(planned.after, seed)
         else:
             folder = self.work / "bases" / planned.base
@@ -158,50 +168,50 @@ class SuiteRun:
     def _trained(self, recipe: Recipe, folder: Path) -> PromptNetwork:
         """The trained network, after training it if that has not been done."""
         done = folder / "done.json"
-        said = recipe.model_dump_json()
-        if not done.is_file() or json.loads(done.read_text(encoding="utf-8")) != json.loads(said):
+        settings = recipe.model_dump_json()
+        if not done.is_file() or json.loads(done.read_text(encoding="utf-8")) != json.loads(settings):
             (folder / SCORES).unlink(missing_ok=True)
             Trainer(recipe, self.data, folder, self.device).run()
-            done.write_text(said, encoding="utf-8")
+            done.write_text(settings, encoding="utf-8")
         return trained_network(recipe, folder)
 
     def _scores(
-        self, folder: Path, network: PromptNetwork, found: ModelEntry, scored: tuple[str, ...]
-    ) -> list[schema.PictureScore]:
-        """Every test picture's scores, kept in the work folder."""
+        self, folder: Path, network: PromptNetwork, model: ModelEntry, sets: tuple[str, ...] | None = None
+    ) -> list[PictureScore]:
+        """The scores of all test pictures of the sets (None: all of the suite's), kept in the work folder."""
         path = folder / SCORES
-        rows = [row for row in self._rows() if row.dataset in scored]
-        if path.is_file():
-            kept = _Kept.model_validate_json(path.read_bytes())
-            same = [(p.dataset, p.id) for p in kept.pictures] == [(r.dataset, r.id) for r in rows]
-            if same and kept.protocol == self.plan.protocol:
-                return kept.pictures
-        predictor = Predictor.of(network, found, device=self.device)
-        made = score(predictor, rows, found.prompts, self.plan.protocol, progress=folder.name)
+        rows = [row for row in self._rows() if row.dataset in (sets or self.plan.scored)]
+        kept = _Kept.read(path)
+        if (
+            kept is not None
+            and [(p.dataset, p.id) for p in kept.pictures] == [(row.dataset, row.id) for row in rows]
+            and kept.protocol == self.plan.protocol
+        ):
+            return kept.pictures
+        predictor = Predictor.of(network, model, device=self.device)
+        pictures = score_pictures(predictor, rows, model.prompts, self.plan.protocol, folder.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_Kept(protocol=self.plan.protocol, pictures=made).model_dump_json(), encoding="utf-8")
-        return made
+        kept = _Kept(protocol=self.plan.protocol, pictures=pictures)
+        path.write_text(kept.model_dump_json(), encoding="utf-8")
+        return pictures
 
     def _rows(self) -> list[Row]:
         return read_manifest(self.data, list(self.plan.scored), ["test"])
 
-    def _system(self, name: str) -> schema.System:
+    def _system(self, name: str) -> schema.SuiteSystem:
         planned = self.plan.systems[name]
         seed = planned.seeds[0]
         recipe = self._recipe(name, seed)
         found = entry(recipe.model)
-        network = trained_network(recipe, self.work / "runs" / name / str(seed))
+        network = trained_network(recipe, self._folder(name, seed))
         counts = count_network(network, found, trained_fragments(found, recipe))
         prompt = "point" if found.prompts else "none"
         with torch.no_grad():
             work = count_work(network, prompt)
             pace = measure_pace(network.to(self.device), prompt, repeats=5, warm_up=1)
-        return schema.System(
+        return schema.SuiteSystem(
+            **planned.model_dump(include={"title", "paper", "base", "method", "note"}),
             name=name,
-            title=planned.title,
-            paper=planned.paper,
-            base=planned.base,
-            method=planned.method,
             prompts=found.prompts,
             image_size=network.image_size,
             parameters=counts.parameters_total,
@@ -209,7 +219,6 @@ class SuiteRun:
             adapter=counts.parameters_adapter,
             work=work,
             pace=pace,
-            note=planned.note,
         )
 
     def _task(self) -> schema.Task:
@@ -218,44 +227,35 @@ class SuiteRun:
         tested = len(read_manifest(self.data, [name], ["test"]))
         return schema.Task(name=name, labelled=labelled, tested=tested, note=self.plan.task_note)
 
-    def _comparisons(self, pictures: dict[str, list[list[schema.PictureScore]]]) -> list[schema.Comparison]:
-        made = []
+    def _comparisons(self, pictures: dict[str, Runs]) -> list[schema.Comparison]:
+        task = self.plan.task
+        comparisons = []
         for name, runs in pictures.items():
             other = self.plan.against.get(self.plan.systems[name].base)
-            if other in (None, name) or other not in pictures:
+            if other is None or other == name or other not in pictures:
                 continue
+            names = {"system": name, "against": other, "task": task, "dataset": task}
             for prompt, metric in COMPARED:
-                difference = compare(runs, pictures[other], self.plan.task, prompt, metric)
+                difference = compare(runs, pictures[other], task, prompt, metric)
                 if difference is not None:
-                    made.append(
-                        schema.Comparison(
-                            system=name,
-                            against=other,
-                            task=self.plan.task,
-                            dataset=self.plan.task,
-                            prompt=prompt,
-                            metric=metric,
-                            difference=difference,
-                        )
+                    comparisons.append(
+                        schema.Comparison(**names, prompt=prompt, metric=metric, difference=difference)
                     )
-        return made
+        return comparisons
 
 
 def _spent(folder: Path) -> schema.Spent:
     """What the training in `folder` cost."""
-    told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return schema.Spent(
-        images_seen=told["images"], seconds=round(told["seconds"], 1), stopped_by=_ENDINGS[told["ended"]]
-    )
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    seconds, ending = round(result["seconds"], 1), _ENDINGS[result["ended"]]
+    return schema.Spent(images_seen=result["images"], seconds=seconds, stopped_by=ending)
 
 
 def _commit() -> str | None:
     """The short hash of the source tree's commit, None outside a repository."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
     folder = Path(__file__).resolve().parent
     try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
-        )
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return asked.stdout.strip()

@@ -8,24 +8,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from uniultra.evaluate.machine import Machine
+from uniultra.evaluate.records import Record
 from uniultra.metrics.cost import Pace, Work
 from uniultra.metrics.intervals import Estimate
 
 Paper = Literal["uniultra", "samus", "autosamus", "lgmedseg", "baseline"]
 Metric = Literal["dice", "iou", "hd95_px", "hd95_mm"]
-# In the order of tables. `none_largest` is the answer of a prompt-free model by the promptable ones' rule.
-PROMPTS = ("click_1", "click_3", "click_5", "box", "box_jitter", "none", "none_largest")
 THRESHOLDS = (85, 90)  # per cent of IoU, for NoC and NoF
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Protocol(_Frozen):
+class SuiteProtocol(Record):
     """How pictures are scored.
 
     Attributes:
@@ -43,39 +38,7 @@ class Protocol(_Frozen):
     seed: int = 7
 
 
-class MaskScore(_Frozen):
-    """One answer against the truth; HD95 is None where one of the two is empty or (mm) no pitch is known."""
-
-    dice: float
-    iou: float
-    hd95_px: float | None
-    hd95_mm: float | None
-
-
-class PictureScore(_Frozen):
-    """One test picture.
-
-    Attributes:
-        group: the patient, or the picture's own id where none is known.
-        answers: by prompt, see PROMPTS; empty when the label is.
-        ious: IoU after each click, ended early when all was right (or at `Protocol.until`).
-        clicks: how many clicks were allowed.
-        marked: for a prompt-free model on an empty label, whether it marked anything.
-        seconds_image, seconds_prompt: encoding, and the median of decoding one prompt; None if not run.
-    """
-
-    dataset: str
-    id: str
-    group: str
-    answers: dict[str, MaskScore] = {}
-    ious: tuple[float, ...] = ()
-    clicks: int = 0
-    marked: bool | None = None
-    seconds_image: float | None = None
-    seconds_prompt: float | None = None
-
-
-class PromptScore(_Frozen):
+class PromptScore(Record):
     """Means over a test set for one prompt; `undefined` answers have no HD95 and are left out of it."""
 
     dice: Estimate
@@ -85,19 +48,19 @@ class PromptScore(_Frozen):
     undefined: int
 
 
-class ClickScore(_Frozen):
+class ClickScore(Record):
     """Clicks to an IoU threshold, and the share of objects that never reach it."""
 
     noc: Estimate
     failed: Estimate
 
 
-class SetScore(_Frozen):
+class SetSummary(Record):
     """One test set, over one or several seeds.
 
     Attributes:
         n: pictures with a label; n_empty: without.
-        prompts: by prompt, see PROMPTS.
+        prompts: by prompt, see `suite.protocol.PROMPTS`.
         clicks: by threshold ("85", "90"), for 20 clicks.
         dice_by_click: mean Dice after 1, 2, 3, … clicks.
         marked: share of the empty pictures where a prompt-free model marked something.
@@ -108,14 +71,14 @@ class SetScore(_Frozen):
     n: int
     n_empty: int
     prompts: dict[str, PromptScore]
-    clicks: dict[str, ClickScore] = {}
+    clicks: dict[str, ClickScore] = Field(default_factory=dict)
     dice_by_click: tuple[float, ...] = ()
     marked: float | None = None
     seconds_image: float | None = None
     seconds_prompt: float | None = None
 
 
-class Spent(_Frozen):
+class Spent(Record):
     """What a training cost and why it ended."""
 
     images_seen: int
@@ -123,7 +86,7 @@ class Spent(_Frozen):
     stopped_by: Literal["images", "clock", "early_stop"]
 
 
-class Base(_Frozen):
+class Base(Record):
     """A network trained in phase A; `scores` are its own, before any adaptation."""
 
     name: str
@@ -133,11 +96,11 @@ class Base(_Frozen):
     scenes: int
     seed: int
     spent: Spent
-    scores: list[SetScore] = []
+    scores: list[SetSummary] = Field(default_factory=list)
     note: str | None = None
 
 
-class Task(_Frozen):
+class Task(Record):
     """What phase B adapts to.
 
     Attributes:
@@ -151,7 +114,7 @@ class Task(_Frozen):
     note: str | None = None
 
 
-class System(_Frozen):
+class SuiteSystem(Record):
     """A method on a base: what it adds, trains and costs."""
 
     name: str
@@ -169,26 +132,26 @@ class System(_Frozen):
     note: str | None = None
 
 
-class Run(_Frozen):
+class Run(Record):
     """A system trained on a task with one seed; intervals are over pictures."""
 
     system: str
     task: str
     seed: int
     spent: Spent
-    scores: list[SetScore]
+    scores: list[SetSummary]
 
 
-class Summary(_Frozen):
+class Summary(Record):
     """All seeds of a system on a task; intervals are over pictures and seeds."""
 
     system: str
     task: str
     seeds: tuple[int, ...]
-    scores: list[SetScore]
+    scores: list[SetSummary]
 
 
-class Comparison(_Frozen):
+class Comparison(Record):
     """A system minus another on the same pictures."""
 
     system: str
@@ -200,22 +163,28 @@ class Comparison(_Frozen):
     difference: Estimate
 
 
-class Suite(_Frozen):
+class Suite(Record):
     """Everything a page of results is made from."""
 
     schema_version: Literal[1] = 1
     made: str
     commit: str | None
     machine: Machine
-    protocol: Protocol
+    protocol: SuiteProtocol
     images_planned: int
     seconds_cap: float | None
     bases: list[Base]
     tasks: list[Task]
-    systems: list[System]
+    systems: list[SuiteSystem]
     runs: list[Run]
     summaries: list[Summary]
-    comparisons: list[Comparison] = []
+    comparisons: list[Comparison] = Field(default_factory=list)
+
+    def scored(self, task: str) -> tuple[str, ...]:
+        """The test sets of a task: what was adapted to first, then what may have been forgotten."""
+        scores = [score for summary in self.summaries if summary.task == task for score in summary.scores]
+        names = dict.fromkeys(score.dataset for score in scores)
+        return tuple(sorted(names, key=lambda name: name != task))
 
     @model_validator(mode="after")
     def _names_exist(self) -> Suite:

@@ -1,10 +1,11 @@
-"""The tables of our own numbers, as Markdown."""
+"""The tables of our own numbers, as Markdown; empty where there is nothing to show."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from suite.schema import PROMPTS, THRESHOLDS, Base, SetScore, Spent, Suite, System, Task
+from suite.protocol import PROMPTS
+from suite.schema import THRESHOLDS, Base, PromptScore, SetSummary, Spent, Suite, SuiteSystem, Task
 from uniultra.evaluate.markdown import NOTHING, interval, millions, table
 from uniultra.metrics.intervals import Estimate
 
@@ -22,40 +23,26 @@ _ENDS = {"images": "", "clock": ", stopped by the clock", "early_stop": ", stopp
 
 def bases(suite: Suite) -> str:
     """Phase A: what each base saw."""
-    return table(
-        ("base", "input", "parameters", "trained on", "images seen", "time", "note"),
+    lines = (
         (
-            (
-                base.name,
-                f"{base.image_size} px",
-                millions(base.parameters),
-                _sources(base),
-                _seen(base.spent),
-                hours(base.spent.seconds),
-                base.note or "",
-            )
-            for base in suite.bases
-        ),
+            base.name,
+            f"{base.image_size} px",
+            millions(base.parameters),
+            _sources(base),
+            _seen(base.spent),
+            hours(base.spent.seconds),
+            base.note or "",
+        )
+        for base in suite.bases
     )
+    return table(("base", "input", "parameters", "trained on", "images seen", "time", "note"), lines)
 
 
 def systems(suite: Suite) -> str:
     """What each system is and costs."""
-    return table(
-        (
-            "system",
-            "on",
-            "method",
-            "input",
-            "parameters",
-            "trained",
-            "of it adapter",
-            "GMAC picture / prompt",
-            "ms picture / prompt",
-            "note",
-        ),
-        ((*_system(one), one.note or "") for one in suite.systems),
-    )
+    sizes = ("input", "parameters", "trained", "of it adapter")
+    costs = ("GMAC picture / prompt", "ms picture / prompt")
+    return table(("system", "on", "method", *sizes, *costs, "note"), map(_system, suite.systems))
 
 
 def spent(suite: Suite, task: Task) -> str:
@@ -70,81 +57,55 @@ def spent(suite: Suite, task: Task) -> str:
     return table(("system", "seeds", "images seen per seed", "time per seed"), lines)
 
 
-def by_prompt(
-    suite: Suite, task: Task, dataset: str, value: Callable[[SetScore, str], str | None]
-) -> str | None:
-    """A line per system, a column per prompt that any of them takes; None where nobody has a number."""
-    found = [(title, [value(one, p) for p in PROMPTS]) for title, one in scored(suite, task, dataset)]
-    shown = [n for n in range(len(PROMPTS)) if any(cells[n] is not None for _, cells in found)]
-    if not shown:
-        return None
-    return table(
-        ("system", *(TITLES[PROMPTS[n]] for n in shown)),
-        ((title, *(cells[n] or NOTHING for n in shown)) for title, cells in found),
+def by_prompt(suite: Suite, task: Task, dataset: str, cell: Callable[[PromptScore], str | None]) -> str:
+    """A line per system, a column per prompt that any of them takes."""
+    lines = (
+        (title, *(cell(summary.prompts[p]) if p in summary.prompts else None for p in PROMPTS))
+        for title, summary in scored(suite, task, dataset)
     )
+    return table(("system", *(TITLES[p] for p in PROMPTS)), lines, sparse=True)
 
 
-def overlap(metric: str) -> Callable[[SetScore, str], str | None]:
-    """Cells of Dice or IoU."""
-
-    def cell(score: SetScore, prompt: str) -> str | None:
-        found = score.prompts.get(prompt)
-        return interval(getattr(found, metric)) if found else None
-
-    return cell
-
-
-def distance(score: SetScore, prompt: str) -> str | None:
+def distance(score: PromptScore) -> str:
     """Cells of HD95: pixels, millimetres where known, and how many answers have none."""
-    found = score.prompts.get(prompt)
-    if found is None:
-        return None
-    text = interval(found.hd95_px, 1)
-    text += f"; {interval(found.hd95_mm, 2)} mm" if found.hd95_mm else ""
-    return text + (f" ({found.undefined} without)" if found.undefined else "")
+    text = interval(score.hd95_px, 1) or NOTHING
+    text += f"; {interval(score.hd95_mm, 2)} mm" if score.hd95_mm else ""
+    return text + (f" ({score.undefined} without)" if score.undefined else "")
 
 
-def clicks(suite: Suite, task: Task, dataset: str) -> str | None:
-    """NoC and the share of objects that never reach it; None where nothing was clicked 20 times."""
-    found = [(title, score) for title, score in scored(suite, task, dataset) if score.clicks]
-    if not found:
-        return None
+def clicks(suite: Suite, task: Task, dataset: str) -> str:
+    """NoC and the share of objects that never reach it, of systems that were clicked 20 times."""
     names = [str(threshold) for threshold in THRESHOLDS]
-    return table(
-        ("system", *(f"NoC@{n}" for n in names), *(f"never reach {n} %" for n in names)),
+    lines = (
         (
-            (
-                title,
-                *(interval(score.clicks[n].noc, 2) for n in names),
-                *(f"{100 * score.clicks[n].failed.mean:.0f} %" for n in names),
-            )
-            for title, score in found
-        ),
+            title,
+            *(interval(summary.clicks[n].noc, 2) for n in names),
+            *(f"{100 * summary.clicks[n].failed.mean:.0f} %" for n in names),
+        )
+        for title, summary in scored(suite, task, dataset)
+        if summary.clicks
     )
+    return table(("system", *(f"NoC@{n}" for n in names), *(f"never reach {n} %" for n in names)), lines)
 
 
-def comparisons(suite: Suite, task: Task) -> str | None:
-    """Differences between systems; None where none was asked for."""
+def comparisons(suite: Suite, task: Task) -> str:
+    """Differences between systems."""
     titles = {s.name: s.title for s in suite.systems}
-    mine = [c for c in suite.comparisons if c.task == task.name]
-    if not mine:
-        return None
-    return table(
-        ("set", "prompt", "what", "difference", "interval excludes 0"),
+    lines = (
         (
-            (
-                c.dataset,
-                TITLES.get(c.prompt, c.prompt),
-                f"{c.metric} of {titles[c.system]} minus {titles[c.against]}",
-                interval(c.difference),
-                "yes" if _apart(c.difference) else "no",
-            )
-            for c in mine
-        ),
+            c.dataset,
+            TITLES.get(c.prompt, c.prompt),
+            f"{c.metric} of {titles[c.system]} minus {titles[c.against]}",
+            interval(c.difference),
+            "yes" if _excludes_zero(c.difference) else "no",
+        )
+        for c in suite.comparisons
+        if c.task == task.name
     )
+    return table(("set", "prompt", "what", "difference", "interval excludes 0"), lines)
 
 
-def scored(suite: Suite, task: Task, dataset: str) -> list[tuple[str, SetScore]]:
+def scored(suite: Suite, task: Task, dataset: str) -> list[tuple[str, SetSummary]]:
     """Titles and summaries of a test set: the bases as they were before, then the systems in their order."""
     found = [
         (f"{base.name}, not adapted", score)
@@ -166,8 +127,9 @@ def hours(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _apart(found: Estimate) -> bool:
-    return found.low is not None and found.high is not None and (found.low > 0 or found.high < 0)
+def _excludes_zero(difference: Estimate) -> bool:
+    low, high = difference.low, difference.high
+    return low is not None and high is not None and (low > 0 or high < 0)
 
 
 def _sources(base: Base) -> str:
@@ -179,17 +141,18 @@ def _seen(spent: Spent) -> str:
     return f"{spent.images_seen:,}{_ENDS[spent.stopped_by]}"
 
 
-def _system(one: System) -> tuple[str, ...]:
-    work, pace = one.work, one.pace
-    share = 100 * one.trained / one.parameters
+def _system(system: SuiteSystem) -> tuple[str | None, ...]:
+    work, pace = system.work, system.pace
+    share = 100 * system.trained / system.parameters
     return (
-        one.title,
-        one.base,
-        one.method,
-        f"{one.image_size} px",
-        millions(one.parameters),
-        f"{millions(one.trained)} ({share:.1f} %)",
-        millions(one.adapter) if one.adapter else NOTHING,
-        f"{work.gmac_encode:.2f} / {work.gmac_decode:.2f}" if work else NOTHING,
-        f"{1000 * pace.seconds_encode:.0f} / {1000 * pace.seconds_decode:.1f}" if pace else NOTHING,
+        system.title,
+        system.base,
+        system.method,
+        f"{system.image_size} px",
+        millions(system.parameters),
+        f"{millions(system.trained)} ({share:.1f} %)",
+        millions(system.adapter) if system.adapter else None,
+        f"{work.gmac_encode:.2f} / {work.gmac_decode:.2f}" if work else None,
+        f"{1000 * pace.seconds_encode:.0f} / {1000 * pace.seconds_decode:.1f}" if pace else None,
+        system.note or "",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from uniultra.cli.arguments import count, names
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `benchmark` with its actions to the program's commands."""
@@ -19,11 +21,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME|FILE|FOLDER",
         help="see `uniultra models`; or a .safetensors file or a bundle",
     )
-    accuracy.add_argument("--sets", type=_names, metavar="A,B", help="only these sets of the manifest")
-    accuracy.add_argument("--limit", type=_count, metavar="N", help="at most so many pictures of each set")
+    accuracy.add_argument("--sets", type=names, metavar="A,B", help="only these sets of the manifest")
+    accuracy.add_argument("--limit", type=count, metavar="N", help="at most so many pictures of each set")
     accuracy.add_argument(
         "--seeds",
-        type=_count,
+        type=count,
         default=5,
         metavar="N",
         help="noisy boxes, scribbles and shaky clicks an object",
@@ -47,19 +49,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     accuracy.set_defaults(run=_accuracy)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not found:
-        raise argparse.ArgumentTypeError("expected names with commas between them, got none")
-    return found
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
-
-
 def _baseline(text: str) -> tuple[str, str]:
     name, sign, file = text.partition("=")
     if not (name and sign and file):
@@ -68,18 +57,19 @@ def _baseline(text: str) -> tuple[str, str]:
 
 
 def _accuracy(options: argparse.Namespace) -> None:
-    from uniultra.evaluate.accuracy import files
-    from uniultra.evaluate.accuracy.accuracy import Wanted, measure
+    from uniultra.evaluate.accuracy import results
+    from uniultra.evaluate.accuracy.accuracy import AccuracyRequest, measure
     from uniultra.evaluate.accuracy.page import render, short
-    from uniultra.evaluate.accuracy.schema import Protocol
+    from uniultra.evaluate.outputs import check_json
+    from uniultra.evaluate.records import EvaluationProtocol
 
     output: Path = options.json
-    files.check_writable(output)
+    check_json(output)
     if options.pictures:
         from uniultra.evaluate.accuracy import gallery
 
         gallery.check(options.pictures)
-    wanted = Wanted(
+    request = AccuracyRequest(
         data=options.data,
         split=options.split,
         model=options.model,
@@ -88,10 +78,10 @@ def _accuracy(options: argparse.Namespace) -> None:
         alternatives=options.alternatives,
         baselines=tuple(options.baseline),
         device=options.device,
-        protocol=Protocol(seeds=options.seeds),
+        protocol=EvaluationProtocol(seeds=options.seeds),
     )
-    found, model, rows = measure(wanted)
-    files.write(found, output)
+    found, model, rows = measure(request)
+    results.write(found, output)
     output.with_suffix(".md").write_text(render(found), encoding="utf-8")
     print(short(found))
     if options.pictures:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from uniultra.cli.arguments import count, names
+
 
 def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `simulate` to the actions of `uniultra campaign`."""
@@ -19,10 +21,10 @@ def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="A,B",
         help="names of query strategies (default: default,random,foreground_random)",
     )
-    simulate.add_argument("--sets", type=_names, metavar="A,B", help="only these sets of the manifest")
-    simulate.add_argument("--seeds", type=_count, default=5, metavar="N", help="campaigns of each")
-    simulate.add_argument("--batch", type=_count, default=5, metavar="N", help="labels of a round")
-    simulate.add_argument("--rounds", type=_count, default=4, metavar="N", help="at most so many")
+    simulate.add_argument("--sets", type=names, metavar="A,B", help="only these sets of the manifest")
+    simulate.add_argument("--seeds", type=count, default=5, metavar="N", help="campaigns of each")
+    simulate.add_argument("--batch", type=count, default=5, metavar="N", help="labels of a round")
+    simulate.add_argument("--rounds", type=count, default=4, metavar="N", help="at most so many")
     simulate.add_argument(
         "--held-out", choices=("val", "test"), default="test", help="split to measure on (default: test)"
     )
@@ -48,27 +50,14 @@ def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     simulate.set_defaults(run=_simulate)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not found:
-        raise argparse.ArgumentTypeError("expected names with commas between them, got none")
-    return found
-
-
 def _strategies(text: str) -> tuple[str, ...]:
     from uniultra.active.registry import FILES
 
-    found = _names(text)
-    unknown = [name for name in found if name not in FILES]
+    strategies = names(text)
+    unknown = [name for name in strategies if name not in FILES]
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(FILES)}")
-    return found
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
+    return strategies
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -76,20 +65,20 @@ def _simulate(options: argparse.Namespace) -> None:
     from pydantic import ValidationError
 
     from uniultra.errors import RequestError
-    from uniultra.evaluate.accuracy.files import check_writable
-    from uniultra.evaluate.campaigns.simulation import Wanted, simulate
-    from uniultra.evaluate.campaigns.simulation_picture import check_picture, draw
-    from uniultra.evaluate.campaigns.simulation_schema import Protocol
-    from uniultra.evaluate.campaigns.simulation_table import table
+    from uniultra.evaluate.campaigns.report import draw, table
+    from uniultra.evaluate.campaigns.schema import CampaignProtocol
+    from uniultra.evaluate.campaigns.simulation import SimulationRequest, simulate
+    from uniultra.evaluate.outputs import check_json
+    from uniultra.evaluate.plots import check_picture
 
     output: Path = options.json
-    check_writable(output)
+    check_json(output)
     if options.picture:
         check_picture(options.picture)
-    plain = Protocol(strategies=options.strategy).fit.model_dump()
+    plain = CampaignProtocol(strategies=options.strategy).fit.model_dump()
     changes = dict(one.partition("=")[::2] for one in options.set)
     try:
-        protocol = Protocol.model_validate(
+        protocol = CampaignProtocol.model_validate(
             {
                 "strategies": options.strategy,
                 "seeds": options.seeds,
@@ -105,7 +94,8 @@ def _simulate(options: argparse.Namespace) -> None:
             "rate=1e-4. Correct it."
         ) from None
     work = options.work or output.with_name(f"{output.stem}-work")
-    found = simulate(Wanted(options.data, protocol, work, options.sets, options.model, options.device))
+    request = SimulationRequest(options.data, protocol, work, options.sets, options.model, options.device)
+    found = simulate(request)
     output.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     print(table(found))
     if options.picture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -27,6 +27,11 @@ LIMITS = {
 }
 
 
+def at_most(name: str) -> bool:
+    """Whether a limit must not be exceeded: two masks that should differ overlap by less."""
+    return name.endswith("iou")
+
+
 @dataclass(frozen=True)
 class Obedience:
     """Whether the prompt decides the answer; see LIMITS for what must be reached.
@@ -43,18 +48,19 @@ class Obedience:
     n_scenes: int
 
     @property
+    def values(self) -> dict[str, float]:
+        """What was measured, by the name of its limit."""
+        return {name: getattr(self, name) for name in LIMITS}
+
+    @property
     def failures(self) -> list[str]:
         """Names of the limits that are missed."""
-        values = asdict(self)
-        return [
-            name
-            for name, limit in LIMITS.items()
-            if (values[name] >= limit if name.endswith("iou") else values[name] < limit)
-        ]
+        limits = ((name, value, LIMITS[name]) for name, value in self.values.items())
+        return [name for name, value, limit in limits if (value >= limit if at_most(name) else value < limit)]
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ObedienceCase:
     """An object of a picture with what a model answered to its first click and to its tight box."""
 
     source: Still
@@ -64,7 +70,9 @@ class Case:
     box_dice: float
 
 
-def obedience(answers: Answers, cases: Sequence[Case], *, scenes: int = 60, seed: int = 7) -> Obedience:
+def obedience(
+    answers: Answers, cases: Sequence[ObedienceCase], *, scenes: int = 60, seed: int = 7
+) -> Obedience:
     """Ask a promptable model on labelled pictures and on generated scenes.
 
     Args:
@@ -98,7 +106,7 @@ def obedience(answers: Answers, cases: Sequence[Case], *, scenes: int = 60, seed
     )
 
 
-def _shuffled_box_dice(answers: Answers, cases: Sequence[Case], rng: np.random.Generator) -> float:
+def _shuffled_box_dice(answers: Answers, cases: Sequence[ObedienceCase], rng: np.random.Generator) -> float:
     """Mean Dice when every picture is given another picture's box, scaled to its size."""
     order = rng.permutation(len(cases))
     # A cycle through a random order, so that no picture keeps its own box.

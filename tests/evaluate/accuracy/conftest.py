@@ -10,8 +10,8 @@ from benchmark_cases import KINDS, PICTURES, SHAPE, Scripted
 from PIL import Image
 
 from uniultra.datasets.manifest import read_manifest
-from uniultra.evaluate.accuracy.schema import Protocol
-from uniultra.evaluate.accuracy.systems import System
+from uniultra.evaluate.records import EvaluationProtocol
+from uniultra.evaluate.systems import System
 from uniultra.models import build
 from uniultra.weights import tensors
 
@@ -50,7 +50,7 @@ def scripted(data):
 
 @pytest.fixture
 def rule():
-    return Protocol(seeds=3, scenes=2)
+    return EvaluationProtocol(seeds=3, scenes=2)
 
 
 @pytest.fixture

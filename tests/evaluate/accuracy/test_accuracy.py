@@ -6,19 +6,23 @@ import pytest
 
 from uniultra.cli import main
 from uniultra.errors import ImageError, ModelError, RequestError
-from uniultra.evaluate.accuracy import files
-from uniultra.evaluate.accuracy.accuracy import Wanted, measure
+from uniultra.evaluate.accuracy import results
+from uniultra.evaluate.accuracy.accuracy import AccuracyRequest, measure
+from uniultra.evaluate.accuracy.comparisons import set_score
 from uniultra.evaluate.accuracy.gallery import ranked
 from uniultra.evaluate.accuracy.page import render
-from uniultra.evaluate.accuracy.schema import PictureScore, Protocol
-from uniultra.evaluate.accuracy.summaries import by_set, set_score
-from uniultra.evaluate.accuracy.systems import system
+from uniultra.evaluate.outputs import check_json
+from uniultra.evaluate.records import EvaluationProtocol, PictureScore
+from uniultra.evaluate.summaries import by_set
+from uniultra.evaluate.systems import system
 from uniultra.train.provenance import trained_on
 
 
 @pytest.fixture(autouse=True)
 def few_scenes(monkeypatch):
-    monkeypatch.setattr("uniultra.evaluate.accuracy.schema.Protocol.__init__", _short(Protocol.__init__))
+    monkeypatch.setattr(
+        "uniultra.evaluate.records.EvaluationProtocol.__init__", _short(EvaluationProtocol.__init__)
+    )
 
 
 def _short(made):
@@ -52,7 +56,7 @@ def test_the_command_writes_json_page_and_pictures(data, tiny, tmp_path, capsys)
     assert "## known, seen in training" in page and "## strange, not seen in training" in page
     assert f"{known['dice@1']:.3f}" in page and "untrained" in page
     assert "known" in capsys.readouterr().out
-    again = files.read(output)
+    again = results.read(output)
     for name, scores in by_set(again.pictures["model"]).items():
         assert set_score(scores, again.model.trained_on) == again.sets[name]  # anyone can recompute
     assert render(again) == page
@@ -60,7 +64,9 @@ def test_the_command_writes_json_page_and_pictures(data, tiny, tmp_path, capsys)
 
 def test_alternatives_are_asked_the_same(data, tiny, tmp_path):
     pytest.importorskip("cv2")
-    wanted = Wanted(data, "val", str(tiny()), sets=("strange",), limit=1, alternatives=True, device="cpu")
+    wanted = AccuracyRequest(
+        data, "val", str(tiny()), sets=("strange",), limit=1, alternatives=True, device="cpu"
+    )
     found, _, _ = measure(wanted)
     assert {"ellipse", "grabcut", "random_walker"} <= set(found.alternatives)
     assert "unet" in found.alternatives or found.missing["unet"]
@@ -91,9 +97,9 @@ def test_a_model_comes_by_name_file_or_folder(tiny, tmp_path):
 def test_refusals(data, tiny, tmp_path, monkeypatch):
     model = str(tiny())
     for wanted, match in (
-        (Wanted(tmp_path / "nowhere", "val", model), "manifest.csv"),
-        (Wanted(data, "test", model), "no rows"),
-        (Wanted(data, "val", model, sets=("absent",)), "known, strange, dltrack_fascicle"),
+        (AccuracyRequest(tmp_path / "nowhere", "val", model), "manifest.csv"),
+        (AccuracyRequest(data, "test", model), "no rows"),
+        (AccuracyRequest(data, "val", model, sets=("absent",)), "known, strange, dltrack_fascicle"),
     ):
         with pytest.raises(ImageError, match=match):
             measure(wanted)
@@ -104,9 +110,9 @@ def test_refusals(data, tiny, tmp_path, monkeypatch):
         ("no.safetensors", "none"),
     ):
         with pytest.raises(ModelError, match=match):
-            measure(Wanted(data, "val", name))
+            measure(AccuracyRequest(data, "val", name))
     with pytest.raises(RequestError, match="taken"):
-        measure(Wanted(data, "val", model, baselines=(("ellipse", model),), device="cpu"))
+        measure(AccuracyRequest(data, "val", model, baselines=(("ellipse", model),), device="cpu"))
 
 
 def test_a_place_that_cannot_be_written_is_refused_first(tmp_path):
@@ -118,11 +124,11 @@ def test_a_place_that_cannot_be_written_is_refused_first(tmp_path):
         (tmp_path / "folder.json", "cannot be written"),
     ):
         with pytest.raises(RequestError, match=match):
-            files.check_writable(path)
+            check_json(path)
     words = ["benchmark", "accuracy", "--data", "x", "--json", str(tmp_path / "out.txt")]
     assert main.main(words) == 2
-    with pytest.raises(RequestError, match="is none"):
-        files.read(tmp_path / "file")
+    with pytest.raises(RequestError, match="benchmark accuracy"):
+        results.read(tmp_path / "file")
 
 
 def test_best_median_and_worst():

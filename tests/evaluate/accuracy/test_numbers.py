@@ -5,17 +5,10 @@ import pytest
 from benchmark_cases import disk
 
 from uniultra.errors import RequestError
-from uniultra.evaluate.accuracy.protocol import score
-from uniultra.evaluate.accuracy.schema import PictureScore
-from uniultra.evaluate.accuracy.summaries import (
-    by_set,
-    column,
-    difference,
-    differences,
-    jitter,
-    organs,
-    set_score,
-)
+from uniultra.evaluate.accuracy.comparisons import differences, jitter, organs, set_score
+from uniultra.evaluate.records import PictureScore
+from uniultra.evaluate.scoring import score
+from uniultra.evaluate.summaries import by_set, column, difference
 from uniultra.metrics.calibration import calibration, calibrations
 from uniultra.metrics.intervals import mean_interval
 
@@ -69,11 +62,11 @@ def test_intervals_are_over_patients():
 
 def test_a_paired_interval_sees_a_constant_difference_exactly():
     spread = np.linspace(0.1, 0.8, 12)
-    found = difference(made(spread + 0.1), made(spread), "dice_box")
+    found = difference([made(spread + 0.1)], [made(spread)], "dice_box")
     assert found.mean == pytest.approx(0.1)
     assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.1))
     with pytest.raises(RequestError, match="same pictures"):
-        difference(made(spread), made(spread[:5]), "dice_box")
+        difference([made(spread)], [made(spread[:5])], "dice_box")
 
 
 def test_answers_to_the_same_drawn_boxes_are_paired_by_seed():
@@ -81,7 +74,7 @@ def test_answers_to_the_same_drawn_boxes_are_paired_by_seed():
     first, second = ([one.model_copy(update={"values": {}, "repeated": {"dice_box_noisy": tuple(seeds)}})
                       for one, seeds in zip(made([0, 0, 0]), table.T, strict=True)]
                      for table in (drawn + 0.1, drawn))  # fmt: skip
-    found = difference(first, second, "dice_box_noisy")
+    found = difference([first], [second], "dice_box_noisy")
     assert (found.low, found.mean, found.high) == (pytest.approx(0.1),) * 3
 
 
@@ -101,7 +94,7 @@ def test_jitter_is_the_paired_difference_over_pictures_and_seeds(rows, scripted,
     found = jitter(scores)["known"]
     assert found["click"].difference.mean == 0
     labelled = [one for one in by_set(scores)["known"] if one.values]
-    clean, moved = column(labelled, "dice_box"), column(labelled, "dice_box_noisy")
+    clean, moved = (column([labelled], key) for key in ("dice_box", "dice_box_noisy"))
     assert clean.shape == (1, 3) and moved.shape == (3, 3)
     expected = mean_interval(clean - moved, [one.group for one in labelled])
     assert found["box"].difference == expected

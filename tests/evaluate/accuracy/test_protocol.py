@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from benchmark_cases import disk, inscribed, line, square
 
-from uniultra.evaluate.accuracy.protocol import score
-from uniultra.evaluate.accuracy.summaries import by_set, set_score
+from uniultra.evaluate.accuracy.comparisons import set_score
+from uniultra.evaluate.scoring import score
+from uniultra.evaluate.summaries import by_set
 from uniultra.metrics.overlap import dice, ellipse_in
 from uniultra.metrics.surface import average_distance, hd95
 from uniultra.prompts.simulation.clicks_boxes import center_click, shaky_click, tight_box

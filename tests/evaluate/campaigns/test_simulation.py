@@ -11,13 +11,13 @@ from PIL import Image
 
 from uniultra.adapt.settings import FitSettings
 from uniultra.errors import RequestError
-from uniultra.evaluate.accuracy.schema import Model
-from uniultra.evaluate.accuracy.systems import System
 from uniultra.evaluate.campaigns import simulation
-from uniultra.evaluate.campaigns.simulation import Wanted, divided, simulate
-from uniultra.evaluate.campaigns.simulation_picture import draw
-from uniultra.evaluate.campaigns.simulation_schema import Protocol, Simulation
-from uniultra.evaluate.campaigns.simulation_table import table
+from uniultra.evaluate.campaigns.report import draw, table
+from uniultra.evaluate.campaigns.schema import CampaignProtocol, Simulation
+from uniultra.evaluate.campaigns.simulation import SimulationRequest, divided, simulate
+from uniultra.evaluate.plots import check_picture
+from uniultra.evaluate.records import MeasuredModel
+from uniultra.evaluate.systems import System
 from uniultra.models import build
 from uniultra.weights import tensors
 
@@ -50,7 +50,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def model(monkeypatch):
     """A network that is quick to ask, in the place of a model's."""
-    told = Model(name="blobs", sha256="0" * 64, image_size=SIDE, trained_on=None)
+    told = MeasuredModel(name="blobs", sha256="0" * 64, image_size=SIDE, trained_on=None)
     blobs = System("blobs", None, ("point",), told, BlobNetwork(), ENTRY)
     monkeypatch.setattr(simulation, "system", lambda *_: blobs)
     return "blobs"
@@ -76,8 +76,8 @@ def learner(calls):
 
 
 def wanted(data, model, work, *strategies, **changes):
-    protocol = Protocol(strategies=strategies or ("default", "random"), batch=2, rounds=3, seeds=2)
-    return Wanted(data, protocol.model_copy(update=changes), work, ("split",), model, "cpu")
+    protocol = CampaignProtocol(strategies=strategies or ("default", "random"), batch=2, rounds=3, seeds=2)
+    return SimulationRequest(data, protocol.model_copy(update=changes), work, ("split",), model, "cpu")
 
 
 def test_the_whole_way(data, real_model, tmp_path):
@@ -178,7 +178,7 @@ def test_what_cannot_be_run_is_refused_first(data, model, tmp_path):
     with pytest.raises(RequestError, match="batch"):
         simulate(wanted(data, model, tmp_path, batch=7), progress=False)
     with pytest.raises(RequestError, match="svg"):
-        draw(None, tmp_path / "curves.pdf")
+        check_picture(tmp_path / "curves.pdf")
 
 
 def test_the_command(data, model, tmp_path, monkeypatch, capsys):

@@ -37,10 +37,10 @@ sys.path.insert(0, sys.argv[1])
 import torch
 from crashes import made
 from uniultra.adapters import apg
-from uniultra.weights import tensors
+from uniultra.weights import loading, tensors
 folder = Path(sys.argv[2])
 made.small_weights(folder, blank=True)
-network = apg.inject(tensors.load("uniultra_mini")[0])
+network = apg.inject(loading.load("uniultra_mini")[0])
 for parameter in network.apg.parameters():
     torch.nn.init.normal_(parameter, std=0.05)
 tensors.save(folder / f"{sys.argv[3]}.safetensors", network, {})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from uniultra.errors import RequestError
-from uniultra.evaluate.accuracy.systems import System
+from uniultra.evaluate.systems import System
 from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.metrics.overlap import ellipse_in
 from uniultra.predict.predictor import Prediction

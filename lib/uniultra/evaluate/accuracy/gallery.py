@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uniultra.datasets.manifest import Row
-from uniultra.errors import RequestError
-from uniultra.evaluate.accuracy.protocol import Examined
-from uniultra.evaluate.accuracy.schema import OWN, Accuracy, PictureScore
-from uniultra.evaluate.accuracy.systems import System
+from uniultra.evaluate.accuracy.page import NAMES
+from uniultra.evaluate.accuracy.schema import OWN, Accuracy
+from uniultra.evaluate.outputs import check_folder
+from uniultra.evaluate.plots import check_matplotlib
+from uniultra.evaluate.records import PictureScore
+from uniultra.evaluate.scoring import Examination
+from uniultra.evaluate.summaries import by_set
+from uniultra.evaluate.systems import System
 from uniultra.prompts.simulation.clicks_boxes import tight_box
 from uniultra.prompts.types import Mask, PromptSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
-# Columns: what is asked, by the key of the score that ranks the cases.
+# Columns: what is asked, by the end of the key of the score that ranks the cases.
 COLUMNS = {"@1": "1 click", "@5": "5 clicks", "_box": "tight box", "_none_target": "no prompt"}
 RANKS = ("best", "median", "worst")
-# Okabe and Ito's colours, told apart by people with any colour vision.
+# Okabe and Ito's colours, distinguishable with any colour vision.
 TRUTH, ANSWER, BOX, POSITIVE, NEGATIVE = "#009E73", "#E69F00", "#56B4E9", "#F0E442", "#D55E00"
 WIDTH = 3.6  # inches of a panel
 
@@ -32,114 +36,95 @@ def check(folder: Path) -> None:
     Raises:
         RequestError: nothing can be written there, or matplotlib is not installed.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError:
-        raise RequestError("Drawing needs matplotlib; install it, or leave out --pictures.") from None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        raise RequestError("The folder for pictures cannot be made. Name another one.") from None
-    if not os.access(folder, os.W_OK):
-        raise RequestError("Nothing can be written into the folder for pictures. Name another one.")
+    check_matplotlib()
+    check_folder(folder)
 
 
-def draw(found: Accuracy, model: System, rows: Sequence[Row], folder: Path) -> list[Path]:
+def draw(accuracy: Accuracy, model: System, rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write `SET.png` for every set with a label, and return their paths.
 
     Args:
-        found: what was measured.
+        accuracy: what was measured.
         model: the measured model; it is asked again for the cases drawn.
         rows: the pictures of the benchmark.
         folder: of the pictures.
     """
-    made = []
+    paths = []
     by_id = {(row.dataset, row.id): row for row in rows}
-    for name, score in found.sets.items():
-        scores = [one for one in found.pictures[OWN] if one.dataset == name]
-        columns = [key for key in COLUMNS if f"{score.overlap}{key}" in score.means]
-        if not columns:
+    for name, scores in by_set(accuracy.pictures[OWN]).items():
+        score = accuracy.sets[name]
+        keys = {end: f"{score.overlap}{end}" for end in COLUMNS if f"{score.overlap}{end}" in score.means}
+        if not keys:
             continue
         cases = {
-            key: [
-                (by_id[one.dataset, one.id], one.values[f"{score.overlap}{key}"])
-                for one in ranked(scores, f"{score.overlap}{key}")
-            ]
-            for key in columns
+            end: [(by_id[one.dataset, one.id], one.values[key]) for one in ranked(scores, key)]
+            for end, key in keys.items()
         }
-        path = folder / f"{name}.png"
-        _sheet(found, model, name, cases, path)
-        made.append(path)
-    return made
+        paths.append(folder / f"{name}.png")
+        _sheet(accuracy, model, name, cases, paths[-1])
+    return paths
 
 
 def ranked(scores: Sequence[PictureScore], key: str) -> list[PictureScore]:
     """The best, the median and the worst case of one key; the upper of two medians."""
-    known = [(value, one) for one in scores if (value := one.values.get(key)) is not None]
-    order = [one for _, one in sorted(known, key=lambda pair: -pair[0])]
+    valued = [(value, one) for one in scores if (value := one.values.get(key)) is not None]
+    order = [one for _, one in sorted(valued, key=lambda pair: -pair[0])]
     return [order[0], order[(len(order) - 1) // 2], order[-1]]
 
 
 def _sheet(
-    found: Accuracy,
-    model: System,
-    name: str,
-    cases: dict[str, list[tuple[Row, float | None]]],
-    path: Path,
+    accuracy: Accuracy, model: System, name: str, cases: dict[str, list[tuple[Row, float | None]]], path: Path
 ) -> None:
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
-    asked = {
-        key: [
-            (Examined(model.answers, row, frozenset(model.prompts), found.protocol), value)
-            for row, value in some
-        ]
-        for key, some in cases.items()
+    kinds, rule = frozenset(model.prompts), accuracy.protocol
+    columns = {
+        end: [(Examination(model.answers, row, kinds, rule), value) for row, value in some]
+        for end, some in cases.items()
     }
-    tall = max(one.shape[0] / one.shape[1] for some in asked.values() for one, _ in some)
+    tall = max(one.shape[0] / one.shape[1] for some in columns.values() for one, _ in some)
     size = WIDTH * len(cases), (min(tall, 1.3) * WIDTH + 0.5) * len(RANKS) + 0.8
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(RANKS), len(cases), squeeze=False)
-    title = {"dice": "Dice", "nsd": "surface Dice"}[found.sets[name].overlap]
-    for column, (key, some) in enumerate(asked.items()):
-        for line, (examined, value) in enumerate(some):
+    title = NAMES[accuracy.sets[name].overlap]
+    for column, (end, some) in enumerate(columns.items()):
+        for line, (examination, value) in enumerate(some):
             panel = grid[line][column]
-            prompts, mask = _asked(examined, key)
-            _panel(panel, examined, prompts, mask)
-            heading = f"{COLUMNS[key]}, {RANKS[line]}: {title} {value:.3f}"
+            _panel(panel, examination, *_answer(examination, end))
+            heading = f"{COLUMNS[end]}, {RANKS[line]}: {title} {value:.3f}"
             panel.set_title(heading, fontsize=9, loc="left")
-            panel.set_xlabel(examined.row.id, fontsize=7, color="0.4")
-    legend = [
-        Line2D([], [], color=TRUTH, linewidth=2, label="truth"),
-        Line2D([], [], color=ANSWER, linewidth=2, label="answer"),
-        Line2D([], [], color=BOX, linewidth=1.5, linestyle="--", label="box"),
-        Line2D([], [], color=POSITIVE, marker="o", markeredgecolor="k", linestyle="", label="click on it"),
-        Line2D(
-            [], [], color=NEGATIVE, marker="X", markeredgecolor="k", linestyle="", label="click beside it"
-        ),
-    ]
-    legend = legend if model.prompts else legend[:2]
+            panel.set_xlabel(examination.row.id, fontsize=7, color="0.4")
+    legend = _legend() if model.prompts else _legend()[:2]
     figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), frameon=False, fontsize=9)
-    figure.suptitle(f"{name}, {found.model.name}, split {found.split}", fontsize=11)
+    figure.suptitle(f"{name}, {accuracy.model.name}, split {accuracy.split}", fontsize=11)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def _asked(examined: Examined, key: str) -> tuple[PromptSet, Mask]:
+def _legend() -> list[Line2D]:
+    from matplotlib.lines import Line2D
+
+    click: dict[str, Any] = {"markeredgecolor": "k", "linestyle": ""}
+    return [
+        Line2D([], [], color=TRUTH, linewidth=2, label="truth"),
+        Line2D([], [], color=ANSWER, linewidth=2, label="answer"),
+        Line2D([], [], color=BOX, linewidth=1.5, linestyle="--", label="box"),
+        Line2D([], [], color=POSITIVE, marker="o", label="click on it", **click),
+        Line2D([], [], color=NEGATIVE, marker="X", label="click beside it", **click),
+    ]
+
+
+def _answer(examination: Examination, end: str) -> tuple[PromptSet, Mask]:
     """The prompt of a column, and the answer to it."""
-    if key == "_none_target":
-        return PromptSet(), examined.ask(PromptSet())[0].mask
-    if key == "_box":
-        prompts = PromptSet(box=tight_box(examined.truth))
-        return prompts, examined.ask(prompts)[0].mask
-    run = examined.run(lambda prompts: examined.ask(prompts)[0].mask)
-    clicks = int(key.removeprefix("@"))
-    return PromptSet(points=run.points[:clicks]), run.mask_at(clicks)
+    if end.startswith("@"):
+        run, clicks = examination.run(lambda prompts: examination.ask(prompts)[0].mask), int(end[1:])
+        return PromptSet(points=run.points[:clicks]), run.mask_at(clicks)
+    prompts = PromptSet(box=tight_box(examination.truth)) if end == "_box" else PromptSet()
+    return prompts, examination.ask(prompts)[0].mask
 
 
-def _panel(axes: Axes, examined: Examined, prompts: PromptSet, mask: Mask) -> None:
-    axes.imshow(examined.picture, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
-    for outlined, colour, width in ((examined.truth, TRUTH, 1.8), (mask, ANSWER, 1.2)):
+def _panel(axes: Axes, examination: Examination, prompts: PromptSet, mask: Mask) -> None:
+    axes.imshow(examination.picture, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
+    for outlined, colour, width in ((examination.truth, TRUTH, 1.8), (mask, ANSWER, 1.2)):
         if outlined.any() and not outlined.all():
             axes.contour(outlined, levels=[0.5], colors=colour, linewidths=width)
     if prompts.box:
@@ -151,5 +136,5 @@ def _panel(axes: Axes, examined: Examined, prompts: PromptSet, mask: Mask) -> No
         axes.plot(point.x, point.y, marker, color=colour, markeredgecolor="k", markersize=7)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlim(-0.5, examined.picture.shape[1] - 0.5)
-    axes.set_ylim(examined.picture.shape[0] - 0.5, -0.5)
+    axes.set_xlim(-0.5, examination.shape[1] - 0.5)
+    axes.set_ylim(examination.shape[0] - 0.5, -0.5)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping
 
-from uniultra.evaluate.accuracy.schema import CLICKS, THRESHOLDS, Accuracy, Cost, SetScore
-from uniultra.evaluate.accuracy.summaries import DISTANCES
-from uniultra.evaluate.markdown import NOTHING, interval, millions, table
+from uniultra.evaluate.accuracy.schema import Accuracy, Cost, SetScore
+from uniultra.evaluate.markdown import bounded, interval, millions, number, page, section, table
+from uniultra.evaluate.obedience import at_most
+from uniultra.evaluate.scoring import CLICKS, THRESHOLDS
 
 PROMPTS = {
     **{f"@{k}": "1 click" if k == 1 else f"{k} clicks" for k in CLICKS},
@@ -15,41 +16,66 @@ PROMPTS = {
     "_scribble": "scribble",
     "_none_target": "no prompt",
 }
+COUNTS = {f"{kind.lower()}{share}": f"{kind}@{share}" for kind in ("NoC", "NoF") for share in THRESHOLDS}
+DISTANCES = {
+    f"{name}_{unit}{end}": f"{name.upper()} {unit}, {title}"
+    for end, title in (("@1", "1 click"), ("@5", "5 clicks"), ("", "box"))
+    for name in ("hd95", "assd")
+    for unit in ("px", "mm")
+}
+OVERVIEW = {
+    "dice@1": "1 click",
+    "dice@5": "5 clicks",
+    "dice_box": "tight box",
+    "ellipse_box": "ellipse in the box",
+    "noc85": "NoC@85",
+}
 NAMES = {"dice": "Dice", "nsd": "surface Dice"}
 SEEN = {True: "seen in training", False: "not seen in training", None: "unknown whether seen in training"}
 GROUPS = {"seen": "Sets seen in training", "unseen": "Sets not seen", "unknown": "Sets"}
 
 
-def render(found: Accuracy) -> str:
+def render(accuracy: Accuracy) -> str:
     """The whole page."""
-    parts = [_head(found), _overview(found), *(_set(found, name) for name in found.sets)]
-    parts += [_robustness(found), _calibration(found), _obedience(found), _costs(found), _foot(found)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return page(
+        [
+            _head(accuracy),
+            *section("## Overview", "", _overview(accuracy)),
+            *(part for name in accuracy.sets for part in _set(accuracy, name)),
+            *_robustness(accuracy),
+            *_calibration(accuracy),
+            *_obedience(accuracy),
+            *section("## Cost", f"Threads: {accuracy.machine.threads}.", _costs(accuracy)),
+            "\n".join(f"- Not measured: {name}. {why}" for name, why in accuracy.missing.items()),
+        ]
+    )
 
 
-def short(found: Accuracy) -> str:
+def short(accuracy: Accuracy) -> str:
     """The main numbers as text."""
     head = f"{'set':22}{'n':>5}{'empty':>7}{'@1':>8}{'@5':>8}{'box':>8}{'ellipse':>9}{'NoC85':>8}"
     lines = [head]
-    for name, one in found.sets.items():
-        o = one.overlap
+    for name, score in accuracy.sets.items():
+        o = score.overlap
         ellipse = "ellipse_box" if o == "dice" else "nsd_ellipse_box"
-        cells = [one.means.get(key) for key in (f"{o}@1", f"{o}@5", f"{o}_box", ellipse, "noc85")]
-        widths = (8, 8, 8, 9, 8)
-        text = "".join(f"{_number(v):>{w}}" for v, w in zip(cells, widths, strict=True))
-        lines.append(f"{name:22}{one.n:5}{one.n_empty:7}{text}" + ("  (surface Dice)" if o == "nsd" else ""))
+        widths = {f"{o}@1": 8, f"{o}@5": 8, f"{o}_box": 8, ellipse: 9, "noc85": 8}
+        text = "".join(f"{number(score.means.get(key)):>{width}}" for key, width in widths.items())
+        lines.append(
+            f"{name:22}{score.n:5}{score.n_empty:7}{text}" + ("  (surface Dice)" if o == "nsd" else "")
+        )
     return "\n".join(lines)
 
 
-def _head(found: Accuracy) -> str:
-    model, rule = found.model, found.protocol
+def _head(accuracy: Accuracy) -> str:
+    model, rule = accuracy.model, accuracy.protocol
     trained = ", ".join(model.trained_on) if model.trained_on else "not known"
-    limit = f", the first {found.limit} pictures of each set" if found.limit else ""
+    limit = f", the first {accuracy.limit} pictures of each set" if accuracy.limit else ""
     return (
         f"# Accuracy of {model.name}\n\n"
         f"Weights `{(model.sha256 or '')[:12]}`, input {model.image_size} px, trained on {trained}. Split "
-        f"`{found.split}`{limit}; uniultra {found.uniultra}, {found.made}, {found.machine.processor}.\n\n"
-        f"Target and component rule: {found.component_rule}. Means with 95 % bootstrap intervals over "
+        f"`{accuracy.split}`{limit}; uniultra {accuracy.uniultra}, {accuracy.made}, "
+        f"{accuracy.machine.processor}.\n\n"
+        f"Target and component rule: {accuracy.component_rule}. Means with 95 % bootstrap intervals over "
         "patients, where the manifest knows them, else over its groups. "
         f"Up to {rule.clicks} clicks; {rule.seeds} noisy boxes (sides moved by up to "
         f"{100 * rule.box_jitter:.0f} %) and scribbles an object. Definitions: docs/benchmark.md. "
@@ -57,190 +83,142 @@ def _head(found: Accuracy) -> str:
     )
 
 
-def _overview(found: Accuracy) -> str:
-    keys = ("dice@1", "dice@5", "dice_box", "ellipse_box", "noc85")
+def _overview(accuracy: Accuracy) -> str:
     lines = []
-    for group, one in found.organs.items():
-        for name in one.sets:
-            score = found.sets[name]
-            cells = (_mean(score, key, 2 if key.startswith("noc") else 3) for key in keys)
+    for group, organs in accuracy.organs.items():
+        for name in organs.sets:
+            score = accuracy.sets[name]
+            cells = (_mean(score, key, 2 if key == "noc85" else 3) for key in OVERVIEW)
             lines.append((name, SEEN[score.seen], f"{score.n} (+{score.n_empty} empty)", *cells))
-        means = (_number(one.means.get(key)) for key in keys)
-        lines.append((f"**mean of {len(one.sets)}**", GROUPS[group].lower(), "", *means))
-    if not lines:
-        return ""
-    header = ("set", "", "pictures", "1 click", "5 clicks", "tight box", "ellipse in the box", "NoC@85")
-    return f"## Overview\n\n{table(header, lines)}"
+        means = (number(organs.means.get(key)) for key in OVERVIEW)
+        lines.append((f"**mean of {len(organs.sets)}**", GROUPS[group].lower(), "", *means))
+    return table(("set", "", "pictures", *OVERVIEW.values()), lines)
 
 
-def _set(found: Accuracy, name: str) -> str:
-    score = found.sets[name]
+def _set(accuracy: Accuracy, name: str) -> list[str]:
+    score = accuracy.sets[name]
     if not score.n:
-        return f"## {name}\n\nNo picture with a label; {score.n_empty} empty."
-    systems = dict(_systems(found, name))
-    overlap = score.overlap
-    parts = [f"## {name}, {SEEN[score.seen]}", f"{score.n} pictures, {score.n_empty} empty ones left out."]
-    if overlap == "nsd":
-        parts.append(
-            f"One-pixel lines: surface Dice with a tolerance of {found.protocol.tolerance:g} pixels of the "
-            "stored mask; no IoU, hence no NoC."
-        )
-    columns = {f"{overlap}{key}": title for key, title in PROMPTS.items()}
-    parts.append(f"{NAMES[overlap]}:\n\n{_means(systems, columns)}")
-    counts = {
-        f"{kind}{share}": f"{title}@{share}"
-        for kind, title in (("noc", "NoC"), ("nof", "NoF"))
-        for share in THRESHOLDS
-    }
-    parts.append(_means(systems, counts, digits=2))
-    distances = {}
-    for suffix, title in (("@1", "1 click"), ("@5", "5 clicks"), ("", "box")):
-        for key in DISTANCES:
-            kind, unit = key.split("_")
-            distances[f"{key}{suffix}"] = f"{kind.upper()} {unit}, {title}"
-    parts.append(_means(systems, distances, digits=2))
-    parts.append(_differences(found, name))
-    parts += [
-        f"{title} marked something on {one.n_marked_empty} of {one.n_empty} pictures without a label."
-        for title, one in systems.items()
-        if one.n_marked_empty is not None
+        return [f"## {name}", f"No picture with a label; {score.n_empty} empty."]
+    systems = {f"**{accuracy.model.name}**": score}
+    systems |= {other.title: other.sets[name] for other in accuracy.alternatives.values()}
+    prompts = {f"{score.overlap}{end}": title for end, title in PROMPTS.items()}
+    lines = (
+        f"One-pixel lines: surface Dice with a tolerance of {accuracy.protocol.tolerance:g} pixels of the "
+        "stored mask; no IoU, hence no NoC."
+    )
+    return [
+        f"## {name}, {SEEN[score.seen]}",
+        f"{score.n} pictures, {score.n_empty} empty ones left out.",
+        lines if score.overlap == "nsd" else "",
+        f"{NAMES[score.overlap]}:",
+        _means(systems, prompts),
+        _means(systems, COUNTS, digits=2),
+        _means(systems, DISTANCES, digits=2),
+        *_differences(accuracy, name, prompts | {"noc85": "NoC@85"}),
+        *(
+            f"{title} marked something on {one.n_marked_empty} of {one.n_empty} pictures without a label."
+            for title, one in systems.items()
+            if one.n_marked_empty is not None
+        ),
     ]
-    return "\n\n".join(part for part in parts if part)
 
 
-def _systems(found: Accuracy, name: str) -> Iterator[tuple[str, SetScore]]:
-    yield f"**{found.model.name}**", found.sets[name]
-    for other in found.alternatives.values():
-        yield other.title, other.sets[name]
+def _means(systems: Mapping[str, SetScore], columns: Mapping[str, str], digits: int = 3) -> str:
+    """A line per system; columns that no system has and systems that have no column are left out."""
+    lines = (
+        (title, *(_mean(score, key, digits) for key in columns))
+        for title, score in systems.items()
+        if not columns.keys().isdisjoint(score.means)
+    )
+    return table(("", *columns.values()), lines, sparse=True)
 
 
-def _means(systems: dict[str, SetScore], columns: dict[str, str], digits: int = 3) -> str:
-    """A line per system; columns that nobody has and systems that have no column are left out."""
-    shown = [key for key in columns if any(key in one.means for one in systems.values())]
-    lines = [
-        (title, *(_mean(one, key, digits) for key in shown))
-        for title, one in systems.items()
-        if any(key in one.means for key in shown)
-    ]
-    return table(("", *(columns[key] for key in shown)), lines) if shown else ""
-
-
-def _differences(found: Accuracy, name: str) -> str:
+def _differences(accuracy: Accuracy, name: str, columns: Mapping[str, str]) -> list[str]:
     """The model minus each alternative on the same pictures."""
-    overlap = found.sets[name].overlap
-    wanted = {f"{overlap}{key}": title for key, title in PROMPTS.items()} | {"noc85": "NoC@85"}
-    lines = []
-    for other in found.alternatives.values():
-        compared = other.differences.get(name, {})
-        if compared:
-            lines.append((other.title, *(interval(compared.get(key)) for key in wanted)))
-    shown = [n for n in range(len(wanted)) if any(line[n + 1] != NOTHING for line in lines)]
-    if not shown:
-        return ""
-    header = ("minus", *(list(wanted.values())[n] for n in shown))
-    body = ((line[0], *(line[n + 1] for n in shown)) for line in lines)
-    return f"{found.model.name} minus the others, paired:\n\n{table(header, body)}"
+    lines = (
+        (other.title, *(interval(differences.get(key)) for key in columns))
+        for other in accuracy.alternatives.values()
+        if (differences := other.differences.get(name))
+    )
+    shown = table(("minus", *columns.values()), lines, sparse=True)
+    return section(f"{accuracy.model.name} minus the others, paired:", "", shown)
 
 
-def _robustness(found: Accuracy) -> str:
+def _robustness(accuracy: Accuracy) -> list[str]:
+    rule = accuracy.protocol
     lines = [
-        (name, kind, interval(one.clean), interval(one.jittered), interval(one.difference))
-        for name, kinds in found.robustness.items()
-        for kind, one in kinds.items()
+        (name, kind, interval(jitter.clean), interval(jitter.jittered), interval(jitter.difference))
+        for name, kinds in accuracy.robustness.items()
+        for kind, jitter in kinds.items()
     ]
-    if not lines:
-        return ""
-    rule = found.protocol
-    return (
-        f"## A shaky hand\n\nClicks up to {rule.click_jitter:g} pixels off the centre, on the object; boxes "
-        f"with sides moved by up to {100 * rule.box_jitter:.0f} %; {rule.seeds} seeds. Clean minus moved is "
-        "paired.\n\n" + table(("set", "prompt", "clean", "moved", "clean minus moved"), lines)
+    return section(
+        "## A shaky hand",
+        f"Clicks up to {rule.click_jitter:g} pixels off the centre, on the object; boxes with sides moved by "
+        f"up to {100 * rule.box_jitter:.0f} %; {rule.seeds} seeds. Clean minus moved is paired.",
+        table(("set", "prompt", "clean", "moved", "clean minus moved"), lines),
     )
 
 
-def _calibration(found: Accuracy) -> str:
-    if not found.calibration:
-        return ""
-    lines = [
-        (kind, str(one.n), f"{one.error:.3f}", f"{one.bias:+.3f}", _number(one.correlation))
-        for kind, one in found.calibration.items()
+def _calibration(accuracy: Accuracy) -> list[str]:
+    kinds = [
+        (kind, str(one.n), f"{one.error:.3f}", f"{one.bias:+.3f}", number(one.correlation))
+        for kind, one in accuracy.calibration.items()
     ]
-    bins = (
-        (f"{one.low:.1f} to {one.high:.1f}", str(one.n), _number(one.predicted), _number(one.actual))
-        for one in found.calibration["all"].bins
+    bins = [
+        (f"{one.low:.1f} to {one.high:.1f}", str(one.n), number(one.predicted), number(one.actual))
+        for one in (accuracy.calibration["all"].bins if kinds else ())
         if one.n
-    )
+    ]
     header = ("answers to", "answers", "expected calibration error", "predicted minus true", "correlation")
-    return f"## Predicted against true IoU\n\n{table(header, lines)}\n\n" + table(
-        ("predicted IoU", "answers", "mean predicted", "mean true"), bins
+    return section(
+        "## Predicted against true IoU",
+        "",
+        table(header, kinds),
+        table(("predicted IoU", "answers", "mean predicted", "mean true"), bins),
     )
 
 
-def _obedience(found: Accuracy) -> str:
-    one = found.obedience
-    if one is None:
-        return ""
-    lines = [
+def _obedience(accuracy: Accuracy) -> list[str]:
+    tests = accuracy.obedience
+    if tests is None:
+        return []
+    lines = (
         (
             name.replace("_", " "),
-            _number(one.values[name]),
-            f"{'<' if name.endswith('iou') else '≥'} {limit:g}",
-            "missed" if name in one.failures else "reached",
+            number(tests.values[name]),
+            f"{'<' if at_most(name) else '≥'} {limit:g}",
+            "missed" if name in tests.failures else "reached",
         )
-        for name, limit in one.limits.items()
-    ]
-    return (
-        "## Does it do what the prompt says?\n\n"
-        f"{one.n_pictures} pictures, {one.n_scenes} generated scenes.\n\n"
-        + table(("test", "measured", "wanted", ""), lines)
+        for name, limit in tests.limits.items()
+    )
+    return section(
+        "## Does it do what the prompt says?",
+        f"{tests.n_pictures} pictures, {tests.n_scenes} generated scenes.",
+        table(("test", "measured", "wanted", ""), lines),
     )
 
 
-def _costs(found: Accuracy) -> str:
-    systems: list[tuple[str, Cost]] = [(f"**{found.model.name}**", found.cost)]
-    systems += [(one.title, one.cost) for one in found.alternatives.values()]
-    header = (
-        "",
-        "parameters",
-        "GMAC picture",
-        "GMAC prompt",
-        "ms picture",
-        "ms prompt",
-        "as asked here: ms picture",
-        "ms prompt",
-    )
-    return (
-        f"## Cost\n\nThreads: {found.machine.threads}.\n\n{table(header, (_cost(*one) for one in systems))}"
-    )
+def _costs(accuracy: Accuracy) -> str:
+    network = ("parameters", "GMAC picture", "GMAC prompt", "ms picture", "ms prompt")
+    lines = [_cost(f"**{accuracy.model.name}**", accuracy.cost)]
+    lines += [_cost(other.title, other.cost) for other in accuracy.alternatives.values()]
+    return table(("", *network, "as asked here: ms picture", "ms prompt"), lines)
 
 
-def _cost(title: str, cost: Cost) -> Sequence[str]:
+def _cost(title: str, cost: Cost) -> tuple[str, ...]:
     seconds = (cost.seconds_encode, cost.seconds_decode, cost.seconds_image, cost.seconds_prompt)
     return (
         title,
-        millions(cost.parameters) if cost.parameters else NOTHING,
-        _number(cost.gmac_encode, 2),
-        _number(cost.gmac_decode, 2),
-        *(NOTHING if s is None else f"{1000 * s:.1f}" for s in seconds),
+        millions(cost.parameters) if cost.parameters else number(None),
+        number(cost.gmac_encode, 2),
+        number(cost.gmac_decode, 2),
+        *(number(s and 1000 * s, 1) for s in seconds),
     )
 
 
-def _foot(found: Accuracy) -> str:
-    return _list(f"Not measured: {name}. {why}" for name, why in found.missing.items())
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _mean(score: SetScore, key: str, digits: int = 3) -> str:
+def _mean(score: SetScore, key: str, digits: int = 3) -> str | None:
     """`mean [low, high]` of a key."""
     if key not in score.means:
-        return NOTHING
-    bounds = score.intervals.get(key)
-    mean = f"{score.means[key]:.{digits}f}"
-    return mean if bounds is None else f"{mean} [{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]"
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return NOTHING if value is None else f"{value:.{digits}f}"
+        return None
+    low, high = score.intervals.get(key) or (None, None)
+    return bounded(score.means[key], low, high, digits)

@@ -1,4 +1,4 @@
-"""A campaign on one set, replayed: the strategy asks, the set's masks answer, the model is adapted."""
+"""A campaign on one set, replayed: a strategy chooses, the masks are the labels, the model is adapted."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from uniultra.active.self_prompt import Prober
 from uniultra.adapt.pictures import Labelled
 from uniultra.adapt.scoring import Case, scores
 from uniultra.datasets.samples import SMALLEST
-from uniultra.evaluate.campaigns.simulation_kept import KeptRounds
-from uniultra.evaluate.campaigns.simulation_schema import Round
+from uniultra.evaluate.campaigns.kept_rounds import KeptRounds
+from uniultra.evaluate.campaigns.schema import Round
 from uniultra.models.registry import ModelEntry
 from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.prompts.simulation.clicks_boxes import components
@@ -50,24 +50,15 @@ class Replay:
 
     def start(self) -> Round:
         """The base model before any label."""
-        found = self.kept.get(START, 0, 0)
-        if found is None:
-            found = self._measured(self.network, (), (), 0.0)
-            self.kept.put(START, 0, 0, found)
-        return found
+        return self.kept.once(START, 0, 0, lambda: self._trained((), 0)[1])
 
     def full(self, seed: int) -> Round:
         """The model with everything labelled."""
-        found = self.kept.get(FULL, seed, 0)
-        if found is None:
-            everything = tuple(range(len(self.pool)))
-            network, seconds = self._adapted(everything, seed)
-            found = self._measured(network, everything, (), seconds)
-            self.kept.put(FULL, seed, 0, found)
-        return found
+        everything = tuple(range(len(self.pool)))
+        return self.kept.once(FULL, seed, 0, lambda: self._trained(everything, seed)[1])
 
     def campaign(
-        self, strategy: str, seed: int, rounds: int, batch: int, told: Callable[[], None] | None = None
+        self, strategy: str, seed: int, rounds: int, batch: int, progress: Callable[[], object]
     ) -> list[Round]:
         """All rounds of one campaign; what is kept already is not run again.
 
@@ -75,49 +66,38 @@ class Replay:
             strategy: name in the registry.
             seed: of the strategy and of training; strategies of one seed train alike.
             rounds, batch: how many, and the labels of each.
-            told: called after each round.
+            progress: called after each round.
         """
         done: list[Round] = []
         for number in range(rounds):
-            found = self.kept.get(strategy, seed, number)
-            if found is None or (number + 1 < rounds and not found.then):  # fewer rounds were wanted then
-                found = self._round(strategy, seed, number, batch, done[-1] if done else None, rounds)
-                self.kept.put(strategy, seed, number, found)
-            done.append(found)
-            if told is not None:
-                told()
+            last = number + 1 == rounds
+            finished = self.kept.get(strategy, seed, number)
+            # A kept round without a next batch was the last of a shorter campaign: it is run again.
+            if finished is None or not (last or finished.then):
+                if done:
+                    labelled = (*done[-1].labelled, *done[-1].then)
+                else:
+                    labelled = self._choice(strategy, seed, batch, self.network, ())
+                network, finished = self._trained(labelled, seed)
+                if not last:
+                    then = self._choice(strategy, seed, batch, network, labelled)
+                    finished = finished.model_copy(update={"then": then})
+                self.kept.put(strategy, seed, number, finished)
+            done.append(finished)
+            progress()
         return done
 
-    def _round(
-        self, strategy: str, seed: int, number: int, batch: int, before: Round | None, rounds: int
-    ) -> Round:
-        if before is None:
-            labelled = self._choice(strategy, seed, 0, batch, self.network, ())
-        else:
-            labelled = (*before.labelled, *before.then)
-        network, seconds = self._adapted(labelled, seed)
-        then: tuple[int, ...] = ()
-        if number + 1 < rounds:
-            then = self._choice(strategy, seed, number + 1, batch, network, labelled)
-        return self._measured(network, labelled, then, seconds)
-
     def _choice(
-        self,
-        strategy: str,
-        seed: int,
-        number: int,
-        batch: int,
-        network: PromptNetwork,
-        labelled: tuple[int, ...],
+        self, strategy: str, seed: int, batch: int, network: PromptNetwork, labelled: tuple[int, ...]
     ) -> tuple[int, ...]:
         """The strategy's next batch, with what `network` says of the pool."""
         marked = np.zeros(len(self.pool), bool)
         marked[list(labelled)] = True
         # Every strategy draws from the same chance, set by set, so that seeds can be paired.
-        rng = np.random.default_rng([seed, number, *self.name.encode()])
-        groups = [one.group for one in self.pool]
-        found = pool_of(self._scored(strategy, network, labelled), marked, rng, groups=groups, batch=batch)
-        return tuple(int(place) for place in registry.order(strategy, found)[:batch])
+        rng = np.random.default_rng([seed, len(labelled) // batch, *self.name.encode()])
+        groups = [picture.group for picture in self.pool]
+        pool = pool_of(self._scored(strategy, network, labelled), marked, rng, groups=groups, batch=batch)
+        return tuple(int(place) for place in registry.order(strategy, pool)[:batch])
 
     def _scored(
         self, strategy: str, network: PromptNetwork, labelled: tuple[int, ...]
@@ -127,12 +107,12 @@ class Replay:
             return [None] * len(self.pool)
         views = "disagreement" in needs
         if network is not self.network:
-            return self._asked(network, labelled, views)
+            return self._of_pool(network, labelled, views)
         if views not in self._first:
-            self._first[views] = self._asked(network, labelled, views)
+            self._first[views] = self._of_pool(network, labelled, views)
         return self._first[views]
 
-    def _asked(self, network: PromptNetwork, labelled: tuple[int, ...], views: bool) -> list[UnitScore]:
+    def _of_pool(self, network: PromptNetwork, labelled: tuple[int, ...], views: bool) -> list[UnitScore]:
         prober = Prober(network, self.model)
         with torch.inference_mode():
             known: dict[int, Embedding] = {n: prober.encode(self.pool[n].picture) for n in labelled}
@@ -143,25 +123,22 @@ class Replay:
             for n, one in enumerate(self.pool)
         ]
 
-    def _adapted(self, labelled: tuple[int, ...], seed: int) -> tuple[PromptNetwork, float]:
-        """The base adapted to labels; itself where none of them has anything to learn."""
+    def _trained(self, labelled: tuple[int, ...], seed: int) -> tuple[PromptNetwork, Round]:
+        """The base adapted to labels, itself where none of them has anything to learn, and how it does."""
         pictures = [self.pool[n] for n in labelled]
-        if not any(components(one.mask, SMALLEST) for one in pictures):
-            return self.network, 0.0
-        began = time.perf_counter()
-        return self.fit(self.network, pictures, seed), time.perf_counter() - began
-
-    def _measured(
-        self, network: PromptNetwork, labelled: tuple[int, ...], then: tuple[int, ...], seconds: float
-    ) -> Round:
+        network, seconds = self.network, 0.0
+        if any(components(picture.mask, SMALLEST) for picture in pictures):
+            began = time.perf_counter()
+            network = self.fit(self.network, pictures, seed)
+            seconds = time.perf_counter() - began
         dice = scores(network, self.model, self.held_out)
-        masks = [self.pool[n].mask for n in labelled]
-        pixels = sum(mask.size for mask in masks)
-        return Round(
+        pixels = sum(picture.mask.size for picture in pictures)
+        foreground = sum(int(picture.mask.sum()) for picture in pictures)
+        return network, Round(
             labelled=labelled,
-            then=then,
-            click=tuple(float(one) for one in dice[:, 0]),
-            box=tuple(float(one) for one in dice[:, 1]),
-            foreground=sum(int(mask.sum()) for mask in masks) / pixels if pixels else 0.0,
+            then=(),
+            click=tuple(dice[:, 0].tolist()),
+            box=tuple(dice[:, 1].tolist()),
+            foreground=foreground / pixels if pixels else 0.0,
             seconds=seconds,
         )

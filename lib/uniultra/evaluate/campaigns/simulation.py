@@ -6,9 +6,10 @@ A set without `train` rows is divided by hashed patient, the same way for every 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +20,26 @@ from uniultra.active import registry
 from uniultra.adapt.fit import fit as fit_labels
 from uniultra.adapt.holdout import folds
 from uniultra.adapt.pictures import Labelled
-from uniultra.adapt.scoring import cases_of
+from uniultra.adapt.scoring import Case, cases_of
+from uniultra.adapt.settings import FitSettings
 from uniultra.datasets.manifest import Row, load_pair, read_manifest
 from uniultra.errors import ImageError, ModelError, RequestError
-from uniultra.evaluate.accuracy.systems import system
+from uniultra.evaluate.campaigns.kept_rounds import KeptRounds
 from uniultra.evaluate.campaigns.replay import Fit, Replay
-from uniultra.evaluate.campaigns.simulation_kept import KeptRounds
-from uniultra.evaluate.campaigns.simulation_schema import (
+from uniultra.evaluate.campaigns.schema import (
     PROMPTS,
+    CampaignProtocol,
     Curves,
     Prompt,
-    Protocol,
     Round,
     SetResult,
     Simulation,
     StrategyResult,
 )
-from uniultra.evaluate.evaluate import LINES
 from uniultra.evaluate.machine import this_machine
+from uniultra.evaluate.records import MeasuredModel
+from uniultra.evaluate.scoring import LINES
+from uniultra.evaluate.systems import system
 from uniultra.metrics.learning_curves import aubc, bands, compare, labels_to, win_matrix
 from uniultra.models.registry import ModelEntry
 from uniultra.networks.network import PromptNetwork
@@ -46,7 +49,7 @@ FIFTHS, KEPT = 5, 2  # two fifths of the patients are held out of a set without 
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SimulationRequest:
     """What to simulate.
 
     Attributes:
@@ -54,59 +57,82 @@ class Wanted:
         protocol: strategies, seeds, rounds and training.
         work: folder for finished rounds.
         sets: names of the manifest's sets; None takes all but those whose masks are lines.
-        model: a name, a weights file or a folder, see `uniultra.evaluate.accuracy.systems.system`.
+        model: a name, a weights file or a folder, see `uniultra.evaluate.systems.system`.
         device: `auto`, `cpu` or `cuda[:N]`.
     """
 
     data: Path
-    protocol: Protocol
+    protocol: CampaignProtocol
     work: Path
     sets: tuple[str, ...] | None = None
     model: str = "uniultra_mini"
     device: str = "auto"
 
 
-def simulate(wanted: Wanted, *, fit: Fit | None = None, progress: bool = True) -> Simulation:
+def simulate(request: SimulationRequest, *, fit: Fit | None = None, progress: bool = True) -> Simulation:
     """Replay all campaigns that are not in the work folder yet, and compare them.
 
     Args:
-        wanted: what to simulate.
+        request: what to simulate.
         fit: how the model is adapted; None as the protocol says.
         progress: show a bar.
 
     Raises:
-        ImageError: no manifest, or no rows of a set.
+        ImageError: no manifest, no rows of a set, or no held-out picture of it that shows a structure.
         ModelError: an unknown model, one without weights, or one that takes no clicks.
         RequestError: an unknown strategy, or a set too small for one round.
     """
-    for name in wanted.protocol.strategies:
+    for name in request.protocol.strategies:
         registry.strategy(name)
-    mine = system(wanted.model, wanted.device)
-    network, model, told = mine.network, mine.entry, mine.model
-    if network is None or model is None or told is None or "point" not in mine.prompts:
-        raise ModelError("Expected a model that takes clicks; this one segments without. Choose another.")
-    protocol = wanted.protocol.model_copy(
-        update={"fit": wanted.protocol.fit.model_copy(update={"model": model.name})}
-    )
-    replays = [
-        _replay(wanted, protocol, name, network, model, told.sha256, fit)
-        for name in wanted.sets or _all_sets(wanted.data)
-    ]
-    total = sum(_rounds(protocol, one) for one in replays) * len(protocol.strategies) * protocol.seeds
+    network, model, measured = _base(request)
+    settings = request.protocol.fit.model_copy(update={"model": model.name})
+    protocol = request.protocol.model_copy(update={"fit": settings})
+    replays = []
+    for name in request.sets or _all_sets(request.data):
+        pool, held_out = _rows(request, name)
+        conditions = {
+            "uniultra": __version__,
+            "weights": measured.sha256,
+            "fit": settings.model_dump(),
+            "batch": protocol.batch,
+            "pool": [row.id for row in pool],
+            "held_out": [row.id for row in held_out],
+        }
+        replay = Replay(
+            name,
+            network,
+            model,
+            [_labelled(row) for row in pool],
+            _cases(name, held_out),
+            fit or partial(_fit, settings),
+            KeptRounds(request.work, name, conditions),
+        )
+        replays.append(replay)
+    total = sum(_rounds(protocol, replay) for replay in replays) * len(protocol.strategies) * protocol.seeds
     with tqdm(total=total, desc="rounds", disable=not progress) as bar:
-        sets = {one.name: _set_result(protocol, told.trained_on, one, bar) for one in replays}
+        sets = {replay.name: _set_result(protocol, measured.trained_on, replay, bar) for replay in replays}
     return Simulation(
         uniultra=__version__,
         made=datetime.now(UTC).date().isoformat(),
-        machine=this_machine(choose_device(wanted.device)),
-        model=told,
+        machine=this_machine(choose_device(request.device)),
+        model=measured,
         protocol=protocol,
         sets=sets,
-        wins={
-            prompt: win_matrix(protocol.strategies, [one.compared[prompt] for one in sets.values()]).tolist()
-            for prompt in PROMPTS
-        },
+        wins={prompt: _wins(protocol.strategies, sets, prompt) for prompt in PROMPTS},
     )
+
+
+def _base(request: SimulationRequest) -> tuple[PromptNetwork, ModelEntry, MeasuredModel]:
+    base = system(request.model, request.device)
+    if base.network is None or base.entry is None or base.model is None or "point" not in base.prompts:
+        raise ModelError("Expected an interactive model; this model takes no clicks. Choose another.")
+    return base.network, base.entry, base.model
+
+
+def _fit(
+    settings: FitSettings, network: PromptNetwork, pictures: Sequence[Labelled], seed: int
+) -> PromptNetwork:
+    return fit_labels(network, pictures, settings, seed=seed)
 
 
 def divided(data: Path, name: str, held_out: str = "test") -> tuple[list[Row], list[Row]]:
@@ -130,51 +156,21 @@ def _all_sets(data: Path) -> list[str]:
     return [name for name in dict.fromkeys(row.dataset for row in rows) if name not in LINES]
 
 
-def _replay(
-    wanted: Wanted,
-    protocol: Protocol,
-    name: str,
-    network: PromptNetwork,
-    model: ModelEntry,
-    weights: str | None,
-    fit: Fit | None,
-) -> Replay:
-    """One set, ready to run.
-
-    Raises:
-        RequestError: it has too few pictures for a round.
-        ImageError: no held-out picture shows a structure.
-    """
-    pool, kept = divided(wanted.data, name, protocol.held_out)
-    if len(pool) <= protocol.batch:
+def _rows(request: SimulationRequest, name: str) -> tuple[list[Row], list[Row]]:
+    pool, held_out = divided(request.data, name, request.protocol.held_out)
+    if len(pool) <= request.protocol.batch:
         raise RequestError(
             f"Expected more pictures of {name} to choose from than a batch has; got {len(pool)}. "
             "Make --batch smaller or leave the set out."
         )
-    cases = [case for row in kept for case in cases_of(_labelled(row))]
+    return pool, held_out
+
+
+def _cases(name: str, rows: Sequence[Row]) -> list[Case]:
+    cases = [case for row in rows for case in cases_of(_labelled(row))]
     if not cases:
         raise ImageError(f"The held-out pictures of {name} show no structure. Leave the set out.")
-    conditions = {
-        "uniultra": __version__,
-        "weights": weights,
-        "fit": protocol.fit.model_dump(),
-        "batch": protocol.batch,
-        "pool": [row.id for row in pool],
-        "held_out": [row.id for row in kept],
-    }
-
-    def adapt(network: PromptNetwork, pictures: Sequence[Labelled], seed: int) -> PromptNetwork:
-        return fit_labels(network, pictures, protocol.fit, seed=seed)
-
-    return Replay(
-        name,
-        network,
-        model,
-        [_labelled(row) for row in pool],
-        cases,
-        fit or adapt,
-        KeptRounds(wanted.work, name, conditions),
-    )
+    return cases
 
 
 def _labelled(row: Row) -> Labelled:
@@ -182,72 +178,80 @@ def _labelled(row: Row) -> Labelled:
     return Labelled(picture, mask, row.dataset, row.group or row.id)
 
 
-def _rounds(protocol: Protocol, replay: Replay) -> int:
+def _rounds(protocol: CampaignProtocol, replay: Replay) -> int:
     return min(protocol.rounds, len(replay.pool) // protocol.batch)
 
 
-def _set_result(protocol: Protocol, seen: tuple[str, ...] | None, replay: Replay, bar: tqdm) -> SetResult:
+def _set_result(
+    protocol: CampaignProtocol, trained_on: tuple[str, ...] | None, replay: Replay, bar: tqdm
+) -> SetResult:
+    seeds, rounds = range(protocol.seeds), _rounds(protocol, replay)
     start = replay.start()
-    full = [replay.full(seed) for seed in range(protocol.seeds)]
-    rounds = _rounds(protocol, replay)
-    budgets = [protocol.batch * (n + 1) for n in range(rounds)]
-    runs = {
-        name: [
-            replay.campaign(name, seed, rounds, protocol.batch, bar.update) for seed in range(protocol.seeds)
-        ]
+    numbers = _Numbers(
+        replay, [protocol.batch * (n + 1) for n in range(rounds)], [replay.full(seed) for seed in seeds]
+    )
+    strategies = {
+        name: numbers.of([replay.campaign(name, seed, rounds, protocol.batch, bar.update) for seed in seeds])
         for name in protocol.strategies
     }
-    found = {name: _strategy_result(budgets, campaigns, full, replay) for name, campaigns in runs.items()}
-    groups = [case.group for case in replay.held_out]
     return SetResult(
         pool=len(replay.pool),
-        pool_empty=sum(not one.mask.any() for one in replay.pool),
-        held_out=len(groups),
-        patients=len(set(groups)),
-        seen=None if seen is None else replay.name in seen,
-        budgets=tuple(budgets),
+        pool_empty=sum(not picture.mask.any() for picture in replay.pool),
+        held_out=len(numbers.groups),
+        patients=len(set(numbers.groups)),
+        seen=None if trained_on is None else replay.name in trained_on,
+        budgets=tuple(numbers.budgets),
         start={prompt: _mean(start, prompt) for prompt in PROMPTS},
-        full={prompt: bands([[_mean(one, prompt)] for one in full])[0] for prompt in PROMPTS},
-        strategies=found,
+        full={prompt: bands([[_mean(one, prompt)] for one in numbers.full])[0] for prompt in PROMPTS},
+        strategies=strategies,
         compared={
-            prompt: compare({name: one.curves[prompt].aubc for name, one in found.items()})
+            prompt: compare({name: result.curves[prompt].aubc for name, result in strategies.items()})
             for prompt in PROMPTS
         },
     )
 
 
-def _strategy_result(
-    budgets: list[int], campaigns: list[list[Round]], full: list[Round], replay: Replay
-) -> StrategyResult:
-    last = [campaign[-1] for campaign in campaigns]
-    every = [one for campaign in campaigns for one in campaign]
-    return StrategyResult(
-        curves={prompt: _curves(budgets, campaigns, full, replay, prompt) for prompt in PROMPTS},
-        empty=float(np.mean([sum(not replay.pool[n].mask.any() for n in one.labelled) for one in last])),
-        foreground=float(np.mean([one.foreground for one in last])),
-        seconds_fit=float(np.mean([one.seconds for one in every])),
-    )
+@dataclass(frozen=True)
+class _Numbers:
+    """The numbers of one set's strategies: `full` are the rounds with all labels, one for each seed."""
+
+    replay: Replay
+    budgets: list[int]
+    full: list[Round]
+
+    @property
+    def groups(self) -> list[str]:
+        return [case.group for case in self.replay.held_out]
+
+    def of(self, campaigns: list[list[Round]]) -> StrategyResult:
+        """One strategy's, from its campaigns of all seeds."""
+        last = [campaign[-1] for campaign in campaigns]
+        empty = [sum(not self.replay.pool[n].mask.any() for n in final.labelled) for final in last]
+        return StrategyResult(
+            curves={prompt: self._curves(campaigns, prompt) for prompt in PROMPTS},
+            empty=float(np.mean(empty)),
+            foreground=float(np.mean([final.foreground for final in last])),
+            seconds_fit=float(np.mean([one.seconds for campaign in campaigns for one in campaign])),
+        )
+
+    def _curves(self, campaigns: list[list[Round]], prompt: Prompt) -> Curves:
+        table = [[_mean(one, prompt) for one in campaign] for campaign in campaigns]
+        areas = aubc(self.budgets, table)
+        by_round = [[getattr(one, prompt) for one in of_seeds] for of_seeds in zip(*campaigns, strict=True)]
+        full = float(np.mean([_mean(one, prompt) for one in self.full]))
+        return Curves(
+            seeds=table,
+            bands=bands(table),
+            aubc=areas.tolist(),
+            aubc_band=bands(areas[:, None])[0],
+            labels_to_95=labels_to(full, self.budgets, by_round, self.groups),
+        )
 
 
-def _curves(
-    budgets: list[int], campaigns: list[list[Round]], full: list[Round], replay: Replay, prompt: Prompt
-) -> Curves:
-    table = [[_mean(one, prompt) for one in campaign] for campaign in campaigns]
-    areas = aubc(budgets, table)
-    by_round = [[getattr(campaign[n], prompt) for campaign in campaigns] for n in range(len(budgets))]
-    return Curves(
-        seeds=table,
-        bands=bands(table),
-        aubc=areas.tolist(),
-        aubc_band=bands(areas[:, None])[0],
-        labels_to_95=labels_to(
-            float(np.mean([_mean(one, prompt) for one in full])),
-            budgets,
-            by_round,
-            [case.group for case in replay.held_out],
-        ),
-    )
+def _wins(strategies: Sequence[str], sets: Mapping[str, SetResult], prompt: Prompt) -> list[list[float]]:
+    wins: list[list[float]] = win_matrix(strategies, [s.compared[prompt] for s in sets.values()]).tolist()
+    return wins
 
 
-def _mean(one: Round, prompt: Prompt) -> float:
-    return float(np.mean(getattr(one, prompt)))
+def _mean(finished: Round, prompt: Prompt) -> float:
+    return float(np.mean(getattr(finished, prompt)))

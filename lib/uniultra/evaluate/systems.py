@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uniultra.errors import ModelError
-from uniultra.evaluate.accuracy.schema import Model
+from uniultra.evaluate.records import MeasuredModel
 from uniultra.models.registry import ModelEntry, entry, is_name
 from uniultra.networks.network import PromptNetwork
 from uniultra.predict import Predictor
@@ -31,7 +31,7 @@ class System:
     title: str
     answers: Answers
     prompts: tuple[str, ...]
-    model: Model | None = None
+    model: MeasuredModel | None = None
     network: PromptNetwork | None = None
     entry: ModelEntry | None = None
 
@@ -71,7 +71,7 @@ def system(
         title=title or name,
         answers=Predictor.of(network, how, device=device),
         prompts=how.prompts,
-        model=Model(
+        model=MeasuredModel(
             name=name,
             sha256=digest,
             image_size=network.image_size,

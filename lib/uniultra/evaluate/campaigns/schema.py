@@ -7,22 +7,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from uniultra.adapt.settings import FitSettings
-from uniultra.evaluate.accuracy.schema import Model
 from uniultra.evaluate.machine import Machine
+from uniultra.evaluate.records import MeasuredModel, Record
 from uniultra.metrics.learning_curves import Band, Comparison
 
 Prompt = Literal["click", "box"]
 PROMPTS: tuple[Prompt, ...] = ("click", "box")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Protocol(_Frozen):
+class CampaignProtocol(Record):
     """How campaigns are replayed.
 
     Attributes:
@@ -42,7 +38,7 @@ class Protocol(_Frozen):
     fit: FitSettings = FitSettings(steps=60, batch=4)
 
 
-class Round(_Frozen):
+class Round(Record):
     """One round of one campaign, as it is kept until all are done.
 
     Attributes:
@@ -61,7 +57,7 @@ class Round(_Frozen):
     seconds: float = 0.0
 
 
-class Curves(_Frozen):
+class Curves(Record):
     """One strategy on one set with one kind of prompt.
 
     Attributes:
@@ -79,7 +75,7 @@ class Curves(_Frozen):
     labels_to_95: int | None
 
 
-class StrategyResult(_Frozen):
+class StrategyResult(Record):
     """One strategy on one set; `empty` and `foreground` are means over seeds at the last round.
 
     Attributes:
@@ -93,7 +89,7 @@ class StrategyResult(_Frozen):
     seconds_fit: float
 
 
-class SetResult(_Frozen):
+class SetResult(Record):
     """All strategies on one set.
 
     Attributes:
@@ -118,7 +114,7 @@ class SetResult(_Frozen):
     compared: dict[Prompt, list[Comparison]]
 
 
-class Simulation(_Frozen):
+class Simulation(Record):
     """Everything that a simulation found.
 
     Attributes:
@@ -130,7 +126,7 @@ class Simulation(_Frozen):
     uniultra: str
     made: str
     machine: Machine
-    model: Model
-    protocol: Protocol
+    model: MeasuredModel
+    protocol: CampaignProtocol
     sets: dict[str, SetResult]
     wins: dict[Prompt, list[list[float]]]

@@ -1,0 +1,71 @@
+"""What a simulation found, as text for a terminal and as curves of Dice over labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from uniultra.evaluate import plots
+from uniultra.evaluate.campaigns.schema import PROMPTS, Prompt, SetResult, Simulation
+from uniultra.evaluate.markdown import bounded
+from uniultra.metrics.learning_curves import Band
+
+
+def table(simulation: Simulation) -> str:
+    """One block for each set and kind of prompt, then the win matrices."""
+    lines: list[str] = []
+    for name, result in simulation.sets.items():
+        for prompt in PROMPTS:
+            lines += [
+                f"{name}, {prompt}: {result.pool} to label, {result.held_out} held out; no label "
+                f"{result.start[prompt]:.3f}, all labels {_band(result.full[prompt])}",
+                f"  {'strategy':20}{'AUBC':24}{'last round':24}{'labels to 95 %':>14}",
+            ]
+            for strategy, of_strategy in result.strategies.items():
+                curves = of_strategy.curves[prompt]
+                reached = "never" if curves.labels_to_95 is None else str(curves.labels_to_95)
+                lines.append(
+                    f"  {strategy:20}{_band(curves.aubc_band):24}{_band(curves.bands[-1]):24}{reached:>14}"
+                )
+            lines.append("")
+    for prompt in PROMPTS:
+        lines.append(f"share of the sets in which the row beats the column ({prompt}):")
+        for strategy, row in zip(simulation.protocol.strategies, simulation.wins[prompt], strict=True):
+            lines.append(f"  {strategy:20}" + "".join(f"{share:8.2f}" for share in row))
+    return "\n".join(lines)
+
+
+def draw(simulation: Simulation, path: Path, prompt: Prompt = "click") -> None:
+    """Draw the curves: a panel for each set, a line with its band for each strategy.
+
+    Args:
+        simulation: the results.
+        path: `.svg` or `.png`.
+        prompt: whose Dice.
+
+    Raises:
+        RequestError: see `uniultra.evaluate.plots.check_picture`.
+    """
+    panels = [_panel(name, result, prompt) for name, result in simulation.sets.items()]
+    ylabel = "mean Dice, one click" if prompt == "click" else "mean Dice, tight box"
+    plots.draw(panels, path, ylabel, (4.2 * len(panels) + 1.8, 4.2))
+
+
+def _panel(name: str, result: SetResult, prompt: Prompt) -> plots.Panel:
+    curves = []
+    for strategy, of_strategy in result.strategies.items():
+        bands = of_strategy.curves[prompt].bands
+        bounds = [(band.low, band.high) for band in bands if band.low is not None and band.high is not None]
+        low, high = zip(*bounds, strict=True) if len(bounds) == len(bands) else (None, None)
+        curves.append(
+            plots.Curve(strategy, result.budgets, [band.mean for band in bands], low=low, high=high)
+        )
+    levels = (
+        ("all labels", result.full[prompt].mean, "0.3", "-"),
+        ("no label", result.start[prompt], "0.6", ":"),
+    )
+    title = f"{name} ({result.pool} to choose from)"
+    return plots.Panel(title, "labels", result.budgets, curves, levels)
+
+
+def _band(band: Band) -> str:
+    return bounded(band.mean, band.low, band.high)
