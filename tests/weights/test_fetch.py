@@ -343,7 +343,7 @@ def test_a_file_without_a_known_checksum_needs_one_from_the_person(tmp_path):
             fetch(unknown, tmp_path, None, lambda _: True)
         with pytest.raises(ModelError, match="64"):
             fetch(unknown, tmp_path, None, lambda _: True, sha256="abc")
-        with pytest.raises(ModelError, match="Nobody publishes"):
+        with pytest.raises(ModelError, match="not published at"):
             fetch(entry("uniultra_l"), tmp_path, None, lambda _: True)
         with pytest.raises(ModelError, match="not the published"):
             fetch(offered(url), tmp_path, None, lambda _: True, sha256="0" * 64)

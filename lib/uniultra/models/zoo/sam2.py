@@ -20,7 +20,7 @@ register(
     ModelEntry(
         name="sam2_mini",
         system="sam2",
-        description="SAM2 on Hiera-mini at 256 px: base of the mini systems; nobody publishes weights of it",
+        description="SAM2 on Hiera-mini at 256 px: base of the mini systems; no weights are published",
         builder=partial(build_sam2, "mini", map_channels=CHANNELS),
         image_size=256,
         licence="of the weights you train",
