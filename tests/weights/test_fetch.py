@@ -19,7 +19,7 @@ from file_server import Script, serving
 from filelock import FileLock
 
 from uniultra.errors import ModelError
-from uniultra.models import official
+from uniultra.models.official import OFFICIAL
 from uniultra.models.registry import entry, names
 from uniultra.weights.download import Limits, check_address, download
 from uniultra.weights.fetch import fetch
@@ -343,7 +343,7 @@ def test_a_file_without_a_known_checksum_needs_one_from_the_person(tmp_path):
             fetch(unknown, tmp_path, None, lambda _: True)
         with pytest.raises(ModelError, match="64"):
             fetch(unknown, tmp_path, None, lambda _: True, sha256="abc")
-        with pytest.raises(ModelError, match="Nobody publishes"):
+        with pytest.raises(ModelError, match="not published at"):
             fetch(entry("uniultra_l"), tmp_path, None, lambda _: True)
         with pytest.raises(ModelError, match="not the published"):
             fetch(offered(url), tmp_path, None, lambda _: True, sha256="0" * 64)
@@ -354,9 +354,9 @@ def test_a_file_without_a_known_checksum_needs_one_from_the_person(tmp_path):
 def test_official_files_are_pinned():
     """What is offered for download is on HTTPS, with a checksum, a licence and a way to convert it."""
     offers = [entry(name) for name in names() if entry(name).url]
-    assert {model.name for model in offers} == set(official.ALL)
+    assert {model.name for model in offers} == set(OFFICIAL)
     for model in offers:
         check_address(model.url)
-        assert (model.url, model.url_sha256) == official.ALL[model.name][:2]
+        assert (model.url, model.url_sha256) == OFFICIAL[model.name][:2]
         assert len(model.url_sha256) == 64 and model.licence == "Apache-2.0" and model.convert
-        assert official.ALL[model.name].size < Limits().size
+        assert OFFICIAL[model.name].size < Limits().size

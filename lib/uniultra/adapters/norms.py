@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 class FrozenNorms(nn.Module):
     """Base of an adapter module: `train()` leaves the batch norms of the network around it in eval mode.
 
-    It has to be added to that network after the norms, so that it is told of the mode last.
+    It has to be added to that network after the norms, so that `train` reaches it last.
 
     Args:
         network: whose batch norms stay as they are.

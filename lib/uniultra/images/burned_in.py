@@ -16,7 +16,7 @@ def burned_in(path: Path) -> BurnedIn:
     """Whether the pixels show who the patient is, by Burned In Annotation (0028,0301).
 
     Scanners write names and dates into the picture itself, and leave the attribute out as often as not; a
-    file of another format never says. Whoever passes pictures on looks at those that are not `no`.
+    file of another format never says. Pictures to be passed on need a look unless it is `no`.
     """
     if file_ending(path) not in DICOM_ENDINGS and not has_dicom_magic(path):
         return "unknown"

@@ -28,6 +28,7 @@ from uniultra.images.itk import geometry_of, read_header, sitk
 from uniultra.images.to_uint8 import uint8_reader
 from uniultra.images.types import AxisKind, UltrasoundImage
 
+NUMBER_TYPES = (*(f"{sign}Int{bits}" for bits in (8, 16, 32, 64) for sign in ("U", "")), "Float32", "Float64")
 SEQUENCE_ENDINGS = (".seq.nrrd", ".seq.nhdr", ".igs.mha", ".igs.mhd")
 MILLISECONDS = {"s": 1000.0, "sec": 1000.0, "second": 1000.0, "seconds": 1000.0, "ms": 1.0}
 
@@ -123,18 +124,7 @@ def _stack(header: Any) -> Stack:
 
 def _number_type(pixel_id: int) -> np.dtype[Any]:
     module = sitk()
-    for name in (
-        "UInt8",
-        "Int8",
-        "UInt16",
-        "Int16",
-        "UInt32",
-        "Int32",
-        "UInt64",
-        "Int64",
-        "Float32",
-        "Float64",
-    ):
+    for name in NUMBER_TYPES:
         if pixel_id in (getattr(module, f"sitk{name}"), getattr(module, f"sitkVector{name}")):
             return np.dtype(name.lower())
     raise ImageError(

@@ -34,7 +34,7 @@ def read_image(path: str | os.PathLike[str], *, axis_kind: str | None = None) ->
         axis_kind: `still`, `cine` or `volume` instead of what the file suggests.
 
     Raises:
-        ImageError: no such file, a format or transfer syntax nobody here decodes, a damaged file, or
+        ImageError: no such file, a format or transfer syntax that is not supported, a damaged file, or
             an `axis_kind` that does not fit. Damage inside a compressed frame shows when it is read.
     """
     path = Path(path)

@@ -200,7 +200,7 @@ class VideoReader:
         for frame in self._frames:
             self.decoded += 1
             if self._index.seekable:
-                # Frames before the key frame may come along after a seek; they are passed over.
+                # Frames before the key frame may come along after a seek; they are skipped.
                 if frame.pts is None or frame.pts < self._index.stamps[t]:
                     continue
                 if frame.pts > self._index.stamps[t]:

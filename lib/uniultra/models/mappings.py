@@ -1,4 +1,4 @@
-"""Published checkpoints brought to our names: for each layout, what becomes of every tensor in it.
+"""Published checkpoints under our names: for each layout, what becomes of every tensor in it.
 
 Names are facts of the released files; values are copied as they are. Our networks keep SAM2's names for
 the prompt encoder and the mask decoder, and timm's for SAM's ViT and for TinyViT.

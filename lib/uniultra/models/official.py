@@ -1,4 +1,4 @@
-"""Where the published weights lie that anybody may download, and what they hash to.
+"""Where the published weights lie, by the model's name, and what they hash to.
 
 Meta and the MobileSAM authors publish no checksums of their own. Each one here was compared with what
 several projects pin that downloaded the same address independently of one another: micro-sam
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Official(NamedTuple):
+class OfficialFile(NamedTuple):
     """A file on its publisher's server; `size` in bytes."""
 
     url: str
@@ -26,43 +26,37 @@ _MOBILE_SAM = (
     "https://raw.githubusercontent.com/ChaoningZhang/MobileSAM/f706ad9c4eb7f219c00d9050e46328518ffb65d2"
 )
 
-SAM2_T = Official(
-    f"{_SAM2}/sam2.1_hiera_tiny.pt",
-    "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
-    156_008_466,
-)
-SAM2_S = Official(
-    f"{_SAM2}/sam2.1_hiera_small.pt",
-    "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
-    184_416_285,
-)
-SAM2_B = Official(
-    f"{_SAM2}/sam2.1_hiera_base_plus.pt",
-    "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
-    323_606_802,
-)
-SAM2_L = Official(
-    f"{_SAM2}/sam2.1_hiera_large.pt",
-    "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
-    898_083_611,
-)
-SAM_B = Official(
-    f"{_META}/segment_anything/sam_vit_b_01ec64.pth",
-    "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-    375_042_383,
-)
-MOBILE_SAM = Official(
-    f"{_MOBILE_SAM}/weights/mobile_sam.pt",
-    "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
-    40_728_226,
-)
-ALL = {
-    "sam2_t": SAM2_T,
-    "sam2_s": SAM2_S,
-    "sam2_b": SAM2_B,
-    "sam2_l": SAM2_L,
-    "sam_b": SAM_B,
-    "mobile_sam": MOBILE_SAM,
+OFFICIAL = {
+    "sam2_t": OfficialFile(
+        f"{_SAM2}/sam2.1_hiera_tiny.pt",
+        "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+        156_008_466,
+    ),
+    "sam2_s": OfficialFile(
+        f"{_SAM2}/sam2.1_hiera_small.pt",
+        "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        184_416_285,
+    ),
+    "sam2_b": OfficialFile(
+        f"{_SAM2}/sam2.1_hiera_base_plus.pt",
+        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        323_606_802,
+    ),
+    "sam2_l": OfficialFile(
+        f"{_SAM2}/sam2.1_hiera_large.pt",
+        "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+        898_083_611,
+    ),
+    "sam_b": OfficialFile(
+        f"{_META}/segment_anything/sam_vit_b_01ec64.pth",
+        "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        375_042_383,
+    ),
+    "mobile_sam": OfficialFile(
+        f"{_MOBILE_SAM}/weights/mobile_sam.pt",
+        "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+        40_728_226,
+    ),
 }
 
 # Where a person must go: behind a page of Google Drive.

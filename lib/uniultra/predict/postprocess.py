@@ -1,4 +1,4 @@
-"""Specks beside a mask and pinholes in it, which nobody asked for."""
+"""Removes specks beside a mask and fills pinholes in it, where no prompt asks for them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from uniultra.models.registry import entry
 from uniultra.networks.network import PromptNetwork
 from uniultra.weights import tensors as weights
 
-WEIGHTS, CONFIG, MANIFEST = "weights.safetensors", "config.json", "manifest.json"
+CONFIG, MANIFEST, WEIGHTS = FILES = "config.json", "manifest.json", "weights.safetensors"
 MAX_JSON = 32 << 20  # a campaign's manifest names every label and structure, some 200 bytes of each
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -72,7 +72,7 @@ class BundleConfig(BaseModel):
         return self
 
 
-class Manifest(BaseModel):
+class BundleManifest(BaseModel):
     """Where a bundle comes from.
 
     Attributes:
@@ -129,7 +129,7 @@ def save(
     metrics: Mapping[str, float] | None = None,
     dtype: torch.dtype = torch.float32,
     over: tuple[str, tuple[str, ...]] | None = None,
-) -> Manifest:
+) -> BundleManifest:
     """Write what was trained of the network of model `name`, whole or not at all; an older bundle goes.
 
     Args:
@@ -162,7 +162,7 @@ def save(
             base_sha256=base_sha256,
             trains=trains,
         )
-        manifest = Manifest(
+        manifest = BundleManifest(
             base_fingerprint=fingerprint(network, tensors),
             weights_sha256=weights.file_sha256(staged / WEIGHTS),
             parent=parent,
@@ -177,7 +177,7 @@ def save(
     return manifest
 
 
-def describe(folder: Path) -> tuple[BundleConfig, Manifest]:
+def describe(folder: Path) -> tuple[BundleConfig, BundleManifest]:
     """What a bundle says of itself.
 
     Raises:
@@ -186,7 +186,7 @@ def describe(folder: Path) -> tuple[BundleConfig, Manifest]:
     try:
         return (
             BundleConfig.model_validate_json(_content(folder / CONFIG)),
-            Manifest.model_validate_json(_content(folder / MANIFEST)),
+            BundleManifest.model_validate_json(_content(folder / MANIFEST)),
         )
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -194,7 +194,7 @@ def describe(folder: Path) -> tuple[BundleConfig, Manifest]:
         raise ModelError(f"The bundle's description is damaged: {where or 'it'}: {wrong['msg']}.") from None
 
 
-def load(folder: Path, network: nn.Module) -> Manifest:
+def load(folder: Path, network: nn.Module) -> BundleManifest:
     """Put a bundle on `network`, which has its base's weights and the adapter with the bundle's settings.
 
     Raises:
@@ -224,7 +224,7 @@ def copy(folder: Path, target: Path, *, without: Collection[str] = ()) -> Path:
     Of the lists that `without` names, the copy's manifest keeps only their lengths.
     """
     with _replacing(target) as staged:
-        for name in (WEIGHTS, CONFIG, MANIFEST):
+        for name in FILES:
             shutil.copyfile(_file(folder / name), staged / name)
         manifest = describe(folder)[1]
         counts = {

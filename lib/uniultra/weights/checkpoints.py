@@ -1,9 +1,9 @@
-"""Somebody else's checkpoint, read without running anything that is in it.
+"""A stranger's checkpoint, read without running anything that is in it.
 
 A `.safetensors` file holds tensors only. A `.pt` or `.pth` file is a zip archive with a pickle, a small
 program that builds objects. It is opened by PyTorch's restricted loader and by nothing else, after its
-program was read (not run) and found to name nothing but tensors. There is no way round for a file that
-is refused (CVE-2025-32434, CVE-2025-58756).
+program was read (not run) and found to name nothing but tensors. There is no switch to open a file that is
+refused (CVE-2025-32434, CVE-2025-58756).
 """
 
 from __future__ import annotations

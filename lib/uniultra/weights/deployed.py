@@ -1,10 +1,12 @@
-"""The bundles of a campaign: which there are, which of them answer, and which answered before.
+"""The published bundles of a campaign: which there are, which of them answer, and which answered before.
 
     <studies>/.uniultra/adapters/<id>/         a bundle; its id is of its content and never changes
     <studies>/.uniultra/adapters/current.json  which one each model answers with, and what was done when
 
-A bundle's folder is whole before `current.json` names it, and that file is replaced as a whole: a crash at
-any moment leaves the bundle that answered before, or the new one.
+A bundle's folder is whole, and on the disk, before `current.json` names it, and that file is replaced as a
+whole: a crash at any moment leaves the bundle that answered before, or the new one. Every change holds the
+write lock of the folder, from the look at what answers to the replacement, so that two trainings cannot both
+take the place of one bundle. Readers take no lock: they see the old file or the new one.
 """
 
 from __future__ import annotations
@@ -29,14 +31,15 @@ from uniultra.weights import bundle, loading
 FOLDER = Path(".uniultra") / "adapters"
 CURRENT = "current.json"
 HISTORY = 1000  # entries that are kept
-ANY = "any"  # whatever answers
+ANY = "any"  # bundle, or the own weights
 _ID = re.compile(r"[0-9a-f]{10}-[0-9]{1,6}")
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{10}-[0-9]{1,6}$")]
 Stamp = tuple[int, int, int]
+What = Literal["published", "rolled back", "imported"]
 
 
 class ChangedError(ModelError):
-    """Another bundle answers than the one that was expected to."""
+    """Another bundle answers than the expected one."""
 
 
 class Change(BaseModel):
@@ -46,7 +49,7 @@ class Change(BaseModel):
 
     when: datetime
     model: str = Field(max_length=100)
-    what: Literal["published", "rolled back", "imported"]
+    what: What
     id: Id | None
 
 
@@ -64,7 +67,7 @@ class Published:
     """The bundles of a studies folder; several processes may share it.
 
     Args:
-        studies: the folder; nothing is read or written before it is asked for.
+        studies: the folder; constructing reads and writes nothing.
     """
 
     def __init__(self, studies: Path) -> None:
@@ -74,12 +77,12 @@ class Published:
     # what there is
 
     def stamp(self) -> Stamp | None:
-        """Changes whenever another bundle answers: one look at a file's date, size and number."""
+        """Changes whenever another bundle answers; costs one `stat`."""
         try:
-            found = (self.folder / CURRENT).stat()
+            file = (self.folder / CURRENT).stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return file.st_mtime_ns, file.st_size, file.st_ino
 
     def read(self) -> Current:
         """Which bundles answer, and what was done.
@@ -133,25 +136,19 @@ class Published:
         loading.assemble(folder, name=model)
         digest = bundle.describe(folder)[1].weights_sha256[:10]
         with self._lock:
-            known = self.ids()
-            for one in known:
-                if one.startswith(digest) and _same(self.folder / one, folder):
-                    return one
-            new = f"{digest}-{1 + max(map(_number, known), default=0)}"
+            ids = self.ids()
+            for bundle_id in ids:
+                if bundle_id.startswith(digest) and _same(self.folder / bundle_id, folder):
+                    return bundle_id
+            new = f"{digest}-{1 + max(map(_number, ids), default=0)}"
             with self._staged() as staged:
-                for name in (bundle.CONFIG, bundle.MANIFEST, bundle.WEIGHTS):
+                for name in bundle.FILES:
                     atomic.copy(folder / name, staged / name)
                 atomic.sync_folder(staged)
                 atomic.move(staged, self.folder / new)
             return new
 
-    def publish(
-        self,
-        folder: Path,
-        *,
-        what: Literal["published", "imported"] = "published",
-        instead_of: str | None = ANY,
-    ) -> str:
+    def publish(self, folder: Path, *, what: What = "published", instead_of: str | None = ANY) -> str:
         """Take a bundle in and let its model answer with it; its id.
 
         Args:
@@ -165,7 +162,7 @@ class Published:
             ModelError: see `add`.
         """
         model = bundle.describe(folder)[0].model
-        with self._lock:  # nobody chooses another one between the look and the change
+        with self._lock:
             if instead_of not in (ANY, self.current(model)):
                 raise ChangedError(
                     "Expected the model to answer with the adapter that this one was measured against; it "
@@ -192,30 +189,26 @@ class Published:
 
     def _before(self, model: str) -> str | None:
         """What answered before the present bundle, without what was rolled back."""
-        found = self.read()
-        now = found.models.get(model)
-        if now is None:
+        current = self.read()
+        if current.models.get(model) is None:
             raise ModelError(f"{model!r} answers with its own weights; there is nothing to go back to.")
-        line = _line(change for change in found.history if change.model == model)
-        return next((one for one in reversed(line[:-1]) if (self.folder / one).is_dir()), None)
+        line = _line(change for change in current.history if change.model == model)
+        return next((earlier for earlier in reversed(line[:-1]) if (self.folder / earlier).is_dir()), None)
 
-    def _choose(
-        self, model: str, chosen: str | None, what: Literal["published", "rolled back", "imported"]
-    ) -> None:
+    def _choose(self, model: str, chosen: str | None, what: What) -> None:
         with self._lock:
-            found = self.read()
+            before = self.read()
             change = Change(when=datetime.now(UTC), model=model, what=what, id=chosen)
-            after = Current(
-                models={**found.models, model: chosen}, history=(*found.history, change)[-HISTORY:]
-            )
+            history = (*before.history, change)[-HISTORY:]
+            after = Current(models={**before.models, model: chosen}, history=history)
             body = checksummed.seal(after.model_dump(mode="json"))
             atomic.write(self.folder / CURRENT, (json.dumps(body, indent=1) + "\n").encode())
 
     @contextmanager
     def _staged(self) -> Iterator[Path]:
-        """A new folder beside the bundles, deleted at the end if nobody moved it away."""
+        """A new folder beside the bundles, deleted at the end unless it was moved away."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(".*.part"):  # of a crash: whoever is here holds the lock
+        for left in self.folder.glob(".*.part"):  # of a crash: this process holds the lock
             shutil.rmtree(left, ignore_errors=True)
         staged = self.folder / f".{secrets.token_hex(8)}.part"
         staged.mkdir()
@@ -243,9 +236,7 @@ def _number(bundle_id: str) -> int:
     return int(bundle_id.partition("-")[2])
 
 
-def _same(one: Path, other: Path) -> bool:
-    """Whether two bundles have the same description, weights included."""
-    if one.samefile(other):
-        return True
+def _same(left: Path, right: Path) -> bool:
+    """Whether two bundles have the same description, which names the digest of the weights."""
     names = (bundle.CONFIG, bundle.MANIFEST)
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+    return all((left / name).read_bytes() == (right / name).read_bytes() for name in names)

@@ -149,7 +149,7 @@ def _attempt(
     except (URLError, OSError, http.client.HTTPException) as error:
         if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
             raise ModelError(
-                "The server's certificate is not valid, so that it may be somebody else. Nothing was "
+                "The server's certificate is not valid, so that it may be another machine. Nothing was "
                 "fetched; check this machine's clock and certificates."
             ) from error
         raise _Cut("no connection" if isinstance(error, URLError) else "the connection broke") from error

@@ -1,6 +1,6 @@
 """Bundles to other machines and back: a folder, or a zip of its three files.
 
-What leaves names no image: of the labels that it learnt only their number stays in the manifest.
+What leaves names no image: of the labels that it was trained on only their number stays in the manifest.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from uniultra.errors import ModelError
+from uniultra.files import atomic
 from uniultra.weights import bundle
 
-NAMES = (bundle.CONFIG, bundle.MANIFEST, bundle.WEIGHTS)
 NAMING = ("labels", "unseen")  # what a manifest says of single images
 MAX_WEIGHTS = 4 << 30
 
@@ -32,18 +32,18 @@ def export(folder: Path, target: Path) -> Path:
         )
     if target.suffix.lower() != ".zip":
         return bundle.copy(folder, target, without=NAMING)
-    temporary = target.with_name(f".{target.name}.part")
     try:
-        with tempfile.TemporaryDirectory(prefix="uniultra-") as staged:
-            plain = bundle.copy(folder, Path(staged) / "bundle", without=NAMING)
-            with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
-                for name in NAMES:
+        with (
+            tempfile.TemporaryDirectory(prefix="uniultra-") as private,
+            atomic.staged(target.parent) as packed,
+        ):
+            plain = bundle.copy(folder, Path(private) / "bundle", without=NAMING)
+            with zipfile.ZipFile(packed, "x", zipfile.ZIP_STORED) as archive:
+                for name in bundle.FILES:
                     archive.write(plain / name, name)
-        temporary.replace(target)
+            packed.replace(target)
     except OSError:
         raise ModelError("The bundle could not be written. Check the folder and its free space.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 
@@ -73,10 +73,11 @@ def opened(source: Path) -> Iterator[Path]:
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Write the three files, by names of our own and never more than they may have."""
-    names = sorted(info.filename for info in archive.infolist())
-    if names != sorted(NAMES):
-        raise ModelError(f"Expected a zip with {', '.join(NAMES)} and nothing else. Export the bundle again.")
-    for name in NAMES:
+    if sorted(info.filename for info in archive.infolist()) != list(bundle.FILES):
+        raise ModelError(
+            f"Expected a zip with {', '.join(bundle.FILES)} and nothing else. Export the bundle again."
+        )
+    for name in bundle.FILES:
         limit = MAX_WEIGHTS if name == bundle.WEIGHTS else bundle.MAX_JSON
         if archive.getinfo(name).file_size > limit:
             raise ModelError(f"Expected at most {limit >> 20} MiB of {name}; the zip's is bigger.")

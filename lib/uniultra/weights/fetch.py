@@ -26,7 +26,7 @@ def fetch(
     Args:
         entry: a model with an address.
         folder: made if need be.
-        progress: told the bytes that have come and the bytes in all.
+        progress: called with the bytes that have come and the bytes in all.
         accept_licence: shows the licence and says whether the person accepts it; asked before anything
             is sent over the network.
         sha256: the checksum to expect where the entry knows none.
@@ -36,7 +36,7 @@ def fetch(
         ModelError: there is no address or no checksum, the licence is not accepted, or the download fails.
     """
     if entry.url is None:
-        raise ModelError(f"Nobody publishes {entry.name!r} at an address that a program may fetch from.")
+        raise ModelError(f"{entry.name!r} is not published at an address that a program may fetch from.")
     expected = _expected(entry, sha256)
     if not accept_licence(entry):
         raise ModelError("The licence was not accepted, so nothing was fetched.")

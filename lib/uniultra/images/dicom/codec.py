@@ -46,7 +46,7 @@ _ITK_LOCK = threading.Lock()
 
 
 def check_syntax(syntax: str) -> None:
-    """Refuse a transfer syntax that nobody here decodes.
+    """Refuse a transfer syntax that cannot be decoded here.
 
     Raises:
         ImageError: names the syntax and its UID.

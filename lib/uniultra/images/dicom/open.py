@@ -28,7 +28,7 @@ def open_dicom(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     """Read the header of a DICOM file; pixels come frame by frame.
 
     Raises:
-        ImageError: damaged, without pixels, or in a transfer syntax nobody here decodes.
+        ImageError: damaged, without pixels, or in a transfer syntax that cannot be decoded here.
     """
     file = read_dicom_file(path)
     check_syntax(file.syntax)

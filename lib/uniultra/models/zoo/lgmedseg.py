@@ -7,7 +7,7 @@ teacher's prompt encoder and mask decoder fit it unchanged.
 from __future__ import annotations
 
 from uniultra.models import mappings
-from uniultra.models.official import MOBILE_SAM
+from uniultra.models.official import OFFICIAL
 from uniultra.models.registry import ModelEntry, register
 from uniultra.networks.network import check_side
 from uniultra.networks.sam2_image import Sam2Image
@@ -45,8 +45,8 @@ register(
         fit="pad",
         licence="Apache-2.0",
         source="MobileSAM, Zhang et al., 2023",
-        url=MOBILE_SAM.url,
-        url_sha256=MOBILE_SAM.sha256,
+        url=OFFICIAL["mobile_sam"].url,
+        url_sha256=OFFICIAL["mobile_sam"].sha256,
         convert=mappings.MOBILE_SAM,
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from uniultra.models import mappings
-from uniultra.models.official import SAM2_B, SAM2_L, SAM2_S, SAM2_T
+from uniultra.models.official import OFFICIAL
 from uniultra.models.registry import ModelEntry, register
 from uniultra.networks.sam2_image import HIERA, LABELS, Sam2Image
 from uniultra.prompts.raster import CHANNELS
@@ -20,7 +20,7 @@ register(
     ModelEntry(
         name="sam2_mini",
         system="sam2",
-        description="SAM2 on Hiera-mini at 256 px: base of the mini systems; nobody publishes weights of it",
+        description="SAM2 on Hiera-mini at 256 px: base of the mini systems; no weights are published",
         builder=partial(build_sam2, "mini", map_channels=CHANNELS),
         image_size=256,
         licence="of the weights you train",
@@ -28,7 +28,7 @@ register(
     )
 )
 
-for _size, _file in (("t", SAM2_T), ("s", SAM2_S), ("b", SAM2_B), ("l", SAM2_L)):
+for _size in ("t", "s", "b", "l"):
     register(
         ModelEntry(
             name=f"sam2_{_size}",
@@ -38,8 +38,8 @@ for _size, _file in (("t", SAM2_T), ("s", SAM2_S), ("b", SAM2_B), ("l", SAM2_L))
             image_size=1024,
             licence="Apache-2.0",
             source="SAM2.1, Meta, 2024-09-29",
-            url=_file.url,
-            url_sha256=_file.sha256,
+            url=OFFICIAL[f"sam2_{_size}"].url,
+            url_sha256=OFFICIAL[f"sam2_{_size}"].sha256,
             convert=mappings.SAM2,
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from uniultra.models import mappings
-from uniultra.models.official import SAM_B
+from uniultra.models.official import OFFICIAL
 from uniultra.models.registry import ModelEntry, register
 from uniultra.networks.sam2_image import LABELS
 from uniultra.networks.sam_image import build_sam
@@ -21,8 +21,8 @@ register(
         licence="Apache-2.0",
         source="Segment Anything, Meta, 2023-04-05",
         fit="pad",
-        url=SAM_B.url,
-        url_sha256=SAM_B.sha256,
+        url=OFFICIAL["sam_b"].url,
+        url_sha256=OFFICIAL["sam_b"].sha256,
         convert=mappings.SAM_VIT,
     )
 )
