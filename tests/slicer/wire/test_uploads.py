@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scripted_server import Scripted
-from UniUltraLib.control.worker import Cancelled, Ticket
+from UniUltraLib.control.worker import JobCancelled, Ticket
 from UniUltraLib.wire.client import Client
 from UniUltraLib.wire.uploads import BLOCK, Form
 
@@ -55,7 +55,7 @@ def test_a_cancelled_upload_ends_between_two_chunks(sessions: Scripted, client: 
         ticket.cancelled = share > 0.5
         ticket.report(share)
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelled):
         client.upload(IMAGE, report)
     assert 0.4 < (ticket.progress or 0) <= 0.51
     assert client.upload(IMAGE) == "s", "the connection after it is a good one"
@@ -71,7 +71,7 @@ def test_a_cancelled_download_ends_between_two_chunks(
         ticket.cancelled = share > 0.5
         ticket.report(share)
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelled):
         client.with_report(report).download_image("a", tmp_path / "cut.nrrd")
     assert 0 < (ticket.progress or 0) <= 0.5 and not list(tmp_path.iterdir())
     assert client.download_image("a", tmp_path / "whole.nrrd").read_bytes() == IMAGE
