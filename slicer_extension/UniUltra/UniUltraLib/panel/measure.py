@@ -71,7 +71,7 @@ class MeasurePart(Section):
 
 
 class MeasuredLines:
-    """Line markups that nobody can drag; they are not saved with the scene."""
+    """Line markups that cannot be dragged, and are not saved with the scene."""
 
     def __init__(self, scene: Any) -> None:
         self._scene = scene
