@@ -1,7 +1,7 @@
-"""The UniUltra module of 3D Slicer: outlining ultrasound by pointing at it, with a server that learns.
+"""The UniUltra module of 3D Slicer: interactive segmentation of ultrasound, with a server that learns.
 
-This file is the shell: the module's name, its panel, its logic for scripts. What the panel decides is decided
-in `UniUltraLib/control/controller.py`, `campaign.py` and `measuring.py`, which know no Qt.
+This file is the shell: the module's name, its panel, its logic for scripts. The panel's decisions are made in
+`UniUltraLib/control`, `campaign` and `measure`, which know no Qt.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class UniUltraWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def on_scene_closing(self, *_: Any) -> None:
         """All nodes are about to go."""
-        self.panel.scene_closing()
+        self.logic.session.scene_closing()
 
     def on_scene_closed(self, *_: Any) -> None:
         """The scene is empty."""
-        self.panel.scene_closed()
+        self.logic.session.scene_closed()
 
 
 class UniUltraLogic(ScriptedLoadableModuleLogic):

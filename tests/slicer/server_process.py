@@ -15,7 +15,10 @@ from typing import Any
 import requests
 import yaml
 
+from uniultra.errors import UniUltraError
+
 ROOT = Path(__file__).resolve().parents[2]
+ECHO_CINE = "examples_ybr_color"
 
 
 class ServerProcess:
@@ -113,3 +116,17 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path, until: floa
         except requests.ConnectionError:
             time.sleep(0.3)
     raise RuntimeError("the server did not start:\n" + log.read_text(errors="replace")[-2000:])
+
+
+def echo_cine(folder: Path) -> Path | None:
+    """The 30-frame echo cine of the pydicom wheel, as `make demo` gets it; None where it cannot be had."""
+    shared = ROOT.parent / "shared" / "dicom" / f"{ECHO_CINE}.dcm"
+    if shared.is_file():
+        return shared
+    from uniultra.demo import fetch_sample_dicom
+
+    try:
+        fetch_sample_dicom(folder)
+    except (OSError, subprocess.SubprocessError, UniUltraError):
+        return None
+    return next(folder.rglob(f"{ECHO_CINE}.dcm"), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 import scene_examples as examples  # noqa: E402
 from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import MODEL, ScriptedModel, disks, mask_at  # noqa: E402
-from scripted_server import Scripted  # noqa: E402
 from UniUltraLib.control.state import AUTO, REFINE  # noqa: E402
 from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
 from UniUltraLib.prompts.shown import Edit  # noqa: E402
@@ -22,31 +20,9 @@ from UniUltraLib.prompts.shown import Edit  # noqa: E402
 equal = np.testing.assert_array_equal
 
 
-@pytest.fixture
-def rig(scene: Any) -> Iterator[Rig]:
-    made = Rig(scene)
-    yield made
-    made.close()
-    assert made.scene.observers == 0
-
-
-@pytest.fixture
-def model(server: Scripted) -> ScriptedModel:
-    return ScriptedModel(server, SHAPE)
-
-
-@pytest.fixture
-def still(rig: Rig, model: ScriptedModel) -> Rig:
-    """A still of the campaign is open, and the server connected."""
-    rig.connect(model.server.address)
-    rig.open(examples.still(), "still-1")
-    return rig
-
-
 def test_a_click_makes_a_segment_and_its_mask(still: Rig, model: ScriptedModel) -> None:
     assert still.state.tools == {*PROMPT_KINDS, REFINE, AUTO}
     assert still.state.strategies == ("coreset", "random") and still.state.model == MODEL
-    assert still.state.unavailable == {"uniultra": "uniultra weights get uniultra"}
     still.click("a", 40, 30)
     [segment] = still.state.segments
     assert segment.name == "heart" and segment.colour == pytest.approx((0, 1, 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 import scene_examples as examples  # noqa: E402
 from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import ScriptedModel, mask_at  # noqa: E402
-from scripted_server import Scripted, scripted_server  # noqa: E402
+from scripted_server import scripted_server  # noqa: E402
 from slicer_harness import volume_node, vtk_matrix  # noqa: E402
 from UniUltraLib.prompts.history import LIMIT, Timeline  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
@@ -21,18 +20,6 @@ from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
 from UniUltraLib.scene import us_region  # noqa: E402
 
 equal = np.testing.assert_array_equal
-
-
-@pytest.fixture
-def rig(scene: Any) -> Iterator[Rig]:
-    made = Rig(scene)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def model(server: Scripted) -> ScriptedModel:
-    return ScriptedModel(server, SHAPE)
 
 
 def uploads(model: ScriptedModel) -> list[bytes]:

@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,22 +26,8 @@ KEY = "key-4711"
 
 
 @pytest.fixture
-def model(server: Scripted) -> ScriptedModel:
-    return ScriptedModel(server, SHAPE)
-
-
-@pytest.fixture
-def rig(scene: Any) -> Iterator[Rig]:
-    made = Rig(scene, timeout=(1.0, 1.0))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def still(rig: Rig, model: ScriptedModel) -> Rig:
-    rig.connect(model.server.address)
-    rig.open(examples.still(), "still-1")
-    return rig
+def timeout() -> tuple[float, float]:
+    return (1.0, 1.0)
 
 
 def slow(model: ScriptedModel, seconds: float) -> Any:

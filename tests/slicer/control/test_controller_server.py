@@ -14,8 +14,9 @@ import scene_examples as examples  # noqa: E402
 from panel_rig import Rig  # noqa: E402
 from server_process import ServerProcess  # noqa: E402
 from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE  # noqa: E402
+from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
 from UniUltraLib.prompts.shown import Edit  # noqa: E402
-from UniUltraLib.scene import cine, export  # noqa: E402
+from UniUltraLib.scene import cine  # noqa: E402
 from UniUltraLib.wire.client import Client  # noqa: E402
 
 MODEL = "uniultra_mini"
@@ -28,10 +29,10 @@ def running(tmp_path_factory: pytest.TempPathFactory, application: Any) -> Itera
     studies = tmp_path_factory.mktemp("studies")
     frames = np.stack([examples.speckle(TRUTH, n) for n in range(6)])
     (studies / "echo.seq.nrrd").write_bytes(
-        export.nrrd_bytes(frames, examples.LPS).replace(b"domain domain domain", b"domain domain list")
+        nrrd_bytes(frames, examples.LPS).replace(b"domain domain domain", b"domain domain list")
     )
     voxels = examples.speckle(examples.ball())
-    (studies / "volume.nrrd").write_bytes(export.nrrd_bytes(voxels, examples.LPS))
+    (studies / "volume.nrrd").write_bytes(nrrd_bytes(voxels, examples.LPS))
     server = ServerProcess(studies, tmp_path_factory.mktemp("home"))
     server.start()
     yield server
@@ -39,12 +40,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, application: Any) -> Itera
 
 
 @pytest.fixture
-def rig(scene: Any, running: ServerProcess) -> Iterator[Rig]:
-    made = Rig(scene)
-    made.connect(running.address)
-    yield made
-    made.close()
-    assert made.scene.observers == 0
+def rig(rig: Rig, running: ServerProcess) -> Rig:
+    rig.connect(running.address)
+    return rig
 
 
 def timeline(rig: Rig) -> Any:

@@ -18,8 +18,14 @@ SHAPE = (90, 120)
 class Rig:
     """One panel; `seen` are all states that it was told."""
 
-    def __init__(self, scene: Any, timeout: tuple[float, float] = (2.0, 30.0), settings: Any = None) -> None:
-        self.scene = SlicerScene(scene)
+    def __init__(
+        self,
+        scene: Any,
+        timeout: tuple[float, float] = (2.0, 30.0),
+        settings: Any = None,
+        wrap: Callable[[SlicerScene], Any] = lambda side: side,
+    ) -> None:
+        self.scene = wrap(SlicerScene(scene))
         self.clients: list[Client] = []
         self.timeout = timeout
         self.controller = Controller(self.scene, self.make, settings=settings)

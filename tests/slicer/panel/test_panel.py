@@ -202,7 +202,7 @@ def test_tools_are_one_at_a_time_and_go_down_by_button_escape_or_slicers_own(
 
 
 def test_keys_work_while_the_panel_is_open_and_never_after(panel: PanelCase, address: str) -> None:
-    sequences = {key.button: key.sequence for key in KEYS}
+    sequences = dict(KEYS)
     for name in ("includeButton", "undoButton", "nextButton"):
         assert f"({sequences[name]})" in getattr(panel.ui, name).text
     panel.connect(address)

@@ -7,7 +7,6 @@ pictures of docs/slicer.md saved there.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,38 +19,23 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
 
 from panel_case import PanelCase, opened_panel  # noqa: E402
-from server_process import ROOT, running_server  # noqa: E402
+from server_process import ECHO_CINE as CINE  # noqa: E402
+from server_process import echo_cine, running_server  # noqa: E402
 from slicer_harness import missing_gl  # noqa: E402
 
 from uniultra.cli import main  # noqa: E402
-from uniultra.errors import UniUltraError  # noqa: E402
 
-CINE = "examples_ybr_color"
 VENTRICLE, ATRIUM = "left ventricle", "left atrium"
 # Pixels (x,y) of the apical four-chamber view: the cavity of the ventricle, its wall, the bright septum.
 BOX = ((150, 62), (180, 100), (210, 146))
 INSIDE, WALL = (182, 100), (150, 70)
 
 
-def echo(folder: Path) -> Path | None:
-    """The 30-frame echo cine of the pydicom wheel, as `make demo` gets it; None where it cannot be had."""
-    shared = ROOT.parent / "shared" / "dicom" / f"{CINE}.dcm"
-    if shared.is_file():
-        return shared
-    from uniultra.demo import fetch_sample_dicom
-
-    try:
-        fetch_sample_dicom(folder)
-    except (OSError, subprocess.SubprocessError, UniUltraError):
-        return None
-    return next(folder.rglob(f"{CINE}.dcm"), None)
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if missing_gl():
         pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
-    file = echo(tmp_path_factory.mktemp("sample"))
+    file = echo_cine(tmp_path_factory.mktemp("sample"))
     if file is None:
         pytest.skip("the echo cine is neither in ../shared nor to be had from the package registry")
     studies = tmp_path_factory.mktemp("studies")

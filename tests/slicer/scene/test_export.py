@@ -12,6 +12,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 
 from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.errors import SceneError  # noqa: E402
+from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
 from UniUltraLib.scene import coordinates, export  # noqa: E402
 
 OBLIQUE = np.array([[0.3, -0.1, 0.2, 5], [0.1, 0.4, 0, 6], [-0.05, 0, 2, 7], [0, 0, 0, 1]])
@@ -24,7 +25,7 @@ def test_slicer_reads_it_back_in_place(
     scene: Any, application: Any, tmp_path: Path, dtype: str, slices: int
 ) -> None:
     array = np.random.default_rng(0).integers(0, 100, (slices, 5, 6)).astype(dtype)
-    (tmp_path / "a.nrrd").write_bytes(export.nrrd_bytes(array, OBLIQUE))
+    (tmp_path / "a.nrrd").write_bytes(nrrd_bytes(array, OBLIQUE))
     node = application.load(tmp_path / "a.nrrd")
     np.testing.assert_array_equal(coordinates.voxels(node), array)
     assert coordinates.voxels(node).dtype == array.dtype.newbyteorder("=")
@@ -57,14 +58,14 @@ def test_nothing_but_voxels_and_geometry_leaves(scene: Any) -> None:
 
 def test_the_hash_names_the_content(scene: Any) -> None:
     array = np.arange(20, dtype=np.uint8).reshape(1, 4, 5)
-    same = {export.content_hash(export.volume_bytes(volume_node(array, name=name))) for name in ("a", "b")}
-    moved = export.content_hash(export.volume_bytes(volume_node(array, OBLIQUE)))
-    changed = export.content_hash(export.volume_bytes(volume_node(array + 1)))
+    same = {export.volume_bytes(volume_node(array, name=name)) for name in ("a", "b")}
+    moved = export.volume_bytes(volume_node(array, OBLIQUE))
+    changed = export.volume_bytes(volume_node(array + 1))
     assert len(same) == 1 and len({*same, moved, changed}) == 3
 
 
 def test_pixels_that_are_no_picture_are_refused(scene: Any) -> None:
     with pytest.raises(SceneError, match="2 channels"):
-        export.nrrd_bytes(np.zeros((1, 4, 5, 2), np.uint8), np.eye(4))
+        nrrd_bytes(np.zeros((1, 4, 5, 2), np.uint8), np.eye(4))
     with pytest.raises(SceneError, match="complex"):
-        export.nrrd_bytes(np.zeros((1, 4, 5), np.complex64), np.eye(4))
+        nrrd_bytes(np.zeros((1, 4, 5), np.complex64), np.eye(4))

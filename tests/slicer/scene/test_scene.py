@@ -20,14 +20,6 @@ from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
 VIEWS = {"k": "Axial", "j": "Coronal", "i": "Sagittal"}
 
 
-@pytest.fixture
-def side(scene: Any) -> Any:
-    made = SlicerScene(scene)
-    yield made
-    made.close()
-    assert made.observers == 0
-
-
 def test_it_has_all_that_the_decisions_ask_of_it(side: SlicerScene) -> None:
     asked = {name for name in vars(SceneSide) if not name.startswith("_")}
     assert asked

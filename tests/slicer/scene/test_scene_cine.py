@@ -25,12 +25,9 @@ def browser(scene: Any) -> Any:
 
 
 @pytest.fixture
-def side(scene: Any, browser: Any) -> Any:
-    made = SlicerScene(scene)
-    made.open(browser)
-    yield made
-    made.close()
-    assert made.observers == 0
+def side(side: SlicerScene, browser: Any) -> SlicerScene:
+    side.open(browser)
+    return side
 
 
 def mask(seed: int) -> np.ndarray:

@@ -15,17 +15,10 @@ import scene_examples as examples  # noqa: E402
 from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.errors import SceneError  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene import coordinates, export  # noqa: E402
+from UniUltraLib.scene import coordinates  # noqa: E402
 from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
 
 NAME = "DOE^JANE"
-
-
-@pytest.fixture
-def side(scene: Any) -> Any:
-    made = SlicerScene(scene)
-    yield made
-    made.close()
 
 
 def screen(seed: int = 0) -> np.ndarray:
@@ -128,7 +121,7 @@ def test_what_cannot_be_blanked_is_refused(scene: Any, side: SlicerScene) -> Non
 def test_the_upload_of_an_image_is_not_its_key(scene: Any, side: SlicerScene) -> None:
     side.open(volume_node(screen()[None]))
     plain, blanked = (
-        export.content_hash(side.content(side.shown())),
-        export.content_hash(side.content(side.shown(), True)),
+        side.content(side.shown()),
+        side.content(side.shown(), True),
     )
     assert plain != blanked and side.shown().plane == Plane("k", 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,19 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 
 vtk = pytest.importorskip("vtk")
 
-from server_process import ROOT, running_server  # noqa: E402
+import scene_examples as examples  # noqa: E402
+from server_process import ECHO_CINE as CINE  # noqa: E402
+from server_process import ROOT, echo_cine, running_server  # noqa: E402
 from slicer_harness import volume_node, vtk_matrix  # noqa: E402
 from UniUltraLib.errors import Refused  # noqa: E402
 from UniUltraLib.prompts.answer import Answer  # noqa: E402
+from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
 from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
 from UniUltraLib.scene import cine, coordinates, export, oblique, segments  # noqa: E402
 from UniUltraLib.wire.client import Client  # noqa: E402
 
-from uniultra.errors import UniUltraError  # noqa: E402
-
 MODEL = "uniultra_mini"
-CINE = "examples_ybr_color"
 PHANTOM = "SpinePhantomFreehandReconstructed"
 GENERATED = "generated"
 OBLIQUE = np.array([[-0.4, 0.02, 0, 30], [-0.02, -0.4, 0.05, 20], [0, 0.02, 0.6, -9], [0, 0, 0, 1]])
@@ -44,27 +43,13 @@ def speckle_with_cyst() -> np.ndarray:
     return np.clip(rng.rayleigh(np.where(inside, 8, 60)), 0, 255).astype(np.uint8)
 
 
-def real_cine(folder: Path) -> Path | None:
-    """The 30-frame echo cine of the pydicom wheel; None where neither a copy nor the registry is at hand."""
-    shared = ROOT.parent / "shared" / "dicom" / f"{CINE}.dcm"
-    if shared.is_file():
-        return shared
-    from uniultra.demo import fetch_sample_dicom
-
-    try:
-        fetch_sample_dicom(folder)
-    except (OSError, subprocess.SubprocessError, UniUltraError):
-        return None
-    return next(folder.rglob(f"{CINE}.dcm"), None)
-
-
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory, application: Any) -> Path:
     folder = tmp_path_factory.mktemp("studies")
-    echo = real_cine(tmp_path_factory.mktemp("sample"))
+    echo = echo_cine(tmp_path_factory.mktemp("sample"))
     if echo:
         shutil.copyfile(echo, folder / f"{CINE}.dcm")
-    (folder / f"{GENERATED}.nrrd").write_bytes(export.nrrd_bytes(speckle_with_cyst(), OBLIQUE))
+    (folder / f"{GENERATED}.nrrd").write_bytes(nrrd_bytes(speckle_with_cyst(), OBLIQUE))
     phantom = ROOT.parent / "shared" / "phantom" / f"{PHANTOM}.mha"
     if phantom.is_file():
         shutil.copyfile(phantom, folder / phantom.name)
@@ -109,12 +94,6 @@ def load_cine(application: Any, scene: Any, studies: Path) -> Any:
     return browser
 
 
-def show_frame(browser: Any, frame: int) -> Any:
-    browser.SetSelectedItemNumber(frame)
-    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
-    return browser.GetProxyNode(browser.GetMasterSequenceNode())
-
-
 def as_other_clients_see_it(
     application: Any, address: str, image_id: str, prompts: PromptSet, tmp_path: Path
 ) -> np.ndarray:
@@ -128,10 +107,6 @@ def as_other_clients_see_it(
     assert answer.status_code == 200, answer.text
     (tmp_path / "mask.nrrd").write_bytes(answer.content)
     return coordinates.voxels(application.load(tmp_path / "mask.nrrd", "stock")).astype(bool)
-
-
-def whole(segmentation: Any, segment: str, volume: Any) -> np.ndarray:
-    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment, volume).astype(bool)
 
 
 def along(array: np.ndarray, plane: Plane) -> np.ndarray:
@@ -160,7 +135,7 @@ def test_a_click_on_a_cine_frame_masks_that_frame_only(
     diagonal = np.eye(240, 320, dtype=bool)
     for frame in range(30):
         cine.write_frame(browser, masks, frame, kept, diagonal)
-    show_frame(browser, 12)
+    examples.browse(browser, 12)
     prompts = PromptSet(cine.cine_size(browser), Plane("k", 12)).with_prompt("point", (178, 90, 12), "a")
     answer = ask(client, prompts, image_id=CINE)
     assert answer.mask.any() and answer.frame == 12
@@ -207,8 +182,8 @@ def test_a_click_on_a_volume_masks_that_slice_only(
     stock = as_other_clients_see_it(application, address, image_id, prompts, tmp_path)
     expected = before.copy()
     along(expected, prompts.plane)[:] = along(stock, prompts.plane)
-    np.testing.assert_array_equal(whole(segmentation, target, volume), expected)
-    np.testing.assert_array_equal(whole(segmentation, kept, volume), before)
+    np.testing.assert_array_equal(examples.whole(segmentation, target, volume), expected)
+    np.testing.assert_array_equal(examples.whole(segmentation, kept, volume), before)
     along(stock, prompts.plane)[:] = False
     assert not stock.any()
 
@@ -270,7 +245,7 @@ def test_an_oblique_view_is_answered_as_a_still(scene: Any, client: Client) -> N
     view.SetSliceToRASByNTP(0.3, -0.4, 0.86, 0.94, 0, -0.33, *centre, 0)
     assert coordinates.shown_plane(view, volume) is None
     still = oblique.reslice_view(view, volume)
-    session = client.upload(export.nrrd_bytes(still.picture[None], np.eye(4)))
+    session = client.upload(nrrd_bytes(still.picture[None], np.eye(4)))
     rows, columns = still.inside.shape
     prompts = PromptSet((columns, rows, 1), Plane("k", 0)).with_prompt(
         "point", (*still.xy_of(centre), 0), "a"

@@ -28,13 +28,10 @@ def view(scene: Any, node: Any) -> Any:
 
 
 @pytest.fixture
-def side(scene: Any, node: Any, view: Any) -> Any:
-    made = SlicerScene(scene)
-    made.open(node)
-    made.go_to(20)
-    yield made
-    made.close()
-    assert made.observers == 0
+def side(side: SlicerScene, node: Any, view: Any) -> SlicerScene:
+    side.open(node)
+    side.go_to(20)
+    return side
 
 
 def mask(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

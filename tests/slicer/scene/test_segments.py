@@ -11,6 +11,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 
 vtk = pytest.importorskip("vtk")
 
+import scene_examples as examples  # noqa: E402
 from slicer_harness import volume_node, vtk_matrix  # noqa: E402
 from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
@@ -34,16 +35,6 @@ def add(segmentation: Any, name: str) -> str:
     return segmentation.GetSegmentation().AddEmptySegment(name, name)
 
 
-def paint(segmentation: Any, segment: str, volume: Any, array: np.ndarray) -> None:
-    """Set all of a segment with Slicer's own function."""
-    slicer.util.updateSegmentBinaryLabelmapFromArray(array.astype(np.uint8), segmentation, segment, volume)
-
-
-def whole(segmentation: Any, segment: str, volume: Any) -> np.ndarray:
-    """All of a segment, (K,J,I), as Slicer's own function reads it."""
-    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment, volume).astype(bool)
-
-
 def blobs(seed: int, shape: tuple[int, ...] = SIZE[::-1]) -> np.ndarray:
     return np.random.default_rng(seed).random(shape) < 0.3
 
@@ -56,11 +47,11 @@ def along(array: np.ndarray, plane: Plane) -> np.ndarray:
 @pytest.mark.parametrize("plane", [Plane("k", 4), Plane("j", 0), Plane("i", 29), Plane("k", 9)], ids=str)
 def test_writing_a_plane_replaces_it_alone(segmentation: Any, volume: Any, plane: Plane) -> None:
     segment, expected = add(segmentation, "a"), blobs(1)
-    paint(segmentation, segment, volume, expected)
+    examples.paint(segmentation, segment, volume, expected)
     mask = blobs(2, plane.shape(SIZE))
     segments.write_plane(segmentation, segment, volume, plane, mask)
     along(expected, plane)[:] = mask
-    np.testing.assert_array_equal(whole(segmentation, segment, volume), expected)
+    np.testing.assert_array_equal(examples.whole(segmentation, segment, volume), expected)
     np.testing.assert_array_equal(segments.read_plane(segmentation, segment, volume, plane), mask)
 
 
@@ -72,7 +63,7 @@ def test_an_empty_segment_grows_plane_by_plane(segmentation: Any, volume: Any, a
         mask = blobs(index + expected.sum() % 7, plane.shape(SIZE))
         segments.write_plane(segmentation, segment, volume, plane, mask)
         along(expected, plane)[:] = mask
-        np.testing.assert_array_equal(whole(segmentation, segment, volume), expected)
+        np.testing.assert_array_equal(examples.whole(segmentation, segment, volume), expected)
 
 
 def test_an_empty_mask_clears_its_plane_only(segmentation: Any, volume: Any) -> None:
@@ -80,9 +71,11 @@ def test_an_empty_mask_clears_its_plane_only(segmentation: Any, volume: Any) -> 
     for index in (3, 4):
         segments.write_plane(segmentation, segment, volume, Plane("k", index), np.ones((20, 30), bool))
     segments.write_plane(segmentation, segment, volume, Plane("k", 3), np.zeros((20, 30), bool))
-    assert whole(segmentation, segment, volume).sum(axis=(1, 2)).tolist() == [0] * 4 + [600] + [0] * 5
+    assert (
+        examples.whole(segmentation, segment, volume).sum(axis=(1, 2)).tolist() == [0] * 4 + [600] + [0] * 5
+    )
     segments.write_plane(segmentation, segment, volume, Plane("k", 4), np.zeros((20, 30), bool))
-    assert not whole(segmentation, segment, volume).any()
+    assert not examples.whole(segmentation, segment, volume).any()
     assert not segments.read_plane(segmentation, segment, volume, Plane("k", 4)).any()
 
 
@@ -96,7 +89,7 @@ def test_segments_overlap_and_never_change_each_other(segmentation: Any, volume:
         segments.write_plane(segmentation, name, volume, plane, mask)
         along(expected[name], plane)[:] = mask
         for other in names:
-            np.testing.assert_array_equal(whole(segmentation, other, volume), expected[other])
+            np.testing.assert_array_equal(examples.whole(segmentation, other, volume), expected[other])
             np.testing.assert_array_equal(
                 segments.read_plane(segmentation, other, volume, plane), along(expected[other], plane)
             )
@@ -112,13 +105,13 @@ def test_segments_that_share_a_layer_stay_apart(segmentation: Any, volume: Any) 
     segmentation.GetSegmentation().CollapseBinaryLabelmaps(False)
     assert segmentation.GetSegmentation().GetNumberOfLayers() == 1
     segments.write_plane(segmentation, left, volume, Plane("k", 3), np.zeros((20, 30), bool))
-    assert whole(segmentation, left, volume).sum(axis=(1, 2))[2:4].tolist() == [300, 0]
-    assert whole(segmentation, right, volume).sum(axis=(1, 2))[2:4].tolist() == [300, 300]
+    assert examples.whole(segmentation, left, volume).sum(axis=(1, 2))[2:4].tolist() == [300, 0]
+    assert examples.whole(segmentation, right, volume).sum(axis=(1, 2))[2:4].tolist() == [300, 300]
 
 
 def test_a_block_is_replaced_only_where_asked(segmentation: Any, volume: Any) -> None:
     other, segment, expected = add(segmentation, "b"), add(segmentation, "a"), blobs(1)
-    paint(segmentation, segment, volume, expected)
+    examples.paint(segmentation, segment, volume, expected)
     slicer.util.updateSegmentBinaryLabelmapFromArray(
         1 - expected.astype(np.uint8), segmentation, other, volume
     )
@@ -127,8 +120,8 @@ def test_a_block_is_replaced_only_where_asked(segmentation: Any, volume: Any) ->
     mask, where = blobs(2, (6, 8, 16)), blobs(3, (6, 8, 16))
     segments.write_block(segmentation, segment, volume, extent, mask, where)
     expected[box] = np.where(where, mask, expected[box])
-    np.testing.assert_array_equal(whole(segmentation, segment, volume), expected)
-    np.testing.assert_array_equal(whole(segmentation, other, volume), rest)
+    np.testing.assert_array_equal(examples.whole(segmentation, segment, volume), expected)
+    np.testing.assert_array_equal(examples.whole(segmentation, other, volume), rest)
     np.testing.assert_array_equal(segments.read_block(segmentation, segment, volume, extent), expected[box])
 
 
@@ -161,7 +154,7 @@ def test_rewriting_is_seen_by_those_who_watch(segmentation: Any, volume: Any) ->
         np.testing.assert_array_equal(
             segments.read_plane(segmentation, segment, volume, Plane("k", index)), blobs(index, (20, 30))
         )
-    np.testing.assert_array_equal(whole(segmentation, segment, volume)[5], blobs(2, (20, 30)))
+    np.testing.assert_array_equal(examples.whole(segmentation, segment, volume)[5], blobs(2, (20, 30)))
 
 
 def test_under_a_transform_voxels_stay_voxels(scene: Any, volume: Any) -> None:
@@ -186,7 +179,7 @@ def test_a_segment_on_other_voxels_is_refused_unchanged(scene: Any, volume: Any)
     segments.write_plane(segmentation, segment, coarse, Plane("k", 2), np.ones((10, 15), bool))
     with pytest.raises(SceneError, match="source geometry"):
         segments.write_plane(segmentation, segment, volume, Plane("k", 2), np.ones((20, 30), bool))
-    assert whole(segmentation, segment, coarse).sum() == 150
+    assert examples.whole(segmentation, segment, coarse).sum() == 150
 
 
 def test_a_segment_cropped_to_its_effective_extent_still_fits(segmentation: Any, volume: Any) -> None:
@@ -206,7 +199,7 @@ def test_a_segment_cropped_to_its_effective_extent_still_fits(segmentation: Any,
     expected[3:7, 8:13] = True
     np.testing.assert_array_equal(segments.read_plane(segmentation, segment, volume, plane), expected)
     segments.write_plane(segmentation, segment, volume, plane, ~expected)
-    result = whole(segmentation, segment, volume)
+    result = examples.whole(segmentation, segment, volume)
     np.testing.assert_array_equal(result[3], ~expected)
     np.testing.assert_array_equal(result[2], expected)
 

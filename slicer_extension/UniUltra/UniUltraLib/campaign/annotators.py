@@ -24,13 +24,13 @@ def checked_name(name: str) -> str:
     """The name without the blanks around it.
 
     Raises:
-        AnnotatorError: there is none, or it is no line of text.
+        AnnotatorError: the name is empty, too long, or not on one line.
     """
     name = " ".join(name.split())
     if not name:
-        raise AnnotatorError("Labels are saved under a name; there is none. Enter your own name.")
+        raise AnnotatorError("Labels are saved under a name. Enter your own name.")
     if len(name) > _MAX or not name.isprintable():
-        raise AnnotatorError(f"A name is a line of at most {_MAX} letters; this one is not. Enter another.")
+        raise AnnotatorError(f"Expected a name of at most {_MAX} letters on one line. Enter another.")
     return name
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from ..control.scene_protocol import SceneSide
 from ..control.state import ONLINE, Problem, State
@@ -59,12 +59,7 @@ class CampaignContext:
         return True
 
     def run(
-        self,
-        task: Callable[[Client], Any],
-        done: Callable[[Any], None],
-        failed: Optional[Callable[[UniUltraLibError], None]] = None,
-        *,
-        what: str,
+        self, task: Callable[[Client], Any], done: Callable[[Any], None], failed: Any = None, *, what: str
     ) -> None:
         """See `ServerTasks.run`. `done` is never called after the person connected to another server."""
         self.controller.run(task, done, failed, what=what)

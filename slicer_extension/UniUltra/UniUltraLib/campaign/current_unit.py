@@ -140,9 +140,9 @@ class CurrentUnit:
         check_size(place, fetched.place.size)
         self.place, self._to_ras, self.unit = place, fetched.place.ijk_to_ras, fetched.unit
         self.labels, self.proposals = tuple(labels), fetch_unit.proposals(fetched.versions)
-        known = fetch_unit.bases(fetched.versions, who, None)
-        own = {one.revision for one in fetched.versions if one.annotator == who.name}
-        self.bases = {tag: revision if revision in own else 0 for tag, revision in known.items()}
+        newest = fetch_unit.bases(fetched.versions, who, None)
+        own = {version.revision for version in fetched.versions if version.annotator == who.name}
+        self.bases = {tag: revision if revision in own else 0 for tag, revision in newest.items()}
 
     def put(self, masks: Masks, *, over: bool = False) -> None:
         """Write masks into the segments of their names; with `over`, these hold nothing else then.
@@ -152,7 +152,7 @@ class CurrentUnit:
         """
         place = self._place()
         check_size(place, masks.size)
-        names = {one.label for one in masks.planes} - set(self.segments())
+        names = {plane.label for plane in masks.planes} - set(self.segments())
         ensure(self.scene, [Label(name, 0) for name in sorted(names)])
         if over:
             clear(self.scene, place, list(self.segments().values()))
@@ -166,17 +166,17 @@ class CurrentUnit:
         """
         place, values = self._place(), label_array(file)
         check_size(place, values.shape[::-1])
-        ensure(self.scene, [Label(str(one["name"]), 0) for one in params.get("label_info", ())])
-        ids = self.segments()
-        for one in params.get("label_info", ()):
+        structures = {str(info["name"]): info["idx"] for info in params.get("label_info", ())}
+        ids = ensure(self.scene, [Label(name, 0) for name in structures])
+        for name, value in structures.items():
             for number, picture in enumerate(values):
-                self.scene.write(ids[str(one["name"])], place.plane(number), picture == one["idx"])
+                self.scene.write(ids[name], place.plane(number), picture == value)
         for frame in params.get("frames", ()):
             self.scene.set_done(frame)
 
     def segments(self) -> Dict[str, str]:
         """The own segments, name -> id."""
-        return {one.name: one.id for one in self.scene.segments() if one.id not in self.beside.ids}
+        return {info.name: info.id for info in self.scene.segments() if info.id not in self.beside.ids}
 
     def collected(self, tag: str) -> Tuple[LabelMap, Optional[List[int]]]:
         """What is drawn, as a label of this tag; and of a cine the frames that are done.
@@ -193,11 +193,11 @@ class CurrentUnit:
         frames = sorted(self.scene.done_frames())
         if tag == DRAFT:
             return label, frames
-        asked = self.unit.frame if self.unit is not None else 0
-        if asked in label.drawn:
-            frames = sorted({*frames, asked})
-        if not frames or (self.asked and asked not in frames):
-            what = f"Frame {asked + 1}, which was asked for, is not" if self.asked else "No frame is"
+        own = self.unit.frame if self.unit is not None else 0
+        if own in label.drawn:
+            frames = sorted({*frames, own})
+        if not frames or (self.asked and own not in frames):
+            what = f"Frame {own + 1}, which was asked for, is not" if self.asked else "No frame is"
             raise SceneError(
                 f"{what} marked done, so it cannot be submitted. Mark the frames that are finished, also one "
                 "with nothing on it; the others stay unknown."
@@ -261,9 +261,9 @@ class CurrentUnit:
         if self.place is None:
             return b""
         if drawn is None:
-            found = hashlib.sha256()
-            own = [one for one in self.scene.segments() if one.id not in self.beside.ids]
+            digest = hashlib.sha256()
+            own = [info for info in self.scene.segments() if info.id not in self.beside.ids]
             for segment, number, mask in drawn_planes(self.scene, self.place, own):
-                note(found, segment.name, number, mask)
-            drawn = found.digest()
+                note(digest, segment.name, number, mask)
+            drawn = digest.digest()
         return repr(sorted(self.scene.done_frames())).encode() + drawn

@@ -96,7 +96,7 @@ def fetch(
     versions = campaign_calls.versions(client, unit.image)
     resume = to_resume(versions, who)
     if revision is not None:
-        resume = next((one for one in versions if one.revision == revision), None)
+        resume = next((version for version in versions if version.revision == revision), None)
     masks = None
     if resume is not None and not (have and revision is None):
         masks = campaign_calls.masks(client, unit.image, resume.revision)
@@ -105,9 +105,9 @@ def fetch(
 
 def to_resume(versions: Sequence[Version], who: Annotator) -> Optional[Version]:
     """The version to go on from: the annotator's draft, or what is newer on their line of final versions."""
-    drafts = [one for one in versions if one.tag == DRAFT and one.annotator == who.name]
+    drafts = [version for version in versions if version.tag == DRAFT and version.annotator == who.name]
     both = drafts[-1:] + _finals(versions, who)[-1:]
-    return max(both, key=lambda one: one.revision, default=None)
+    return max(both, key=lambda version: version.revision, default=None)
 
 
 def bases(versions: Sequence[Version], who: Annotator, resume: Optional[Version]) -> Dict[str, int]:
@@ -115,22 +115,26 @@ def bases(versions: Sequence[Version], who: Annotator, resume: Optional[Version]
 
     A draft that is gone on with knows no more final labels than it did when it was saved.
     """
-    drafts = [one for one in versions if one.tag == DRAFT and one.annotator == who.name]
+    drafts = [version for version in versions if version.tag == DRAFT and version.annotator == who.name]
     finals = _finals(versions, who)
-    known = {tag: line[-1].revision if line else 0 for tag, line in ((DRAFT, drafts), (FINAL, finals))}
+    newest = {tag: line[-1].revision if line else 0 for tag, line in ((DRAFT, drafts), (FINAL, finals))}
     if resume is not None and resume.tag == DRAFT and resume.seen is not None:
-        known[FINAL] = resume.seen
-    return known
+        newest[FINAL] = resume.seen
+    return newest
 
 
 def _finals(versions: Sequence[Version], who: Annotator) -> List[Version]:
     """The final versions of the annotator's line, which is everybody's where each unit has one reader."""
-    return [one for one in versions if one.tag == FINAL and (not who.alone or one.annotator == who.name)]
+    return [
+        version
+        for version in versions
+        if version.tag == FINAL and (not who.alone or version.annotator == who.name)
+    ]
 
 
 def proposals(versions: Sequence[Version]) -> Tuple[Version, ...]:
     """What models proposed."""
-    return tuple(one for one in versions if one.tag == PROPOSAL)
+    return tuple(version for version in versions if version.tag == PROPOSAL)
 
 
 def image_place(client: Client, image: str) -> ImagePlace:
@@ -139,12 +143,12 @@ def image_place(client: Client, image: str) -> ImagePlace:
     Raises:
         ServerError: one of its kinds, see `errors`.
     """
-    told = client.transport.json("GET", "/datastore/image/geometry", params={"image": image})
+    geometry = client.transport.json("GET", "/datastore/image/geometry", params={"image": image})
     with understood(client, "image's geometry"):
-        i, j, k = (int(n) for n in told["size"])
+        i, j, k = (int(n) for n in geometry["size"])
         to_lps = np.eye(4)
-        to_lps[:3, :3] = np.reshape([float(n) for n in told["direction"]], (3, 3)) * [
-            float(n) for n in told["spacing"]
+        to_lps[:3, :3] = np.reshape([float(n) for n in geometry["direction"]], (3, 3)) * [
+            float(n) for n in geometry["spacing"]
         ]
-        to_lps[:3, 3] = [float(n) for n in told["origin"]]
-        return ImagePlace(str(told["axis_kind"]), (i, j, k), np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_lps)
+        to_lps[:3, 3] = [float(n) for n in geometry["origin"]]
+        return ImagePlace(str(geometry["axis_kind"]), (i, j, k), np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_lps)

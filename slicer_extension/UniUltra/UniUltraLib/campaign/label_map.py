@@ -111,9 +111,9 @@ def collect(
         leave_out: segments (ids) that are no label, such as another reader's.
 
     Raises:
-        SceneError: something is drawn in a segment that is none of the campaign's structures.
+        SceneError: something is drawn in a segment that is not a structure of the campaign.
     """
-    segments = [one for one in scene.segments() if one.id not in leave_out]
+    segments = [segment for segment in scene.segments() if segment.id not in leave_out]
     names = {label.name: label.index for label in labels} or _numbered(segments)
     values = np.zeros(place.size[::-1], np.uint8)
     hidden: Dict[Tuple[str, int], np.ndarray] = {}
@@ -124,7 +124,7 @@ def collect(
         index = names.get(segment.name)
         if index is None:
             raise SceneError(
-                f"The segment {segment.name} is none of the campaign's structures "
+                f"The segment {segment.name} is not a structure of the campaign "
                 f"({', '.join(names)}). Give it one of these names, or remove it."
             )
         note(digest, segment.name, number, mask)
@@ -155,7 +155,7 @@ def note(digest: Any, name: str, number: int, mask: np.ndarray) -> None:
 
 def ensure(scene: SceneSide, labels: Sequence[Label]) -> Dict[str, str]:
     """Add a segment for each structure that has none; the id of each by name."""
-    ids = {one.name: one.id for one in scene.segments()}
+    ids = {segment.name: segment.id for segment in scene.segments()}
     for label in labels:
         if label.name not in ids:
             ids[label.name] = scene.add_segment(label.name, label.colour)
@@ -170,9 +170,9 @@ def put(scene: SceneSide, place: Place, masks: Masks, segments: Mapping[str, str
         PackedMaskError: a mask is damaged.
     """
     check_size(place, masks.size)
-    for one in masks.planes:
-        if one.label in segments:
-            scene.write(segments[one.label], place.plane(one.frame), one.pixels(place.size))
+    for plane in masks.planes:
+        if plane.label in segments:
+            scene.write(segments[plane.label], place.plane(plane.frame), plane.pixels(place.size))
 
 
 def put_hidden(
@@ -183,10 +183,10 @@ def put_hidden(
     Raises:
         PackedMaskError: a mask is damaged.
     """
-    for one in hidden:
-        if one.label in segments and 0 <= one.frame < place.size[2]:
-            shown, segment = place.plane(one.frame), segments[one.label]
-            scene.write(segment, shown, scene.read(segment, shown) | one.pixels(place.size))
+    for plane in hidden:
+        if plane.label in segments and 0 <= plane.frame < place.size[2]:
+            shown, segment = place.plane(plane.frame), segments[plane.label]
+            scene.write(segment, shown, scene.read(segment, shown) | plane.pixels(place.size))
 
 
 def clear(scene: SceneSide, place: Place, segments: Collection[str]) -> None:
@@ -212,7 +212,7 @@ def check_size(place: Place, size: Sequence[int]) -> None:
 
 
 def _numbered(segments: Sequence[Any]) -> Dict[str, int]:
-    return {one.name: number for number, one in enumerate(segments, 1)}
+    return {segment.name: number for number, segment in enumerate(segments, 1)}
 
 
 def _by(size: Sequence[int]) -> str:
@@ -234,22 +234,20 @@ class Beside:
             SceneError: they are of an image of another size.
         """
         check_size(place, masks.size)
-        names = [label.name for label in labels] + sorted({one.label for one in masks.planes})
-        there = {one.label for one in masks.planes}
+        order = [label.name for label in labels]
+        names = sorted({plane.label for plane in masks.planes})
+        names.sort(key=lambda name: order.index(name) if name in order else len(order))
         colour = COLOURS[self._shown % len(COLOURS)]
         self._shown += 1
-        made = {}
-        for name in dict.fromkeys(names):
-            if name in there:
-                made[name] = self._scene.add_segment(f"{name} ({whose})", colour)
-                self.ids.append(made[name])
+        made = {name: self._scene.add_segment(f"{name} ({whose})", colour) for name in names}
+        self.ids += made.values()
         put(self._scene, place, masks, made)
 
     def hide(self) -> None:
         """Remove them."""
-        there = {one.id for one in self._scene.segments()}
+        left = {segment.id for segment in self._scene.segments()}
         for segment in self.ids:
-            if segment in there:
+            if segment in left:
                 self._scene.remove_segment(segment)
         self.forget()
 

@@ -31,7 +31,7 @@ def restore_prompts(
 ) -> List[str]:
     """Give segments (name -> id) back the prompts that `prompts_of` sent; the ids of those that got any.
 
-    What other clients sent is passed over.
+    What other clients sent is skipped.
     """
     book, given = PromptBook(), []
     for entry in sent:

@@ -65,7 +65,7 @@ class ReviewWork(Observable[ReviewState]):
         if item is None:
             self._tell(SceneError("No label is open. Choose one of the list, and open it."))
         elif not name:
-            self._tell(SceneError("A review is signed with a name; there is none. Enter your own name."))
+            self._tell(SceneError("A review is signed with a name. Enter your own name."))
         elif state == RETURNED and not comment:
             self._tell(SceneError("A label goes back with a comment: say what is to be done about it."))
         elif state == APPROVED and self._work.current.image == item.image and self._work.current.dirty:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from ..errors import Refused, ServerError, UnexpectedAnswer, UniUltraLibError
 from ..prompts.kinds import MASK, PROMPT_KINDS
@@ -30,8 +30,6 @@ class Offers:
         models: names of those that take prompts, the server's order.
         auto_models: names of those that take none.
         kinds: the kinds of prompts that a model takes, by name.
-        descriptions: of models, by name.
-        unavailable: models without weights there, by name, with the command that gets them.
         strategies: names, the campaign's own first.
         prefetch: the server encodes a picture before it is asked about.
     """
@@ -40,8 +38,6 @@ class Offers:
     models: Tuple[str, ...] = ()
     auto_models: Tuple[str, ...] = ()
     kinds: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
-    descriptions: Mapping[str, str] = field(default_factory=dict)
-    unavailable: Mapping[str, str] = field(default_factory=dict)
     strategies: Tuple[str, ...] = ()
     prefetch: bool = False
 
@@ -74,12 +70,6 @@ def read_offers(info: Mapping[str, Any], address: str) -> Offers:
         models=tuple(prompted),
         auto_models=tuple(name for name, model in models.items() if model.get("type") == "segmentation"),
         kinds={name: _kinds(models[name]) for name in prompted},
-        descriptions={name: str(model.get("description", "")) for name, model in models.items()},
-        unavailable={
-            str(name): str(model.get("command", ""))
-            for name, model in _dict(info.get("unavailable")).items()
-            if isinstance(model, dict)
-        },
         strategies=_strategies(info),
         prefetch="prefetch" in (ours.get("features") or ()),
     )
@@ -100,10 +90,8 @@ def _dict(value: Any) -> Dict[Any, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class MakeClient(Protocol):
-    """Makes the client of an address; cheap, and nothing is sent yet."""
-
-    def __call__(self, address: str, key: str) -> Client: ...
+# Makes the client of an address and a key; nothing is sent yet.
+MakeClient = Callable[[str, str], Client]
 
 
 def make_client(address: str, key: str) -> Client:
@@ -172,10 +160,13 @@ class Link:
             finally:
                 client.close()
 
-        def failed(error: UniUltraLibError) -> None:
-            done(Problem.of(error))
-
-        self._tasks.submit(ask, lambda _: done(None), failed, what="Testing the connection", key="test")
+        self._tasks.submit(
+            ask,
+            lambda _: done(None),
+            lambda error: done(Problem.of(error)),
+            what="Testing the connection",
+            key="test",
+        )
 
     def lost(self, error: ServerError) -> None:
         """The server did not answer; from now on `tick` tries again."""
@@ -201,18 +192,10 @@ class Link:
         if client is None:
             return
 
-        def failed(error: UniUltraLibError) -> None:
-            if client is self.client:
-                self._failed(error)
-
-        def done(offers: Offers) -> None:
-            if client is self.client:
-                self._answered(offers)
-
         self._tasks.submit(
             lambda _ticket: read_offers(client.info(), client.address),
-            done,
-            failed,
+            lambda offers: self._answered(offers) if client is self.client else None,
+            lambda error: self._failed(error) if client is self.client else None,
             what=what,
             key="info",
             quiet=not what,

@@ -6,7 +6,8 @@ result is taken in `poll()`, which a timer calls about every 30 ms.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Protocol, Sequence, Tuple
+from collections import defaultdict
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ..errors import SceneError, UniUltraLibError
 from ..prompts.answer import Answer
@@ -28,23 +29,6 @@ from .viewing import Viewing
 from .worker import Worker
 
 
-class StoredSettings(Protocol):
-    """What is remembered between sessions, never in the scene: `address`, `annotator`, `model`, `auto_model`,
-    and `consent`, see `UploadConsent`. Never the key.
-    """
-
-    def __getitem__(self, name: str) -> Any: ...
-
-    def __setitem__(self, name: str, value: Any) -> None: ...
-
-
-class SessionSettings(Dict[str, Any]):
-    """Settings that end with the program."""
-
-    def __missing__(self, name: str) -> str:
-        return ""
-
-
 class Controller(Observable[State]):
     """The panel's decisions over one scene and one server.
 
@@ -53,15 +37,16 @@ class Controller(Observable[State]):
     Args:
         scene: the side of the panel that is Slicer's scene.
         make: makes the client of an address and a key.
-        settings: what is remembered; nothing is by default.
+        settings: what is remembered between sessions, never in the scene: `address`, `annotator`, `model`,
+            `auto_model`, and `consent` (see `UploadConsent`), never the key. A mapping; by default in memory.
     """
 
     def __init__(
-        self, scene: SceneSide, make: MakeClient = make_client, *, settings: Optional[StoredSettings] = None
+        self, scene: SceneSide, make: MakeClient = make_client, *, settings: Optional[Any] = None
     ) -> None:
         super().__init__(State())
         self.scene = scene
-        self.settings: StoredSettings = SessionSettings() if settings is None else settings
+        self.settings = defaultdict(str) if settings is None else settings
         self._messages = messages = Messages(self._changed)
         self.tell, self.notify = messages.tell, messages.notify
         self._asks = Worker("uniultra-prompts", newest_first=True)

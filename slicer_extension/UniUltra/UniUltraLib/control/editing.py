@@ -149,7 +149,7 @@ class Editing:
         self._write(request.shown, request.segment, request.timeline, answer.mask)
 
     def take(self, shown: Shown, segment: str, answer: Answer) -> None:
-        """Take a mask that nobody prompted for.
+        """Take a mask that came without prompts.
 
         Raises:
             SceneError: the segment or its mask cannot be reached.

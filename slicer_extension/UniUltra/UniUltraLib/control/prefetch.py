@@ -38,7 +38,7 @@ class Prefetcher:
         if shown is not None and self._last is not None and shown.key == self._last.key:
             moved = shown.plane.index - self._last.plane.index
             same_axis = shown.plane.axis == self._last.plane.axis
-            if moved or not same_axis:  # somebody who goes back one goes back on, one who jumps starts anew
+            if moved or not same_axis:  # one step back means the direction is back; a jump is no direction
                 self._step = -1 if moved == -1 and same_axis else 1
         self._last, self._next, self._due = shown, shown, time.monotonic() + REST_S
 

@@ -59,8 +59,6 @@ class State:
         progress: of what is under way, 0..1; None when unknown.
         models: those that take prompts; auto_models: those that take none.
         model, auto_model: the chosen ones.
-        descriptions: of models, by name.
-        unavailable: models without weights on the server, by name, with the command that gets them.
         strategies: how the next image may be chosen, the first being the campaign's default.
         tools: the kinds of prompts, REFINE and AUTO, as far as they work with the model and image now.
         info: the server's whole `/info/`, {} while offline.
@@ -89,8 +87,6 @@ class State:
     auto_models: Tuple[str, ...] = ()
     model: Optional[str] = None
     auto_model: Optional[str] = None
-    descriptions: Mapping[str, str] = field(default_factory=dict)
-    unavailable: Mapping[str, str] = field(default_factory=dict)
     strategies: Tuple[str, ...] = ()
     tools: FrozenSet[str] = frozenset()
     info: Mapping[str, Any] = field(default_factory=dict)

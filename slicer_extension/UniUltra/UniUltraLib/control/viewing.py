@@ -90,8 +90,6 @@ class Viewing:
             models=offers.models,
             auto_models=offers.auto_models,
             model=model,
-            descriptions=offers.descriptions,
-            unavailable=offers.unavailable,
             strategies=offers.strategies,
             tools=self._tools(model),
             info=offers.info,

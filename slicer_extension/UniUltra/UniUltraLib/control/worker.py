@@ -82,7 +82,7 @@ class Worker:
         """Queue `job(ticket)`; `deliver` hands its result to `done`, one of our errors to `failed`, also one
         that `done` itself meets.
 
-        A waiting job of the same `key` (None is nobody's) is forgotten.
+        A waiting job of the same `key` (other than None) is forgotten.
         """
         ticket = Ticket(what, key, quiet)
         with self._wake:

@@ -5,7 +5,7 @@ None is saved with the scene (the prompts are, with their segment), listed, or p
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List
+from typing import Any, Iterable, List, Tuple
 
 import numpy as np
 import vtk
@@ -18,13 +18,8 @@ OUTLINE = (0.35, 0.75, 1.0)
 
 def new_points(scene: Any, positive: bool) -> Any:
     """A node of points: discs that say "this is it", crosses that say "this is not"."""
-    node = scene.AddNewNodeByClass(
-        "vtkMRMLMarkupsFiducialNode", "UniUltra positive" if positive else "UniUltra negative"
-    )
-    _transient(node)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetSaveWithScene(False)
+    name = "UniUltra positive" if positive else "UniUltra negative"
+    node, display = _transient(scene, "vtkMRMLMarkupsFiducialNode", name)
     display.SetGlyphTypeFromString("Circle2D" if positive else "ThickCross2D")
     display.SetGlyphScale(3.0 if positive else 4.5)
     for paint in (display.SetColor, display.SetSelectedColor):
@@ -32,53 +27,41 @@ def new_points(scene: Any, positive: bool) -> Any:
     display.SetActiveColor(1.0, 1.0, 1.0)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
-    display.SetVisibility3D(False)
     return node
 
 
 def new_shapes(scene: Any, name: str, colour: Iterable[float], opacity: float) -> Any:
     """A node of lines and areas that are drawn flat onto the slice views."""
-    node = scene.AddNewNodeByClass("vtkMRMLModelNode", name)
-    _transient(node)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetSaveWithScene(False)
+    node, display = _transient(scene, "vtkMRMLModelNode", name)
     display.SetColor(*colour)
     display.SetSliceIntersectionOpacity(opacity)
     display.SetSliceIntersectionThickness(2)
     display.SetSliceDisplayModeToProjection()
     display.SetVisibility2D(True)
-    display.SetVisibility3D(False)
     return node
 
 
 def set_lines(node: Any, loops: List[np.ndarray]) -> None:
     """Show closed lines through world positions, (N,3) each."""
-    points, cells = vtk.vtkPoints(), vtk.vtkCellArray()
+    cells, first = vtk.vtkCellArray(), 0
     for loop in loops:
-        first = points.GetNumberOfPoints()
-        for place in loop:
-            points.InsertNextPoint(*place)
         cells.InsertNextCell(len(loop) + 1)
         for n in [*range(len(loop)), 0]:
             cells.InsertCellPoint(first + n)
-    shape = vtk.vtkPolyData()
-    shape.SetPoints(points)
+        first += len(loop)
+    shape = _shape(np.concatenate([np.zeros((0, 3)), *loops]))
     shape.SetLines(cells)
     node.SetAndObservePolyData(shape)
 
 
 def set_areas(node: Any, quads: np.ndarray) -> None:
     """Show four-cornered areas, (N,4,3) world positions."""
-    points, cells = vtk.vtkPoints(), vtk.vtkCellArray()
-    corners = np.ascontiguousarray(quads.reshape(-1, 3), np.float64)
-    points.SetData(numpy_to_vtk(corners, deep=1, array_type=vtk.VTK_DOUBLE))
+    cells = vtk.vtkCellArray()
     for n in range(len(quads)):
         cells.InsertNextCell(4)
         for corner in range(4):
             cells.InsertCellPoint(4 * n + corner)
-    shape = vtk.vtkPolyData()
-    shape.SetPoints(points)
+    shape = _shape(quads.reshape(-1, 3))
     shape.SetPolys(cells)
     node.SetAndObservePolyData(shape)
 
@@ -93,7 +76,23 @@ def run_quads(mask: np.ndarray) -> np.ndarray:
     return np.stack([np.c_[x0, y0], np.c_[x1, y0], np.c_[x1, y1], np.c_[x0, y1]], axis=1)
 
 
-def _transient(node: Any) -> None:
+def _shape(corners: np.ndarray) -> Any:
+    """Poly data of world positions (N,3)."""
+    points, shape = vtk.vtkPoints(), vtk.vtkPolyData()
+    corners = np.ascontiguousarray(corners, np.float64)
+    points.SetData(numpy_to_vtk(corners, deep=1, array_type=vtk.VTK_DOUBLE))
+    shape.SetPoints(points)
+    return shape
+
+
+def _transient(scene: Any, class_name: str, name: str) -> Tuple[Any, Any]:
+    """A node and its display node, for slice views only: not saved, listed or undone."""
+    node = scene.AddNewNodeByClass(class_name, name)
     node.SetSaveWithScene(False)
     node.SetHideFromEditors(True)
     node.SetUndoEnabled(False)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetSaveWithScene(False)
+    display.SetVisibility3D(False)
+    return node, display

@@ -8,7 +8,8 @@ the person does to a point, and shows the prompts again.
 from __future__ import annotations
 
 import uuid
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import slicer
@@ -98,8 +99,7 @@ class PromptMarkers:
 
     def hide(self) -> None:
         """Draw nothing."""
-        self._own, was = True, self._own
-        try:
+        with self._own_change():
             for positive, node in self._points.items():
                 self._known[positive].clear()
                 if node.GetScene() is not None:
@@ -109,8 +109,6 @@ class PromptMarkers:
                 set_lines(self._shapes[0], [])
                 for node in self._shapes[1:]:
                     set_areas(node, np.zeros((0, 4, 3)))
-        finally:
-            self._own = was
 
     def close(self) -> None:
         """Take nodes and observers out of the scene, for good."""
@@ -131,6 +129,15 @@ class PromptMarkers:
                 node.GetScene().RemoveNode(node)
         self._points, self._shapes = {}, []
         self._known = {True: {}, False: {}}
+
+    @contextmanager
+    def _own_change(self) -> Iterator[None]:
+        """What Slicer says meanwhile is the markers' own doing."""
+        self._own, was = True, self._own
+        try:
+            yield
+        finally:
+            self._own = was
 
     # -- place ------------------------------------------------------------------------------------------
 
@@ -219,8 +226,7 @@ class PromptMarkers:
 
     def _show_points(self, positive: bool, wanted: Dict[str, Any], shown: Shown) -> None:
         node, known = self._points[positive], self._known[positive]
-        self._own, was = True, self._own
-        try:
+        with self._own_change():
             for name in [name for name, (key, _) in known.items() if key not in wanted]:
                 del known[name]
                 self._remove(positive, name)
@@ -237,8 +243,6 @@ class PromptMarkers:
                 else:
                     self._put(positive, name, world)
                 known[name] = (key, world)
-        finally:
-            self._own = was
 
     def _voxel(self, world: Optional[np.ndarray], shown: Shown) -> Optional[Tuple[int, ...]]:
         if world is None or not self._scene.on_image(world):
@@ -255,9 +259,8 @@ class PromptMarkers:
         self._drop_preview(node)
         index = node.GetNthControlPointIndexByID(name)
         if index >= 0:
-            self._own, was = True, self._own
-            node.RemoveNthControlPoint(index)
-            self._own = was
+            with self._own_change():
+                node.RemoveNthControlPoint(index)
 
     def _drop_preview(self, node: Any) -> None:
         """Have Slicer take back the point under the mouse that is not placed yet.
@@ -268,16 +271,16 @@ class PromptMarkers:
         if self._placing is None or node.PositionPreview not in list(statuses):
             return
         interaction, placing = self._logic.GetInteractionNode(), self._placing
-        self._own, was, self._placing = True, self._own, None
-        interaction.SetCurrentInteractionMode(interaction.ViewTransform)
-        interaction.SetCurrentInteractionMode(interaction.Place)
-        self._own, self._placing = was, placing
+        with self._own_change():
+            self._placing = None
+            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+            interaction.SetCurrentInteractionMode(interaction.Place)
+            self._placing = placing
 
     def _put(self, positive: bool, name: str, world: np.ndarray) -> None:
         node = self._points[positive]
-        self._own, was = True, self._own
-        node.SetNthControlPointPositionWorld(node.GetNthControlPointIndexByID(name), *world)
-        self._own = was
+        with self._own_change():
+            node.SetNthControlPointPositionWorld(node.GetNthControlPointIndexByID(name), *world)
 
     def _need_nodes(self) -> None:
         """Make the nodes where there are none, as after the scene was closed."""

@@ -8,24 +8,24 @@ import qt
 
 from .campaign_look import SKIP_REASONS, campaign_look, strategy_items
 from .curve import swatch
+from .section import Section
 
 # Structures that are shown without scrolling.
 MOST_ROWS = 6
 
 
-class CampaignPart:
+class CampaignPart(Section):
     """What is worked on, and what becomes of it."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.session, self.controller = panel.session, panel.session.controller
+        super().__init__(panel)
         self.work = panel.session.campaign
         self._labels: Any = None
         self._reasons: Any = None
         self._kind: Any = None
         self._conflict = ""
         self._swatches: Dict[Any, Any] = {}
-        bind = panel.binding.clicked
+        bind = self.binding.clicked
         bind("nextButton", self.work.units.next)
         bind("submitButton", lambda: self.work.submit("final", then_next=self.ui.thenNextCheck.checked))
         bind("draftButton", lambda: self.work.submit("draft"))
@@ -42,7 +42,7 @@ class CampaignPart:
 
     def choose_strategy(self) -> None:
         """Another order of images."""
-        self.work.choose_strategy(self.panel.binding.chosen("strategyCombo"))
+        self.work.choose_strategy(self.binding.chosen("strategyCombo"))
 
     def choose_label(self, item: Any) -> None:
         """Outline this structure; its segment is made when there is none."""
@@ -55,7 +55,7 @@ class CampaignPart:
 
     def load_proposal(self) -> None:
         """Put what a model proposed into the segments."""
-        revision = self.panel.binding.chosen("proposalCombo")
+        revision = self.binding.chosen("proposalCombo")
         found = next((one for one in self.work.state.proposals if str(one.revision) == revision), None)
         if found is not None:
             self.work.load_proposal(found)
@@ -75,18 +75,17 @@ class CampaignPart:
     def update(self) -> None:
         """Show the campaign."""
         state, work = self.controller.state, self.work.state
-        binding = self.panel.binding
         refused = [entry.refused for entry in self.work.unsent() if entry.refused] if work.unsent else []
-        binding.show(campaign_look(state, work, refused, set(self.work.current.beside.ids)))
-        binding.items("strategyCombo", strategy_items(state, work), work.strategy)
+        self.binding.show(campaign_look(state, work, refused, set(self.work.current.beside.ids)))
+        self.binding.items("strategyCombo", strategy_items(state, work), work.strategy)
         proposals = [
             (str(one.revision), f"{one.model or one.annotator}, {one.revision}") for one in work.proposals
         ]
-        binding.items("proposalCombo", proposals, binding.chosen("proposalCombo"))
+        self.binding.items("proposalCombo", proposals, self.binding.chosen("proposalCombo"))
         reasons = work.campaign.skip_reasons or SKIP_REASONS
         if reasons != self._reasons:
             self._reasons = reasons
-            binding.items("skipCombo", [(text, text) for text in reasons], reasons[0])
+            self.binding.items("skipCombo", [(text, text) for text in reasons], reasons[0])
         self._ask_about(work.conflict)
         self._show_labels(work.campaign.labels, state)
         kind = state.shown.kind if state.shown is not None else None

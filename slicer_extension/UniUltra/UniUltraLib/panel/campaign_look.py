@@ -9,7 +9,7 @@ from typing import Collection, List, Sequence, Tuple
 from ..campaign.state import CampaignState, ReviewState, TrainingState
 from ..control.state import LOST, OFFLINE, ONLINE, State
 from ..wire.campaign_types import ToReview, Version
-from .look import Looks, line, offered
+from .look import Looks, bar, line, offered
 
 SKIP_REASONS = ("Cannot be judged", "Not the structure that is asked for", "Names a patient")
 _STATES = {"final": "to review", "returned": "returned", "approved": "approved", "flagged": "flagged"}
@@ -43,9 +43,9 @@ def campaign_look(
 
 def strategy_items(state: State, work: CampaignState) -> List[Tuple[str, str]]:
     """The orders of images, in the server's words where it has some: (name, text)."""
-    told = state.info.get("strategies")
-    told = told if isinstance(told, dict) else {}
-    described = {name: one.get("description") for name, one in told.items() if isinstance(one, dict)}
+    listed = state.info.get("strategies")
+    listed = listed if isinstance(listed, dict) else {}
+    described = {name: info.get("description") for name, info in listed.items() if isinstance(info, dict)}
     return [(name, str(described.get(name) or name)) for name in work.strategies]
 
 
@@ -61,7 +61,7 @@ def unit_text(work: CampaignState, annotator: str = "") -> str:
             f"<b>{escape(work.unit.image)}</b>" + (f", asked for {work.position}" if work.position else "")
         )
     if work.lease_ended:
-        parts.append("Your turn with this image has ended; somebody else may get it too.")
+        parts.append("Your turn with this image has ended; it may be given to someone else too.")
     if work.resumed is not None:
         parts.append(_resumed(work.resumed, annotator))
     return "<br>".join(parts)
@@ -195,17 +195,12 @@ def _row(item: ToReview) -> Tuple[str, ...]:
 def training_look(state: State, training: TrainingState) -> Looks:
     """The section Training."""
     now = training.training
-    progress = now.progress
     return {
         "trainingSection": {"visible": training.offered and state.connection in (ONLINE, LOST)},
         **offered(["trainCombo"], len(training.models) > 1),
         **offered(["trainButton"], training.offered, training.can_start),
         **offered(["stopTrainingButton"], now.running, training.can_stop),
-        "trainingBar": {
-            "visible": now.running,
-            "maximum": 0 if progress is None else 100,
-            "value": 0 if progress is None else round(100 * progress),
-        },
+        **bar("trainingBar", now.running, now.progress),
         **line("trainingLabel", training_text(training)),
         "curveLabel": {"visible": bool(training_points(training))},
     }
@@ -213,7 +208,7 @@ def training_look(state: State, training: TrainingState) -> Looks:
 
 def training_points(training: TrainingState) -> List[Tuple[float, float]]:
     """(epoch, validation Dice) where it was measured."""
-    return [(float(one.epoch), one.dice) for one in training.training.curve if one.dice is not None]
+    return [(float(point.epoch), point.dice) for point in training.training.curve if point.dice is not None]
 
 
 def training_text(training: TrainingState) -> str:

@@ -7,20 +7,21 @@ from typing import Any
 from ..campaign.annotators import AnnotatorError, checked_name
 from ..control.state import OFFLINE, ONLINE, Problem
 from .look import connection_look
+from .section import Section
 
 
-class ConnectionPart:
+class ConnectionPart(Section):
     """The section at the top; it folds once the connection stands."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui, self.settings = panel, panel.ui, panel.settings
-        self.controller = panel.session.controller
+        super().__init__(panel)
+        self.settings = panel.settings
         self._was, self._tested = "", False
         self.ui.addressEdit.text = self.settings["address"]
         self.ui.annotatorEdit.text = self.settings["annotator"]
         self.ui.keepKeyCheck.checked = self.settings["keep_key"]
         self.ui.keyEdit.text = self.settings["key"]
-        bind = panel.binding.clicked
+        bind = self.binding.clicked
         bind("testButton", self.test)
         bind("connectButton", self.connect)
         bind("disconnectButton", self.controller.disconnect)
@@ -60,7 +61,7 @@ class ConnectionPart:
     def update(self) -> None:
         """Show the connection."""
         state = self.controller.state
-        self.panel.binding.show(connection_look(state, self._tested))
+        self.binding.show(connection_look(state, self._tested))
         if state.connection != self._was:
             if state.connection in (ONLINE, OFFLINE):  # one that was lost comes back by itself
                 self.ui.connectionSection.collapsed = state.connection == ONLINE

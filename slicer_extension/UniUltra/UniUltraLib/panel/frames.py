@@ -7,16 +7,16 @@ from typing import Any
 from ..prompts.shown import CINE
 from .curve import frame_strip
 from .look import frames_look
+from .section import Section
 
 
-class FramesPart:
+class FramesPart(Section):
     """The section Frames."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.session, self.controller = panel.session, panel.session.controller
+        super().__init__(panel)
         self._painted: Any = None
-        bind = panel.binding.clicked
+        bind = self.binding.clicked
         bind("previousFrameButton", self.session.scene.previous_frame)
         bind("nextFrameButton", self.session.scene.next_frame)
         bind("acceptButton", self.controller.accept)
@@ -24,13 +24,13 @@ class FramesPart:
 
     def mark(self) -> None:
         """Mark the shown frame as done, or not."""
-        self.panel.binding.forget("doneCheck", "checked")
+        self.binding.forget("doneCheck", "checked")
         self.controller.accept(self.ui.doneCheck.checked)
 
     def update(self) -> None:
         """Show the strip of frames."""
         state = self.controller.state
-        self.panel.binding.show(frames_look(state))
+        self.binding.show(frames_look(state))
         shown = state.shown
         if shown is None or shown.kind != CINE:
             return

@@ -6,39 +6,30 @@ Esc, Space), its effects Draw (a x Return) and Paint (+ -), the sequence toolbar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Mapping, Tuple
+from typing import Dict, Mapping
 
 from ..draw.tools import TOOLS
 
-
-@dataclass(frozen=True)
-class Key:
-    """`button` is pressed by `sequence`, as `QKeySequence` writes it."""
-
-    button: str
-    sequence: str
-
-
-KEYS: Tuple[Key, ...] = (
-    *(Key(button, tool.key) for button, tool in TOOLS.items()),
-    Key("undoButton", "Ctrl+Z"),
-    Key("redoButton", "Ctrl+Shift+Z"),
-    Key("clearButton", "Shift+C"),
-    Key("refineButton", "C"),
-    Key("autoButton", "U"),
-    Key("previousFrameButton", ","),
-    Key("nextFrameButton", "."),
-    Key("doneCheck", "M"),
-    Key("acceptButton", "K"),
-    Key("submitButton", "Shift+K"),
-    Key("nextButton", "N"),
-)
+# By button, as `QKeySequence` writes them.
+KEYS: Mapping[str, str] = {
+    **{button: tool.key for button, tool in TOOLS.items()},
+    "undoButton": "Ctrl+Z",
+    "redoButton": "Ctrl+Shift+Z",
+    "clearButton": "Shift+C",
+    "refineButton": "C",
+    "autoButton": "U",
+    "previousFrameButton": ",",
+    "nextFrameButton": ".",
+    "doneCheck": "M",
+    "acceptButton": "K",
+    "submitButton": "Shift+K",
+    "nextButton": "N",
+}
 
 
 def chosen(own: Mapping[str, str]) -> Dict[str, str]:
     """The sequence of each button: a person's own where there is one, else the default; "" is no key."""
-    return {key.button: own.get(key.button, key.sequence) for key in KEYS}
+    return {button: own.get(button, key) for button, key in KEYS.items()}
 
 
 def labelled(text: str, sequence: str) -> str:

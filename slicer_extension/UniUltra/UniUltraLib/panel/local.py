@@ -10,16 +10,18 @@ import ctk
 from ..control.state import OFFLINE
 from ..local_server.server import RUNNING
 from .local_look import local_look
+from .section import Section
 
 LOG_LINES = 200
 
 
-class LocalServerPart:
+class LocalServerPart(Section):
     """The box in the section Connection."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui, self.settings = panel, panel.ui, panel.settings
-        self.local, self.controller = panel.session.local, panel.session.controller
+        super().__init__(panel)
+        self.settings = panel.settings
+        self.local = panel.session.local
         self._kind = self._log = ""
         self.ui.studiesPath.currentPath = self.settings["studies"] or str(self.local.default_studies)
         self.ui.environmentPath.currentPath = self.settings["environment"]
@@ -31,7 +33,7 @@ class LocalServerPart:
         self._source = not self.local.has_source
         # Elsewhere PyTorch's packages hold no such libraries.
         self._card = sys.platform.startswith("linux")
-        bind = panel.binding.clicked
+        bind = self.binding.clicked
         bind("localServerButton", self.start)
         bind("localStopButton", self.local.stop)
         bind("localYesButton", lambda: self.local.answer(True))
@@ -49,7 +51,7 @@ class LocalServerPart:
         """Show what it does; connect to it once it answers."""
         state = self.local.state
         log = "\n".join(self.local.log.tail(LOG_LINES))
-        self.panel.binding.show(local_look(state, log, source=self._source, card=self._card))
+        self.binding.show(local_look(state, log, source=self._source, card=self._card))
         if log != self._log:
             self._log = log
             self.ui.localLog.setPlainText(log)

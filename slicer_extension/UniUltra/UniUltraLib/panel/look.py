@@ -17,7 +17,7 @@ Looks = Dict[str, Dict[str, Any]]
 
 
 def offered(names: Iterable[str], visible: bool, enabled: bool = True) -> Looks:
-    """The same visibility for several widgets; what is not there cannot be pressed."""
+    """The same visibility for several widgets; what is hidden cannot be pressed."""
     return {name: {"visible": visible, "enabled": visible and enabled} for name in names}
 
 
@@ -26,9 +26,17 @@ def line(name: str, text: str) -> Looks:
     return {name: {"text": text, "visible": bool(text)}}
 
 
+def bar(name: str, visible: bool, progress: Optional[float]) -> Looks:
+    """A progress bar; without a known progress (0..1), one that only moves."""
+    value = (
+        {"maximum": 0, "value": 0} if progress is None else {"maximum": 100, "value": round(100 * progress)}
+    )
+    return {name: {"visible": visible, **value}}
+
+
 def where(state: State) -> str:
     """The server and the annotator in a few words."""
-    host = state.address.partition("://")[2] or state.address
+    host = _host(state)
     if state.connection == CONNECTING:
         return f"Connecting to {host}"
     if state.connection == LOST:
@@ -54,14 +62,9 @@ def connection_look(state: State, tested: bool = False) -> Looks:
 def messages_look(state: State) -> Looks:
     """Status line, problem, question before sending."""
     busy = state.busy and bool(state.busy_text)
-    progress = state.progress
     return {
         "stateLabel": {"text": f"{state.busy_text}…" if busy else where(state)},
-        "busyBar": {
-            "visible": state.busy,
-            "maximum": 0 if progress is None else 100,
-            "value": 0 if progress is None else round(100 * progress),
-        },
+        **bar("busyBar", state.busy, state.progress),
         **offered(["cancelButton"], state.busy, state.can_cancel),
         "problemFrame": {"visible": state.problem is not None},
         **offered(["problemRetryButton"], state.connection == LOST or state.waiting),

@@ -11,22 +11,22 @@ from ..control.state import Problem
 from ..measure.measuring_task import DIASTOLE, KINDS, SYSTOLE
 from ..measure.rows import write_csv
 from .measure_look import MEASURED, measure_look, measure_rows
+from .section import Section
 
 # Of the lines in the views: light blue.
 COLOUR = (0.35, 0.8, 1.0)
 
 
-class MeasurePart:
+class MeasurePart(Section):
     """The section Measurements."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.session, self.controller = panel.session, panel.session.controller
+        super().__init__(panel)
         self.measuring = panel.session.measuring
         self._lines = MeasuredLines(self.session.scene)
-        panel.binding.items("measureCombo", list(KINDS), KINDS[0][0])
+        self.binding.items("measureCombo", list(KINDS), KINDS[0][0])
         self.ui.measureCombo.connect("activated(int)", lambda *_: self.update())
-        bind = panel.binding.clicked
+        bind = self.binding.clicked
         bind("measureButton", self.measure)
         bind("diastoleButton", lambda: self.measuring.mark(DIASTOLE, self.annulus()))
         bind("systoleButton", lambda: self.measuring.mark(SYSTOLE, self.annulus()))
@@ -35,7 +35,7 @@ class MeasurePart:
 
     def measure(self) -> None:
         """Measure the chosen structure on the shown picture."""
-        self.measuring.measure(self.panel.binding.chosen("measureCombo"), self.annulus())
+        self.measuring.measure(self.binding.chosen("measureCombo"), self.annulus())
 
     def annulus(self) -> Optional[Any]:
         """The ends of the chosen line in pixels (x,y) of the shown picture; None to have them found."""
@@ -64,14 +64,14 @@ class MeasurePart:
     def update(self) -> None:
         """Show the table, and the lines of the newest measurement while its picture is shown."""
         state, measuring = self.controller.state, self.measuring.state
-        self.panel.binding.show(measure_look(state, measuring, self.panel.binding.chosen("measureCombo")))
+        self.binding.show(measure_look(state, measuring, self.binding.chosen("measureCombo")))
         self._lines.show(measuring.lines, state.shown)
-        if self.panel.binding.table("measureTable", MEASURED, measure_rows(measuring)):
+        if self.binding.table("measureTable", MEASURED, measure_rows(measuring)):
             self.ui.measureTable.scrollToBottom()
 
 
 class MeasuredLines:
-    """Line markups that nobody can drag; they are not saved with the scene."""
+    """Line markups that cannot be dragged, and are not saved with the scene."""
 
     def __init__(self, scene: Any) -> None:
         self._scene = scene

@@ -7,18 +7,18 @@ from typing import Any
 import slicer
 
 from .look import messages_look
+from .section import Section
 
 NOTICE_MS = 5000
 
 
-class MessagesPart:
+class MessagesPart(Section):
     """What the panel says."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.controller = panel.session.controller
+        super().__init__(panel)
         self._notice = ""
-        bind = panel.binding.clicked
+        bind = self.binding.clicked
         bind("cancelButton", self.controller.cancel)
         bind("problemCloseButton", lambda: self.controller.tell(None))
         bind("problemRetryButton", self.controller.retry)
@@ -32,7 +32,7 @@ class MessagesPart:
     def update(self) -> None:
         """Show what there is to say."""
         state = self.controller.state
-        self.panel.binding.show(messages_look(state))
+        self.binding.show(messages_look(state))
         if state.notice != self._notice:
             self._notice = state.notice
             if state.notice:

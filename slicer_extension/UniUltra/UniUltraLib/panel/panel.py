@@ -1,4 +1,4 @@
-"""The panel: its parts, its timer, and what happens when Slicer shows it, leaves it or closes the scene."""
+"""The panel: its sections, its timer, and what happens when Slicer shows it or leaves it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Panel:
             pixmap = qt.QPixmap(resource(f"Icons/{icon}"))
             pixmap.setDevicePixelRatio(DENSITY)
             getattr(ui, name).setPixmap(pixmap)
-        self.session.subscribe(self.update)
+        self.session.on_change = self.update
         self.update()
         self.timer.start()
 
@@ -104,20 +104,11 @@ class Panel:
         self.views.unwatch()
         self.views.restore()
 
-    def scene_closing(self) -> None:
-        """All nodes are about to go."""
-        self.session.scene_closing()
-
-    def scene_closed(self) -> None:
-        """The scene is empty, the connection stays."""
-        self.session.scene_closed()
-        self.session.refresh()
-
     def close(self) -> None:
         """Slicer ends."""
         self.timer.stop()
         self.exit()
-        self.session.unsubscribe(self.update)
+        self.session.on_change = lambda: None
         self.segments.forget_node()
         self.logic.close()
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from ..draw.tools import TOOLS
 from .look import model_look, prompts_look
+from .section import Section
 
 
-class PromptsPart:
+class PromptsPart(Section):
     """Buttons of the sections Prompts and Model."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.session, self.controller = panel.session, panel.session.controller
-        bind = panel.binding.clicked
+        super().__init__(panel)
+        bind = self.binding.clicked
         for name in TOOLS:
             bind(name, lambda name=name: self.take(name))
         bind("undoButton", self.controller.undo)
@@ -34,20 +34,19 @@ class PromptsPart:
 
     def choose_model(self) -> None:
         """Another model answers prompts."""
-        self.controller.set_model(self.panel.binding.chosen("modelCombo"))
+        self.controller.set_model(self.binding.chosen("modelCombo"))
 
     def choose_auto_model(self) -> None:
         """Another model segments without prompts."""
-        self.controller.set_auto_model(self.panel.binding.chosen("autoCombo"))
+        self.controller.set_auto_model(self.binding.chosen("autoCombo"))
 
     def update(self) -> None:
         """Show what can be done."""
         state = self.controller.state
-        binding = self.panel.binding
-        binding.show(prompts_look(state, self.session.tools.current))
-        binding.show(model_look(state))
-        binding.items("modelCombo", [(name, name) for name in state.models], state.model or "")
-        binding.items("autoCombo", [(name, name) for name in state.auto_models], state.auto_model or "")
+        self.binding.show(prompts_look(state, self.session.tools.current))
+        self.binding.show(model_look(state))
+        self.binding.items("modelCombo", [(name, name) for name in state.models], state.model or "")
+        self.binding.items("autoCombo", [(name, name) for name in state.auto_models], state.auto_model or "")
         self._show_tool()
 
     def _show_tool(self) -> None:

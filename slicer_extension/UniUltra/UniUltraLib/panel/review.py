@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from .campaign_look import review_look, review_rows, review_states
+from .section import Section
 
 COLUMNS = ("Image", "By", "State", "Saved")
 
 
-class ReviewPart:
+class ReviewPart(Section):
     """The section Review."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.controller, self.review = panel.session.controller, panel.session.review
+        super().__init__(panel)
+        self.review = panel.session.review
         self._listed_at = ""
-        bind = panel.binding.clicked
+        bind = self.binding.clicked
         bind("reviewListButton", self.list)
         bind("reviewOpenButton", self.open)
         bind("compareButton", self.review.compare)
@@ -38,7 +39,7 @@ class ReviewPart:
     def list(self) -> None:
         """Ask for the labels of the chosen state."""
         self._listed_at = self.controller.state.address
-        self.review.list((self.panel.binding.chosen("reviewStateCombo") or "final",))
+        self.review.list((self.binding.chosen("reviewStateCombo") or "final",))
 
     def open(self) -> None:
         """Show the chosen label on its image."""
@@ -54,7 +55,7 @@ class ReviewPart:
     def update(self) -> None:
         """Show the list."""
         state = self.review.state
-        self.panel.binding.show(review_look(self.controller.state, state))
+        self.binding.show(review_look(self.controller.state, state))
         chosen = state.states[0] if state.states else "final"
-        self.panel.binding.items("reviewStateCombo", review_states(state), chosen)
-        self.panel.binding.table("reviewTable", COLUMNS, review_rows(state))
+        self.binding.items("reviewStateCombo", review_states(state), chosen)
+        self.binding.table("reviewTable", COLUMNS, review_rows(state))

@@ -6,16 +6,17 @@ from typing import Any
 
 import slicer
 
+from .section import Section
+
 EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Islands", "Smoothing")
 NODE_TAG = "UniUltraSegmentEditor"
 
 
-class SegmentsPart:
+class SegmentsPart(Section):
     """Keeps the editor's node, segmentation, image and chosen segment those of the panel."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.session, self.controller = panel.session, panel.session.controller
+        super().__init__(panel)
         self.editor = self.ui.segmentEditor
         self.editor.setEffectNameOrder(EFFECTS)
         self._node: Any = None

@@ -29,12 +29,12 @@ from .settings import Settings
 
 
 class Session:
-    """One scene, one server."""
+    """One scene, one server; `on_change` is called when the panel may have to show something else."""
 
     def __init__(self) -> None:
         self.settings = Settings()
         self.save_undo: Callable[[], Any] = lambda: None
-        self._listeners: List[Callable[[], None]] = []
+        self.on_change: Callable[[], None] = lambda: None
         self._dirty = True
         self._folder = tempfile.TemporaryDirectory(prefix="uniultra-")
         self.scene = SlicerScene(slicer.mrmlScene, save_undo=lambda: self.save_undo())
@@ -55,7 +55,7 @@ class Session:
             load=self._load,
             downloads=Path(self._folder.name),
             spool=_spool_folder(),
-            unload=self._unload,
+            unload=lambda node: unload(slicer.mrmlScene, node),
         )
         self.review = ReviewWork(self.campaign)
         self.training = TrainingWork(self.controller)
@@ -66,15 +66,6 @@ class Session:
         parts = (self.controller, self.campaign, self.review, self.training, self.measuring, self.local)
         for part in parts:
             part.subscribe(self._changed)
-
-    def subscribe(self, listener: Callable[[], None]) -> None:
-        """Have `listener()` called when something of the panel may look different."""
-        self._listeners.append(listener)
-
-    def unsubscribe(self, listener: Callable[[], None]) -> None:
-        """End that."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
 
     def poll(self) -> None:
         """Take what has come; a timer calls this."""
@@ -98,8 +89,7 @@ class Session:
             self._dirty = False
             state = self.controller.state
             self.markers.show(state.prompts, state.shown)
-            for listener in list(self._listeners):
-                listener()
+            self.on_change()
 
     def open(self, node: Any) -> None:
         """Work on a volume or sequence browser of the scene, an image of one's own."""
@@ -125,6 +115,7 @@ class Session:
     def scene_closed(self) -> None:
         """The scene is empty; the connection stays."""
         self._changed()
+        self.refresh()
 
     def close(self) -> None:
         """Keep what is not saved, end the thread and the connection."""
@@ -158,9 +149,6 @@ class Session:
 
     def _keep_rows(self, rows: List[Any]) -> None:
         add_rows(measurement_table(slicer.mrmlScene), rows)
-
-    def _unload(self, node: Any) -> None:
-        unload(slicer.mrmlScene, node)
 
     def _changed(self, *_: Any) -> None:
         self._dirty = True

@@ -16,7 +16,7 @@ class Shortcuts:
 
     def __init__(self, ui: Any, own: Dict[str, str]) -> None:
         self.sequences = chosen(own)
-        self._buttons = {key.button: getattr(ui, key.button) for key in KEYS}
+        self._buttons = {button: getattr(ui, button) for button in KEYS}
         self.made: List[Any] = []
         for name, button in self._buttons.items():
             button.text = labelled(button.text, self.sequences[name])

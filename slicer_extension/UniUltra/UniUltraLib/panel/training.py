@@ -8,29 +8,30 @@ import qt
 
 from .campaign_look import training_look, training_points
 from .curve import curve
+from .section import Section
 
 
-class TrainingPart:
+class TrainingPart(Section):
     """The section Training."""
 
     def __init__(self, panel: Any) -> None:
-        self.panel, self.ui = panel, panel.ui
-        self.controller, self.training = panel.session.controller, panel.session.training
+        super().__init__(panel)
+        self.training = panel.session.training
         self._painted: Any = None
-        panel.binding.clicked("trainButton", self.training.start)
-        panel.binding.clicked("stopTrainingButton", self.training.stop)
+        self.binding.clicked("trainButton", self.training.start)
+        self.binding.clicked("stopTrainingButton", self.training.stop)
         self.ui.trainingSection.connect("contentsCollapsed(bool)", lambda *_: self.training.seen())
         self.ui.trainCombo.connect("activated(int)", lambda *_: self.choose())
 
     def choose(self) -> None:
         """Another model is to be adapted."""
-        self.training.set_model(self.panel.binding.chosen("trainCombo"))
+        self.training.set_model(self.binding.chosen("trainCombo"))
 
     def update(self) -> None:
         """Show how far it is."""
         state = self.training.state
-        self.panel.binding.show(training_look(self.controller.state, state))
-        self.panel.binding.items("trainCombo", [(name, name) for name in state.models], state.model)
+        self.binding.show(training_look(self.controller.state, state))
+        self.binding.items("trainCombo", [(name, name) for name in state.models], state.model)
         points = tuple(training_points(state))
         width = max(self.ui.trainingSection.width - 30, 160)
         palette = self.ui.curveLabel.palette

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 import struct
 import zlib
@@ -25,11 +24,6 @@ _TYPES = {
     "f4": "float",
     "f8": "double",
 }
-
-
-def content_hash(image: bytes) -> str:
-    """The name of an exported image: SHA-256, hex. Prompts and the server's sessions are kept under it."""
-    return hashlib.sha256(image).hexdigest()
 
 
 def nrrd_bytes(array: np.ndarray, ijk_to_ras: np.ndarray, compressed: bool = False) -> bytes:

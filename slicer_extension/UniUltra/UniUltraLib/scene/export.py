@@ -2,7 +2,7 @@
 geometry, nothing else.
 
 No name, no attribute and no DICOM header of the node goes along. The same voxels in the same place always
-give the same bytes, so their hash names the image.
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SceneError
-from ..prompts.nrrd import content_hash as content_hash
-from ..prompts.nrrd import nrrd_bytes as nrrd_bytes
+from ..prompts.nrrd import nrrd_bytes
 from . import us_region
 from .cine import all_frames, frames_of
 from .coordinates import matrix_of, voxels

@@ -10,12 +10,11 @@ from typing import Any, Iterator, List, Optional, Sequence
 
 import numpy as np
 
-from ..errors import SceneError
 from ..prompts.planes import Plane
 from ..prompts.shown import CINE
 from . import cine, coordinates, export
 from .open_volume import IMAGE_ROLE, PROMPTS_TAG, SEGMENTATION_NAME, nodes_of, style
-from .segments import read_plane, segments_of
+from .segments import follow_transform, read_plane, segment_of, segments_of
 
 
 class OpenCine:
@@ -76,10 +75,7 @@ class OpenCine:
 
     def follow_transform(self) -> None:
         """Put the masks under the transform that the image is under now."""
-        node = self.segmentation
-        if node is not None and node.GetTransformNodeID() != self.volume.GetTransformNodeID():
-            node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
-            node.SetReferenceImageGeometryParameterFromVolumeNode(self.volume)
+        follow_transform(self.segmentation, self.volume)
 
     def add_segment(self, name: str, colour: Sequence[float]) -> str:
         """Add an empty segment to every frame; gives its id."""
@@ -112,14 +108,14 @@ class OpenCine:
 
     def read(self, segment: str, plane: Plane) -> np.ndarray:
         """(rows, columns) bool of a segment on a frame."""
-        self._need_masks()
+        self._need_segment(segment)
         if plane.index == self.frame:  # what is drawn now may not be saved into the sequence yet
             return read_plane(self.segmentation, segment, self.volume, cine.FRAME_PLANE)
         return cine.read_frame(self.browser, self.masks, plane.index, segment)
 
     def write(self, segment: str, plane: Plane, mask: np.ndarray) -> None:
         """Make `mask` all that a segment holds on a frame."""
-        self._need_masks()
+        self._need_segment(segment)
         cine.write_frame(self.browser, self.masks, plane.index, segment, mask)
 
     def each_picture(self) -> Iterator[np.ndarray]:
@@ -154,14 +150,9 @@ class OpenCine:
         else:
             self.masks.RemoveAttribute(_attribute(segment))
 
-    def _need_masks(self) -> None:
-        if self.masks is None or self.masks.GetNumberOfDataNodes() < self.frames:
-            raise SceneError("The segment no longer exists. Choose or add a segment, then try again.")
-
     def _need_segment(self, segment: str) -> None:
-        self._need_masks()
-        if self.segmentation.GetSegmentation().GetSegment(segment) is None:
-            raise SceneError("The segment no longer exists. Choose or add a segment, then try again.")
+        whole = self.masks is not None and self.masks.GetNumberOfDataNodes() >= self.frames
+        segment_of(self.segmentation if whole else None, segment)
 
     def _all_masks(self) -> List[Any]:
         """The shown segmentation, then that of every frame."""

@@ -8,11 +8,10 @@ import numpy as np
 import slicer
 import vtk
 
-from ..errors import SceneError
 from ..prompts.planes import Plane, Size
 from ..prompts.shown import STILL, VOLUME
 from . import coordinates, export
-from .segments import new_segmentation, read_plane, write_plane
+from .segments import follow_transform, new_segmentation, read_plane, segment_of, write_plane
 
 IMAGE_ROLE = "UniUltra.image"
 PROMPTS_TAG = "UniUltra.Prompts"
@@ -57,11 +56,8 @@ class OpenVolume:
     def follow_transform(self) -> None:
         """Put a segmentation of ours under the transform that the image is under now."""
         node = self.segmentation
-        if node is None or node.GetNodeReference(IMAGE_ROLE) is not self.keeper:
-            return
-        if node.GetTransformNodeID() != self.volume.GetTransformNodeID():
-            node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
-            node.SetReferenceImageGeometryParameterFromVolumeNode(self.volume)
+        if node is not None and node.GetNodeReference(IMAGE_ROLE) is self.keeper:
+            follow_transform(node, self.volume)
 
     def add_segment(self, name: str, colour: Sequence[float]) -> str:
         """Add an empty segment; gives its id."""
@@ -101,23 +97,16 @@ class OpenVolume:
 
     def text(self, segment: str) -> Optional[str]:
         """What is kept with a segment."""
-        held = self._segment(segment)
-        text = vtk.reference("")
+        held, text = segment_of(self.segmentation, segment), vtk.reference("")
         return str(text) or None if held.GetTag(PROMPTS_TAG, text) else None
 
     def set_text(self, segment: str, text: Optional[str]) -> None:
         """Keep a text with a segment; None removes it."""
-        held = self._segment(segment)
+        held = segment_of(self.segmentation, segment)
         if text:
             held.SetTag(PROMPTS_TAG, text)
         else:
             held.RemoveTag(PROMPTS_TAG)
-
-    def _segment(self, segment: str) -> Any:
-        held = self.segmentation.GetSegmentation().GetSegment(segment) if self.segmentation else None
-        if held is None:
-            raise SceneError("The segment no longer exists. Choose or add a segment, then try again.")
-        return held
 
     def _find(self) -> Any:
         """The segmentation that was made for this image, else one that was drawn on it."""

@@ -36,7 +36,7 @@ class SlicerScene:
 
     Args:
         scene: `slicer.mrmlScene`.
-        save_undo: called before a mask is written over what somebody painted, so that Slicer's own undo can
+        save_undo: called before a mask is written over painted pixels, so that Slicer's own undo can
             give that back; the desktop's `segmentEditorWidget.saveStateForUndo`.
     """
 
@@ -176,7 +176,7 @@ class SlicerScene:
         """The voxel of what is shown under a world position.
 
         Raises:
-            OutsideImage: there is none.
+            OutsideImage: it is beside the image.
         """
         return self._current.opened_view.voxel(shown, world)
 

@@ -35,6 +35,25 @@ def segments_of(segmentation: Any) -> List[SegmentInfo]:
     return [SegmentInfo(name, segment.GetName(), tuple(segment.GetColor())) for name, segment in numbered]
 
 
+def segment_of(segmentation: Any, segment: str) -> Any:
+    """The segment of an id.
+
+    Raises:
+        SceneError: it does not exist.
+    """
+    held = segmentation.GetSegmentation().GetSegment(segment) if segmentation is not None else None
+    if held is None:
+        raise SceneError("The segment no longer exists. Choose or add a segment, then try again.")
+    return held
+
+
+def follow_transform(segmentation: Any, volume: Any) -> None:
+    """Put a segmentation under the transform that its volume is under now."""
+    if segmentation is not None and segmentation.GetTransformNodeID() != volume.GetTransformNodeID():
+        segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+        segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+
+
 def write_plane(segmentation: Any, segment: str, volume: Any, plane: Plane, mask: np.ndarray) -> None:
     """Make `mask` (rows, columns) all that `segment` holds on one plane; other planes and segments stay.
 
@@ -229,9 +248,7 @@ def check_fit(segmentation: Any, segment: str, volume: Any) -> Any:
     Raises:
         SceneError: the segment does not exist, or its voxels do not lie on those of the volume.
     """
-    held = segmentation.GetSegmentation().GetSegment(segment) if segmentation is not None else None
-    if held is None:
-        raise SceneError("The segment no longer exists. Choose or add a segment, then try again.")
+    held = segment_of(segmentation, segment)
     if segmentation.GetParentTransformNode() is not volume.GetParentTransformNode():
         raise SceneError(
             "The segmentation and its image are under different transforms. Put both under the same one."

@@ -6,6 +6,8 @@ from typing import Any, List
 
 import vtk
 
+from .open_volume import nodes_of
+
 
 def unload(scene: Any, node: Any) -> None:
     """Remove a volume or a sequence browser, what the browser shows, and segmentations on it."""
@@ -16,12 +18,11 @@ def unload(scene: Any, node: Any) -> None:
         for n in range(sequences.GetNumberOfItems()):
             sequence = sequences.GetItemAsObject(n)
             nodes += [node.GetProxyNode(sequence), sequence]
-    held = {one.GetID() for one in nodes if one is not None}
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
-        segmentation = scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode")
+    images = {image.GetID() for image in nodes if image is not None}
+    for segmentation in nodes_of(scene, "vtkMRMLSegmentationNode"):
         role = segmentation.GetReferenceImageGeometryReferenceRole()
-        if segmentation.GetNodeReferenceID(role) in held:
+        if segmentation.GetNodeReferenceID(role) in images:
             nodes.append(segmentation)
-    for one in nodes:
-        if one is not None and one.GetScene() is scene:
-            scene.RemoveNode(one)
+    for finished in nodes:
+        if finished is not None and finished.GetScene() is scene:
+            scene.RemoveNode(finished)
