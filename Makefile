@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 CONSTRAINTS := $(CURDIR)/constraints.txt
 
-.PHONY: demo test cover slow lint setup system
+.PHONY: demo test cover durations slow lint setup system
 
 setup: $(STAMP)
 
@@ -45,6 +45,10 @@ test: $(STAMP) system lint
 
 cover: $(STAMP) system
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered
+
+# the slowest tests of a run, as data: tests/durations.csv
+durations: $(STAMP) system
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --record-durations tests/durations.csv
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

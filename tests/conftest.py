@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,28 @@ from uniultra.synthesis.scene import scene
 from uniultra.train.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
+SLOWEST = 40
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make durations` renews tests/durations.csv with this option."""
+    parser.addoption("--record-durations", metavar="FILE", help=f"write the {SLOWEST} slowest tests as CSV")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write the slowest tests, their fixtures included, the slowest first."""
+    file = config.getoption("--record-durations")
+    if not file:
+        return
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid] += report.duration
+    with Path(file).open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["test", "seconds"])
+        writer.writerows((test, f"{spent:.1f}") for test, spent in seconds.most_common(SLOWEST))
 
 
 @pytest.fixture(scope="session")

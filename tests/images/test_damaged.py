@@ -162,7 +162,7 @@ def test_a_forged_element_length_allocates_nothing(make_dicom, grey):
 
 def test_fewer_compressed_frames_than_declared(make_dicom, cine):
     path = make_dicom(cine, frames=[jpeg(f) for f in cine[:4]], syntax=JPEGBaseline8Bit)
-    with pytest.raises(ImageError, match="6 compressed frames"):
+    with pytest.raises(ImageError, match="6 compressed"):
         read_image(path)
 
 

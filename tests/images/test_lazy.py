@@ -73,6 +73,7 @@ def test_compressed_volume_is_decoded_once(tmp_path, cine, monkeypatch):
     from uniultra.images import itk_files
 
     sitk.WriteImage(sitk.GetImageFromArray(cine), str(tmp_path / "a.nrrd"), True)
+    # how often it decodes shows neither in the frames nor, reliably, in the time
     loads, plain = [], itk_files._read_all
     monkeypatch.setattr(itk_files, "_read_all", lambda *a: loads.append(1) or plain(*a))
     image = read_image(tmp_path / "a.nrrd")

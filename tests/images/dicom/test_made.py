@@ -301,7 +301,7 @@ def test_volumes_over_time_are_refused(make_dicom, cine):
     path = make_dicom(
         cine, SOPClassUID="1.2.840.10008.5.1.4.1.1.6.2", PerFrameFunctionalGroupsSequence=groups
     )
-    with pytest.raises(ImageError, match="6 slices at 3 positions"):
+    with pytest.raises(ImageError, match="3 positions"):
         read_image(path)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from uniultra.errors import PromptError
-from uniultra.serve.wire.packing import pack_mask, unpack_mask, unpack_runs
+from uniultra.serve.wire.packing import pack_mask, pack_runs, unpack_mask, unpack_runs
 
 
 def ellipse(shape: tuple[int, int]) -> np.ndarray:
@@ -19,11 +19,18 @@ def ellipse(shape: tuple[int, int]) -> np.ndarray:
     return ((x - shape[1] / 2) / (shape[1] / 3)) ** 2 + ((y - shape[0] / 2) / (shape[0] / 4)) ** 2 < 1
 
 
-def test_a_mask_comes_back_as_it_went() -> None:
+def test_masks_and_runs_come_back_as_they_went() -> None:
     rng = np.random.default_rng(0)
-    for mask in (ellipse((97, 131)), rng.random((33, 7)) < 0.1, np.ones((1, 1), bool)):
-        packed = pack_mask(mask)
+    for mask in (
+        ellipse((97, 131)),
+        rng.random((33, 7)) < 0.1,
+        np.ones((1, 1), bool),
+        rng.random((3, 200)) < 0.5,
+    ):
+        packed, runs = pack_mask(mask), pack_runs(mask)
         assert np.array_equal(unpack_mask(packed["bbox"], packed["mask"], mask.shape), mask)
+        assert np.array_equal(unpack_runs(runs["bbox"], runs["runs"], mask.shape), mask)
+        assert 0 not in runs["runs"][1:]
 
 
 def test_the_box_is_inclusive_and_tight() -> None:
@@ -33,7 +40,7 @@ def test_the_box_is_inclusive_and_tight() -> None:
 
 
 def test_an_empty_mask_has_no_box() -> None:
-    assert pack_mask(np.zeros((4, 4), bool)) is None
+    assert pack_mask(np.zeros((4, 4), bool)) is None and pack_runs(np.zeros((4, 4), bool)) is None
     assert not unpack_mask(None, "", (4, 4)).any()
 
 
@@ -51,6 +58,18 @@ def test_a_box_outside_the_picture_is_refused(bbox: list[int]) -> None:
         unpack_runs(bbox, [1], (10, 12))
 
 
+@pytest.mark.parametrize("bbox", [[0, 0, 9.0, 9], [0, 0, True, 9], [0, 0, 9], "0099", 7])
+def test_a_box_is_four_whole_numbers(bbox: object) -> None:
+    with pytest.raises(PromptError, match="four whole numbers"):
+        unpack_mask(bbox, "", (10, 12))
+
+
+@pytest.mark.parametrize("runs", [None, "12", [1, 2.0], [1, True], [-1, 2]])
+def test_runs_are_whole_numbers(runs: object) -> None:
+    with pytest.raises(PromptError, match="whole numbers"):
+        unpack_runs([2, 1, 4, 2], runs, (4, 6))
+
+
 def _text(data: bytes) -> str:
     return base64.b64encode(zlib.compress(data)).decode()
 
@@ -58,13 +77,13 @@ def _text(data: bytes) -> str:
 @pytest.mark.parametrize(
     "mask",
     [
-        *("", "!!!!", "AAAA", "é", base64.b64encode(b"no zlib").decode()),
+        *(None, 7, "", "!!!!", "AAAA", "é", base64.b64encode(b"no zlib").decode()),
         *(_text(b"\1" * 14), _text(b"\1" * 16), _text(b"")),
         base64.b64encode(zlib.compress(b"\1" * 15) + b"more").decode(),
         base64.b64encode(zlib.compress(b"\1" * 15)[:-3]).decode(),
     ],
 )
-def test_damaged_bits_are_refused(mask: str) -> None:
+def test_damaged_bits_are_refused(mask: object) -> None:
     with pytest.raises(PromptError, match="15 packed bytes"):
         unpack_mask([0, 0, 11, 9], mask, (10, 12))
 

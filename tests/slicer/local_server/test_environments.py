@@ -112,11 +112,11 @@ def test_this_projects_own_environment_is_found(variables: dict[str, str], tmp_p
 def test_places_that_do_not_do_say_why(variables: dict[str, str], tmp_path: Path) -> None:
     missing = find(str(tmp_path / "nothing"), variables, tmp_path)
     assert missing.environment is None
-    assert "there is no Python environment" in missing.text
+    assert "no Python environment" in missing.text
     venv.create(tmp_path / "bare", with_pip=False)
-    assert "this Python has no UniUltra" in find(str(tmp_path / "bare"), variables, tmp_path).text
+    assert "no UniUltra" in find(str(tmp_path / "bare"), variables, tmp_path).text
     nowhere = find("", {**variables, "PATH": ""}, tmp_path / "home")
-    assert nowhere.text == "No environment with UniUltra was found on this machine. Name one, or create one."
+    assert "create one" in nowhere.text
     bad = tmp_path / "bad" / "bin" / "python"
     bad.parent.mkdir(parents=True)
     bad.write_text("not a program")

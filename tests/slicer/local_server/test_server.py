@@ -101,7 +101,7 @@ def test_the_real_server_starts_answers_and_stops(tmp_path: Path) -> None:
         assert client.image_ids() == ["one"]
         client.close()
         assert log.tail(1)
-        process = server._process
+        process = server._process  # to see below that it is gone: the panel needs no number of it
         assert process is not None
         pid = process.pid
     finally:

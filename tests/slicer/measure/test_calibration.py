@@ -7,53 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from region_dicom import TWO_SIDES, write_dicom
 from UniUltraLib.measure.calibration import Calibration, ImageCalibration, from_server, from_spacing
 from UniUltraLib.measure.calibration_call import image_calibration
 from UniUltraLib.measure.calibration_dicom import from_dicom, is_dicom
 from UniUltraLib.prompts.planes import Plane
 
 FRAME = Plane("k", 0)
-PATIENT = "Doe^Jane"
-TWO_SIDES = [  # two pictures side by side, of different scale, the right one's y axis pointing up
-    {"bounds": (0, 0, 49, 59), "delta": (0.02, 0.01)},
-    {"bounds": (50, 0, 99, 59), "delta": (-0.03, 0.05)},
-]
 
 
 def box(x0: int, y0: int, x1: int, y1: int, shape: tuple[int, int] = (80, 100)) -> np.ndarray:
     mask = np.zeros(shape, bool)
     mask[y0 : y1 + 1, x0 : x1 + 1] = True
     return mask
-
-
-def write_dicom(file: Path, regions: list[dict[str, Any]], **elements: Any) -> Path:
-    """A header with ultrasound regions: bounds, `delta` (y,x) in `units` (3 is cm), format and type."""
-    header = Dataset()
-    header.file_meta = FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.6.1"
-    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = pydicom.uid.generate_uid()
-    header.is_little_endian, header.is_implicit_VR = True, False
-    header.PatientName = PATIENT
-    header.SequenceOfUltrasoundRegions = []
-    for told in regions:
-        item = Dataset()
-        keys = ("MinX0", "MinY0", "MaxX1", "MaxY1")
-        for key, value in zip(keys, told["bounds"], strict=True):
-            setattr(item, f"RegionLocation{key}", value)
-        item.RegionSpatialFormat, item.RegionDataType = told.get("format", 1), told.get("type", 1)
-        item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = told.get("units", 3)
-        item.PhysicalDeltaY, item.PhysicalDeltaX = told["delta"]
-        header.SequenceOfUltrasoundRegions.append(item)
-    if not regions:
-        del header.SequenceOfUltrasoundRegions
-    for key, value in elements.items():
-        setattr(header, key, value)
-    header.save_as(file, write_like_original=False)
-    return file
 
 
 def test_the_region_that_holds_the_mask_counts(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from region_dicom import TWO_SIDES, write_dicom
 from shapes import ellipse
 from UniUltraLib.measure.calibration import Calibration
 from UniUltraLib.measure.mask_measures import measure
@@ -60,7 +61,6 @@ def test_the_header_of_a_dicom_file_counts_not_the_node(
 ) -> None:
     import slicer
     from slicer_harness import volume_node
-    from test_calibration import TWO_SIDES, write_dicom
 
     file = write_dicom(
         tmp_path / "echo",  # no ending: its magic tells

@@ -35,6 +35,9 @@ class Client:
         max_json: largest JSON answer taken, bytes.
         max_file: largest download taken, bytes.
 
+    Attributes:
+        transport: sends the requests; the calls of `campaign_calls` go through it too.
+
     Raises:
         ValueError: the address cannot be one, or a key would travel unencrypted.
     """
@@ -49,7 +52,7 @@ class Client:
         max_json: int = 64 * 1024 * 1024,
         max_file: int = 4 * 1024 * 1024 * 1024,
     ) -> None:
-        self._transport = Transport(address, api_key, timeout, ca_file, max_json, max_file)
+        self.transport = Transport(address, api_key, timeout, ca_file, max_json, max_file)
         self._report: Optional[Report] = None
         self._lock = threading.Lock()
         self._sessions: Dict[str, str] = {}  # content hash -> session id the server knows
@@ -59,24 +62,19 @@ class Client:
     @property
     def address(self) -> str:
         """The server's address, without a name or password."""
-        return self._transport.address
-
-    @property
-    def transport(self) -> Transport:
-        """What sends the requests; the campaign's calls (`campaign_calls`) go through it too."""
-        return self._transport
+        return self.transport.address
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._transport.close()
+        self.transport.close()
 
     def info(self) -> Dict[str, Any]:
         """What the server offers: models, strategies, labels; MONAI Label's `/info/`."""
-        return self._dict(self._transport.json("GET", "/info/"), "models")
+        return self._dict(self.transport.json("GET", "/info/"), "models")
 
     def image_ids(self) -> List[str]:
         """The ids of the campaign's images."""
-        answer = self._transport.json("GET", "/datastore/", params={"output": "all"})
+        answer = self.transport.json("GET", "/datastore/", params={"output": "all"})
         objects = self._dict(answer, "objects")["objects"]
         if not isinstance(objects, dict):
             raise UnexpectedAnswer(self.address, "its list of images is not one.", _SAME_VERSION)
@@ -84,7 +82,7 @@ class Client:
 
     def next_sample(self, strategy: str, **params: Any) -> Optional[Dict[str, Any]]:
         """The next image to work on, a dict with its `id`; None when the campaign has no more."""
-        answer = self._transport.json("POST", f"/activelearning/{quote(strategy, safe='')}", json=params)
+        answer = self.transport.json("POST", f"/activelearning/{quote(strategy, safe='')}", json=params)
         return self._dict(answer, "id") if answer else None
 
     def with_report(self, report: Report) -> Client:
@@ -102,7 +100,7 @@ class Client:
         Returns:
             The file written. It appears only once it is whole.
         """
-        return self._transport.file("/datastore/image", Path(file), self._report, params={"image": image_id})
+        return self.transport.file("/datastore/image", Path(file), self._report, params={"image": image_id})
 
     def upload(self, image: Source, report: Optional[Report] = None) -> str:
         """Send an image of the person's own, once per content; returns the session id for `infer`.
@@ -199,7 +197,7 @@ class Client:
                     self._hashes.get(str(session_id), ""), str(session_id)
                 )
         form = {"params": json.dumps(params, separators=(",", ":"), allow_nan=False)}
-        return self._transport.json("POST", f"/{route}/{quote(model, safe='')}", params=query, data=form)
+        return self.transport.json("POST", f"/{route}/{quote(model, safe='')}", params=query, data=form)
 
     def _expired(self, session_id: Optional[str], refused: Refused) -> Optional[Tuple[str, Source]]:
         """What to upload again when `refused` says that the session is gone; else None."""
@@ -215,7 +213,7 @@ class Client:
         with io.BytesIO(image) if isinstance(image, bytes) else Path(image).open("rb") as stream:
             form = Form(name, stream, report)
             headers = {"Content-Type": form.content_type}
-            put = self._transport.json("PUT", "/session/", data=form, headers=headers)
+            put = self.transport.json("PUT", "/session/", data=form, headers=headers)
         answer = self._dict(put, "session_id")
         session_id = answer["session_id"]
         if not isinstance(session_id, str) or not session_id:
