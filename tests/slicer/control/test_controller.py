@@ -14,7 +14,7 @@ import scene_examples as examples  # noqa: E402
 from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import MODEL, ScriptedModel, disks, mask_at  # noqa: E402
 from UniUltraLib.control.state import AUTO, REFINE  # noqa: E402
-from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
+from UniUltraLib.prompts.kinds import PROMPT_KINDS, BoxKind  # noqa: E402
 from UniUltraLib.prompts.shown import Edit  # noqa: E402
 
 equal = np.testing.assert_array_equal
@@ -224,6 +224,38 @@ def test_scribbles_and_lasso_travel(still: Rig, model: ScriptedModel) -> None:
     still.controller.edit(Edit("scribble", key="scribble0"))
     still.settle()
     assert "scribbles" not in model.asked[-1] and model.asked[-1]["lasso"]
+
+
+class RulerKind(BoxKind):
+    """A kind of prompt that the extension does not have: the two ends of a line."""
+
+    stored = "ruler"
+
+    def to_params(self, prompts: Any, picture: Any) -> dict[str, Any]:
+        return {"ruler": list(prompts[0].value)} if prompts else {}
+
+
+def test_a_new_kind_of_prompt_needs_its_line_in_the_table_alone(
+    rig: Rig, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROMPT_KINDS, "ruler", RulerKind())
+    model.info["models"][MODEL]["prompts"].append("ruler")
+    rig.connect(model.server.address)
+    rig.open(examples.still(), "still-1")
+    assert "ruler" in rig.state.tools
+    world = rig.scene.to_world(rig.scene.shown(), [(20, 30, 0), (60, 50, 0)])
+    rig.controller.edit(Edit("ruler", True, world))
+    rig.settle()
+    assert model.asked[-1]["ruler"] == [20, 30, 60, 50]
+    node, kept = rig.scene.volume, rig.state.prompts
+    rig.scene.close()
+    rig.open(node)
+    assert rig.state.prompts == kept and kept.of("ruler")
+    rig.controller.set_model("points_only")
+    rig.click("a", 40, 30)
+    assert "ruler" not in model.asked[-1]
+    rig.controller.undo()
+    assert rig.state.prompts == kept
 
 
 def test_a_model_is_asked_only_what_it_takes(still: Rig, model: ScriptedModel) -> None:

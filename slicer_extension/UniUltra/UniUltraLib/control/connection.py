@@ -18,7 +18,6 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 # The version of docs/wire.md that this panel speaks.
 WIRE = 1
-KINDS = frozenset(PROMPT_KINDS) | {MASK}
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ def read_offers(info: Mapping[str, Any], address: str) -> Offers:
 
 
 def _kinds(model: Mapping[str, Any]) -> FrozenSet[str]:
-    kinds = model.get("prompts")
-    return KINDS & set(map(str, kinds)) if isinstance(kinds, (list, tuple)) else KINDS
+    kinds, ours = model.get("prompts"), frozenset((*PROMPT_KINDS, MASK))
+    return ours & set(map(str, kinds)) if isinstance(kinds, (list, tuple)) else ours
 
 
 def _strategies(info: Mapping[str, Any]) -> Tuple[str, ...]:

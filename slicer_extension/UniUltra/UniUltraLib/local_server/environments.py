@@ -1,4 +1,4 @@
-"""Which Python on this machine can run the server, and whether it is fit to.
+"""Finds and checks a Python on this machine that can run the server.
 
 Slicer's own cannot: the server needs numpy 1 and pydicom 2. An environment is known by its Python.
 """
@@ -14,8 +14,8 @@ from typing import Iterator, List, Mapping, Optional, Tuple
 from .processes import WINDOWS, ProcessProblem, output_of
 
 HOME_VARIABLE = "UNIULTRA_HOME"
-OLDEST = (0, 4)  # its `/info/` tells what the panel asks for
-# An environment that is being made, or whose making broke off, holds a file of this name.
+OLDEST = (0, 4)  # the first whose `/info/` has what the panel needs
+# An environment whose installation is under way, or was interrupted, holds a file of this name.
 UNFINISHED = "uniultra-unfinished"
 _SECONDS = 120.0  # the first start of a large environment reads many files
 # Without the working folder on the search path: a folder of this name there would be taken for it.
@@ -40,7 +40,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Search:
-    """What was found, and of every place that did not do, why."""
+    """The environment found, and why each other place was refused."""
 
     environment: Optional[Environment]
     refused: Tuple[Tuple[str, str], ...]
@@ -65,7 +65,7 @@ def places(
 ) -> Iterator[Tuple[Path, str]]:
     """Where to look, in order, with the words for it; `near` is a file in a source tree.
 
-    What a person chose is the only place when it is given.
+    A place that the person chose is the only one.
     """
     if chosen.strip():
         yield Path(chosen.strip()).expanduser(), "the setting"
@@ -140,8 +140,7 @@ def check(
     Raises:
         ProcessProblem: it has none, or one that is too old for this module.
     """
-    found = Environment(python, "", found_by)
-    answer = output_of(found.command("--version"), environment, seconds)
+    answer = output_of(Environment(python, "", found_by).command("--version"), environment, seconds)
     version = re.fullmatch(r"(\d+)\.(\d+)[\w.+-]*", answer.stdout.strip())
     if answer.returncode != 0 or version is None:
         missing = "No module named 'uniultra'" in answer.stderr

@@ -1,4 +1,4 @@
-"""What another program says, line by line, bounded and without secrets."""
+"""The output of another program, line by line, bounded and without secrets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ProcessLog:
         return self.since(0)[1][-lines:]
 
     def reason(self) -> str:
-        """Of the last lines those that tell why a program ended: its refusal or error, else the very last."""
+        """The lines that say why a program ended: its last errors, else its very last lines."""
         lines = self.tail(40)
-        told = [line for line in lines if _WHY.search(line)]
-        return " ".join(told[-2:] or lines[-5:])
+        errors = [line for line in lines if _WHY.search(line)]
+        return " ".join(errors[-2:] or lines[-5:])

@@ -1,4 +1,4 @@
-"""Another program and all that it starts: in an environment without Slicer's, stopped as a whole.
+"""Runs another program without Slicer's environment variables, and stops it with all that it started.
 
 On Windows a job is ended through `taskkill /T`; this project has not run that part.
 """
@@ -132,7 +132,7 @@ class Process:
         with self._ending:
             status = self._process.poll()
             if status is not None and not self._ended:
-                # Now, or never: later the system may give its number to somebody else's group.
+                # Now, or never: later the system may give its number to another group.
                 self._ended = True
                 if not WINDOWS:
                     self._signal(force=True)
@@ -167,8 +167,10 @@ class Process:
             command = ["taskkill", "/T", *(["/F"] if force else []), "/PID", str(self.pid)]
             subprocess.run(command, capture_output=True, check=False, **_no_window())
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left, as macOS says it too
-            # Its own session: the group holds it and its children, and nobody else.
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # none is left; macOS raises the second
+            # Its own session: the group holds it and its children only.
             os.killpg(self.pid, signal.SIGKILL if force else signal.SIGTERM)
 
     def _read(self) -> None:
