@@ -16,6 +16,7 @@ from battery_cases import (
 
 from uniultra.models import entry
 from uniultra.models.counting import count_network, on_meta
+from uniultra.models.factory import trained as trained_fragments
 
 # Trained by name, and yet without a gradient from masks and predicted IoU.
 UNREACHED = {
@@ -46,7 +47,7 @@ def test_gradients(name, numbers):
             assert parameter.grad.any(), key
         sizes += parameter.numel() if key in trained else 0
     # At this side: SAM's tables of positions grow with the picture.
-    counts = count_network(on_meta(name, SMALL), found, trained(found))
+    counts = count_network(on_meta(name, SMALL), found, trained_fragments(found))
     assert sizes == counts.parameters_trained
     numbers.update(
         trained=sizes, share=sizes / counts.parameters_total, tensors_without_gradient=len(unreached)

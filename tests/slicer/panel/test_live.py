@@ -87,7 +87,7 @@ def label(panel: PanelCase, image: str) -> None:
     """Outline an image of the campaign and submit it."""
     from crashes import made
 
-    panel.session.campaign.open(image)
+    panel.session.campaign.units.open(image)
     panel.wait(
         lambda: panel.state.shown is not None and panel.state.shown.image_id == image and panel.quiet()
     )
@@ -138,7 +138,7 @@ def test_a_training_shows_its_curve_and_what_it_made_answers(panel: PanelCase) -
     panel.wait(lambda: panel.session.training.state.adapter is not None)
     assert not panel.hidden("curveLabel") and not panel.get("curveLabel").pixmap().isNull()
     assert "A new adapter answers now" in panel.ui.trainingLabel.text
-    panel.session.campaign.open("image005")
+    panel.session.campaign.units.open("image005")
     panel.wait(lambda: panel.state.shown.image_id == "image005" and panel.quiet())
     panel.press("D")
     panel.mouse((24, 24))
