@@ -20,7 +20,7 @@ from uniultra.store.errors import NotFoundError, ProtectedError
 
 @pytest.fixture
 def store(studies: Path, monkeypatch: pytest.MonkeyPatch) -> StudiesDatastore:
-    monkeypatch.setattr(module, "_FRESH_S", 0.0)
+    monkeypatch.setattr(module, "FRESH_S", 0.0)
     return StudiesDatastore(studies)
 
 
@@ -347,7 +347,7 @@ def test_counts_are_given_while_the_folder_is_busy(store: StudiesDatastore) -> N
     held, free = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with store._lock:
+        with store.store.images.turn:
             held.set()
             free.wait(30)
 
@@ -364,7 +364,7 @@ def test_counts_are_given_while_the_folder_is_busy(store: StudiesDatastore) -> N
 def test_a_folder_at_rest_is_not_walked_again(
     store: StudiesDatastore, studies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uniultra.store.catalogue.scan._SETTLED_NS", 0)
+    monkeypatch.setattr("uniultra.store.catalogue.scan.SETTLED_NS", 0)
     store.list_images()
     time.sleep(0.02)
     store.list_images()  # the first look wrote the index, beside the images
@@ -383,11 +383,8 @@ def test_a_listed_image_is_found_without_a_look_at_every_folder(
     store.list_images()
     looks: list[bool] = []
     monkeypatch.setattr(store.store.images.scanner, "changed", lambda: bool(looks.append(True)))
-    monkeypatch.setattr(
-        module.time,
-        "monotonic",
-        lambda: store.store.images._looked + 1.5 if not looks else store.store.images._looked,
-    )
+    now = time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now if looks else now + 1.5)
     for _ in range(5):
         store.get_image_uri("one")
     assert len(looks) == 1  # a second had gone by once

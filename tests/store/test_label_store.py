@@ -238,21 +238,17 @@ def test_a_label_that_was_removed_counts_no_more_but_is_not_gone(
         store.remove("one", "original")
 
 
-def test_records_of_older_schemas_are_brought_up_step_by_step() -> None:
-    steps = {
-        1: lambda body: {**body, "annotator": body["who"]},
-        2: lambda body: {key: value for key, value in body.items() if key != "who"},
-    }
-    assert records.upgraded({"schema_version": 1, "who": "anna"}, steps, 3) == {
-        "schema_version": 3,
-        "annotator": "anna",
-    }
-    assert records.upgraded({"schema_version": 3}, steps, 3) == {"schema_version": 3}
-    with pytest.raises(records.NewerRecordError, match="newer"):
-        records.upgraded({"schema_version": 4}, steps, 3)
-    for bad in ({}, {"schema_version": "1"}, {"schema_version": 0}):
-        with pytest.raises(ValueError, match="schema"):
-            records.upgraded(bad, steps, 3)
+@pytest.mark.parametrize("schema", [{}, {"schema_version": "1"}, {"schema_version": 0}])
+def test_a_record_of_no_schema_is_damaged(
+    store: LabelStore, studies: Path, label: Path, schema: dict[str, object]
+) -> None:
+    store.save("one", label)
+    path = record_path(studies, "one", 1)
+    body = json.loads(path.read_bytes())
+    del body["record_sha256"], body["schema_version"]
+    path.write_text(json.dumps(body | schema))
+    store.rebuild()
+    assert store.versions() == [] and [problem.reason for problem in store.problems()] == ["record damaged"]
 
 
 def test_a_record_of_a_newer_program_is_left_alone(store: LabelStore, studies: Path, label: Path) -> None:

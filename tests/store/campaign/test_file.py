@@ -10,7 +10,7 @@ import pytest
 import yaml
 from factories import make_label, write_campaign
 
-from uniultra.store.campaign import file
+from uniultra.store.campaign import file, initial
 from uniultra.store.campaign.file import Campaign, LabelName, Patients
 from uniultra.store.campaign.patients import Grouping
 from uniultra.store.errors import CampaignError
@@ -34,7 +34,7 @@ def test_a_campaign_comes_back_as_it_was_written(tmp_path: Path) -> None:
         frames="every 3",
         skip_reasons=("blurred",),
     )
-    file.save(tmp_path, wanted)
+    initial.write(tmp_path, wanted)
     assert file.load(tmp_path) == wanted
     assert "Schilddrüse" in (tmp_path / "campaign.yaml").read_text("utf-8")
 

@@ -87,8 +87,6 @@ def test_a_database_that_goes_away_loses_no_label(
 ) -> None:
     store = LabelStore(studies, postgres)
     store.save("one", label, annotator="anna")
-    engine = store.index._engine
-    assert engine is not None
     with store.index.writing() as connection:
         # what a restart of the server does to everybody's connections
         connection.exec_driver_sql(

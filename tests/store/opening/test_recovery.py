@@ -179,7 +179,7 @@ def test_a_damaged_mask_is_not_put_right_from_another_label(
 @pytest.fixture
 def saved_over(studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LabelStore, bytes]:
     """A store whose copy of a label somebody saved over in place, and what they saved."""
-    monkeypatch.setattr(images, "_FRESH_S", 0.0)
+    monkeypatch.setattr(images, "FRESH_S", 0.0)
     store = LabelStore(studies)
     saved = store.save("one", label, annotator="anna")
     long_ago = time.time() - 3600

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import stat
 import zipfile
@@ -12,11 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from uniultra.errors import RequestError
-from uniultra.store.backups.layout import MANIFEST, Entry, Manifest, belongs, refusal
+from uniultra.store.backups.layout import MANIFEST, Entry, Manifest, belongs, copied, refusal
 
 MAX_FILES = 5_000_000
 MAX_MANIFEST = 1 << 30
-_BLOCK = 1 << 20
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
@@ -86,16 +84,9 @@ def _check(entries: list[zipfile.ZipInfo], manifest: Manifest, limit: int) -> No
 def _extract(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, expected: Entry) -> None:
     target = folder / entry.filename
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest, length = hashlib.sha256(), 0
     with packed.open(entry) as source, target.open("xb") as file:
-        while block := source.read(_BLOCK):
-            length += len(block)
-            if length > expected.bytes:
-                raise refusal("a file is larger than its manifest says")
-            digest.update(block)
-            file.write(block)
-    if length != expected.bytes or digest.hexdigest() != expected.sha256:
-        raise refusal("a file is not what its manifest says")
+        if copied(source, file, expected.bytes) != expected:
+            raise refusal("a file is not what its manifest says")
 
 
 def _is_file(entry: zipfile.ZipInfo) -> bool:

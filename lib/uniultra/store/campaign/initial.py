@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from uniultra.errors import RequestError
 from uniultra.files import atomic
-from uniultra.store.campaign.file import COLORS, FILE, Campaign, LabelName
+from uniultra.store.campaign.file import COLORS, FILE, Campaign, LabelName, words
 
 _TABLES = (".ctbl", ".txt")
 _HEAD = (
@@ -72,9 +72,7 @@ def made(settings: dict[str, Any]) -> Campaign:
     try:
         return Campaign.model_validate(settings)
     except ValidationError as error:
-        raise RequestError(
-            f"The campaign cannot be like this. {_words(error)}. Change that option."
-        ) from None
+        raise RequestError(f"The campaign cannot be like this. {words(error)}. Change that option.") from None
 
 
 def text(campaign: Campaign) -> str:
@@ -145,11 +143,6 @@ def _table(content: str) -> list[dict[str, Any]]:
             color = f"#{red:02x}{green:02x}{blue:02x}"
             made.append({"name": name.replace("_", " "), "index": int(index), "color": color})
     return made
-
-
-def _words(error: ValidationError) -> str:
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5])
 
 
 def _refusal() -> RequestError:

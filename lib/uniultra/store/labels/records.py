@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,6 @@ from uniultra.store.paths import REVIEW, versions_folder
 from uniultra.store.types import LabelVersion, Review
 
 SCHEMA_VERSION = 1
-Body = dict[str, Any]
-# schema version -> what makes a record of the next one of it
-STEPS: dict[int, Callable[[Body], Body]] = {}
 
 
 class NewerRecordError(StoreError):
@@ -42,7 +38,7 @@ def write(path: Path, record: LabelVersion | Review) -> None:
 
 
 def read_version(path: Path) -> LabelVersion:
-    """The version in a record's file, brought to today's schema.
+    """The version in a record's file.
 
     Raises:
         ValueError: damaged.
@@ -52,7 +48,7 @@ def read_version(path: Path) -> LabelVersion:
 
 
 def read_review(path: Path) -> Review:
-    """The review in a file, brought to today's schema.
+    """The review in a file.
 
     Raises:
         ValueError: damaged.
@@ -61,33 +57,14 @@ def read_review(path: Path) -> Review:
     return Review.model_validate(_body(path))
 
 
-def upgraded(
-    body: Body,
-    steps: Mapping[int, Callable[[Body], Body]] | None = None,
-    newest: int = SCHEMA_VERSION,
-) -> Body:
-    """A record's content in the newest schema, step by step.
-
-    Raises:
-        ValueError: no schema version that ever was.
-        NewerRecordError: one that is yet to come.
-    """
-    steps = STEPS if steps is None else steps
+def _body(path: Path) -> dict[str, Any]:
+    body = checksummed.opened(path.read_bytes())
     version = body.get("schema_version")
     if not isinstance(version, int) or version < 1:
         raise ValueError("no schema version")
-    if version > newest:
+    if version > SCHEMA_VERSION:
         raise NewerRecordError(
-            f"Expected label records of schema {newest} or older; got schema {version}. A newer UniUltra "
-            "wrote them: start that one."
+            f"Expected label records of schema {SCHEMA_VERSION} or older; got schema {version}. A newer "
+            "UniUltra wrote them: start that one."
         )
-    while version < newest:
-        if version not in steps:
-            raise ValueError("no step from this schema version")
-        body = {**steps[version](body), "schema_version": version + 1}
-        version += 1
     return body
-
-
-def _body(path: Path) -> Body:
-    return upgraded(checksummed.opened(path.read_bytes()))
