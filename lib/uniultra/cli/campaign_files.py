@@ -58,7 +58,7 @@ def _export(options: argparse.Namespace) -> int:
 
     store = open_store(options)
     labels = everything(store) if options.all else store.trainable()
-    how = exports.Choices(
+    how = exports.ExportChoices(
         options.format,
         store.campaign.name,
         structures(store, labels),

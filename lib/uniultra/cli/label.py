@@ -42,13 +42,13 @@ def _import(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from uniultra.store.catalogue.ids import check_tag
-    from uniultra.store.incoming.importing import Choices, bring_in, pairs_in, pairs_of
+    from uniultra.store.incoming.importing import ImportChoices, bring_in, pairs_in, pairs_of
 
     tag = check_tag(options.tag)
     csv = options.source.suffix.lower() == ".csv"
     pairs = pairs_of(options.source) if csv else pairs_in(options.source, options.suffix)
     store = open_store(options)
-    how = Choices(
+    how = ImportChoices(
         annotator=options.annotator,
         tag=tag,
         indices=store.campaign.indices,

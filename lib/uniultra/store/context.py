@@ -35,7 +35,7 @@ from uniultra.store.catalogue.images import Images
 from uniultra.store.catalogue.scan import Scanner
 from uniultra.store.errors import CampaignError
 from uniultra.store.index import rows
-from uniultra.store.index.database import Index
+from uniultra.store.index.database import IndexDatabase
 from uniultra.store.index.events import Events
 from uniultra.store.index.journal import Journal
 from uniultra.store.paths import PRIVATE
@@ -60,7 +60,7 @@ class Context:
         self.studies, self.private = studies, studies / PRIVATE
         self.now = now
         self.lock = WriteLock(self.private / "store.lock")
-        self.index = Index(self.private, url, lambda: f"uniultra_{self.identity.id[:16]}")
+        self.index = IndexDatabase(self.private, url, lambda: f"uniultra_{self.identity.id[:16]}")
         self.events = Events(Journal(self.private), self.index, self.lock, self.recount)
         scanner = Scanner(studies, is_ultrasound_file)
         self.images = Images(studies, self.index, self.events, self.lock, scanner, labels_changed)

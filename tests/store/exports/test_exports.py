@@ -14,17 +14,17 @@ from sam2.utils.amg import rle_to_mask
 from uniultra.datasets.manifest import load_pair, read_manifest
 from uniultra.errors import RequestError
 from uniultra.images import read_image, write_mask
-from uniultra.store.exports import Choices, Structure, export
+from uniultra.store.exports import ExportChoices, LabelStructure, export
 from uniultra.store.exports.coco import run_lengths
 from uniultra.store.exports.manifest import split_of
 from uniultra.store.types import TrainingLabel
 
-NODULE, CYST = Structure("nodule", 3, (255, 0, 0)), Structure("cyst", 7, (0, 128, 255))
+NODULE, CYST = LabelStructure("nodule", 3, (255, 0, 0)), LabelStructure("cyst", 7, (0, 128, 255))
 SPACING, ORIGIN = (0.2, 0.3, 1.0), (5.0, -7.0, 2.0)
 
 
 def choices(kind, **others):
-    return Choices(kind, "My Campaign", (NODULE, CYST), **others)
+    return ExportChoices(kind, "My Campaign", (NODULE, CYST), **others)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Entry(BaseModel):
     bytes: Annotated[int, Field(ge=0)]
 
 
-class Manifest(BaseModel):
+class BackupManifest(BaseModel):
     """What `manifest.json`, the last file of a backup, says of all the others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

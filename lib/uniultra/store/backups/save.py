@@ -23,8 +23,8 @@ from uniultra.store.backups.layout import (
     MANIFEST,
     SINGLE,
     VERSIONS,
+    BackupManifest,
     Entry,
-    Manifest,
     belongs,
     copied,
 )
@@ -77,7 +77,7 @@ def save(studies: Path, archive: Path, lock: WriteLock) -> Saved:
     with _new_archive(archive) as packed:
         writer = _Writer(packed)
         left_out = _write(studies, found, writer)
-        manifest = Manifest(uniultra=__version__, made=datetime.now(UTC), files=writer.files)
+        manifest = BackupManifest(uniultra=__version__, made=datetime.now(UTC), files=writer.files)
         packed.writestr(MANIFEST, manifest.model_dump_json(indent=1))
     return Saved(
         versions=len(found.records) - len(left_out),

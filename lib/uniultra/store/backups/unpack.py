@@ -11,14 +11,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from uniultra.errors import RequestError
-from uniultra.store.backups.layout import MANIFEST, Entry, Manifest, belongs, copied, refusal
+from uniultra.store.backups.layout import MANIFEST, BackupManifest, Entry, belongs, copied, refusal
 
 MAX_FILES = 5_000_000
 MAX_MANIFEST = 1 << 30
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
-def unpack(archive: Path, folder: Path, limit: int) -> Manifest:
+def unpack(archive: Path, folder: Path, limit: int) -> BackupManifest:
     """Write the files of a backup into `folder`, each compared with the manifest's hash.
 
     Args:
@@ -43,7 +43,7 @@ def unpack(archive: Path, folder: Path, limit: int) -> Manifest:
     return manifest
 
 
-def _manifest(packed: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Manifest:
+def _manifest(packed: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> BackupManifest:
     if len(entries) > MAX_FILES:
         raise refusal("it has too many files")
     named = [entry for entry in entries if entry.filename == MANIFEST]
@@ -51,12 +51,12 @@ def _manifest(packed: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Manife
         raise refusal("it has no manifest")
     try:
         with packed.open(named[0]) as file:
-            return Manifest.model_validate_json(file.read(named[0].file_size + 1))
+            return BackupManifest.model_validate_json(file.read(named[0].file_size + 1))
     except ValidationError:
         raise refusal("its manifest is damaged or of a newer version") from None
 
 
-def _check(entries: list[zipfile.ZipInfo], manifest: Manifest, limit: int) -> None:
+def _check(entries: list[zipfile.ZipInfo], manifest: BackupManifest, limit: int) -> None:
     """Look at every entry before any is unpacked."""
     listed = manifest.files
     names = [entry.filename for entry in entries if entry.filename != MANIFEST]

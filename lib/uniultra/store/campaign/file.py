@@ -17,11 +17,11 @@ Trains = Literal["newest", "adjudicated", "consensus"]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 
 
-class _Part(BaseModel):
+class _CampaignPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class LabelName(_Part):
+class LabelName(_CampaignPart):
     """One structure: its value in label files, its colour `#rrggbb`, and how to draw it."""
 
     name: Name
@@ -30,7 +30,7 @@ class LabelName(_Part):
     instructions: str = ""
 
 
-class Patients(_Part):
+class Patients(_CampaignPart):
     """How images are grouped by patient, so that none is trained on and validated with.
 
     Attributes:
@@ -70,7 +70,7 @@ class Patients(_Part):
         return self
 
 
-class Campaign(_Part):
+class Campaign(_CampaignPart):
     """What `campaign.yaml` may say; the defaults hold where there is none.
 
     Attributes:
@@ -82,7 +82,7 @@ class Campaign(_Part):
         strategy: asked for by clients that name none; None for the server's default.
         model: what training adapts.
         train_after: new final labels after which a training starts by itself; 0 for never.
-        skip_reasons: offered to whoever skips a unit; other words are taken too.
+        skip_reasons: offered to annotators who skip a unit; other words are taken too.
     """
 
     schema_version: Literal[1] = 1

@@ -43,7 +43,7 @@ _COMMENTS = {
     "strategy": ("which image comes next where the client does not say; null: the server's choice",),
     "model": ("what the training adapts",),
     "train_after": ("so many new final labels start a training; 0: only when somebody asks",),
-    "skip_reasons": ("offered to whoever passes an image over",),
+    "skip_reasons": ("offered to annotators who skip an image",),
 }
 
 

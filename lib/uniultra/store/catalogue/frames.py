@@ -15,7 +15,7 @@ from uniultra.images.files import PICTURE_ENDINGS, file_ending
 from uniultra.store.catalogue.images import Images
 from uniultra.store.errors import NotFoundError
 from uniultra.store.index import schema
-from uniultra.store.index.database import Index
+from uniultra.store.index.database import IndexDatabase
 
 logger = logging.getLogger(__name__)
 _TIFF = (".tif", ".tiff")
@@ -41,7 +41,7 @@ class FrameCounts:
     and a save waits for one file at most.
     """
 
-    def __init__(self, images: Images, index: Index) -> None:
+    def __init__(self, images: Images, index: IndexDatabase) -> None:
         self._images, self._index = images, index
         self._turn, self._starting = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None

@@ -18,7 +18,7 @@ from uniultra.store.catalogue.ids import is_text, new_ids
 from uniultra.store.catalogue.scan import Scanner
 from uniultra.store.errors import NotFoundError
 from uniultra.store.index import schema
-from uniultra.store.index.database import Index
+from uniultra.store.index.database import IndexDatabase
 from uniultra.store.index.events import Events, apply
 from uniultra.store.index.journal import Event
 
@@ -45,7 +45,7 @@ class Images:
     def __init__(
         self,
         root: Path,
-        index: Index,
+        index: IndexDatabase,
         events: Events,
         lock: WriteLock,
         scanner: Scanner,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uniultra.store.campaign.file import COLORS
-from uniultra.store.exports.labelled import Structure
+from uniultra.store.exports.labelled import LabelStructure
 from uniultra.store.newest_frames import newest_frames
 from uniultra.store.review.trainable import training_labels
 from uniultra.store.store import LabelStore
@@ -12,16 +12,16 @@ from uniultra.store.types import TrainingLabel
 _NOT_WORK = ("original", "consensus")  # made by a model, or of the readers' own labels
 
 
-def structures(store: LabelStore, labels: list[TrainingLabel]) -> tuple[Structure, ...]:
+def structures(store: LabelStore, labels: list[TrainingLabel]) -> tuple[LabelStructure, ...]:
     """What the campaign labels; without a schema, what these labels name."""
     named = store.campaign.labels
     if named:
-        return tuple(Structure(label.name, label.index, _rgb(label.color)) for label in named)
+        return tuple(LabelStructure(label.name, label.index, _rgb(label.color)) for label in named)
     found: dict[str, int] = {}
     for label in labels:
         for index, name in sorted(label.names.items()):
             found.setdefault(name, index if index not in found.values() else max(found.values()) + 1)
-    return tuple(Structure(name, index, _spread(n)) for n, (name, index) in enumerate(found.items()))
+    return tuple(LabelStructure(name, index, _spread(n)) for n, (name, index) in enumerate(found.items()))
 
 
 def everything(store: LabelStore) -> list[TrainingLabel]:

@@ -19,7 +19,7 @@ from scipy import ndimage
 from uniultra import __version__
 from uniultra.images.burned_in import burned_in
 from uniultra.images.types import Picture
-from uniultra.store.exports.labelled import LabelledImage, Names, Structure, frame_name
+from uniultra.store.exports.labelled import LabelledImage, LabelStructure, Names, frame_name
 
 Mask = NDArray[np.bool_]
 
@@ -32,7 +32,7 @@ class CocoFolder:
     without annotations was looked at, and there is nothing in it.
     """
 
-    def __init__(self, folder: Path, structures: Sequence[Structure], title: str) -> None:
+    def __init__(self, folder: Path, structures: Sequence[LabelStructure], title: str) -> None:
         self._folder, self._structures, self._title = folder, structures, title
         self._names = Names()
         self._images: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ def write_png(path: Path, pixels: Picture | Mask) -> None:
     Image.fromarray(pixels).save(path, "PNG")
 
 
-def write_indexed(path: Path, values: NDArray[np.uint8], structures: Sequence[Structure]) -> None:
+def write_indexed(path: Path, values: NDArray[np.uint8], structures: Sequence[LabelStructure]) -> None:
     """A PNG whose pixels are the values, shown in the colours of the structures."""
     palette = np.zeros((256, 3), np.uint8)
     for structure in structures:

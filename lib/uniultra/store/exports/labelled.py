@@ -17,7 +17,7 @@ from uniultra.store.types import TrainingLabel
 
 
 @dataclass(frozen=True)
-class Structure:
+class LabelStructure:
     """What is labelled: its name, its value in a label map and its colour, 0 to 255 each of RGB."""
 
     name: str
@@ -64,7 +64,7 @@ class LabelledImage:
 def open_labelled(
     studies: Path,
     label: TrainingLabel,
-    structures: Sequence[Structure],
+    structures: Sequence[LabelStructure],
     kinds: Mapping[str, str] | None = None,
 ) -> LabelledImage:
     """Open an image and the version of its label.

@@ -12,7 +12,7 @@ from pathlib import Path
 from uniultra.images.burned_in import burned_in
 from uniultra.images.types import UltrasoundImage
 from uniultra.store.exports.coco import write_png
-from uniultra.store.exports.labelled import LabelledImage, Names, Structure, frame_name
+from uniultra.store.exports.labelled import LabelledImage, LabelStructure, Names, frame_name
 
 COLUMNS = (
     *("dataset", "id", "split", "group", "image", "mask", "width", "height", "spacing_mm"),
@@ -33,7 +33,7 @@ class ManifestFolder:
     def __init__(
         self,
         folder: Path,
-        structures: Sequence[Structure],
+        structures: Sequence[LabelStructure],
         title: str,
         *,
         shares: Shares = (0.7, 0.1, 0.2),
@@ -72,7 +72,7 @@ class ManifestFolder:
                     self._rows.append({**common, **self._mask(name, one, frame, structure)})
         return len(one.frames)
 
-    def _mask(self, name: str, one: LabelledImage, frame: int, structure: Structure) -> dict[str, str]:
+    def _mask(self, name: str, one: LabelledImage, frame: int, structure: LabelStructure) -> dict[str, str]:
         dataset = self._sets[structure.name]
         mask = one.values[frame] == structure.index
         file = Path("masks") / dataset / f"{name}.png"
@@ -104,7 +104,7 @@ def split_of(group: str, shares: Shares) -> str:
     return "train" if drawn < train else "val" if drawn < train + val else "test"
 
 
-def _sets(title: str, structures: Sequence[Structure]) -> dict[str, str]:
+def _sets(title: str, structures: Sequence[LabelStructure]) -> dict[str, str]:
     """Name of each structure's data set: plain letters, each once."""
     names = Names()
     return {s.name: names.take(_slug(f"{title}_{s.name}")) for s in structures}

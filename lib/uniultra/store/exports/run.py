@@ -14,7 +14,7 @@ from uniultra.errors import ImageError, RequestError
 from uniultra.files.whole_folder import appearing
 from uniultra.images.burned_in import burned_in
 from uniultra.store.exports.coco import CocoFolder
-from uniultra.store.exports.labelled import LabelledImage, Structure, open_labelled, together
+from uniultra.store.exports.labelled import LabelledImage, LabelStructure, open_labelled, together
 from uniultra.store.exports.manifest import ManifestFolder, Shares
 from uniultra.store.exports.volumes import VolumeFolder
 from uniultra.store.types import TrainingLabel
@@ -49,7 +49,7 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Choices:
+class ExportChoices:
     """How an export is written.
 
     Attributes:
@@ -63,7 +63,7 @@ class Choices:
 
     format: str
     title: str
-    structures: Sequence[Structure]
+    structures: Sequence[LabelStructure]
     shares: Shares = (0.7, 0.1, 0.2)
     keep_names: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def export(
     studies: Path,
     labels: Sequence[TrainingLabel],
     target: Path,
-    how: Choices,
+    how: ExportChoices,
     told: Callable[[int], None] = lambda done: None,
 ) -> Exported:
     """Write labels into a new folder, which appears whole or not at all.
@@ -109,7 +109,7 @@ def export(
 
 
 def _add(
-    studies: Path, labels: Sequence[TrainingLabel], how: Choices, writer: Writer, done: Exported
+    studies: Path, labels: Sequence[TrainingLabel], how: ExportChoices, writer: Writer, done: Exported
 ) -> None:
     """Write all labels of one image."""
     opened, image = [], labels[0].image
@@ -132,7 +132,7 @@ def _add(
         done.burned_in[image] = said
 
 
-def _writer(folder: Path, how: Choices) -> Writer:
+def _writer(folder: Path, how: ExportChoices) -> Writer:
     if how.format == "coco":
         return CocoFolder(folder, how.structures, how.title)
     if how.format == "manifest":
@@ -142,7 +142,7 @@ def _writer(folder: Path, how: Choices) -> Writer:
     raise RequestError(f"Expected a format of {', '.join(FORMATS)}; got another.")
 
 
-def _summary(how: Choices, done: Exported) -> str:
+def _summary(how: ExportChoices, done: Exported) -> str:
     """What was written, in numbers: names of images may be patients'."""
     body = {
         "campaign": how.title,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uniultra.images import write_mask
-from uniultra.store.exports.labelled import LabelledImage, Names, Structure
+from uniultra.store.exports.labelled import LabelledImage, LabelStructure, Names
 
 
 class VolumeFolder:
@@ -19,7 +19,7 @@ class VolumeFolder:
     that are labelled: a frame that is not named there is unknown, not empty.
     """
 
-    def __init__(self, folder: Path, structures: Sequence[Structure], title: str, ext: str) -> None:
+    def __init__(self, folder: Path, structures: Sequence[LabelStructure], title: str, ext: str) -> None:
         self._folder, self._structures, self._title, self._ext = folder, structures, title, ext
         self._names = Names()
         self._files: dict[str, Any] = {}

@@ -24,7 +24,7 @@ Frames = Literal["marked", "all"]
 
 
 @dataclass(frozen=True)
-class Pair:
+class MaskPair:
     """A mask and the image it is said to belong to: an id, a path in the studies folder, or a stem."""
 
     image: str
@@ -32,7 +32,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Choices:
+class ImportChoices:
     """How masks come in.
 
     Attributes:
@@ -55,14 +55,14 @@ class Choices:
 
 
 @dataclass
-class Imported:
+class ImportedLabels:
     """What came in: versions, and of the others the mask's name and the reason."""
 
     versions: list[LabelVersion] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
-def pairs_in(folder: Path, suffix: str = "") -> list[Pair]:
+def pairs_in(folder: Path, suffix: str = "") -> list[MaskPair]:
     """A pair for each mask in a folder, whose stem without `suffix` names its image.
 
     Raises:
@@ -75,7 +75,7 @@ def pairs_in(folder: Path, suffix: str = "") -> list[Pair]:
         stem, ext = split_name(file.name)
         mask = file.is_file() and not file.name.startswith(".") and ext.lower() in EXTENSIONS
         if mask and stem.endswith(suffix):
-            pairs.append(Pair(stem[: len(stem) - len(suffix)], file))
+            pairs.append(MaskPair(stem[: len(stem) - len(suffix)], file))
     if not pairs:
         raise RequestError(
             f"Expected masks ({', '.join(EXTENSIONS)}) in that folder"
@@ -84,7 +84,7 @@ def pairs_in(folder: Path, suffix: str = "") -> list[Pair]:
     return pairs
 
 
-def pairs_of(manifest: Path) -> list[Pair]:
+def pairs_of(manifest: Path) -> list[MaskPair]:
     """The pairs of a CSV file with the columns `image` and `mask`; a mask's path is relative to the file.
 
     Raises:
@@ -97,21 +97,21 @@ def pairs_of(manifest: Path) -> list[Pair]:
         raise RequestError("Expected a CSV file in UTF-8; it cannot be read.") from None
     if not rows or not all(row.get("image") and row.get("mask") for row in rows):
         raise RequestError("Expected the columns image and mask, filled in on each line; some are missing.")
-    return [Pair(row["image"], manifest.parent / row["mask"]) for row in rows]
+    return [MaskPair(row["image"], manifest.parent / row["mask"]) for row in rows]
 
 
 def bring_in(
     store: LabelStore,
-    pairs: Sequence[Pair],
-    how: Choices,
+    pairs: Sequence[MaskPair],
+    how: ImportChoices,
     told: Callable[[int], None] = lambda done: None,
-) -> Imported:
+) -> ImportedLabels:
     """Save masks as labels of their images; nothing that is there is replaced.
 
     Args:
         store: of the studies folder.
-        pairs: see `Pair`.
-        how: see `Choices`.
+        pairs: see `MaskPair`.
+        how: see `ImportChoices`.
         told: is called with how many are done.
 
     Raises:
@@ -122,7 +122,7 @@ def bring_in(
             f"Expected a structure of the campaign ({', '.join(how.indices)}); got another name."
         )
     store.ready()
-    found, known = Imported(), _names(store)
+    found, known = ImportedLabels(), _names(store)
     for number, pair in enumerate(pairs, 1):
         try:
             image = _image(pair, known)
@@ -145,7 +145,7 @@ def _names(store: LabelStore) -> dict[str, list[str]]:
     return known | {image: [image] for image in ids}
 
 
-def _image(pair: Pair, known: Mapping[str, Sequence[str]]) -> str:
+def _image(pair: MaskPair, known: Mapping[str, Sequence[str]]) -> str:
     found = known.get(pair.image) or known.get(PurePosixPath(pair.image).as_posix(), ())
     if len(found) > 1:
         raise RequestError("Several images have that name. Name its id in a CSV file.")
@@ -154,7 +154,7 @@ def _image(pair: Pair, known: Mapping[str, Sequence[str]]) -> str:
     return found[0]
 
 
-def _check_free(there: Sequence[LabelVersion], how: Choices) -> None:
+def _check_free(there: Sequence[LabelVersion], how: ImportChoices) -> None:
     """Refuse to stand in the place of somebody's label."""
     same = [version for version in there if version.tag == how.tag]
     if any(version.annotator == how.annotator for version in same):
@@ -165,7 +165,7 @@ def _check_free(there: Sequence[LabelVersion], how: Choices) -> None:
         )
 
 
-def _save(store: LabelStore, image: str, mask: Path, how: Choices) -> LabelVersion:
+def _save(store: LabelStore, image: str, mask: Path, how: ImportChoices) -> LabelVersion:
     if not mask.is_file():
         raise RequestError("There is no such mask.")
     opened = read_image(store.images.path(image))
@@ -182,7 +182,7 @@ def _save(store: LabelStore, image: str, mask: Path, how: Choices) -> LabelVersi
         return store.save(image, file, tag=how.tag, annotator=how.annotator, frames=done)
 
 
-def _structures(values: LabelMap, how: Choices) -> LabelMap:
+def _structures(values: LabelMap, how: ImportChoices) -> LabelMap:
     """The values as the campaign has them.
 
     Raises:

@@ -27,7 +27,7 @@ _UNUSABLE = (
 )
 
 
-class Index:
+class IndexDatabase:
     """Connections to the database; one that is damaged or of another schema is put aside at `open`.
 
     Writing transactions come one after the other, in PostgreSQL as in SQLite. `name` gives the folder's own

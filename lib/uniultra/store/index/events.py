@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from uniultra.files.lock import WriteLock
 from uniultra.store.index import schema
-from uniultra.store.index.database import Index, put
+from uniultra.store.index.database import IndexDatabase, put
 from uniultra.store.index.journal import Event, Journal
 from uniultra.store.index.savepoint import fits
 
@@ -28,7 +28,7 @@ class Events:
     def __init__(
         self,
         journal: Journal,
-        index: Index,
+        index: IndexDatabase,
         lock: WriteLock,
         removed: Callable[[Connection, set[str]], None],
     ) -> None:
