@@ -13,7 +13,7 @@ from uniultra.train import checkpoint
 
 STEPS, RATE = 20, 2e-5
 # Both trainings compute in double precision and differ by the order of their sums alone. That is an error of
-# at most LONGEST * 2^-53 in a gradient, whose norm is clipped to 1, and of an error d in a gradient Adam makes
+# at most LONGEST * 2^-53 in a gradient, whose norm is clipped to 1; of an error d in a gradient Adam makes
 # at most RATE * d / EPSILON in a step: so much where the gradient is nearly zero, far less elsewhere. In
 # single precision the same bound would exceed the steps themselves: the biases of keys, whose gradients are
 # zero but for rounding, then go anywhere.
