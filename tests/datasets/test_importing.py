@@ -13,14 +13,14 @@ from uniultra.datasets.imported_folder import COLUMNS, fit
 from uniultra.datasets.importing import import_set, place
 from uniultra.datasets.manifest import read_manifest
 from uniultra.datasets.readers import layout
-from uniultra.datasets.readers.types import Case, Pair
+from uniultra.datasets.readers.types import SourcePair, SourcePicture
 from uniultra.errors import ImageError
 
 EVERY = ["train", "val", "test"]
 
 
 def cases(groups, split=None):
-    return [Case(f"{group}-{n}", group, lambda: None, split) for group in groups for n in range(3)]
+    return [SourcePicture(f"{group}-{n}", group, lambda: None, split) for group in groups for n in range(3)]
 
 
 def files(folder):
@@ -59,7 +59,7 @@ def test_hashing_shares_out_patients_and_stays_the_same():
 
 
 def test_a_group_that_the_source_divides_goes_to_its_strictest_part():
-    torn = [Case("a", "p", lambda: None, "train"), Case("b", "p", lambda: None, "test")]
+    torn = [SourcePicture("a", "p", lambda: None, "train"), SourcePicture("b", "p", lambda: None, "test")]
     assert place(torn, "x", (1.0, 0.0, 0.0), {}) == {"x-p": "test"}
     rest = place([*torn, *cases([f"q{n}" for n in range(200)])], "x", (0.5, 0.1, 0.4), {})
     assert Counter(rest.values())["test"] == 1, "the source's own test part is not added to"
@@ -147,7 +147,7 @@ def test_an_output_that_is_no_place_for_it_is_refused(sources, tmp_path):
 def test_sizes_and_pitch(shape, spacing, side, stored, pitch):
     mask = np.zeros(shape, bool)
     mask[: shape[0] // 2] = True
-    found = fit(Pair(np.zeros(shape, np.uint8), {"a": mask}, spacing), side)
+    found = fit(SourcePair(np.zeros(shape, np.uint8), {"a": mask}, spacing), side)
     assert found.pair.picture.shape == found.pair.masks["a"].shape == stored and found.original == shape
     assert found.pair.masks["a"].mean() == pytest.approx(0.5, abs=0.01)
     assert found.pair.spacing_mm == (None if pitch is None else pytest.approx((pitch, pitch)))

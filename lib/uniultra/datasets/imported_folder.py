@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from uniultra.datasets.readers.types import Label, Pair
+from uniultra.datasets.readers.types import Label, SourcePair
 from uniultra.errors import ImageError
 from uniultra.files import atomic
 
@@ -31,11 +31,11 @@ Line = dict[str, str]
 class Fitted:
     """A pair as it is stored: `pair` with one pitch for both axes, and the source's `(H,W)`."""
 
-    pair: Pair
+    pair: SourcePair
     original: tuple[int, int]
 
 
-def fit(pair: Pair, side: int) -> Fitted:
+def fit(pair: SourcePair, side: int) -> Fitted:
     """Bring pixels to squares where their pitch is known, and the longest side to at most `side`.
 
     The finer pitch is kept, so a picture is only made smaller for `side`. One that needs neither stays as
@@ -48,13 +48,13 @@ def fit(pair: Pair, side: int) -> Fitted:
     rows, columns = max(1, round(height * dy / pitch)), max(1, round(width * dx / pitch))
     known = (pitch, pitch) if pair.spacing_mm else None
     if (rows, columns) == (height, width):
-        return Fitted(Pair(pair.picture, pair.masks, known), (height, width))
+        return Fitted(SourcePair(pair.picture, pair.masks, known), (height, width))
     picture = Image.fromarray(pair.picture).resize((columns, rows), Image.Resampling.BILINEAR)
     masks = {
         name: np.asarray(Image.fromarray(mask).resize((columns, rows), Image.Resampling.NEAREST))
         for name, mask in pair.masks.items()
     }
-    return Fitted(Pair(np.asarray(picture), masks, known), (height, width))
+    return Fitted(SourcePair(np.asarray(picture), masks, known), (height, width))
 
 
 def read(folder: Path) -> list[Line]:

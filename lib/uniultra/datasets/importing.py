@@ -1,4 +1,4 @@
-"""A public data set into a folder that `data.manifest` reads: pictures, 1-bit masks, one row for each label.
+"""A public data set into a folder that `manifest` reads: pictures, 1-bit masks, one row for each label.
 
 Everything is read and written aside first: what cannot be read whole changes nothing.
 """
@@ -17,15 +17,15 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from uniultra.datasets.imported_folder import Line, adopt, fit, read, staging, store
-from uniultra.datasets.readers.types import Case, Label, Layout, Pair, Split
+from uniultra.datasets.readers.types import DatasetLayout, Label, SourcePair, SourcePicture, Split
 from uniultra.errors import ImageError
 
 Shares = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What came in.
+class ImportSummary:
+    """What an import brought in.
 
     Attributes:
         rows: by data set and split.
@@ -43,14 +43,14 @@ class Imported:
 
 
 def import_set(
-    layout: Layout,
+    layout: DatasetLayout,
     source: Path,
     output: Path,
     *,
     shares: Shares = (0.7, 0.1, 0.2),
     labels: Sequence[str] = (),
     side: int = 512,
-) -> Imported:
+) -> ImportSummary:
     """Bring the set in `source` into `output`; other sets of its manifest stay, the same one is replaced.
 
     Args:
@@ -68,33 +68,33 @@ def import_set(
     wanted = _wanted(layout, labels)
     datasets = [label.dataset for label in wanted]
     _check_output(source, output, datasets)
-    listing = layout.find(source)
-    names = _names(listing.cases)
+    listing = layout.read(source)
+    names = _names(listing.pictures)
     output.mkdir(parents=True, exist_ok=True)
     with FileLock(output / ".manifest.lock"), staging(output) as folder:
         there = read(output)
         _check_origin(there, datasets, layout)
         kept = [line for line in there if line["dataset"] not in datasets]
-        splits = place(listing.cases, layout.name, shares, {line["group"]: line["split"] for line in kept})
+        splits = place(listing.pictures, layout.name, shares, {line["group"]: line["split"] for line in kept})
         made: list[list[Line]] = []
-        for name, case in zip(names, tqdm(listing.cases, desc=f"importing {layout.name}"), strict=True):
+        for name, picture in zip(names, tqdm(listing.pictures, desc=f"importing {layout.name}"), strict=True):
             try:
-                fitted = fit(_checked(case.load()), side)
+                fitted = fit(_checked(picture.load()), side)
             except ImageError as error:
                 number = f"{len(made) + 1} of {len(names)}"
                 raise ImageError(f"Picture {number}, in order of names: {error}") from None
             common = {
                 "id": name,
-                "split": splits[_group(layout.name, case)],
-                "group": _group(layout.name, case),
-                "hc_mm": "" if case.hc_mm is None else f"{case.hc_mm:g}",
+                "split": splits[_group(layout.name, picture)],
+                "group": _group(layout.name, picture),
+                "hc_mm": "" if picture.hc_mm is None else f"{picture.hc_mm:g}",
                 "licence": layout.licence,
                 "origin": layout.origin,
             }
             made.append([common | store(folder, label, name, fitted) for label in wanted])
         adopt(folder, output, kept, [line for lines in zip(*made, strict=True) for line in lines])
     first = [lines[0] for lines in made]
-    return Imported(
+    return ImportSummary(
         {dataset: Counter(line["split"] for line in first) for dataset in datasets},
         groups=len({line["group"] for line in first}),
         calibrated=sum(bool(line["spacing_mm"]) for line in first),
@@ -103,16 +103,18 @@ def import_set(
     )
 
 
-def place(cases: Sequence[Case], layout: str, shares: Shares, known: dict[str, str]) -> dict[str, str]:
+def place(
+    pictures: Sequence[SourcePicture], layout: str, shares: Shares, earlier: dict[str, str]
+) -> dict[str, str]:
     """The split of each group `LAYOUT-GROUP`, the same for all its pictures.
 
-    What `known` says comes first (another label of the same pictures is there already), then the source's
-    own split (the strictest where it divides a group), then the hash of the group's name. Where the source
-    has a test part of its own, hashing adds nothing to it.
+    First comes what `earlier` says (another label of the same pictures was imported before), then the
+    source's own split (the strictest where it divides a group), then the hash of the group's name. Where
+    the source has a test part of its own, hashing adds nothing to it.
     """
     own: dict[str, set[Split]] = {}
-    for case in cases:
-        own.setdefault(_group(layout, case), set()).update({case.split} if case.split else ())
+    for picture in pictures:
+        own.setdefault(_group(layout, picture), set()).update({picture.split} if picture.split else ())
     train, val, test = shares
     if train + val > 0 and any("test" in found for found in own.values()):
         train, val, test = train / (train + val), val / (train + val), 0.0
@@ -123,15 +125,15 @@ def place(cases: Sequence[Case], layout: str, shares: Shares, known: dict[str, s
         drawn = int.from_bytes(digest[:8]) / 2**64
         # Rounding must not make a test part where there is to be none.
         hashed = "train" if drawn < train else "test" if test and drawn >= train + val else "val"
-        splits[group] = known.get(group) or next((s for s in order if s in found), hashed)
+        splits[group] = earlier.get(group) or next((s for s in order if s in found), hashed)
     return splits
 
 
-def _group(layout: str, case: Case) -> str:
-    return f"{layout}-{case.group}"
+def _group(layout: str, picture: SourcePicture) -> str:
+    return f"{layout}-{picture.group}"
 
 
-def _checked(pair: Pair) -> Pair:
+def _checked(pair: SourcePair) -> SourcePair:
     wrong = [mask.shape for mask in pair.masks.values() if mask.shape != pair.picture.shape]
     if wrong:
         raise ImageError(
@@ -143,20 +145,20 @@ def _checked(pair: Pair) -> Pair:
     return pair
 
 
-def _names(cases: Sequence[Case]) -> list[str]:
+def _names(pictures: Sequence[SourcePicture]) -> list[str]:
     """Names for files, of letters that every system takes.
 
     Raises:
-        ImageError: two cases would have the same.
+        ImageError: two pictures would have the same.
     """
-    found = [re.sub(r"[^A-Za-z0-9._-]+", "_", case.id).strip("._") for case in cases]
+    found = [re.sub(r"[^A-Za-z0-9._-]+", "_", picture.id).strip("._") for picture in pictures]
     # Some file systems do not tell capital letters apart.
     if len({name.lower() for name in found}) < len(found) or not all(found):
         raise ImageError("Expected each picture's name once; two are alike. Give the folder of one release.")
     return found
 
 
-def _wanted(layout: Layout, labels: Sequence[str]) -> list[Label]:
+def _wanted(layout: DatasetLayout, labels: Sequence[str]) -> list[Label]:
     known = {label.name: label for label in layout.labels}
     unknown = [name for name in labels if name not in known]
     if unknown:
@@ -175,7 +177,7 @@ def _check_output(source: Path, output: Path, datasets: Sequence[str]) -> None:
                 raise ImageError(f"The folder {dataset} of the output leads out of it; remove that link.")
 
 
-def _check_origin(lines: Sequence[Line], datasets: Sequence[str], layout: Layout) -> None:
+def _check_origin(lines: Sequence[Line], datasets: Sequence[str], layout: DatasetLayout) -> None:
     """Refuse to replace a set that did not come from this layout."""
     foreign = [line for line in lines if line["dataset"] in datasets and line["origin"] != layout.origin]
     if foreign:

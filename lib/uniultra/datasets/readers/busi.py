@@ -1,60 +1,52 @@
 """BUSI, the breast ultrasound images of Al-Dhabyani et al. 2020, as `Dataset_BUSI_with_GT` on Kaggle.
 
 Folders `benign`, `malignant`, `normal` of `benign (1).png` with `benign (1)_mask.png`; further lesions of a
-picture are `benign (1)_mask_1.png` and so on. Here they are one mask, lesions apart being its components;
-`normal` pictures have an empty one. The 780 pictures are of 600 women and of nobody is said which: each
+picture are `benign (1)_mask_1.png` and so on. Here they are one mask, whose components are the lesions;
+`normal` pictures have an empty one. The 780 pictures are of 600 women, not said which: each
 picture is its own group, and the set is known to hold near-duplicates. Licence: its Kaggle page says CC0.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from uniultra.datasets.readers import files
-from uniultra.datasets.readers.types import Case, Label, Layout, Listing, Pair
+from uniultra.datasets.readers.types import DatasetLayout, Label, SourcePair, SourcePicture
 from uniultra.errors import ImageError
 
-PICTURE = re.compile(r"(benign|malignant|normal) ?\((\d+)\)")
+PICTURE = re.compile(r"((benign|malignant|normal) ?\((\d+)\))\.png")
 
 
-def find(folder: Path) -> Listing:
-    """See `Layout.find`."""
-    cases = []
-    for path in files.below(folder, "*.png"):
-        name = PICTURE.fullmatch(path.stem)
-        if name is None:
-            continue
-        marked = path.with_name(f"{path.stem}_mask.png")
-        if not marked.is_file():
-            raise ImageError("Expected a ..._mask.png beside each picture of BUSI; one has none.")
-        further = sorted(path.parent.glob(f"{path.stem}_mask_*.png"))
-        case = f"{name[1]}_{int(name[2])}"
-        cases.append(Case(case, case, partial(_load, path, [marked, *further])))
-    if not cases:
-        raise ImageError(
-            "Expected BUSI's folders benign, malignant and normal of pictures named like 'benign (1).png'; "
-            "found none."
+def find(folder: Path) -> Iterator[SourcePicture]:
+    """See `DatasetLayout.find`."""
+    for path, name in files.named(folder, "*.png", PICTURE):
+        marked = files.existing(
+            path.with_name(f"{name[1]}_mask.png"), "a ..._mask.png beside each picture of BUSI"
         )
-    return Listing(cases)
+        masks = [marked, *sorted(path.parent.glob(f"{name[1]}_mask_*.png"))]
+        identifier = f"{name[2]}_{int(name[3])}"
+        yield SourcePicture(identifier, identifier, partial(_load, path, masks))
 
 
-def _load(picture: Path, masks: list[Path]) -> Pair:
-    found = [files.mask(path) for path in masks]
-    if len({one.shape for one in found}) > 1:
+def _load(picture: Path, paths: list[Path]) -> SourcePair:
+    masks = [files.mask(path) for path in paths]
+    if len({mask.shape for mask in masks}) > 1:
         raise ImageError("Expected the masks of a picture to have one size; they differ.")
-    return Pair(files.grey(picture), {"lesion": np.any(found, axis=0)})
+    return SourcePair(files.grey(picture), {"lesion": np.any(masks, axis=0)})
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="busi",
     title="BUSI (Dataset_BUSI_with_GT), 2020",
     labels=(Label("lesion", "busi_breast", "breast lesion"),),
     licence="CC0-1.0 (its Kaggle page)",
     origin="BUSI, Al-Dhabyani et al. 2020, DOI 10.1016/j.dib.2019.104863",
-    groups="picture (patients are not told)",
+    groups="picture (patients are not known)",
+    expects="BUSI's folders benign, malignant and normal of pictures named like 'benign (1).png'",
     find=find,
 )

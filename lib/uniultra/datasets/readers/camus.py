@@ -10,11 +10,12 @@ the patient, the pitch the header's. Licence: CC BY-NC-SA 4.0, so not for every 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from uniultra.datasets.readers import files
-from uniultra.datasets.readers.types import Case, Label, Layout, Listing, Pair, Split
+from uniultra.datasets.readers.types import DatasetLayout, Label, SourcePair, SourcePicture, Split
 from uniultra.errors import ImageError
 
 LABELS = (
@@ -22,28 +23,20 @@ LABELS = (
     Label("myo", "camus_myo", "left ventricle myocardium"),
     Label("la", "camus_la", "left atrium"),
 )
+VALUES = {"lv": 1, "myo": 2, "la": 3}
 MARKED = re.compile(r"(patient\d+)_((?:2CH|4CH)_(?:ED|ES))_gt(\.nii\.gz|\.nii|\.mhd)")
 SUBGROUPS: dict[str, Split] = {"training": "train", "validation": "val", "testing": "test"}
 
 
-def find(folder: Path) -> Listing:
-    """See `Layout.find`."""
-    named = [(path, MARKED.fullmatch(path.name)) for path in files.below(folder, "patient*_gt.*")]
+def find(folder: Path) -> Iterator[SourcePicture]:
+    """See `DatasetLayout.find`."""
     splits = _splits(folder)
-    cases = []
-    for path, name in named:
-        if name is None:
-            continue
+    for path, name in files.named(folder, "patient*_gt.*", MARKED):
         patient, view, ending = name.groups()
-        picture = path.with_name(f"{patient}_{view}{ending}")
-        if not picture.is_file():
-            raise ImageError("Expected a picture beside each label file of CAMUS; one has none.")
-        cases.append(Case(f"{patient}_{view}", patient, partial(_load, picture, path), splits.get(patient)))
-    if not cases:
-        raise ImageError(
-            "Expected CAMUS's folders of patients with files like patient0001_2CH_ED_gt.nii.gz; found none."
+        picture = files.existing(
+            path.with_name(f"{patient}_{view}{ending}"), "a picture beside each label file of CAMUS"
         )
-    return Listing(cases)
+        yield SourcePicture(f"{patient}_{view}", patient, partial(_load, picture, path), splits.get(patient))
 
 
 def _splits(folder: Path) -> dict[str, Split]:
@@ -61,19 +54,18 @@ def _splits(folder: Path) -> dict[str, Split]:
     return found
 
 
-def _load(picture: Path, marked: Path) -> Pair:
+def _load(picture: Path, marked: Path) -> SourcePair:
     pixels, spacing = files.medical(picture)
-    labels = files.check_values(files.medical(marked)[0], range(len(LABELS) + 1))
-    masks = {label.name: labels == n for n, label in enumerate(LABELS, 1)}
-    return Pair(files.eight_bits(pixels), masks, spacing)
+    return SourcePair(files.eight_bits(pixels), files.masks_of(files.medical(marked)[0], VALUES), spacing)
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="camus",
     title="CAMUS_public, NIfTI 2022 (or MetaImage 2019)",
     labels=LABELS,
     licence="CC BY-NC-SA 4.0",
     origin="CAMUS, Leclerc et al. 2019, DOI 10.1109/TMI.2019.2900516",
     groups="patient",
+    expects="CAMUS's folders of patients with files like patient0001_2CH_ED_gt.nii.gz",
     find=find,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,34 +21,25 @@ from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
 from uniultra.datasets.readers import files
-from uniultra.datasets.readers.types import UNSTATED, Case, Label, Layout, Listing, Pair
+from uniultra.datasets.readers.types import UNSTATED, DatasetLayout, Label, SourcePair, SourcePicture
 from uniultra.errors import ImageError
 
 Outline = NDArray[np.float64]
 
 
-def find(folder: Path) -> Listing:
-    """See `Layout.find`."""
-    cases = []
-    left_out = 0
+def find(folder: Path) -> Iterator[SourcePicture | None]:
+    """See `DatasetLayout.find`."""
     for path in files.below(folder, "*.xml"):
         if not path.stem.isdecimal():
             continue
-        number = int(path.stem)
+        number = str(int(path.stem))
         outlines = _outlines(path)
         for picture in sorted(path.parent.glob(f"{path.stem}_*.jpg")):
             index = picture.stem.partition("_")[2]
             drawn = outlines.pop(int(index), []) if index.isdecimal() else []
-            if drawn:
-                cases.append(Case(f"{number}_{index}", str(number), partial(_load, picture, drawn)))
-            else:
-                left_out += 1
-        left_out += sum(1 for drawn in outlines.values() if drawn)
-    if not cases:
-        raise ImageError(
-            "Expected DDTI's cases 1.xml ... with pictures 1_1.jpg ... and outlines; found none."
-        )
-    return Listing(cases, left_out)
+            load = partial(_load, picture, drawn)
+            yield SourcePicture(f"{number}_{index}", number, load) if drawn else None
+        yield from (None for drawn in outlines.values() if drawn)  # outlines whose picture is missing
 
 
 def _outlines(path: Path) -> dict[int, list[Outline]]:
@@ -70,26 +62,27 @@ def _outlines(path: Path) -> dict[int, list[Outline]]:
 
 def _regions(svg: str) -> list[Outline]:
     try:
-        told: Any = json.loads(svg)
-        regions = told if isinstance(told, list) else [told]
+        content: Any = json.loads(svg)
+        regions = content if isinstance(content, list) else [content]
         read = [[(float(p["x"]), float(p["y"])) for p in region["points"]] for region in regions]
     except (ValueError, KeyError, TypeError):
         return []
     return [np.array(p) for p in read if len(p) > 2 and all(math.isfinite(v) for xy in p for v in xy)]
 
 
-def _load(picture: Path, outlines: list[Outline]) -> Pair:
+def _load(picture: Path, outlines: list[Outline]) -> SourcePair:
     pixels = files.grey(picture)
     drawn = [polygon2mask(pixels.shape, outline[:, ::-1]) for outline in outlines]
-    return Pair(pixels, {"nodule": np.any(drawn, axis=0)})
+    return SourcePair(pixels, {"nodule": np.any(drawn, axis=0)})
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="ddti",
     title="DDTI with XML outlines, 2015",
     labels=(Label("nodule", "ddti_nodule", "thyroid nodule"),),
     licence=UNSTATED,
     origin="DDTI, Pedraza et al. 2015, DOI 10.1117/12.2073532",
     groups="case",
+    expects="DDTI's cases 1.xml ... with pictures 1_1.jpg ... and outlines",
     find=find,
 )

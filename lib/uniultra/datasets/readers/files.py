@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,34 @@ def below(folder: Path, pattern: str) -> list[Path]:
     """Files and folders of a pattern at any depth, in order; not what archives leave behind on a Mac.
 
     Raises:
-        ImageError: there is no such folder.
+        ImageError: the folder does not exist.
     """
     if not folder.is_dir():
-        raise ImageError("Expected the folder of an unpacked data set; there is none of that name.")
+        raise ImageError("Expected the folder of an unpacked data set; it does not exist. Check its name.")
     return sorted(path for path in folder.rglob(pattern) if not _debris(path.relative_to(folder).parts))
+
+
+def named(folder: Path, pattern: str, names: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Files `below` a folder whose whole name matches, in order.
+
+    Raises:
+        ImageError: the folder does not exist.
+    """
+    for path in below(folder, pattern):
+        match = names.fullmatch(path.name)
+        if match:
+            yield path, match
+
+
+def existing(path: Path, what: str) -> Path:
+    """`path`, a file that the layout promises.
+
+    Raises:
+        ImageError: the file does not exist.
+    """
+    if not path.is_file():
+        raise ImageError(f"Expected {what}; one is missing.")
+    return path
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -72,34 +96,38 @@ def mask(path: Path) -> NDArray[np.bool_]:
     return found
 
 
-def values(path: Path, allowed: Iterable[int]) -> NDArray[np.uint8]:
+def values(path: Path) -> NDArray[Any]:
     """A mask file of label values as `(H,W)`, its channels (if there are several) being the same.
 
     Raises:
-        ImageError: it cannot be decoded, or has other values than those allowed.
+        ImageError: it cannot be decoded, or is coloured.
     """
     found = np.asarray(_open(path))
     if found.ndim == 3:
         if (found[..., :3] != found[..., :1]).any():
             raise ImageError("Expected a mask of label values; got a coloured one.")
         found = found[..., 0]
-    return check_values(found, allowed)
+    return found
 
 
-def check_values(found: NDArray[Any], allowed: Iterable[int]) -> NDArray[np.uint8]:
-    """Label values as uint8.
+def masks_of(labels: NDArray[Any], values: Mapping[str, int]) -> dict[str, NDArray[np.bool_]]:
+    """Masks `(H,W)` by name from label values `(H,W)`, where 0 is background.
+
+    Args:
+        labels: as stored.
+        values: the value of each name.
 
     Raises:
-        ImageError: there are others than those allowed.
+        ImageError: there are other values.
     """
-    known = tuple(allowed)
-    strange = sorted(float(v) for v in set(np.unique(found).tolist()) - set(known))
+    allowed = (0, *values.values())
+    strange = sorted(float(v) for v in set(np.unique(labels).tolist()) - set(allowed))
     if strange:
         raise ImageError(
-            f"Expected a mask with the values {', '.join(map(str, known))}; got {strange[0]:g} as well. "
+            f"Expected a mask with the values {', '.join(map(str, allowed))}; got {strange[0]:g} as well. "
             "It may be of another release."
         )
-    return found.astype(np.uint8)
+    return {name: np.asarray(labels == value) for name, value in values.items()}
 
 
 def medical(path: Path) -> tuple[NDArray[Any], tuple[float, float] | None]:

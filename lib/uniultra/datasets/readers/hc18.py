@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from uniultra.datasets.readers import files
-from uniultra.datasets.readers.types import Case, Label, Layout, Listing, Pair
+from uniultra.datasets.readers.types import DatasetLayout, Label, SourcePair, SourcePicture
 from uniultra.errors import ImageError
 
 OUTLINE = re.compile(r"((\d+)_\d*HC)_Annotation\.png")
@@ -27,25 +28,14 @@ TABLE = "training_set_pixel_size_and_HC.csv"
 NEAR = 4.0  # pixels that an outline may lie off its ellipse
 
 
-def find(folder: Path) -> Listing:
-    """See `Layout.find`."""
+def find(folder: Path) -> Iterator[SourcePicture]:
+    """See `DatasetLayout.find`."""
     sizes = _table(folder)
-    cases = []
-    for path in files.below(folder, "*_Annotation.png"):
-        name = OUTLINE.fullmatch(path.name)
-        if name is None:
-            continue
-        picture = path.with_name(f"{name[1]}.png")
-        if not picture.is_file():
-            raise ImageError("Expected a picture beside each outline of HC18; one has none.")
+    for path, name in files.named(folder, "*_Annotation.png", OUTLINE):
+        picture = files.existing(path.with_name(f"{name[1]}.png"), "a picture beside each outline of HC18")
         pitch, circumference = sizes.get(picture.name, (None, None))
         load = partial(_load, picture, path, pitch)
-        cases.append(Case(name[1], f"{int(name[2]):04d}", load, hc_mm=circumference))
-    if not cases:
-        raise ImageError(
-            "Expected HC18's training_set with files like 000_HC.png and 000_HC_Annotation.png; found none."
-        )
-    return Listing(cases)
+        yield SourcePicture(name[1], f"{int(name[2]):04d}", load, hc_mm=circumference)
 
 
 def _table(folder: Path) -> dict[str, tuple[float, float]]:
@@ -59,19 +49,19 @@ def _table(folder: Path) -> dict[str, tuple[float, float]]:
         return {}
     with tables[0].open(newline="", encoding="utf-8-sig") as stream:
         try:
-            told = [
+            rows = [
                 (row[0].strip(), float(row[1]), float(row[2])) for row in list(csv.reader(stream))[1:] if row
             ]
         except (ValueError, IndexError):
             raise ImageError(f"Expected {TABLE} to hold name, pixel size and circumference.") from None
-    if any(not (math.isfinite(pitch) and pitch > 0) for _, pitch, _ in told):
+    if any(not (math.isfinite(pitch) and pitch > 0) for _, pitch, _ in rows):
         raise ImageError(f"Expected the pixel sizes of {TABLE} to be above 0; one is not.")
-    return {name: (pitch, circumference) for name, pitch, circumference in told}
+    return {name: (pitch, circumference) for name, pitch, circumference in rows}
 
 
-def _load(picture: Path, outline: Path, pitch: float | None) -> Pair:
+def _load(picture: Path, outline: Path, pitch: float | None) -> SourcePair:
     filled = fill(files.mask(outline))
-    return Pair(files.grey(picture), {"head": filled}, None if pitch is None else (pitch, pitch))
+    return SourcePair(files.grey(picture), {"head": filled}, None if pitch is None else (pitch, pitch))
 
 
 def fill(outline: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -101,12 +91,13 @@ def fill(outline: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return whole | outline
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="hc18",
     title="HC18 training set, Zenodo 2018",
     labels=(Label("head", "hc18_fetal_head", "fetal head"),),
     licence="CC BY 4.0",
     origin="HC18, van den Heuvel et al. 2018, Zenodo 1327317",
     groups="patient",
+    expects="HC18's training_set with files like 000_HC.png and 000_HC_Annotation.png",
     find=find,
 )

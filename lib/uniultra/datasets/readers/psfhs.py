@@ -1,13 +1,14 @@
 """PSFHS (Zenodo 10969427) and FH-PS-AOP (Zenodo 7851339), challenges of 2023 on JNU-IFM's subject, CC BY 4.0.
 
 `image_mha` and `label_mha` of `03744.mha` each: pictures of 256 by 256 pixels, three equal channels first or
-one; 1 is the pubic symphysis, 2 the fetal head. FH-PS-AOP's are frames of videos, and for neither is said
-which belong together, so all are one group, which goes to one split: `--splits` says to which. They were
+one; 1 is the pubic symphysis, 2 the fetal head. FH-PS-AOP's are frames of videos, and it is not
+said which belong together, so all are one group, which goes to one split: `--splits` says to which. They were
 brought to a square, so the headers' pitch means nothing and none is kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,30 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uniultra.datasets.readers import files
-from uniultra.datasets.readers.types import Case, Label, Layout, Listing, Pair
+from uniultra.datasets.readers.types import DatasetLayout, Label, SourcePair, SourcePicture
 from uniultra.errors import ImageError
 
 VALUES = {"symphysis": 1, "head": 2}
 
 
-def find(folder: Path) -> Listing:
-    """See `Layout.find`."""
+def find(folder: Path) -> Iterator[SourcePicture | None]:
+    """See `DatasetLayout.find`."""
     images = files.only(files.below(folder, "image_mha"), "folder image_mha")
     marked = images.with_name("label_mha")
     if not marked.is_dir():
         raise ImageError("Expected a folder label_mha beside image_mha; there is none.")
-    found = files.below(images, "*.mha")
-    known = [path for path in found if (marked / path.name).is_file()]
-    if not known:
-        raise ImageError("Expected files of the same names in image_mha and label_mha; found none.")
-    cases = [Case(path.stem, "all", partial(_load, path, marked / path.name)) for path in known]
-    return Listing(cases, len(found) - len(known))
+    for path in files.below(images, "*.mha"):
+        mask = marked / path.name
+        yield SourcePicture(path.stem, "all", partial(_load, path, mask)) if mask.is_file() else None
 
 
-def _load(picture: Path, marked: Path) -> Pair:
-    labels = files.check_values(files.medical(marked)[0], (0, *VALUES.values()))
+def _load(picture: Path, marked: Path) -> SourcePair:
     pixels = files.eight_bits(_one_channel(files.medical(picture)[0]))
-    return Pair(pixels, {name: labels == value for name, value in VALUES.items()})
+    return SourcePair(pixels, files.masks_of(files.medical(marked)[0], VALUES))
 
 
 def _one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -50,7 +47,7 @@ def _one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="psfhs",
     title="PSFHS or FH-PS-AOP, Zenodo 2023 and 2024",
     labels=(
@@ -59,6 +56,7 @@ LAYOUT = Layout(
     ),
     licence="CC BY 4.0",
     origin="PSFHS and FH-PS-AOP, DOI 10.1038/s41597-024-03266-4, Zenodo 7851339",
-    groups="the whole set (neither patients nor videos are told)",
+    groups="the whole set (neither patients nor videos are known)",
+    expects="files of the same names in image_mha and label_mha",
     find=find,
 )

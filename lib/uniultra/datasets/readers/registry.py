@@ -1,10 +1,10 @@
-"""The layouts there are readers for."""
+"""The layouts that have a reader."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
-from uniultra.datasets.readers.types import Layout
+from uniultra.datasets.readers.types import DatasetLayout
 from uniultra.errors import ImageError
 
 # Files of this folder, each with a LAYOUT.
@@ -16,13 +16,13 @@ def names() -> tuple[str, ...]:
     return FILES
 
 
-def layout(name: str) -> Layout:
+def layout(name: str) -> DatasetLayout:
     """The layout called `name`.
 
     Raises:
-        ImageError: there is none of that name.
+        ImageError: unknown layout.
     """
     if name not in FILES:
         raise ImageError(f"Unknown layout; expected one of {', '.join(FILES)}.")
-    found: Layout = import_module(f"uniultra.datasets.readers.{name}").LAYOUT
+    found: DatasetLayout = import_module(f"uniultra.datasets.readers.{name}").LAYOUT
     return found

@@ -3,50 +3,49 @@
 `trainval-image`, `trainval-mask`, `test-image`, `test-mask` of `0000.jpg` each (the masks are JPEG too:
 rounded), and `tn3k-trainval-fold0.json` to 4, whose `train` and `val` number the trainval pictures in order
 of their names. Its own test part is kept; fold 0 divides the rest, by chance of the patient where there is
-no such file. The 3,493 pictures are of 2,421 patients and of nobody is said which: each picture is its own
+no such file. The 3,493 pictures are of 2,421 patients, not said which: each picture is its own
 group. Licence: none is stated.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from uniultra.datasets.readers import files
-from uniultra.datasets.readers.types import UNSTATED, Case, Label, Layout, Listing, Pair, Split
+from uniultra.datasets.readers.types import UNSTATED, DatasetLayout, Label, SourcePair, SourcePicture, Split
 from uniultra.errors import ImageError
 
 FOLD = "tn3k-trainval-fold0.json"
 
 
-def find(folder: Path) -> Listing:
-    """See `Layout.find`."""
+def find(folder: Path) -> Iterator[SourcePicture]:
+    """See `DatasetLayout.find`."""
     root = files.only(files.below(folder, "trainval-image"), "folder trainval-image").parent
-    cases = []
     for part in ("trainval", "test"):
         images, masks = root / f"{part}-image", root / f"{part}-mask"
         if not images.is_dir() or not masks.is_dir():
             raise ImageError(f"Expected TN3K's folders {part}-image and {part}-mask; one is missing.")
-        found = files.pictures(images)
-        splits = _fold(root / FOLD, len(found)) if part == "trainval" else dict.fromkeys(range(len(found)))
-        for n, path in enumerate(found):
-            marked = masks / path.name
-            if not marked.is_file():
-                raise ImageError(f"Expected a mask of the same name for each picture of TN3K's {part} part.")
-            case = f"{part}_{path.stem}"
-            own: Split | None = "test" if part == "test" else splits.get(n)
-            cases.append(Case(case, case, partial(_load, path, marked), own))
-    return Listing(cases)
+        paths = files.pictures(images)
+        folds = _fold(root / FOLD, len(paths)) if part == "trainval" else {}
+        for n, path in enumerate(paths):
+            marked = files.existing(
+                masks / path.name, f"a mask of the same name for each picture of TN3K's {part} part"
+            )
+            name = f"{part}_{path.stem}"
+            split: Split | None = "test" if part == "test" else folds.get(n)
+            yield SourcePicture(name, name, partial(_load, path, marked), split)
 
 
-def _fold(path: Path, count: int) -> dict[int, Split | None]:
+def _fold(path: Path, count: int) -> dict[int, Split]:
     """Which of the `count` trainval pictures train and which validate; nothing without the file."""
     if not path.is_file():
         return {}
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        parts: dict[Split, list[int]] = {name: [int(n) for n in told[name]] for name in ("train", "val")}
+        fold = json.loads(path.read_text(encoding="utf-8"))
+        parts: dict[Split, list[int]] = {name: [int(n) for n in fold[name]] for name in ("train", "val")}
     except (ValueError, KeyError, TypeError):
         raise ImageError(f"Expected {FOLD} to list numbers under train and val; it does not.") from None
     numbers = [n for part in parts.values() for n in part]
@@ -57,16 +56,17 @@ def _fold(path: Path, count: int) -> dict[int, Split | None]:
     return {n: name for name, part in parts.items() for n in part}
 
 
-def _load(picture: Path, marked: Path) -> Pair:
-    return Pair(files.grey(picture), {"nodule": files.mask(marked)})
+def _load(picture: Path, marked: Path) -> SourcePair:
+    return SourcePair(files.grey(picture), {"nodule": files.mask(marked)})
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="tn3k",
     title="TN3K with its five folds, 2023",
     labels=(Label("nodule", "tn3k_nodule", "thyroid nodule"),),
     licence=UNSTATED,
     origin="TN3K, Gong et al. 2023, DOI 10.1016/j.compbiomed.2022.106389",
-    groups="picture (patients are not told)",
+    groups="picture (patients are not known)",
+    expects="TN3K's folders trainval-image, trainval-mask, test-image and test-mask",
     find=find,
 )

@@ -1,8 +1,8 @@
-"""What a reader finds in a folder: cases with their patients, which are opened one at a time."""
+"""What a reader finds in a folder: pictures with their patients, opened one at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,17 +10,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from uniultra.errors import ImageError
+
 Split = Literal["train", "val", "test"]
-UNSTATED = "not stated by its source"  # a licence that nobody wrote down
+UNSTATED = "not stated by its source"  # a licence
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class SourcePair:
     """A picture with its masks, as stored by the source.
 
     Attributes:
         picture: `(H,W)` uint8.
-        masks: `(H,W)` bool by the name of each label; one without a pixel says that it is not there.
+        masks: `(H,W)` bool by the name of each label; empty where the picture does not show it.
         spacing_mm: pixel pitch `(dy,dx)`; None when not known, never a guess.
     """
 
@@ -30,7 +32,7 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class SourcePicture:
     """One labelled picture of a source.
 
     Attributes:
@@ -43,17 +45,17 @@ class Case:
 
     id: str
     group: str
-    load: Callable[[], Pair]
+    load: Callable[[], SourcePair]
     split: Split | None = None
     hc_mm: float | None = None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The cases of a folder in their order, and how many pictures have no usable label."""
+    """The labelled pictures of a folder in their order, and how many others have no usable label."""
 
-    cases: list[Case]
-    left_out: int = 0
+    pictures: list[SourcePicture]
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Layout:
+class DatasetLayout:
     """One published layout.
 
     Attributes:
@@ -76,7 +78,9 @@ class Layout:
         licence: as its source states it.
         origin: whom to name.
         groups: what keeps pictures together.
-        find: the cases of a folder; raises `ImageError` when it does not hold this layout.
+        expects: the files that a folder of this layout holds, in words.
+        find: yields the pictures of a folder in their order, None for one without a usable label; raises
+            `ImageError` where the folder does not fit the layout.
     """
 
     name: str
@@ -85,4 +89,17 @@ class Layout:
     licence: str
     origin: str
     groups: str
-    find: Callable[[Path], Listing]
+    expects: str
+    find: Callable[[Path], Iterator[SourcePicture | None]]
+
+    def read(self, folder: Path) -> Listing:
+        """The pictures of a folder.
+
+        Raises:
+            ImageError: the folder does not hold this layout.
+        """
+        found = list(self.find(folder))
+        pictures = [picture for picture in found if picture is not None]
+        if not pictures:
+            raise ImageError(f"Expected {self.expects}; found none.")
+        return Listing(pictures, len(found) - len(pictures))
