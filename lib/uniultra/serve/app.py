@@ -22,8 +22,7 @@ from uniultra.serve.http import logs
 from uniultra.serve.scoring.rankings import Rankings
 from uniultra.serve.scoring.scored_studies import background_of
 from uniultra.serve.scoring.scoring_background import BackgroundScores
-from uniultra.serve.settings import ServerSettings, SettingsError
-from uniultra.serve.store_settings import store_url
+from uniultra.serve.settings import OTHER_APPS, Settings, SettingsError
 from uniultra.serve.tasks.auto import AutoInferTask
 from uniultra.serve.tasks.batch import WholeImages
 from uniultra.serve.tasks.batch_runs import BatchRuns
@@ -37,7 +36,6 @@ from uniultra.serve.tasks.sessions import CheckedSessions
 from uniultra.serve.tasks.strategies import RankedSample, all_strategies
 from uniultra.serve.tasks.train_task import AdaptTask, trainable
 from uniultra.serve.tasks.training import Trainings
-from uniultra.serve.train_settings import TrainSettings
 from uniultra.serve.wire.campaign_info import with_campaign
 from uniultra.serve.wire.wire_info import with_wire
 from uniultra.store.campaign import file as campaign
@@ -66,16 +64,16 @@ class UniUltraParts:
     rankings: Rankings | None = None
     scoring: BackgroundScores | None = None
 
-    def prepare(self, conf: dict[str, str]) -> ServerSettings:
+    def prepare(self, conf: dict[str, str]) -> Settings:
         """Read the settings and put the front on a running server; before the base class's constructor.
 
         Raises:
             SettingsError, ModelError: a setting that cannot be used.
         """
         logs.install()
-        self.settings = ServerSettings.parse(conf)
-        self.train_settings = TrainSettings.parse(conf)
-        self._store_url = store_url(conf)
+        self.settings = Settings.parse(conf)
+        if unused := sorted(OTHER_APPS.intersection(conf)):
+            logger.info("settings of other MONAI Label apps have no effect here: %s", ", ".join(unused))
         self.images = OpenImages(self.settings.image_cache_mb << 20)
         self.prefetches = Prefetch(self.images)
         self.batches = BatchRuns()
@@ -102,20 +100,18 @@ class UniUltraParts:
             campaign.load(Path(self.studies))
         except CampaignError as error:
             raise SettingsError(str(error)) from None
-        datastore = StudiesDatastore(Path(self.studies), self._store_url)
+        datastore = StudiesDatastore(Path(self.studies), self.settings.store_url)
         self._touch = LeaseTouch(datastore.store)
         return datastore
 
     def init_infers(self) -> dict[str, ModelTask]:
         self._embeddings = EmbeddingCache(self.settings.embed_cache_mb << 20)
         self._resident = NetworkCache(self.settings.network_cache_mb << 20)
-        return {name: self._new_task(name) for name in self.settings.models}
+        return {name: self._new_task(name) for name in self.settings.served}
 
     def init_trainers(self) -> dict[str, AdaptTask]:
-        self.trainings = Trainings(
-            Path(self.studies), self._trainable, self.train_settings, self._train_after
-        )
-        return {name: AdaptTask(name, self.trainings) for name in self.settings.models if trainable(name)}
+        self.trainings = Trainings(Path(self.studies), self._trainable, self.settings, self._train_after)
+        return {name: AdaptTask(name, self.trainings) for name in self.settings.served if trainable(name)}
 
     def init_batch_infer(self) -> WholeImages:
         return WholeImages()
@@ -168,9 +164,9 @@ class UniUltraParts:
         return self._datastore.store.trainable()
 
     def _train_after(self) -> int:
-        """New labels that start a training: what the server was told, else what the campaign says."""
-        told = self.train_settings.after
-        return self._datastore.store.campaign.train_after if told is None else told
+        """New labels that start a training: the server's setting, else the campaign's."""
+        after = self.settings.train_after
+        return self._datastore.store.campaign.train_after if after is None else after
 
     def info(self) -> dict[str, Any]:
         """MONAI Label's own; under `unavailable` the models that have no weights here, and under `adapters`

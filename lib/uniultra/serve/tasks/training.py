@@ -24,8 +24,8 @@ from uniultra.adapt.job import Ended, Job, JobFolder
 from uniultra.adapt.process import BUSY
 from uniultra.adapt.settings import FitSettings
 from uniultra.errors import ModelError, RequestError, UniUltraError
+from uniultra.serve.settings import Settings
 from uniultra.serve.tasks.train_records import record, utc_now
-from uniultra.serve.train_settings import TrainSettings
 from uniultra.store.types import TrainingLabel
 from uniultra.train.recipe import complaint
 
@@ -56,7 +56,7 @@ class Trainings:
         self,
         studies: Path,
         labels: Callable[[], Sequence[TrainingLabel]],
-        settings: TrainSettings,
+        settings: Settings,
         after: Callable[[], int] = lambda: 0,
         told: Callable[[], None] = lambda: None,
     ) -> None:
@@ -205,17 +205,16 @@ class Trainings:
         found = list(self.labels())
         if not found:
             raise RequestError("Expected final labels to train on; there are none. Label some images first.")
-        how = self.settings
         return jobs.create(
             self.studies,
             model,
             found,
             fit_settings(model, request),
             request=request,
-            threads=how.threads,
-            nice=how.nice,
-            device=how.device,
-            known=how.known,
+            threads=self.settings.train_threads,
+            nice=self.settings.train_nice,
+            device=self.settings.device,
+            known=self.settings.replay_set,
         )
 
     def _launch(self, folder: JobFolder) -> None:
