@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from uniultra.cli.arguments import Commands, add_device, count, names
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+
+def add_parser(commands: Commands) -> None:
     """Add `benchmark` with its actions to the program's commands."""
     benchmark = commands.add_parser("benchmark", help="measure a model so that anyone can measure it again")
     actions = benchmark.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -19,11 +21,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME|FILE|FOLDER",
         help="see `uniultra models`; or a .safetensors file or a bundle",
     )
-    accuracy.add_argument("--sets", type=_names, metavar="A,B", help="only these sets of the manifest")
-    accuracy.add_argument("--limit", type=_count, metavar="N", help="at most so many pictures of each set")
+    accuracy.add_argument("--sets", type=names, metavar="A,B", help="only these sets of the manifest")
+    accuracy.add_argument("--limit", type=count, metavar="N", help="at most so many pictures of each set")
     accuracy.add_argument(
         "--seeds",
-        type=_count,
+        type=count,
         default=5,
         metavar="N",
         help="noisy boxes, scribbles and shaky clicks an object",
@@ -43,21 +45,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--json", type=Path, required=True, metavar="FILE", help="results; a .md goes beside"
     )
     accuracy.add_argument("--pictures", type=Path, metavar="DIR", help="best, median and worst cases as PNG")
-    accuracy.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    add_device(accuracy)
     accuracy.set_defaults(run=_accuracy)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not found:
-        raise argparse.ArgumentTypeError("expected names with commas between them, got none")
-    return found
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
 
 
 def _baseline(text: str) -> tuple[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from uniultra.cli.arguments import Commands, add_changes, add_device, count, names
 
-def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+
+def add_simulate(subparsers: Commands) -> None:
     """Add `simulate` to the actions of `uniultra campaign`."""
     simulate = subparsers.add_parser(
         "simulate", help="replay a campaign on labelled pictures, to compare query strategies"
@@ -19,20 +21,14 @@ def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="A,B",
         help="names of query strategies (default: default,random,foreground_random)",
     )
-    simulate.add_argument("--sets", type=_names, metavar="A,B", help="only these sets of the manifest")
-    simulate.add_argument("--seeds", type=_count, default=5, metavar="N", help="campaigns of each")
-    simulate.add_argument("--batch", type=_count, default=5, metavar="N", help="labels of a round")
-    simulate.add_argument("--rounds", type=_count, default=4, metavar="N", help="at most so many")
+    simulate.add_argument("--sets", type=names, metavar="A,B", help="only these sets of the manifest")
+    simulate.add_argument("--seeds", type=count, default=5, metavar="N", help="campaigns of each")
+    simulate.add_argument("--batch", type=count, default=5, metavar="N", help="labels of a round")
+    simulate.add_argument("--rounds", type=count, default=4, metavar="N", help="at most so many")
     simulate.add_argument(
         "--held-out", choices=("val", "test"), default="test", help="split to measure on (default: test)"
     )
-    simulate.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of training on labels, for example steps=60 (repeatable)",
-    )
+    add_changes(simulate, "a setting of training on labels, for example steps=60 (repeatable)")
     simulate.add_argument(
         "--model", default="uniultra_mini", metavar="NAME|FILE|FOLDER", help="the base that is adapted"
     )
@@ -44,31 +40,18 @@ def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="FOLDER",
         help="finished rounds; goes on from them (default: beside FILE)",
     )
-    simulate.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    add_device(simulate)
     simulate.set_defaults(run=_simulate)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not found:
-        raise argparse.ArgumentTypeError("expected names with commas between them, got none")
-    return found
 
 
 def _strategies(text: str) -> tuple[str, ...]:
     from uniultra.active.registry import FILES
 
-    found = _names(text)
+    found = names(text)
     unknown = [name for name in found if name not in FILES]
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(FILES)}")
     return found
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
 
 
 def _simulate(options: argparse.Namespace) -> None:
