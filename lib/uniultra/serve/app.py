@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,24 @@ from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.predict.network_cache import NetworkCache
 from uniultra.predict.shutdown import unbroken
 from uniultra.serve.http import logs
+from uniultra.serve.scoring.background import BackgroundScores
 from uniultra.serve.scoring.rankings import Rankings
-from uniultra.serve.scoring.scored_studies import background_of
-from uniultra.serve.scoring.scoring_background import BackgroundScores
+from uniultra.serve.scoring.studies import background_of
 from uniultra.serve.settings import OTHER_APPS, Settings, SettingsError
 from uniultra.serve.tasks.auto import AutoInferTask
 from uniultra.serve.tasks.batch import WholeImages
 from uniultra.serve.tasks.batch_runs import BatchRuns
-from uniultra.serve.tasks.cancellation import GoingOn
+from uniultra.serve.tasks.cancellation import CancelCheck
 from uniultra.serve.tasks.image_cache import OpenImages
 from uniultra.serve.tasks.infer import ModelTask, PromptInferTask
-from uniultra.serve.tasks.lease_touch import LeaseTouch
+from uniultra.serve.tasks.lease_renewal import LeaseRenewal
 from uniultra.serve.tasks.next_sample import annotator_of, next_sample
 from uniultra.serve.tasks.prefetch import Prefetch
 from uniultra.serve.tasks.sessions import CheckedSessions
 from uniultra.serve.tasks.strategies import RankedSample, all_strategies
-from uniultra.serve.tasks.train_task import AdaptTask, trainable
-from uniultra.serve.tasks.training import Trainings
-from uniultra.serve.wire.campaign_info import with_campaign
-from uniultra.serve.wire.wire_info import with_wire
+from uniultra.serve.tasks.train import AdaptTask, trainable
+from uniultra.serve.tasks.train_jobs import Trainings
+from uniultra.serve.wire.info import with_campaign, with_wire
 from uniultra.store.campaign import file as campaign
 from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore
@@ -101,7 +101,7 @@ class UniUltraParts:
         except CampaignError as error:
             raise SettingsError(str(error)) from None
         datastore = StudiesDatastore(Path(self.studies), self.settings.store_url)
-        self._touch = LeaseTouch(datastore.store)
+        self._leases = LeaseRenewal(datastore.store)
         return datastore
 
     def init_infers(self) -> dict[str, ModelTask]:
@@ -192,6 +192,16 @@ class UniUltraParts:
 
     # inference
 
+    @property
+    def tasks(self) -> Mapping[str, ModelTask]:
+        """The tasks of the served models, by model."""
+        return self._infers
+
+    @property
+    def trainers(self) -> Mapping[str, AdaptTask]:
+        """The tasks that adapt models to the campaign, by model; empty where training is switched off."""
+        return self._trainers
+
     def task(self, model: object) -> ModelTask:
         """The task of a model.
 
@@ -210,42 +220,45 @@ class UniUltraParts:
         self,
         request: dict[str, Any],
         datastore: Datastore | None = None,
-        going_on: GoingOn | None = None,
+        check_cancelled: CancelCheck | None = None,
     ) -> dict[str, Any]:
         """Segment an image of the store: `request["image"]` is an id, never a path.
 
-        `going_on` is asked between two frames; None is MONAI Label's time limit.
+        `check_cancelled` is called between two frames; None is MONAI Label's time limit.
 
         Raises:
             NotFoundError: no such image or model.
-            PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
+            PromptError, ImageError, ModelError, RequestError: with a text for the client.
         """
         store = datastore or self._datastore
         image_id: Any = request.get("image")
-        tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
-        if request.get("save_label") and tag == DefaultLabelTag.FINAL.value:
+        save = bool(request.get("save_label"))
+        if save and request.get("label_tag") == DefaultLabelTag.FINAL.value:
             raise RequestError("Final labels are people's: they are trained on. Choose another label_tag.")
-        result = self.infer_file(request, Path(store.get_image_uri(image_id)), going_on)
-        self._touch.click(image_id, annotator_of(request))
-        file = result["file"]
-        if file and request.get("save_label"):
+        result = self.infer_file(request, Path(store.get_image_uri(image_id)), check_cancelled)
+        self._leases.click(image_id, annotator_of(request))
+        if save and result["file"]:
             info = {"model": request["model"], "params": result["params"]}
-            result["label"] = store.save_label(image_id, file, tag, info)
+            result["label"] = store.save_label(image_id, result["file"], result["tag"], info)
         return result
 
     def infer_file(
-        self, request: dict[str, Any], path: Path, going_on: GoingOn | None = None
+        self, request: dict[str, Any], path: Path, check_cancelled: CancelCheck | None = None
     ) -> dict[str, Any]:
         """Segment a file that the server itself found: of the store, a session or an upload.
 
+        Every inference comes through here, so the tag and, in the task, weights and prompts are checked once.
+
+        Returns:
+            `{"label", "tag", "file", "params"}`, as MONAI Label's `infer`.
+
         Raises:
             NotFoundError: no such model.
-            PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
+            PromptError, ImageError, ModelError, RequestError: with a text for the client.
         """
         task = self.task(request.get("model"))
         tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
-        asked = {**request, "image": str(path), "description": task.description}
-        file, answer = task(asked) if going_on is None else task.segment(asked, going_on)
+        file, answer = task({**request, "image": str(path)}, check_cancelled)
         return {"label": file, "tag": tag, "file": file, "params": answer}
 
     def _new_task(self, name: str) -> ModelTask:
@@ -279,7 +292,7 @@ class UniUltraParts:
             try:
                 task.check_weights()
                 with unbroken():
-                    task.warm_up()
+                    task.predictor.warm_up()
                 logger.info("%s is warm", name)
             except ModelError as error:
                 logger.warning("%s cannot be used: %s", name, error)

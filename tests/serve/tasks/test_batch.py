@@ -126,8 +126,8 @@ def test_a_label_saved_meanwhile_stays(tasks: Any) -> None:
     app = app_instance()
     label = app.datastore().get_label_uri("grey", "batch")
 
-    def infer_slowly(request: dict[str, Any], store: Any, going_on: Any) -> dict[str, Any]:
-        result = app.infer(request, store, going_on)
+    def infer_slowly(request: dict[str, Any], store: Any, check_cancelled: Any) -> dict[str, Any]:
+        result = app.infer(request, store, check_cancelled)
         store.save_label(request["image"], label, "mine", {"by": "somebody"})
         return result
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from uniultra.images.types import FrameSource, Plane
 from uniultra.predict import Prediction
-from uniultra.serve.tasks.lease_touch import LeaseTouch
+from uniultra.serve.tasks.lease_renewal import LeaseRenewal
 from uniultra.store.store import LabelStore
 
 WIDTH, HEIGHT = 80, 60  # of the tiny studies
@@ -277,7 +277,7 @@ def test_no_name_or_id_is_in_the_log(campaign: Any, caplog: pytest.LogCaptureFix
 
 
 def test_a_click_costs_no_more_than_a_look_into_a_table(store: LabelStore) -> None:
-    touch = LeaseTouch(store)
+    touch = LeaseRenewal(store)
     touch.click("grey", "anna")
 
     started = time.perf_counter()

@@ -14,7 +14,7 @@ _EVERY_S = 20.0
 _KEPT = 10_000
 
 
-class LeaseTouch:
+class LeaseRenewal:
     """Renews leases in a thread of its own, which begins with the first click."""
 
     def __init__(self, store: LabelStore) -> None:

@@ -156,6 +156,11 @@ class Trainings:
         with self._idle:
             return self._idle.wait_for(lambda: self._running is None, seconds)
 
+    def finished(self, begun: dict[str, Any]) -> dict[str, Any]:
+        """Wait until no training runs; the record that `start` gave, as it is then."""
+        self.wait()
+        return next(record for record in self.records() if record["id"] == begun["id"])
+
     def close(self) -> None:
         """End with the server: the training keeps what it has done and is gone on with at the next start."""
         with self._lock:

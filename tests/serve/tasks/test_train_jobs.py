@@ -16,10 +16,10 @@ from uniultra.adapt.process import BUSY
 from uniultra.errors import RequestError
 from uniultra.models import build
 from uniultra.serve.settings import Settings
-from uniultra.serve.tasks import training
+from uniultra.serve.tasks import train_jobs
+from uniultra.serve.tasks.train import AdaptTask
+from uniultra.serve.tasks.train_jobs import BusyError, Trainings, fit_settings
 from uniultra.serve.tasks.train_records import utc_now
-from uniultra.serve.tasks.train_task import AdaptTask
-from uniultra.serve.tasks.training import BusyError, Trainings, fit_settings
 from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
@@ -50,7 +50,7 @@ def machine(tmp_path, monkeypatch):
     tensors.save(tmp_path / "weights" / f"{MODEL}.safetensors", build(MODEL, 64), {})
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
-    monkeypatch.setattr(training, "PROCESS", (str(worker),))
+    monkeypatch.setattr(train_jobs, "PROCESS", (str(worker),))
     made, real = [], Trainings.__init__
 
     def remembered(self, *args, **named):
@@ -110,7 +110,7 @@ def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
     studies, labels = machine
     trainings = Trainings(studies, lambda: labels, Settings(train_nice=0))
     first = trainings.start(MODEL, {"model": MODEL})["id"]
-    for times in range(1, training.CRASHES + 1):
+    for times in range(1, train_jobs.CRASHES + 1):
         begun(studies, first, times)
         os.kill(trainings._process.pid, signal.SIGKILL)
     assert trainings.wait(60)
@@ -120,7 +120,7 @@ def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
 
 def test_a_job_that_another_server_works_on_is_waited_for(machine, monkeypatch):
     studies, labels = machine
-    monkeypatch.setattr(training, "LATER", 0.05)
+    monkeypatch.setattr(train_jobs, "LATER", 0.05)
     ended, real = [], Trainings._next
 
     def following(self, folder, code):
@@ -133,7 +133,7 @@ def test_a_job_that_another_server_works_on_is_waited_for(machine, monkeypatch):
     (folder.path / "elsewhere").touch()
     trainings.start(MODEL, {"model": MODEL})
     end = time.monotonic() + 60
-    while len(ended) <= training.CRASHES:
+    while len(ended) <= train_jobs.CRASHES:
         assert time.monotonic() < end
         time.sleep(0.02)
     assert set(ended) == {BUSY} and folder.ended() is None
