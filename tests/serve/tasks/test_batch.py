@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from in_process import infer
 
+from uniultra.serve.tasks.batch import WholeImages
+
 URL = "/batch/infer/autosamus_mini"
 IMAGES = {"grey", "ward 3__colour", "volume", "cine"}
 
@@ -132,7 +134,7 @@ def test_a_label_saved_meanwhile_stays(tasks: Any) -> None:
         return result
 
     request = {"model": "autosamus_mini", "images": ["cine"], "label_tag": "mine"}
-    results = app._batch_infer(request, app.datastore(), infer_slowly)
+    results = WholeImages()(request, app.datastore(), infer_slowly)
     assert results["cine"].keys() == {"skipped"}
     assert app.datastore().get_label_info("cine", "mine")["by"] == "somebody"
     app.datastore().remove_label("cine", "mine")

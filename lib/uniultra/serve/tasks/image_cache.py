@@ -26,6 +26,9 @@ class OpenImages:
         self._opening: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._images)
+
     def open(self, path: Path, axis_kind: AxisKind | None = None) -> UltrasoundImage:
         """The image in a file, or the only one in the folder of an upload.
 

@@ -49,7 +49,6 @@ class Trainings:
         labels: what the campaign calls trainable now.
         settings: how to train.
         after: new labels after which a training begins by itself; 0 for never.
-        told: called when a job has ended.
     """
 
     def __init__(
@@ -58,10 +57,9 @@ class Trainings:
         labels: Callable[[], Sequence[TrainingLabel]],
         settings: Settings,
         after: Callable[[], int] = lambda: 0,
-        told: Callable[[], None] = lambda: None,
     ) -> None:
         self.studies, self.labels, self.settings = studies, labels, settings
-        self.after, self.told = after, told
+        self.after = after
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._running: JobFolder | None = None
@@ -250,7 +248,6 @@ class Trainings:
             except (UniUltraError, OSError) as error:
                 log.warning("no further training began: %s", error)
             self._idle.notify_all()
-        self.told()
 
     def _next(self, folder: JobFolder, code: int) -> None:
         """What to do after a process ended with this exit status."""
