@@ -5,22 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from PIL import Image
+from factories import write_campaign
 
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
 
 
-def many(folder: Path, count: int) -> Path:
-    for n in range(count):
-        Image.fromarray(np.full((6, 8), n, np.uint8)).save(folder / f"i{n:03}.png")
-    return folder
-
-
-def share(studies: Path, url: str | None, label: Path, write_campaign: Any, readers: int = 1) -> None:
+def share(studies: Path, url: str | None, label: Path, readers: int = 1) -> None:
     """Eight annotators, each with a store of its own as processes have, label all that there is."""
     write_campaign(studies, readers=readers)
     given: list[tuple[Unit, str]] = []

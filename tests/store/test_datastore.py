@@ -5,11 +5,11 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import make_picture
 from PIL import Image
 
 from uniultra.errors import ImageError, RequestError
@@ -17,12 +17,10 @@ from uniultra.store.catalogue import images as module
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import NotFoundError, ProtectedError
 
-Maker = Callable[..., Path]
-
 
 @pytest.fixture
 def store(studies: Path, monkeypatch: pytest.MonkeyPatch) -> StudiesDatastore:
-    monkeypatch.setattr(module, "_FRESH_S", 0.0)
+    monkeypatch.setattr(module, "FRESH_S", 0.0)
     return StudiesDatastore(studies)
 
 
@@ -44,9 +42,7 @@ def test_constructing_reads_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_image_is_not_a_sample(
-    store: StudiesDatastore, studies: Path, tmp_path: Path, make_picture: Maker
-) -> None:
+def test_what_is_no_image_is_not_a_sample(store: StudiesDatastore, studies: Path, tmp_path: Path) -> None:
     outside = make_picture(tmp_path / "outside" / "secret.png")
     for name in ("labels/final/x.png", "deep/labels/y.png", ".dot/z.png", ".hidden.png", "s.seg.nrrd"):
         make_picture(studies / name) if name.endswith("png") else (studies / name).write_text("no image")
@@ -65,7 +61,7 @@ def test_dicom_is_known_by_its_magic(store: StudiesDatastore, studies: Path) -> 
     assert "readme" not in store.list_images()
 
 
-def test_files_that_come_and_go_are_seen(store: StudiesDatastore, studies: Path, make_picture: Maker) -> None:
+def test_files_that_come_and_go_are_seen(store: StudiesDatastore, studies: Path) -> None:
     store.list_images()
     make_picture(studies / "three.png")
     make_picture(studies / "deep" / "er" / "four.png")
@@ -76,7 +72,7 @@ def test_files_that_come_and_go_are_seen(store: StudiesDatastore, studies: Path,
         store.get_image_uri("three")
 
 
-def test_an_id_once_given_stays(studies: Path, store: StudiesDatastore, make_picture: Maker) -> None:
+def test_an_id_once_given_stays(studies: Path, store: StudiesDatastore) -> None:
     store.list_images()
     Image.new("L", (4, 4)).save(studies / "one.bmp")
     assert {"one", "one.bmp"} <= set(store.list_images())
@@ -95,7 +91,7 @@ def test_only_an_id_finds_an_image(store: StudiesDatastore, bad: object) -> None
 
 
 def test_a_file_swapped_for_a_link_is_not_handed_out(
-    store: StudiesDatastore, studies: Path, tmp_path: Path, make_picture: Maker
+    store: StudiesDatastore, studies: Path, tmp_path: Path
 ) -> None:
     store.list_images()
     (studies / "one.png").unlink()
@@ -209,7 +205,7 @@ def test_originals_are_never_deleted(store: StudiesDatastore, studies: Path) -> 
 
 
 def test_an_added_image_can_be_deleted_with_its_labels(
-    store: StudiesDatastore, studies: Path, tmp_path: Path, label: Path, make_picture: Maker
+    store: StudiesDatastore, studies: Path, tmp_path: Path, label: Path
 ) -> None:
     source = make_picture(tmp_path / "upload.png")
     assert store.add_image("new", str(source), {"probe": "C5-1"}) == "new"
@@ -222,9 +218,7 @@ def test_an_added_image_can_be_deleted_with_its_labels(
     assert "new" not in again.list_images()
 
 
-def test_an_added_image_never_takes_a_place(
-    store: StudiesDatastore, tmp_path: Path, make_picture: Maker
-) -> None:
+def test_an_added_image_never_takes_a_place(store: StudiesDatastore, tmp_path: Path) -> None:
     source = make_picture(tmp_path / "upload.png", 3)
     for taken in ("one", "ONE", "deep__er__two"):
         with pytest.raises(ProtectedError, match="Choose another"):
@@ -232,9 +226,7 @@ def test_an_added_image_never_takes_a_place(
 
 
 @pytest.mark.parametrize("bad", ["../x", "a/b", "/tmp/x", "..", "x\0"])
-def test_an_added_image_stays_in_the_folder(
-    store: StudiesDatastore, tmp_path: Path, make_picture: Maker, bad: str
-) -> None:
+def test_an_added_image_stays_in_the_folder(store: StudiesDatastore, tmp_path: Path, bad: str) -> None:
     with pytest.raises(RequestError, match="plain name"):
         store.add_image(bad, str(make_picture(tmp_path / "upload.png")), {})
 
@@ -355,7 +347,7 @@ def test_counts_are_given_while_the_folder_is_busy(store: StudiesDatastore) -> N
     held, free = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with store._lock:
+        with store.store.images.turn:
             held.set()
             free.wait(30)
 
@@ -372,7 +364,7 @@ def test_counts_are_given_while_the_folder_is_busy(store: StudiesDatastore) -> N
 def test_a_folder_at_rest_is_not_walked_again(
     store: StudiesDatastore, studies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uniultra.store.catalogue.scan._SETTLED_NS", 0)
+    monkeypatch.setattr("uniultra.store.catalogue.scan.SETTLED_NS", 0)
     store.list_images()
     time.sleep(0.02)
     store.list_images()  # the first look wrote the index, beside the images
@@ -385,17 +377,14 @@ def test_a_folder_at_rest_is_not_walked_again(
 
 
 def test_a_listed_image_is_found_without_a_look_at_every_folder(
-    studies: Path, make_picture: Maker, monkeypatch: pytest.MonkeyPatch
+    studies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = StudiesDatastore(studies)
     store.list_images()
     looks: list[bool] = []
     monkeypatch.setattr(store.store.images.scanner, "changed", lambda: bool(looks.append(True)))
-    monkeypatch.setattr(
-        module.time,
-        "monotonic",
-        lambda: store.store.images._looked + 1.5 if not looks else store.store.images._looked,
-    )
+    now = time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now if looks else now + 1.5)
     for _ in range(5):
         store.get_image_uri("one")
     assert len(looks) == 1  # a second had gone by once
@@ -405,7 +394,7 @@ def test_a_listed_image_is_found_without_a_look_at_every_folder(
 
 
 def test_a_label_stays_with_an_image_whose_name_ends_like_half_an_extension(
-    store: StudiesDatastore, studies: Path, make_picture: Maker, tmp_path: Path
+    store: StudiesDatastore, studies: Path, tmp_path: Path
 ) -> None:
     from uniultra.images.itk import sitk
 

@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from factories import Clock, make_cine, make_label, make_picture, write_campaign
 from PIL import Image
 
 from uniultra.errors import RequestError
@@ -18,24 +18,13 @@ from uniultra.images.itk import sitk
 from uniultra.store.errors import ConflictError, NotFoundError, StoreError
 from uniultra.store.labels import records
 from uniultra.store.labels.labelmap import read_labelmap
+from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin, Unit
 
-Maker = Callable[..., Path]
-
-
-@pytest.fixture
-def store(studies: Path, clock: Any) -> LabelStore:
-    return LabelStore(studies, now=clock)
-
-
-@pytest.fixture
-def label(tmp_path: Path, make_label: Maker) -> Path:
-    return make_label(tmp_path / "label.png")
-
 
 def test_a_version_keeps_all_that_is_known_about_it(
-    store: LabelStore, studies: Path, label: Path, clock: Any
+    store: LabelStore, studies: Path, label: Path, clock: Clock
 ) -> None:
     origin = Origin(
         model="uniultra_mini", adapter="b1", prompts=({"foreground": [[1, 2, 0]]},), clicks=3, seconds=4.5
@@ -51,9 +40,7 @@ def test_a_version_keeps_all_that_is_known_about_it(
     assert saved.origin == origin and saved.info == {"note": "left"}
 
 
-def test_nothing_is_ever_overwritten(
-    store: LabelStore, studies: Path, tmp_path: Path, make_label: Maker
-) -> None:
+def test_nothing_is_ever_overwritten(store: LabelStore, studies: Path, tmp_path: Path) -> None:
     kept = {}
     for value in (1, 2, 3):
         saved = store.save("one", make_label(tmp_path / "l.png", value), annotator="anna")
@@ -61,13 +48,13 @@ def test_nothing_is_ever_overwritten(
     assert list(kept) == [1, 2, 3]
     assert {v.revision: store.path(v).read_bytes() for v in store.versions("one")} == kept
     assert (studies / "labels" / "final" / "one.png").read_bytes() == kept[3]
-    record = records.record_path(studies, "one", 2)
+    record = record_path(studies, "one", 2)
     with pytest.raises(FileExistsError):
         records.write(record, store.version("one", 1))
 
 
 def test_who_began_from_an_older_revision_is_told_which_one_stands(
-    store: LabelStore, label: Path, clock: Any
+    store: LabelStore, label: Path, clock: Clock
 ) -> None:
     first = store.save("one", label, annotator="anna", base=0)
     clock.tick(1)
@@ -88,9 +75,7 @@ def test_a_draft_is_no_ones_line_but_its_annotators(store: LabelStore, label: Pa
     assert [store.state(v) for v in store.versions("one")] == ["draft", "draft", "final"]
 
 
-def test_with_two_readers_each_has_a_line(
-    studies: Path, store: LabelStore, label: Path, write_campaign: Any
-) -> None:
+def test_with_two_readers_each_has_a_line(studies: Path, store: LabelStore, label: Path) -> None:
     write_campaign(studies, readers=2)
     store.save("one", label, annotator="anna", base=0)
     store.save("one", label, annotator="ben", base=0)
@@ -130,7 +115,7 @@ def test_a_review_makes_the_state_and_stays(store: LabelStore, studies: Path, la
 
 
 def test_frames_of_a_cine_are_those_with_something_in_them_unless_they_are_named(
-    store: LabelStore, studies: Path, tmp_path: Path, make_label: Maker, make_cine: Maker
+    store: LabelStore, studies: Path, tmp_path: Path
 ) -> None:
     make_cine(studies / "clip.seq.nrrd")
     label = make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), {1, 3})
@@ -145,7 +130,7 @@ def test_frames_of_a_cine_are_those_with_something_in_them_unless_they_are_named
 
 
 def test_labels_of_other_frames_stand_beside_each_other(
-    store: LabelStore, studies: Path, tmp_path: Path, make_label: Maker, make_cine: Maker, write_campaign: Any
+    store: LabelStore, studies: Path, tmp_path: Path
 ) -> None:
     write_campaign(studies, frames="all")
     make_cine(studies / "clip.seq.nrrd")
@@ -214,7 +199,7 @@ def test_a_structure_has_the_value_that_a_training_reads(
 
 
 def test_a_file_without_one_value_for_each_pixel_is_kept(
-    store: LabelStore, studies: Path, tmp_path: Path, make_cine: Maker
+    store: LabelStore, studies: Path, tmp_path: Path
 ) -> None:
     make_cine(studies / "clip.seq.nrrd")
     voxels = np.zeros((5, 6, 8, 2), np.uint8)
@@ -224,9 +209,7 @@ def test_a_file_without_one_value_for_each_pixel_is_kept(
     assert (saved.frames, saved.labels) == ((2,), {"structure": 1})
 
 
-def test_names_are_the_requests_then_the_campaigns(
-    store: LabelStore, studies: Path, tmp_path: Path, make_label: Maker, write_campaign: Any
-) -> None:
+def test_names_are_the_requests_then_the_campaigns(store: LabelStore, studies: Path, tmp_path: Path) -> None:
     labels = [{"name": "head", "index": 1}, {"name": "femur", "index": 2}]
     two = make_label(tmp_path / "two.nrrd", 2)
     assert store.save("one", two).labels == {"structure": 2}
@@ -255,26 +238,22 @@ def test_a_label_that_was_removed_counts_no_more_but_is_not_gone(
         store.remove("one", "original")
 
 
-def test_records_of_older_schemas_are_brought_up_step_by_step() -> None:
-    steps = {
-        1: lambda body: {**body, "annotator": body["who"]},
-        2: lambda body: {key: value for key, value in body.items() if key != "who"},
-    }
-    assert records.upgraded({"schema_version": 1, "who": "anna"}, steps, 3) == {
-        "schema_version": 3,
-        "annotator": "anna",
-    }
-    assert records.upgraded({"schema_version": 3}, steps, 3) == {"schema_version": 3}
-    with pytest.raises(records.NewerRecordError, match="newer"):
-        records.upgraded({"schema_version": 4}, steps, 3)
-    for bad in ({}, {"schema_version": "1"}, {"schema_version": 0}):
-        with pytest.raises(ValueError, match="schema"):
-            records.upgraded(bad, steps, 3)
+@pytest.mark.parametrize("schema", [{}, {"schema_version": "1"}, {"schema_version": 0}])
+def test_a_record_of_no_schema_is_damaged(
+    store: LabelStore, studies: Path, label: Path, schema: dict[str, object]
+) -> None:
+    store.save("one", label)
+    path = record_path(studies, "one", 1)
+    body = json.loads(path.read_bytes())
+    del body["record_sha256"], body["schema_version"]
+    path.write_text(json.dumps(body | schema))
+    store.rebuild()
+    assert store.versions() == [] and [problem.reason for problem in store.problems()] == ["record damaged"]
 
 
 def test_a_record_of_a_newer_program_is_left_alone(store: LabelStore, studies: Path, label: Path) -> None:
     store.save("one", label)
-    path = records.record_path(studies, "one", 1)
+    path = record_path(studies, "one", 1)
     body = json.loads(path.read_bytes())
     del body["record_sha256"]
     path.write_text(json.dumps({**body, "schema_version": 99}))
@@ -285,7 +264,7 @@ def test_a_record_of_a_newer_program_is_left_alone(store: LabelStore, studies: P
 
 
 def test_a_folder_that_cannot_be_written_is_read_all_the_same(
-    store: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch, make_picture: Maker
+    store: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.save("one", label, annotator="anna")
     make_picture(studies / "three.png")

@@ -55,6 +55,7 @@ def _add_init(actions: Commands) -> None:
 def _init(options: argparse.Namespace) -> None:
     from uniultra.store.campaign import initial
     from uniultra.store.campaign.file import FILE
+    from uniultra.store.survey import survey
 
     if (options.studies / FILE).exists():
         raise RequestError(
@@ -64,7 +65,7 @@ def _init(options: argparse.Namespace) -> None:
         raise RequestError("Expected --label or --schema; got both. Leave one out.")
     labels = initial.schema(options.schema) if options.schema else initial.labels_of(options.label)
     store = open_store(options)
-    found = initial.look(store, _patients(options))
+    found = survey(store, _patients(options))
     chosen = {
         "name": options.name or options.studies.resolve().name,
         "instructions": options.instructions,

@@ -43,7 +43,7 @@ def _import(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from uniultra.store.catalogue.ids import check_tag
-    from uniultra.store.labels.importing import Choices, bring_in, pairs_in, pairs_of
+    from uniultra.store.incoming.importing import Choices, bring_in, pairs_in, pairs_of
 
     tag = check_tag(options.tag)
     csv = options.source.suffix.lower() == ".csv"

@@ -1,15 +1,26 @@
-"""JSON objects that carry the checksum of their own content, so that a flipped bit is found."""
+"""Checksums: of files, and of JSON objects that carry their own, so that a flipped bit is found."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
 
 KEY = "record_sha256"
 Body = dict[str, Any]
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seal(body: Body) -> Body:

@@ -42,7 +42,6 @@ from uniultra.store.campaign import file as campaign
 from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import CampaignError, NotFoundError, StoreError
-from uniultra.store.types import TrainingLabel
 from uniultra.weights import loading
 from uniultra.weights.deployed import Published
 
@@ -110,7 +109,14 @@ class UniUltraParts:
         return {name: self._new_task(name) for name in self.settings.served}
 
     def init_trainers(self) -> dict[str, AdaptTask]:
-        self.trainings = Trainings(Path(self.studies), self._trainable, self.settings, self._train_after)
+        store = self._datastore.store
+        self.trainings = Trainings(
+            store.studies,
+            store.trainable,
+            self.settings,
+            self._train_after,
+            revisions=store.trainable_revisions,
+        )
         return {name: AdaptTask(name, self.trainings) for name in self.settings.served if trainable(name)}
 
     def init_batch_infer(self) -> WholeImages:
@@ -158,10 +164,6 @@ class UniUltraParts:
                 target=self.trainings.labelled, args=(model,), name="training", daemon=True
             ).start()
         return extra
-
-    def _trainable(self) -> list[TrainingLabel]:
-        """What the campaign calls trainable now."""
-        return self._datastore.store.trainable()
 
     def _train_after(self) -> int:
         """New labels that start a training: the server's setting, else the campaign's."""

@@ -23,9 +23,9 @@ pool and waits for it, so no pool can fill up with threads that wait for each ot
 
 **Locks, in the order they are taken.** `Trainings` before the label store; a predictor's loading lock before
 the network cache. No store lock is held when a training starts: `on_save_label` starts it on another thread,
-after the save. The other locks (image cache, embedding cache, rankings, run records) guard a dictionary for the
-length of a look-up and are taken last. No lock is held while a thread waits for a device's worker: the worker
-takes the embedding cache's lock, and must never wait for its own caller.
+after the save. The other locks (image cache, embedding cache, rankings, runs) guard a dictionary during a
+look-up and are taken last. No lock is held while a thread waits for a device's worker: the worker takes
+the embedding cache's lock, and must never wait for its own caller.
 """
 
 from __future__ import annotations

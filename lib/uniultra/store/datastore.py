@@ -18,11 +18,10 @@ from uniultra.files import atomic
 from uniultra.images import is_ultrasound_file, read_image
 from uniultra.store.catalogue.ids import check_id, check_tag, split_name
 from uniultra.store.catalogue.images import ImageRecord, stamp
-from uniultra.store.catalogue.scan import LABELS
 from uniultra.store.errors import NotFoundError, ProtectedError
 from uniultra.store.index import schema
-from uniultra.store.labels.files import label_path
 from uniultra.store.labels.saving import check_info
+from uniultra.store.paths import LABELS, label_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from uniultra.errors import RequestError, UniUltraError
-
-if TYPE_CHECKING:
-    from uniultra.store.types import LabelVersion
+from uniultra.store.types import LabelVersion
 
 
 class NotFoundError(RequestError):
@@ -19,7 +15,7 @@ class ProtectedError(RequestError):
 
 
 class ConflictError(RequestError):
-    """A label that was made from a revision that is no longer the newest of its line.
+    """A label made from a revision that is no longer the newest of its history.
 
     Attributes:
         newer: the version that stands there now.

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from uniultra.files.lock import WriteLock
-from uniultra.images import is_ultrasound_file
-from uniultra.store.campaign import file as campaign
-from uniultra.store.campaign import folder_identity as identity
-from uniultra.store.catalogue.ids import is_text
-from uniultra.store.catalogue.images import Images
-from uniultra.store.catalogue.scan import PRIVATE, Scanner
-from uniultra.store.errors import CampaignError, NotFoundError
-from uniultra.store.index import schema
-from uniultra.store.index.database import Index
-from uniultra.store.index.events import Events
-from uniultra.store.index.journal import Journal
-from uniultra.store.index.opening import Opening
-from uniultra.store.labels import hand_placed, published_copies, quarantine
-from uniultra.store.labels.records import mask_path
+from uniultra.store import quarantine, queries
+from uniultra.store.campaign.file import Campaign
+from uniultra.store.campaign.folder_identity import Identity
+from uniultra.store.context import Context
+from uniultra.store.errors import NotFoundError
+from uniultra.store.labels import hand_placed
 from uniultra.store.labels.saving import Draft, Saving
-from uniultra.store.review import trainable
+from uniultra.store.opening.opening import Opening
+from uniultra.store.paths import mask_path
+from uniultra.store.review import reviewing
 from uniultra.store.review.agreement import Agreement, agreement
-from uniultra.store.types import MAX_INDEX, LabelVersion, Lease, Origin, Review, State, TrainingLabel, Unit
-from uniultra.store.work import progress
+from uniultra.store.review.readings import Reading, readings
+from uniultra.store.review.trainable import Trainable
+from uniultra.store.types import LabelVersion, Lease, Origin, Review, Revision, State, TrainingLabel, Unit
 from uniultra.store.work.leases import Leases
-from uniultra.store.work.units import Board, Units
-
-logger = logging.getLogger(__name__)
+from uniultra.store.work.units import Units, WorkList, work_list
 
 
 def _utc() -> datetime:
@@ -44,7 +35,8 @@ class LabelStore:
     """The labels of one studies folder.
 
     Thread safe; several processes may share the folder. Constructing reads and writes nothing: the first
-    question opens the index, and recovers what a crash left.
+    question opens the index, and recovers what a crash left. The parts that answer hold the `context`, never
+    the store; every question opens the index before it is passed on to them.
 
     Args:
         studies: the folder.
@@ -53,19 +45,20 @@ class LabelStore:
     """
 
     def __init__(self, studies: Path, url: str | None = None, *, now: Callable[[], datetime] = _utc) -> None:
-        self.studies, self.private = studies, studies / PRIVATE
-        self.now = now
-        self.lock = WriteLock(self.private / "store.lock")
-        self.index = Index(self.private, url, lambda: f"uniultra_{self.identity.id[:16]}")
-        self.events = Events(Journal(self.private), self.index, self.lock, self._recount)
-        scanner = Scanner(studies, is_ultrasound_file)
-        self.images = Images(
-            studies, self.index, self.events, self.lock, scanner, lambda: hand_placed.adopt(self)
+        self.context = context = Context(
+            studies, url, now, lambda: hand_placed.adopt(self.context, self._saving)
         )
-        self._opening, self._saving = Opening(self), Saving(self)
-        self._units, self._leases = Units(self), Leases(self)
-        self._identity: identity.Identity | None = None
-        self._campaign: tuple[int, campaign.Campaign] | None = None
+        self.studies, self.private, self.now = studies, context.private, now
+        self.lock, self.index, self.events, self.images = (
+            context.lock,
+            context.index,
+            context.events,
+            context.images,
+        )
+        self._units, self._leases = Units(context), Leases(context)
+        self._saving = Saving(context, self._leases)
+        self._trainable = Trainable(context, self._saving)
+        self._opening = Opening(context, self._saving)
 
     # the folder
 
@@ -77,59 +70,34 @@ class LabelStore:
         """
         self._opening.ready()
 
-    def _recount(self, connection: Connection, images: Iterable[str]) -> None:
-        progress.recount(connection, images, one_line=self.one_line)
-
     def rebuild(self) -> None:
         """Put the index aside and build it again from the files."""
         self._opening.rebuild()
 
     @property
-    def identity(self) -> identity.Identity:
+    def identity(self) -> Identity:
         """The folder's id, salt and name; made when it is first needed.
 
         Raises:
             StoreError: it is damaged.
         """
-        if self._identity is None:
-            with self.lock:
-                self._identity = identity.read(self.private) or identity.write(self.private, identity.new())
-        return self._identity
+        return self.context.identity
 
     def describe(self, **changes: str) -> None:
         """Change the name or the description of the folder."""
-        with self.lock:
-            known = self.identity.model_copy(update=changes)
-            self._identity = identity.write(self.private, known)
+        self.context.describe(**changes)
 
     @property
-    def campaign(self) -> campaign.Campaign:
+    def campaign(self) -> Campaign:
         """The campaign file as it is now.
 
         Raises:
             CampaignError: it cannot be used.
         """
-        try:
-            age = (self.studies / campaign.FILE).stat().st_mtime_ns
-        except OSError:
-            age = -1
-        if self._campaign is None or self._campaign[0] != age:
-            try:
-                self._campaign = (age, campaign.load(self.studies))
-            except CampaignError:
-                if self._campaign is None:
-                    raise
-                logger.warning("campaign.yaml cannot be used as it is now; what it said before holds.")
-                self._campaign = (age, self._campaign[1])
-        return self._campaign[1]
-
-    @property
-    def one_line(self) -> bool:
-        """Whether an image has one line of versions over all its annotators."""
-        return self.campaign.readers == 1
+        return self.context.campaign
 
     def problems(self) -> list[quarantine.Problem]:
-        """What was put aside because it cannot be trusted."""
+        """What was quarantined because it cannot be trusted."""
         return quarantine.problems(self.private)
 
     # versions
@@ -160,35 +128,20 @@ class LabelStore:
 
         Raises:
             NotFoundError: no such image.
-            ConflictError: a newer revision than `base` stands on that line.
+            ConflictError: the history has a newer revision than `base`.
             RequestError: a bad tag, frame or file.
             StoreError, OSError: it cannot be kept now.
         """
         self.ready()
-        draft = Draft(
-            image=image,
-            file=file,
-            tag=tag,
-            annotator=annotator,
-            base=base,
-            frames=None if frames is None else tuple(frames),
-            origin=origin or Origin(),
-            info=dict(info or {}),
-            labels=None if labels is None else dict(labels),
-            made=made,
-        )
+        done = None if frames is None else tuple(frames)
+        origin, names = origin or Origin(), None if labels is None else dict(labels)
+        draft = Draft(image, file, tag, annotator, base, done, origin, dict(info or {}), names, made)
         return self._saving.save(draft)
 
     def versions(self, image: str | None = None) -> list[LabelVersion]:
         """All versions, of one image or of all, by image and revision; without labels that were removed."""
         self.ready()
-        table = schema.versions.c
-        query = select(table.record).where(table.hidden.is_(False)).order_by(table.image, table.revision)
-        if image is not None:
-            query = query.where(table.image == image)
-        with self.index.reading() as connection:
-            found = connection.execute(query).scalars().all()
-        return [LabelVersion.model_validate_json(record) for record in found]
+        return queries.versions(self.context, image)
 
     def version(self, image: str, revision: int) -> LabelVersion:
         """One version.
@@ -197,23 +150,12 @@ class LabelStore:
             NotFoundError: there is none of that number.
         """
         self.ready()
-        table = schema.versions.c
-        query = select(table.record).where(table.image == image, table.revision == revision)
-        found = None
-        if 0 < revision <= MAX_INDEX and is_text(image):
-            with self.index.reading() as connection:
-                found = connection.execute(query.where(table.hidden.is_(False))).scalar()
-        if found is None:
-            raise NotFoundError(
-                "This image has no label of that revision. Ask GET /labels/{image} for those there are."
-            )
-        return LabelVersion.model_validate_json(found)
+        return queries.version(self.context, image, revision)
 
     def current(self, images: Iterable[str] | None = None) -> dict[tuple[str, str], LabelVersion]:
         """The newest version of each image and tag."""
         self.ready()
-        with self.index.reading() as connection:
-            return published_copies.current(connection, images)
+        return queries.current(self.context, images)
 
     def state(self, version: LabelVersion) -> State:
         """What the newest review says of a version, or what its tag does.
@@ -229,12 +171,7 @@ class LabelStore:
     def states(self, image: str | None = None) -> dict[tuple[str, int], State]:
         """The state of every version, by image and revision."""
         self.ready()
-        table = schema.versions.c
-        query = select(table.image, table.revision, table.state)
-        if image is not None:
-            query = query.where(table.image == image)
-        with self.index.reading() as connection:
-            return {(row.image, row.revision): row.state for row in connection.execute(query)}
+        return queries.states(self.context, image)
 
     def path(self, version: LabelVersion) -> Path:
         """The file of a version's mask."""
@@ -261,24 +198,33 @@ class LabelStore:
     def reviews(self, image: str, revision: int | None = None) -> list[Review]:
         """The reviews of an image's versions, in order."""
         self.ready()
-        table = schema.reviews.c
-        query = select(table.record).where(table.image == image).order_by(table.revision, table.number)
-        if revision is not None:
-            query = query.where(table.revision == revision)
-        with self.index.reading() as connection:
-            found = connection.execute(query).scalars().all()
-        return [Review.model_validate_json(record) for record in found]
+        return queries.reviews(self.context, image, revision)
+
+    def review_counts(self) -> dict[State, int]:
+        """How many of each annotator's newest final labels are in each state."""
+        self.ready()
+        return reviewing.counts(self.context)
+
+    def to_review(
+        self, states: Collection[str], *, limit: int = 100, offset: int = 0
+    ) -> list[reviewing.Listed]:
+        """Each annotator's newest final label of each image in any of `states`, by image and annotator.
+
+        At most `limit` of them, without the first `offset`.
+        """
+        self.ready()
+        return reviewing.listed(self.context, states, limit=limit, offset=offset)
 
     def remove(self, image: str, tag: str) -> None:
-        """Take a label of an image out of sight: its versions stay on the disk, but count no more.
+        """Hide a label of an image: its versions stay on the disk, but count no more.
 
-        What somebody saved over the copy in `labels/` is made a version first.
+        A file that a person saved over the copy in `labels/` is made a version first.
 
         Raises:
             NotFoundError: no such label.
         """
         self.ready()
-        hand_placed.adopt(self)
+        hand_placed.adopt(self.context, self._saving)
         self._saving.remove(image, tag)
 
     def remove_image(self, image: str) -> None:
@@ -286,14 +232,25 @@ class LabelStore:
         self.ready()
         self._saving.remove_image(image)
 
+    def readings(self, image: str | None = None) -> dict[str, list[Reading]]:
+        """By image, what each annotator's final labels say: each frame by its newest version."""
+        self.ready()
+        return readings(self.context, image)
+
     def agreement(self, image: str) -> list[Agreement]:
         """How well the readers of an image agree, for each two of them and each structure."""
-        return agreement(self, image)
+        self.ready()
+        return agreement(self.context, self._saving, image)
 
     def trainable(self) -> list[TrainingLabel]:
         """What the campaign calls trainable now, by image and revision; every checksum was compared."""
         self.ready()
-        return trainable.trainable(self)
+        return self._trainable.labels()
+
+    def trainable_revisions(self) -> set[Revision]:
+        """Image and revision of what the campaign calls trainable now; no file is read or hashed."""
+        self.ready()
+        return self._trainable.revisions()
 
     # work
 
@@ -302,23 +259,26 @@ class LabelStore:
         self.ready()
         return self._units.finished()
 
-    def frames_of(self, images: Iterable[str], paths: Mapping[str, Path] | None = None) -> dict[str, int]:
-        """How many frames each image has, if it is a cine; 1 for all others. Files opened once are known."""
-        return self._units.frames(images, paths)
-
-    def board(self, connection: Connection) -> Board:
-        """All work, leases and skips at this moment."""
-        return self._units.board(connection)
+    def work_list(self, connection: Connection) -> WorkList:
+        """All work, leases and skips at the moment of a transaction."""
+        return work_list(self.context, connection)
 
     def units(self) -> list[Unit]:
         """All units of the images there are, in order."""
         self.ready()
         return self._units.all()
 
-    def unlabelled(self, annotator: str | None = None) -> list[Unit]:
-        """Units that wait for a label and are not given out, in order; for one annotator, if one is named."""
+    def unlabelled(self, annotator: str | None = None, *, wait: bool = True) -> list[Unit]:
+        """Units that wait for a label and are not leased, in order; for one annotator, if one is named.
+
+        Args:
+            annotator: to whom they may be given; None for anyone.
+            wait: open cines that are new, to count their frames: hundreds may have been dropped into the
+                folder at once. Without, such a cine has its first frame alone until it has been counted in
+                the background.
+        """
         self.ready()
-        return self._units.unlabelled(annotator)
+        return self._units.unlabelled(annotator, wait=wait)
 
     def claim(self, order: Iterable[Unit], annotator: str) -> Lease | None:
         """Give the first free unit of an order to an annotator; None when there is none.
@@ -364,11 +324,6 @@ class LabelStore:
         return self._leases.running()
 
     def skipped(self) -> dict[Unit, dict[str, str]]:
-        """Who skipped what, and why."""
+        """Of each skipped unit the annotators who skipped it, and why."""
         self.ready()
-        table = schema.skips.c
-        with self.index.reading() as connection:
-            found: dict[Unit, dict[str, str]] = {}
-            for row in connection.execute(select(table.image, table.frame, table.annotator, table.reason)):
-                found.setdefault(Unit(row.image, row.frame), {})[row.annotator] = row.reason
-        return found
+        return queries.skipped(self.context)

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FINAL = "final"  # the tag of finished labels
+WHOLE = -1  # in place of a frame: all of the image
+Revision = tuple[str, int]  # image and revision of a version
 State = Literal["draft", "final", "returned", "approved", "flagged"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # what fits the columns of every database

@@ -20,7 +20,7 @@ from uniultra.adapt.gate import Dice, Old, Verdict
 from uniultra.adapt.job import FOLDER, Ended, Job, JobFolder, Progress
 from uniultra.adapt.settings import FitSettings
 from uniultra.files import atomic
-from uniultra.store.campaign import file as campaign
+from uniultra.store.campaign import initial
 from uniultra.store.campaign.file import Campaign, LabelName, Patients
 from uniultra.store.errors import NotFoundError
 from uniultra.store.store import LabelStore
@@ -149,7 +149,7 @@ def begin(studies: Path, images: int, *, days: int = 10, readers: int = 2, size:
     label = LabelName(name="nodule", index=1, color="#d55e00")
     patients = Patients(by="path", pattern=r"thyroid_\d+")
     rules = Campaign(name="Thyroid nodules", labels=(label,), readers=readers, patients=patients)
-    campaign.save(studies, rules)
+    initial.write(studies, rules)
     return made
 
 

@@ -230,6 +230,23 @@ def test_a_training_begins_by_itself_after_enough_new_labels(machine):
     trainings.stop()
 
 
+def test_labels_are_verified_when_a_job_begins_and_only_then(machine):
+    studies, labels = machine
+    verified, revisions = [], [("image0", 1)]
+
+    def verify():
+        verified.append(True)
+        return labels
+
+    trainings = Trainings(studies, verify, Settings(train_nice=0), lambda: 2, revisions=lambda: revisions)
+    trainings.labelled(MODEL)
+    assert trainings.current() is None and not verified
+    revisions.append(("image1", 1))
+    trainings.labelled(MODEL)
+    assert trainings.current() is not None and len(verified) == 1
+    trainings.stop()
+
+
 def test_no_label_and_impossible_settings_are_refused(machine):
     studies, labels = machine
     with pytest.raises(RequestError, match="Label some images"):

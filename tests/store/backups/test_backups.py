@@ -5,18 +5,17 @@ import threading
 
 import numpy as np
 import pytest
+from factories import write_campaign
 
 from uniultra.images import read_image, write_mask
 from uniultra.store.backups import restore, save
 from uniultra.store.store import LabelStore
 
 
-@pytest.fixture
-def store(studies):
-    (studies / "campaign.yaml").write_text("name: study\nlabels:\n- {name: nodule, index: 1}\n")
-    made = LabelStore(studies)
-    made.ready()
-    return made
+@pytest.fixture(autouse=True)
+def a_campaign(studies, store):
+    write_campaign(studies, name="study", labels=[{"name": "nodule", "index": 1}])
+    store.ready()
 
 
 @pytest.fixture

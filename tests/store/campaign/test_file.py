@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from factories import make_label, write_campaign
 
-from uniultra.store.campaign import file
+from uniultra.store.campaign import file, initial
 from uniultra.store.campaign.file import Campaign, LabelName, Patients
 from uniultra.store.campaign.patients import Grouping
 from uniultra.store.errors import CampaignError
 from uniultra.store.store import LabelStore
-
-Maker = Callable[..., Path]
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
@@ -36,7 +34,7 @@ def test_a_campaign_comes_back_as_it_was_written(tmp_path: Path) -> None:
         frames="every 3",
         skip_reasons=("blurred",),
     )
-    file.save(tmp_path, wanted)
+    initial.write(tmp_path, wanted)
     assert file.load(tmp_path) == wanted
     assert "Schilddrüse" in (tmp_path / "campaign.yaml").read_text("utf-8")
 
@@ -72,7 +70,7 @@ def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
 
 
 def test_a_slip_of_the_pen_does_not_stop_a_running_campaign(
-    studies: Path, write_campaign: Any, caplog: pytest.LogCaptureFixture
+    studies: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_campaign(studies, readers=2)
     store = LabelStore(studies)
@@ -103,7 +101,7 @@ def dicom(path: Path, patient: str) -> Path:
 
 
 def test_patients_by_dicom_are_hashes_of_the_patient_id(
-    studies: Path, make_label: Maker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    studies: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for name, patient in (("a/1.dcm", "../CANARY-7"), ("b/2.dcm", "../CANARY-7"), ("b/3.dcm", "CANARY-8")):

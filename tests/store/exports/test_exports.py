@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from factories import make_picture
 from PIL import Image
 from sam2.utils.amg import rle_to_mask
 
@@ -266,7 +267,7 @@ def test_nothing_to_export_is_said(studies, label, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_names_that_meet_are_kept_apart(studies, label, cine, tmp_path, make_picture):
+def test_names_that_meet_are_kept_apart(studies, label, cine, tmp_path):
     make_picture(studies / "beat__f0001.png", 7)
     values = np.stack([marks()] * 5)
     labels = [label("beat__f0001", marks()), label("beat", values, frames=(1,))]

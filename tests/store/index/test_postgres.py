@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from many_annotators import many, share
+from factories import Clock, make_label, make_picture, make_pictures
+from many_annotators import share
 from postgres_server import PASSWORD
 
 from uniultra.store.errors import ConflictError, NotFoundError, StoreError
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
 
-Maker = Callable[..., Path]
 
-
-@pytest.fixture
-def label(tmp_path: Path, make_label: Maker) -> Path:
-    return make_label(tmp_path / "label.png")
-
-
-def test_versions_reviews_leases_and_skips(
-    postgres: str, studies: Path, label: Path, clock: Any, make_picture: Maker
-) -> None:
+def test_versions_reviews_leases_and_skips(postgres: str, studies: Path, label: Path, clock: Clock) -> None:
     store = LabelStore(studies, postgres, now=clock)
     assert store.units() == [Unit("deep__er__two", 0), Unit("one", 0)]
     first = store.save("one", label, annotator="anna", info={"idempotency_key": "k"})
@@ -53,7 +43,7 @@ def test_versions_reviews_leases_and_skips(
 
 
 def test_the_index_is_built_again_and_two_folders_share_a_database(
-    postgres: str, studies: Path, tmp_path: Path, label: Path, make_picture: Maker
+    postgres: str, studies: Path, tmp_path: Path, label: Path
 ) -> None:
     store = LabelStore(studies, postgres)
     store.save("one", label, annotator="anna")
@@ -73,11 +63,9 @@ def test_the_index_is_built_again_and_two_folders_share_a_database(
     assert [v.annotator for v in other.versions()] == ["eve"]
 
 
-def test_eight_annotators_share_a_hundred_images(
-    postgres: str, tmp_path: Path, make_label: Maker, write_campaign: Any
-) -> None:
+def test_eight_annotators_share_a_hundred_images(postgres: str, tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
-    share(many(tmp_path / "s", 100), postgres, make_label(tmp_path / "l.png"), write_campaign)
+    share(make_pictures(tmp_path / "s", 100), postgres, make_label(tmp_path / "l.png"))
 
 
 def test_no_password_is_in_an_error_or_a_log(
@@ -99,8 +87,6 @@ def test_a_database_that_goes_away_loses_no_label(
 ) -> None:
     store = LabelStore(studies, postgres)
     store.save("one", label, annotator="anna")
-    engine = store.index._engine
-    assert engine is not None
     with store.index.writing() as connection:
         # what a restart of the server does to everybody's connections
         connection.exec_driver_sql(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,13 @@ from uniultra.store.index import events as events_module
 from uniultra.store.index import savepoint
 from uniultra.store.index.journal import Journal
 from uniultra.store.labels import records
+from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin, Unit
 
-Maker = Callable[..., Path]
 ONE = Unit("one", 0)
 HALF = "\ud800"
 BAD_NAMES = ("x\0", "two\nlines", "\x85", HALF, "x" * 201)
-
-
-@pytest.fixture
-def label(tmp_path: Path, make_label: Maker) -> Path:
-    return make_label(tmp_path / "label.png")
 
 
 def deep(levels: int) -> Any:
@@ -96,7 +90,7 @@ def test_a_bad_line_of_the_journal_blocks_nothing_after_it(
     store.skip(ONE, "cleo", "why")
     assert store.skipped()[ONE].keys() == {"ben", "cleo"}
     told = [one.getMessage() for one in caplog.records if "journal" in one.getMessage()]
-    assert told == ["4 lines of the journal cannot be applied; they are passed over."]
+    assert len(told) == 1 and told[0].startswith("4 entries of the journal")
     again = LabelStore(studies)
     again.rebuild()
     assert again.skipped()[ONE].keys() == {"ben", "cleo"} and len(again.units()) == 2
@@ -234,7 +228,7 @@ def test_postgresql_goes_on_after_lines_and_records_that_it_refuses(
     assert store.skipped()[ONE].keys() == {"ben", "cleo"}
     kept = store.save("one", label, annotator="anna")
     # a record as older versions wrote it
-    path = records.record_path(studies, "deep__er__two", 1)
+    path = record_path(studies, "deep__er__two", 1)
     mask = path.with_name(f"1{kept.ext}")
     path.parent.mkdir(parents=True)
     mask.write_bytes(store.path(kept).read_bytes())

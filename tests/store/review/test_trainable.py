@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from factories import files_opened, make_cine, make_label, make_picture, write_campaign
 from PIL import Image
 
 from uniultra.store.campaign import status
@@ -17,18 +17,7 @@ from uniultra.store.review.readings import readings
 from uniultra.store.store import LabelStore
 from uniultra.store.types import TrainingLabel
 
-Maker = Callable[..., Path]
 LABELS = [{"name": "head", "index": 1}, {"name": "femur", "index": 2}]
-
-
-@pytest.fixture
-def store(studies: Path) -> LabelStore:
-    return LabelStore(studies)
-
-
-@pytest.fixture
-def label(tmp_path: Path, make_label: Maker) -> Path:
-    return make_label(tmp_path / "label.png")
 
 
 def chosen(store: LabelStore) -> list[tuple[str, int, tuple[int, ...] | None]]:
@@ -55,12 +44,48 @@ def test_the_newest_good_version_trains(store: LabelStore, studies: Path, label:
 
 
 def test_each_frame_of_a_cine_trains_by_its_newest_version(
-    store: LabelStore, studies: Path, tmp_path: Path, make_label: Maker, make_cine: Maker
+    store: LabelStore, studies: Path, tmp_path: Path
 ) -> None:
     make_cine(studies / "clip.seq.nrrd")
     for frames in ({0, 1}, {1, 2}, {4}):
         store.save("clip", make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), frames), annotator="anna")
     assert chosen(store) == [("clip", 1, (0,)), ("clip", 2, (1, 2)), ("clip", 3, (4,))]
+
+
+@pytest.mark.parametrize("trains", ["newest", "adjudicated", "consensus"])
+def test_what_trains_is_known_without_opening_or_hashing_a_file(
+    store: LabelStore, studies: Path, tmp_path: Path, trains: str
+) -> None:
+    write_campaign(studies, readers=2, trains=trains)
+    make_cine(studies / "clip.seq.nrrd")
+    for who, frames in (("anna", {0, 1}), ("ben", {1, 2})):
+        store.save("clip", make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), frames), annotator=who)
+        store.save("one", make_label(tmp_path / "l.png"), annotator=who)
+    store.review("clip", 2, "approved", "rita")
+    store.save("deep__er__two", make_label(tmp_path / "l.png"), annotator="anna", tag="draft")
+    expected = {(label.image, label.revision) for label in store.trainable()}
+    assert expected and store.trainable_revisions() == expected
+    with files_opened(studies) as opened:
+        store.trainable_revisions()
+    assert opened == []
+    with files_opened(studies) as opened:
+        store.trainable()
+    assert len({path for _, path in opened if path.parts[:2] == (".uniultra", "versions")}) == len(expected)
+
+
+def test_a_consensus_that_has_yet_to_be_made_is_new(store: LabelStore, studies: Path, tmp_path: Path) -> None:
+    write_campaign(studies, readers=2, trains="consensus")
+    make_cine(studies / "clip.seq.nrrd")
+    for image, who, frames in (("one", "anna", None), ("one", "ben", None), ("clip", "anna", {0})):
+        shape = (6, 8) if frames is None else (5, 6, 8)
+        store.save(image, make_label(tmp_path / "l.nrrd", 1, shape, frames), annotator=who)
+    store.save("clip", make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), {3}), annotator="ben")
+    assert store.trainable_revisions() == {("one", 0)}, "the readers of the cine have no frame in common"
+    assert chosen(store) == [("one", 3, None)] and store.trainable_revisions() == {("one", 3)}
+    make_picture(studies / "one.png").write_bytes(b"no picture any more")
+    store.save("one", make_label(tmp_path / "l.nrrd"), annotator="anna")
+    assert store.trainable_revisions() == {("one", 0)}
+    assert store.trainable() == [] == list(store.trainable_revisions()), "it was found impossible"
 
 
 def test_an_image_that_is_gone_does_not_train(store: LabelStore, studies: Path, label: Path) -> None:
@@ -71,7 +96,7 @@ def test_an_image_that_is_gone_does_not_train(store: LabelStore, studies: Path, 
 
 
 def test_with_several_readers_only_what_was_adjudicated(
-    store: LabelStore, studies: Path, label: Path, write_campaign: Any
+    store: LabelStore, studies: Path, label: Path
 ) -> None:
     write_campaign(studies, readers=2, trains="adjudicated")
     store.save("one", label, annotator="anna")
@@ -95,7 +120,7 @@ def square(path: Path, top: int, left: int, size: int = 20, value: int = 1) -> P
 
 
 @pytest.fixture
-def readers(studies: Path, tmp_path: Path, write_campaign: Any) -> LabelStore:
+def readers(studies: Path, tmp_path: Path) -> LabelStore:
     """Three readers of a picture of 40 x 60, who differ by a shift."""
     Image.fromarray(np.zeros((40, 60), np.uint8)).save(studies / "wide.png")
     write_campaign(studies, readers=3, trains="consensus", labels=LABELS)
@@ -168,7 +193,7 @@ def test_agreement_of_two_readers_by_structure(readers: LabelStore, tmp_path: Pa
 
 
 def test_labels_that_do_not_fit_each_other_have_no_consensus(
-    readers: LabelStore, tmp_path: Path, make_label: Maker, caplog: pytest.LogCaptureFixture
+    readers: LabelStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     readers.save("wide", make_label(tmp_path / "small.png"), annotator="cleo")
     assert readers.trainable() == [] and "do not fit" in caplog.text
@@ -176,7 +201,7 @@ def test_labels_that_do_not_fit_each_other_have_no_consensus(
 
 
 @pytest.fixture
-def cine(studies: Path, tmp_path: Path, make_cine: Maker, make_label: Maker, write_campaign: Any) -> Any:
+def cine(studies: Path, tmp_path: Path) -> Any:
     """A campaign with two readers of a cine of five frames, and how one of them saves frames."""
     make_cine(studies / "clip.seq.nrrd")
     write_campaign(studies, readers=2, trains="consensus", frames="all", labels=LABELS[:1])
@@ -201,9 +226,7 @@ def test_readers_without_a_common_frame_are_not_compared(cine: Any) -> None:
     assert (pair.annotators, pair.revisions, pair.dice) == (("anna", "ben"), (1, 4), 1.0)
 
 
-def test_agreement_and_consensus_know_the_earlier_frames_of_a_reader(
-    cine: Any, tmp_path: Path, make_label: Maker
-) -> None:
+def test_agreement_and_consensus_know_the_earlier_frames_of_a_reader(cine: Any, tmp_path: Path) -> None:
     store, save = cine
     save("anna", 0)
     save("anna", 3)

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from many_annotators import many, share
+from factories import Clock, make_cine, make_label, make_pictures, write_campaign
+from many_annotators import share
 
 from uniultra.errors import RequestError
 from uniultra.store.errors import NotFoundError
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
 
-Maker = Callable[..., Path]
 ONE, TWO = Unit("one", 0), Unit("deep__er__two", 0)
-
-
-@pytest.fixture
-def store(studies: Path, clock: Any) -> LabelStore:
-    return LabelStore(studies, now=clock)
-
-
-@pytest.fixture
-def label(tmp_path: Path, make_label: Maker) -> Path:
-    return make_label(tmp_path / "label.png")
 
 
 def claim(store: LabelStore, annotator: str) -> Unit | None:
@@ -43,7 +31,7 @@ def test_a_unit_is_one_annotators_at_a_time(store: LabelStore) -> None:
     assert claim(store, "anna") == TWO, "who has one already gets it again when nothing is free"
 
 
-def test_an_abandoned_lease_comes_back_and_work_keeps_it(store: LabelStore, clock: Any) -> None:
+def test_an_abandoned_lease_comes_back_and_work_keeps_it(store: LabelStore, clock: Clock) -> None:
     lease = store.claim([ONE], "anna")
     assert lease is not None and (lease.until - lease.since).total_seconds() == 30 * 60
     clock.tick(29)
@@ -58,7 +46,7 @@ def test_an_abandoned_lease_comes_back_and_work_keeps_it(store: LabelStore, cloc
     assert [lease.annotator for lease in store.leases()] == ["ben"]
 
 
-def test_nothing_renews_a_lease_beyond_its_end(store: LabelStore, clock: Any) -> None:
+def test_nothing_renews_a_lease_beyond_its_end(store: LabelStore, clock: Clock) -> None:
     lease = store.claim([ONE], "anna")
     assert lease is not None
     for _ in range(19):
@@ -69,7 +57,7 @@ def test_nothing_renews_a_lease_beyond_its_end(store: LabelStore, clock: Any) ->
     assert store.leases() == []
 
 
-def test_saving_ends_the_lease_and_a_draft_renews_it(store: LabelStore, label: Path, clock: Any) -> None:
+def test_saving_ends_the_lease_and_a_draft_renews_it(store: LabelStore, label: Path, clock: Clock) -> None:
     store.claim([ONE], "anna")
     clock.tick(20)
     store.save("one", label, tag="draft", annotator="anna")
@@ -79,7 +67,7 @@ def test_saving_ends_the_lease_and_a_draft_renews_it(store: LabelStore, label: P
 
 
 def test_a_unit_can_be_given_back_or_skipped_with_a_reason(
-    store: LabelStore, studies: Path, clock: Any
+    store: LabelStore, studies: Path, clock: Clock
 ) -> None:
     store.claim([ONE], "anna")
     store.release(ONE, "anna")
@@ -107,9 +95,7 @@ def test_what_was_returned_goes_to_its_annotator_first(store: LabelStore, label:
     assert store.claim([TWO, ONE], "anna").unit == ONE  # type: ignore[union-attr]
 
 
-def test_two_readers_of_a_unit_are_two_people(
-    studies: Path, store: LabelStore, label: Path, write_campaign: Any
-) -> None:
+def test_two_readers_of_a_unit_are_two_people(studies: Path, store: LabelStore, label: Path) -> None:
     write_campaign(studies, readers=2)
     assert store.claim([ONE], "anna") and store.claim([ONE], "ben")
     assert store.claim([ONE], "cleo") is None
@@ -123,7 +109,7 @@ def test_two_readers_of_a_unit_are_two_people(
 
 
 def test_units_of_cines_are_those_the_campaign_names(
-    studies: Path, store: LabelStore, tmp_path: Path, make_cine: Maker, make_label: Maker, write_campaign: Any
+    studies: Path, store: LabelStore, tmp_path: Path
 ) -> None:
     make_cine(studies / "clip.seq.nrrd")
     assert Unit("clip", 0) in store.units() and len(store.units()) == 3
@@ -139,15 +125,12 @@ def test_units_of_cines_are_those_the_campaign_names(
 
 
 @pytest.mark.parametrize(("readers", "images"), [(1, 100), (2, 20)])
-def test_eight_annotators_share_a_hundred_images(
-    tmp_path: Path, make_label: Maker, write_campaign: Any, readers: int, images: int
-) -> None:
-    (tmp_path / "s").mkdir()
-    share(many(tmp_path / "s", images), None, make_label(tmp_path / "l.png"), write_campaign, readers)
+def test_eight_annotators_share_a_hundred_images(tmp_path: Path, readers: int, images: int) -> None:
+    share(make_pictures(tmp_path / "s", images), None, make_label(tmp_path / "l.png"), readers)
 
 
 def test_any_frame_of_a_cine_ends_its_lease_where_only_one_is_asked_for(
-    studies: Path, store: LabelStore, tmp_path: Path, make_cine: Maker, make_label: Maker, write_campaign: Any
+    studies: Path, store: LabelStore, tmp_path: Path
 ) -> None:
     make_cine(studies / "clip.seq.nrrd")
     clip, third = Unit("clip", 0), make_label(tmp_path / "l.nrrd", 1, (5, 6, 8), {3})

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from uniultra.errors import UniUltraError
 from uniultra.serve.dashboard.schema import Agreement, Pair
 from uniultra.store.review import agreement
-from uniultra.store.review.readings import readings
 
 if TYPE_CHECKING:
     from uniultra.store.store import LabelStore
@@ -41,7 +40,7 @@ class Comparing:
         """What is known now; what is not is begun."""
         wanted = {
             image: tuple(version.revision for version in versions)
-            for image, versions in readings(self._store).items()
+            for image, versions in self._store.readings().items()
             if len(versions) > 1
         }
         with self._lock:

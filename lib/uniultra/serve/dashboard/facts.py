@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from uniultra.store.types import LabelVersion, Lease, State, Unit
-from uniultra.store.work.progress import FINAL
+from uniultra.store.types import FINAL, LabelVersion, Lease, State, Unit
 
 if TYPE_CHECKING:
     from uniultra.store.store import LabelStore
-    from uniultra.store.work.units import Board
+    from uniultra.store.work.units import WorkList
 
 DRAFT = "draft"
 GOOD = ("final", "approved")
@@ -38,7 +37,7 @@ class Facts:
     readers: int
     images: Sequence[str]
     units: Sequence[Unit]
-    board: Board
+    board: WorkList
     versions: Sequence[LabelVersion]
     states: Mapping[tuple[str, int], State]
     leases: Sequence[Lease]
@@ -55,7 +54,7 @@ class Facts:
         units = store.units()
         there = set(images)
         with store.index.reading() as connection:
-            board = store.board(connection)
+            board = store.work_list(connection)
         versions = [one for one in store.versions() if one.tag in (FINAL, DRAFT) and one.image in there]
         return cls(
             now=store.now(),

@@ -13,7 +13,7 @@ from uniultra.adapt.job import Ended, JobFolder, jobs
 from uniultra.errors import ModelError
 from uniultra.serve.dashboard.facts import GOOD, Facts
 from uniultra.serve.dashboard.schema import Adapter, CurvePoint, Training
-from uniultra.store.work.progress import FINAL
+from uniultra.store.types import FINAL
 from uniultra.weights.deployed import Current
 
 POINTS = 300  # of a curve, at most

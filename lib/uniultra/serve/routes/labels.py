@@ -27,7 +27,6 @@ from uniultra.serve.wire.label_params import LabelParams, rest
 from uniultra.serve.wire.packing import pack_mask
 from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.labels.labelmap import read_labelmap
-from uniultra.store.review import reviewing
 from uniultra.store.types import MAX_INDEX, LabelVersion
 
 STATES = ("final", "returned", "approved", "flagged")
@@ -72,10 +71,10 @@ def to_review(
             f"{MAX_INDEX}; got others."
         )
     store = label_store()
-    readings = reviewing.listed(store, states, limit=limit, offset=offset)
+    readings = store.to_review(states, limit=limit, offset=offset)
     keys = {"image", "revision", "annotator", "made", "frames", "labels"}
     return {
-        "counts": reviewing.counts(store),
+        "counts": store.review_counts(),
         "labels": [
             {**reading.version.model_dump(mode="json", include=keys), "state": reading.state}
             for reading in readings

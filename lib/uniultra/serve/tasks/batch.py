@@ -19,7 +19,7 @@ from uniultra.images import read_image
 from uniultra.serve.tasks.cancellation import CancelCheck, StoppedError
 from uniultra.serve.tasks.mask_files import checked_extension
 from uniultra.store.catalogue.ids import check_tag, split_name
-from uniultra.store.labels import proposals
+from uniultra.store.incoming import proposals
 from uniultra.store.labels.labelmap import read_labelmap
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from uniultra.active.registry import DEFAULT
 from uniultra.store.catalogue.ids import check_name, check_tag
 from uniultra.store.datastore import StudiesDatastore
-from uniultra.store.types import Lease, Unit
-from uniultra.store.work.progress import FINAL
+from uniultra.store.types import FINAL, Lease, Unit
 
 
 class Ranking(Protocol):
@@ -42,7 +41,7 @@ def next_sample(
     check_name(annotator, "the annotator's name")
     if isinstance(client := request.get("client_id"), str):  # MONAI Label notes it with the image
         check_name(client, "client_id")
-    waiting = store.unlabelled(annotator)
+    waiting = store.unlabelled(annotator, wait=False)  # new cines are opened in the background
     tag = check_tag(request.get("label_tag") or FINAL)
     if tag != FINAL:
         done = {image for image, of in store.current() if of == tag}

@@ -13,10 +13,9 @@ from uniultra.images import read_image
 from uniultra.images.types import Plane, UltrasoundImage
 from uniultra.predict import Prediction, Predictor
 from uniultra.prompts import PromptSet
-from uniultra.store.labels import proposals
+from uniultra.store.incoming import proposals
 from uniultra.store.store import LabelStore
-from uniultra.store.types import Origin
-from uniultra.store.work.progress import FINAL
+from uniultra.store.types import FINAL, Origin
 
 Which = Literal["unlabeled", "all"]
 

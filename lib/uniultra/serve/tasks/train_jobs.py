@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from uniultra.adapt.settings import FitSettings
 from uniultra.errors import ModelError, RequestError, UniUltraError
 from uniultra.serve.settings import Settings
 from uniultra.serve.tasks.train_records import record, utc_now
-from uniultra.store.types import TrainingLabel
+from uniultra.store.types import Revision, TrainingLabel
 from uniultra.train.recipe import complaint
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,11 @@ class Trainings:
 
     Args:
         studies: the folder.
-        labels: what the campaign calls trainable now.
+        labels: what the campaign calls trainable now, each file compared with its checksum.
         settings: how to train.
         after: new labels after which a training begins by itself; 0 for never.
+        revisions: image and revision of the same labels, without reading a file: it is called at every final
+            label, while clients wait. None for those of `labels`.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Trainings:
         labels: Callable[[], Sequence[TrainingLabel]],
         settings: Settings,
         after: Callable[[], int] = lambda: 0,
+        revisions: Callable[[], Collection[Revision]] | None = None,
     ) -> None:
         self.studies, self.labels, self.settings = studies, labels, settings
         self.after = after
+        self.revisions = revisions or (lambda: [(label.image, label.revision) for label in self.labels()])
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._running: JobFolder | None = None
@@ -198,11 +202,11 @@ class Trainings:
         self._launch(folder)
         return folder
 
-    def _fresh(self, model: str) -> list[TrainingLabel]:
-        """Labels that the newest job of a model did not have."""
+    def _fresh(self, model: str) -> set[Revision]:
+        """Labels that the newest job of a model did not have; they are verified when a job begins."""
         last = self.last(model)
-        had = {(one.image, one.revision) for one in last.job().labels} if last else set()
-        return [one for one in self.labels() if (one.image, one.revision) not in had]
+        had = {(label.image, label.revision) for label in last.job().labels} if last else set()
+        return set(self.revisions()) - had
 
     def _new(self, model: str, request: dict[str, Any]) -> JobFolder:
         found = list(self.labels())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from uniultra.store.catalogue.scan import PRIVATE
-from uniultra.store.labels.records import MASK, RECORD, REVIEW
+from uniultra.errors import RequestError
+from uniultra.store.paths import MASK, PRIVATE, RECORD, REVIEW
 from uniultra.store.types import Sha256
 
 CAMPAIGN = "campaign.yaml"
@@ -18,6 +19,7 @@ MANIFEST = "manifest.json"
 SINGLE = (CAMPAIGN, f"{PRIVATE}/store.json", f"{PRIVATE}/journal.jsonl")
 VERSIONS, ADAPTERS = f"{PRIVATE}/versions", f"{PRIVATE}/adapters"
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+_BLOCK = 1 << 20
 _DEPTH = 4  # parts of a path below the adapters' folder
 
 
@@ -40,6 +42,22 @@ class Manifest(BaseModel):
     uniultra: str
     made: datetime
     files: dict[str, Entry]
+
+
+def copied(source: IO[bytes], target: IO[bytes], most: int | None = None) -> Entry:
+    """Copy a file into or out of a backup; its entry in the manifest.
+
+    Raises:
+        RequestError: it has more than `most` bytes.
+    """
+    digest, length = hashlib.sha256(), 0
+    while block := source.read(_BLOCK):
+        length += len(block)
+        if most is not None and length > most:
+            raise refusal("a file is larger than its manifest says")
+        digest.update(block)
+        target.write(block)
+    return Entry(sha256=digest.hexdigest(), bytes=length)
 
 
 def belongs(name: str) -> bool:
@@ -69,4 +87,12 @@ def plain(part: str) -> bool:
         and not _FORBIDDEN.search(part)
         and part[-1] not in ". "
         and len(part.encode(errors="replace")) <= 255
+    )
+
+
+def refusal(why: str) -> RequestError:
+    """What is said of an archive that is no whole and harmless backup."""
+    return RequestError(
+        f"Expected a backup as `uniultra campaign backup` writes it; {why}. Nothing was changed. "
+        "Take another copy of it."
     )

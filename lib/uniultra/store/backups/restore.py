@@ -12,16 +12,17 @@ from pathlib import Path
 
 from uniultra.errors import RequestError
 from uniultra.files import atomic
+from uniultra.files.checksummed import sha256
 from uniultra.files.lock import WriteLock
-from uniultra.store.backups.layout import ADAPTERS, CAMPAIGN, SINGLE, VERSIONS, plain, relative
+from uniultra.store.backups.layout import ADAPTERS, CAMPAIGN, SINGLE, VERSIONS, plain, refusal, relative
 from uniultra.store.backups.unpack import unpack
 from uniultra.store.campaign import file, folder_identity
 from uniultra.store.catalogue.ids import is_tag
-from uniultra.store.catalogue.scan import LABELS, PRIVATE
 from uniultra.store.errors import StoreError
 from uniultra.store.index.journal import Event, Journal
 from uniultra.store.labels import records
 from uniultra.store.labels.files import EXTENSIONS, check_decodable
+from uniultra.store.paths import LABELS, PRIVATE, RECORD, mask_path
 
 LIMIT = 64 << 30  # bytes
 _HEX = re.compile(r"[0-9a-f]+")
@@ -100,21 +101,21 @@ def _check(folder: Path) -> int:
     if (folder / CAMPAIGN).is_file():
         file.load(folder)
     if (known := folder_identity.read(folder / PRIVATE)) and not _HEX.fullmatch(known.id + known.salt):
-        raise _refusal("the folder's identity is none")
+        raise refusal("the folder's identity is none")
     if not all(map(_harmless, Journal(folder / PRIVATE).since())):
-        raise _refusal("its journal names what no studies folder has")
+        raise refusal("its journal names what no studies folder has")
     expected, versions = set(), 0
     for path in sorted((folder / VERSIONS).glob("*/*.json")):
         try:
-            if records.RECORD.fullmatch(path.name):
+            if RECORD.fullmatch(path.name):
                 expected |= {path, _version(path, folder)}
                 versions += 1
             elif _review(path):
                 expected.add(path)
         except (ValueError, OSError, StoreError):
-            raise _refusal("a record of a label is damaged or of a newer version") from None
+            raise refusal("a record of a label is damaged or of a newer version") from None
     if expected != {path for path in (folder / VERSIONS).glob("*/*") if path.is_file()}:
-        raise _refusal("it has a label without its record, or a review of nothing")
+        raise refusal("it has a label without its record, or a review of nothing")
     return versions
 
 
@@ -125,8 +126,8 @@ def _version(path: Path, folder: Path) -> Path:
         raise ValueError("of another image")
     if not is_tag(version.tag) or version.ext not in EXTENSIONS:
         raise ValueError("of a kind that is not saved")
-    mask = records.mask_path(folder, version)
-    if not relative(version.source) or mask.parent != path.parent or records.sha256(mask) != version.sha256:
+    mask = mask_path(folder, version)
+    if not relative(version.source) or mask.parent != path.parent or sha256(mask) != version.sha256:
         raise ValueError("of another label")
     check_decodable(mask)
     return mask
@@ -159,10 +160,3 @@ def _adopt(folder: Path, studies: Path) -> None:
             (folder / name).replace(target)
     atomic.sync_folder(studies / PRIVATE)
     atomic.sync_folder(studies)
-
-
-def _refusal(why: str) -> RequestError:
-    return RequestError(
-        f"Expected a backup as `uniultra campaign backup` writes it; {why}. Nothing was changed. "
-        "Take another copy of it."
-    )

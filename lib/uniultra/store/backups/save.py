@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from uniultra import __version__
 from uniultra.errors import RequestError
 from uniultra.files import atomic
+from uniultra.files.checksummed import sha256
 from uniultra.files.lock import WriteLock
 from uniultra.store.backups.layout import (
     ADAPTERS,
@@ -24,11 +26,11 @@ from uniultra.store.backups.layout import (
     Entry,
     Manifest,
     belongs,
+    copied,
 )
 from uniultra.store.errors import StoreError
 from uniultra.store.labels import records
-
-_BLOCK = 1 << 20
+from uniultra.store.paths import RECORD, mask_path
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def save(studies: Path, archive: Path, lock: WriteLock) -> Saved:
         files=len(writer.files),
         bytes=sum(entry.bytes for entry in writer.files.values()),
         left_out=tuple(left_out),
-        sha256=records.sha256(archive),
+        sha256=sha256(archive),
     )
 
 
@@ -95,7 +97,7 @@ def _snapshot(studies: Path) -> _Snapshot:
     rest = (path for path in adapters.glob("*/**/*") if path.is_file() and not path.is_symlink())
     return _Snapshot(
         {name: data for name, data in content.items() if belongs(name)},
-        tuple(sorted(path for path in versions if records.RECORD.fullmatch(path.name))),
+        tuple(sorted(path for path in versions if RECORD.fullmatch(path.name))),
         tuple(sorted(path for path in rest if belongs(_name(studies, path)))),
     )
 
@@ -103,14 +105,14 @@ def _snapshot(studies: Path) -> _Snapshot:
 def _write(studies: Path, found: _Snapshot, writer: _Writer) -> list[str]:
     left_out = []
     for name, data in found.content.items():
-        writer.add_bytes(name, data)
+        writer.add(name, BytesIO(data))
     for path in found.others:
-        writer.add_file(_name(studies, path), path)
+        writer.add(_name(studies, path), path.open("rb"))
     for path in found.records:
         try:
             version = records.read_version(path)
-            mask = records.mask_path(studies, version)
-            if records.sha256(mask) != version.sha256:
+            mask = mask_path(studies, version)
+            if sha256(mask) != version.sha256:
                 raise ValueError("changed")
         except (ValueError, OSError, StoreError):
             left_out.append(f"{path.parent.name} {path.stem}")
@@ -118,7 +120,7 @@ def _write(studies: Path, found: _Snapshot, writer: _Writer) -> list[str]:
         reviews = (p for p in path.parent.iterdir() if p.name.startswith(f"{version.revision}.review-"))
         for file in (mask, path, *sorted(reviews)):
             if belongs(_name(studies, file)):
-                writer.add_file(_name(studies, file), file)
+                writer.add(_name(studies, file), file.open("rb"))
     return left_out
 
 
@@ -129,18 +131,9 @@ class _Writer:
         self._packed = packed
         self.files: dict[str, Entry] = {}
 
-    def add_bytes(self, name: str, data: bytes) -> None:
-        self._packed.writestr(name, data)
-        self.files[name] = Entry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
-
-    def add_file(self, name: str, path: Path) -> None:
-        digest, length = hashlib.sha256(), 0
-        with path.open("rb") as source, self._packed.open(name, "w", force_zip64=True) as target:
-            while block := source.read(_BLOCK):
-                digest.update(block)
-                length += len(block)
-                target.write(block)
-        self.files[name] = Entry(sha256=digest.hexdigest(), bytes=length)
+    def add(self, name: str, source: IO[bytes]) -> None:
+        with source, self._packed.open(name, "w", force_zip64=True) as target:
+            self.files[name] = copied(source, target)
 
 
 @contextmanager

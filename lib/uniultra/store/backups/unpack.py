@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import stat
 import zipfile
@@ -12,11 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from uniultra.errors import RequestError
-from uniultra.store.backups.layout import MANIFEST, Entry, Manifest, belongs
+from uniultra.store.backups.layout import MANIFEST, Entry, Manifest, belongs, copied, refusal
 
 MAX_FILES = 5_000_000
 MAX_MANIFEST = 1 << 30
-_BLOCK = 1 << 20
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
@@ -41,42 +39,40 @@ def unpack(archive: Path, folder: Path, limit: int) -> Manifest:
                 if entry.filename != MANIFEST:
                     _extract(packed, entry, folder, manifest.files[entry.filename])
     except _DAMAGE:
-        raise _refusal("it is damaged, cut off or cannot be read") from None
+        raise refusal("it is damaged, cut off or cannot be read") from None
     return manifest
 
 
 def _manifest(packed: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Manifest:
     if len(entries) > MAX_FILES:
-        raise _refusal("it has too many files")
+        raise refusal("it has too many files")
     named = [entry for entry in entries if entry.filename == MANIFEST]
     if len(named) != 1 or named[0].file_size > MAX_MANIFEST:
-        raise _refusal("it has no manifest")
+        raise refusal("it has no manifest")
     try:
         with packed.open(named[0]) as file:
             return Manifest.model_validate_json(file.read(named[0].file_size + 1))
     except ValidationError:
-        raise _refusal("its manifest is damaged or of a newer version") from None
+        raise refusal("its manifest is damaged or of a newer version") from None
 
 
 def _check(entries: list[zipfile.ZipInfo], manifest: Manifest, limit: int) -> None:
     """Look at every entry before any is unpacked."""
+    listed = manifest.files
     names = [entry.filename for entry in entries if entry.filename != MANIFEST]
-    if len({name.casefold() for name in names}) != len(names) or set(names) != manifest.files.keys():
-        raise _refusal("its files are not those of its manifest")
-    if not all(belongs(name) for name in names):
-        raise _refusal("it has a file where no backup has one")
-    for entry in entries:
-        kind = stat.S_IFMT(entry.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG) or entry.is_dir():
-            raise _refusal("it has a link or another thing that is no file")
-        if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refusal("it is packed in another way")
-    if any(
-        entry.file_size != manifest.files[entry.filename].bytes
-        for entry in entries
-        if entry.filename != MANIFEST
+    distinct = len({name.casefold() for name in names}) == len(names)
+    sizes = all(
+        entry.file_size == listed[entry.filename].bytes for entry in entries if entry.filename in listed
+    )
+    for holds, otherwise in (
+        (distinct and set(names) == listed.keys(), "its files are not those of its manifest"),
+        (all(map(belongs, names)), "it has a file where no backup has one"),
+        (all(map(_is_file, entries)), "it has a link or another thing that is no file"),
+        (all(map(_is_plain, entries)), "it is packed in another way"),
+        (sizes, "its files have other sizes than its manifest says"),
     ):
-        raise _refusal("its files have other sizes than its manifest says")
+        if not holds:
+            raise refusal(otherwise)
     total = sum(entry.file_size for entry in entries)
     if total > limit:
         raise RequestError(
@@ -88,20 +84,15 @@ def _check(entries: list[zipfile.ZipInfo], manifest: Manifest, limit: int) -> No
 def _extract(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, expected: Entry) -> None:
     target = folder / entry.filename
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest, length = hashlib.sha256(), 0
     with packed.open(entry) as source, target.open("xb") as file:
-        while block := source.read(_BLOCK):
-            length += len(block)
-            if length > expected.bytes:
-                raise _refusal("a file is larger than its manifest says")
-            digest.update(block)
-            file.write(block)
-    if length != expected.bytes or digest.hexdigest() != expected.sha256:
-        raise _refusal("a file is not what its manifest says")
+        if copied(source, file, expected.bytes) != expected:
+            raise refusal("a file is not what its manifest says")
 
 
-def _refusal(why: str) -> RequestError:
-    return RequestError(
-        f"Expected a backup as `uniultra campaign backup` writes it; {why}. Nothing was changed. "
-        "Take another copy of it."
-    )
+def _is_file(entry: zipfile.ZipInfo) -> bool:
+    return stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG) and not entry.is_dir()
+
+
+def _is_plain(entry: zipfile.ZipInfo) -> bool:
+    encrypted = entry.flag_bits & 1
+    return not encrypted and entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

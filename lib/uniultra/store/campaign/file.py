@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from uniultra.files import atomic
 from uniultra.store.errors import CampaignError
 
 FILE = "campaign.yaml"
@@ -139,21 +138,11 @@ def load(studies: Path) -> Campaign:
     try:
         return Campaign.model_validate(body or {})
     except ValidationError as error:
-        raise CampaignError(f"{FILE}: {_words(error)}. Correct it there.") from None
+        raise CampaignError(f"{FILE}: {words(error)}. Correct it there.") from None
 
 
-def save(studies: Path, campaign: Campaign) -> None:
-    """Write the campaign file, whole or not at all."""
-    atomic.write(studies / FILE, dump(campaign).encode())
-
-
-def dump(campaign: Campaign) -> str:
-    """The campaign as YAML."""
-    text: str = yaml.safe_dump(campaign.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    return text
-
-
-def _words(error: ValidationError) -> str:
+def words(error: ValidationError) -> str:
+    """What is wrong in which places; never the values."""
     # without the values: a mistyped line may hold anything
     places = [
         f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}"

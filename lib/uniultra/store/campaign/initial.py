@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from uniultra.errors import RequestError
 from uniultra.files import atomic
-from uniultra.store.campaign.file import COLORS, FILE, Campaign, LabelName, Patients
-from uniultra.store.campaign.patients import Grouping
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.campaign.file import COLORS, FILE, Campaign, LabelName, words
 
 _TABLES = (".ctbl", ".txt")
 _HEAD = (
@@ -77,50 +72,7 @@ def made(settings: dict[str, Any]) -> Campaign:
     try:
         return Campaign.model_validate(settings)
     except ValidationError as error:
-        raise RequestError(
-            f"The campaign cannot be like this. {_words(error)}. Change that option."
-        ) from None
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a folder holds.
-
-    Attributes:
-        images, cines, frames: how many; frames are those of the cines.
-        patients: the rule that groups them, groups: how many patients that makes.
-        ungrouped: images that have no patient by the rule.
-    """
-
-    images: int
-    cines: int
-    frames: int
-    patients: Patients
-    groups: int
-    ungrouped: int
-
-
-def look(store: LabelStore, asked: dict[str, Any] | None) -> Found:
-    """Count the images of a folder and their patients, by the rule asked for.
-
-    Without one it is DICOM's PatientID where any image has one, else the folders.
-
-    Raises:
-        RequestError: a rule that cannot be.
-        CampaignError: its file cannot be used.
-    """
-    store.ready()
-    ids = store.images.listed()
-    sources = [record.path for record in store.images.records(ids).values()]
-    rule = made({"patients": asked or {"by": "dicom"}}).patients
-    grouping = Grouping(store.studies, rule, store.identity.salt)
-    without = grouping.without(sources)
-    if asked is None and len(without) == len(sources):
-        rule = Patients(by="folder")
-        grouping = Grouping(store.studies, rule, store.identity.salt)
-    cines = [count for count in store.frames_of(ids).values() if count > 1]
-    groups = set(grouping.groups(sources, quiet=True).values())
-    return Found(len(ids), len(cines), sum(cines), rule, len(groups), len(without))
+        raise RequestError(f"The campaign cannot be like this. {words(error)}. Change that option.") from None
 
 
 def text(campaign: Campaign) -> str:
@@ -191,11 +143,6 @@ def _table(content: str) -> list[dict[str, Any]]:
             color = f"#{red:02x}{green:02x}{blue:02x}"
             made.append({"name": name.replace("_", " "), "index": int(index), "color": color})
     return made
-
-
-def _words(error: ValidationError) -> str:
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5])
 
 
 def _refusal() -> RequestError:

@@ -7,9 +7,8 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from uniultra.errors import UniUltraError
-from uniultra.store.review.readings import by_reader, readings
-from uniultra.store.types import LabelVersion
-from uniultra.store.work.progress import FINAL
+from uniultra.store.review.readings import by_reader
+from uniultra.store.types import FINAL, LabelVersion
 
 if TYPE_CHECKING:
     from uniultra.store.store import LabelStore
@@ -28,7 +27,7 @@ def status(store: LabelStore) -> dict[str, Any]:
     store.ready()
     units = store.units()
     with store.index.reading() as connection:
-        board = store.board(connection)
+        board = store.work_list(connection)
     drafts = {version.image for (_, tag), version in store.current().items() if tag == "draft"}
     places: Counter[str] = Counter()
     skipped = store.skipped()
@@ -96,7 +95,7 @@ def _annotators(store: LabelStore) -> list[dict[str, Any]]:
 def _agreement(store: LabelStore) -> dict[str, Any]:
     """Over all pairs of readers of an image: mean Dice, and HD95 by its unit."""
     images, dices, distances = 0, list[float](), dict[str, list[float]]()
-    for image, known in readings(store).items():
+    for image, known in store.readings().items():
         if len(by_reader(known)) < 2:
             continue
         try:

@@ -23,7 +23,7 @@ from uniultra.store.index.events import Events, apply
 from uniultra.store.index.journal import Event
 
 logger = logging.getLogger(__name__)
-_FRESH_S = 1.0
+FRESH_S = 1.0  # seconds until changes of the folder are looked for again
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class ImageRecord:
 class Images:
     """The images there are, seen again at the first question a second after a folder has changed.
 
-    The owner opens the index before it asks, and gives the hook that looks at the labels beside them.
+    The owner opens the index before the first question, and gives the hook that looks at the labels beside
+    them: see `Context`.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class Images:
         events: Events,
         lock: WriteLock,
         scanner: Scanner,
-        found: Callable[[], bool],
+        labels_changed: Callable[[], bool],
     ) -> None:
         self._root, self._index, self._events, self._lock = root, index, events, lock
         self.scanner = scanner
-        self._found = found
+        self._labels_changed = labels_changed
         self._present: dict[str, PurePosixPath] = {}
-        self._looked = -_FRESH_S
+        self._looked = -FRESH_S
         self._again = self._looking = self._known_once = False
         # taken before the write lock by whoever needs both
         self.turn = threading.RLock()
@@ -62,15 +63,20 @@ class Images:
     def refresh(self) -> None:
         """Look for files that came or went, and give newcomers their ids."""
         with self.turn:
-            if self._looking:  # a label that was found asks for its image
-                return
-            self._looking = True
-            try:
-                self._refresh()
-            finally:
-                self._looking = False
+            self._take_in(self._scan)
 
-    def _refresh(self) -> None:
+    def _take_in(self, before: Callable[[], object]) -> None:
+        if self._looking:  # a label that was found asks for its image
+            return
+        self._looking = True
+        try:
+            before()
+            self._again = self._labels_changed()  # one that is still being copied is looked at again
+            self._looked = time.monotonic()
+        finally:
+            self._looking = False
+
+    def _scan(self) -> None:
         paths = self.scanner.files()
         with self._index.reading() as connection:
             by_path = _by_path(connection)
@@ -80,17 +86,6 @@ class Images:
         self._present = {by_path[name]: path for path in paths if (name := str(path)) in by_path}
         self._known_once = True
         self.scanner.labels_changed()
-        self._again = self._found()
-        self._looked = time.monotonic()
-
-    def _look_at_labels(self) -> None:
-        if self._looking:
-            return
-        self._looking = True
-        try:
-            self._again = self._found()  # one that is still being copied is looked at again
-        finally:
-            self._looking = False
 
     def look(self) -> None:
         """Refresh when a second has gone by and something has changed."""
@@ -102,12 +97,12 @@ class Images:
                 if self.scanner.changed():
                     self.refresh()
                 elif self.scanner.labels_changed() or self._again:
-                    self._look_at_labels()
+                    self._take_in(lambda: None)
 
     @property
     def _fresh(self) -> bool:
         """Whether what is known is new enough; before the first look has ended nothing is."""
-        return self._known_once and time.monotonic() - self._looked < _FRESH_S
+        return self._known_once and time.monotonic() - self._looked < FRESH_S
 
     def _adopt(self, paths: list[PurePosixPath]) -> dict[str, str]:
         try:

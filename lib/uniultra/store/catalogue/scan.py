@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from uniultra.store.catalogue.ids import is_text
+from uniultra.store.paths import LABELS
 
 logger = logging.getLogger(__name__)
-LABELS = "labels"
-PRIVATE = ".uniultra"
 # a file added within one tick of the clock after a listing leaves the folder's time as it was
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
 
 
 class Scanner:
@@ -98,6 +97,6 @@ def _touched(folders: dict[Path, tuple[int, int]]) -> bool:
             now = folder.stat().st_mtime_ns
         except OSError:
             return True
-        if now != before or listed - now < _SETTLED_NS:
+        if now != before or listed - now < SETTLED_NS:
             return True
     return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from uniultra.errors import ImageError
+from uniultra.files.checksummed import sha256
 from uniultra.images import read_image
 from uniultra.images.types import AxisKind, Picture, Plane, UltrasoundImage
 from uniultra.store.labels.labelmap import LabelMap, read_labelmap
@@ -82,7 +82,7 @@ def open_labelled(
     path, file = label.paths(studies)
     image = read_image(path, axis_kind=(kinds or {}).get(label.image))
     try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = sha256(file)
     except OSError:
         raise ImageError("Expected the label's file; it is gone or cannot be read.") from None
     if digest != label.sha256:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, inspect, select, text, update
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateSchema
 
@@ -204,9 +204,16 @@ class Index:
 
     def set_value(self, connection: Connection, key: str, value: str) -> None:
         """Note something under a key."""
-        changed = connection.execute(meta.update().where(meta.c.key == key).values(value=value))
-        if not changed.rowcount:
-            connection.execute(meta.insert().values(key=key, value=value))
+        put(connection, meta, {"key": key}, {"value": value})
+
+
+def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Change the row with this key, or make it."""
+    query = update(table)
+    for name, value in key.items():
+        query = query.where(table.c[name] == value)
+    if not connection.execute(query.values(**values)).rowcount:
+        connection.execute(table.insert().values(**key, **values))
 
 
 def _layout(connection: Connection) -> str:

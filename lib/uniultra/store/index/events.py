@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from uniultra.files.lock import WriteLock
 from uniultra.store.index import schema
-from uniultra.store.index.database import Index
+from uniultra.store.index.database import Index, put
 from uniultra.store.index.journal import Event, Journal
 from uniultra.store.index.savepoint import fits
 
@@ -23,7 +22,7 @@ _WORDS = ("image", "path", "tag", "annotator", "reason")
 class Events:
     """Keeps what happens: in the journal first, then in the index.
 
-    `removed` is told, in the same transaction, which images lost a label.
+    `removed` is called, in the same transaction, with the images that lost a label.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class Events:
                 self.catch_up(connection)
 
     def mend(self, connection: Connection) -> None:
-        """Put damaged lines of the journal aside; the caller holds the write lock."""
+        """Quarantine damaged entries of the journal; the caller holds the write lock."""
         if self._journal.mend():
             self._index.set_value(connection, _PLACE, "0")  # all that is left is applied again
 
@@ -61,7 +60,7 @@ class Events:
         done = _apply_all(connection, events)
         if len(done) < len(events):
             unfit = len(events) - len(done)
-            logger.warning("%d lines of the journal cannot be applied; they are passed over.", unfit)
+            logger.warning("%d entries of the journal cannot be applied; they are skipped.", unfit)
         lost = {event["image"] for event in done if event["kind"] == "label removed"}
         self._removed(connection, lost)
         self._index.set_value(connection, _PLACE, str(length))
@@ -70,7 +69,7 @@ class Events:
 def apply(connection: Connection, event: Event) -> bool:
     """Bring the index up to date with one event; one of an unknown kind changes nothing.
 
-    False for one that cannot be applied, which changes nothing either: a line that was changed by hand, or
+    False for one that cannot be applied, which changes nothing either: an entry that was edited by hand, or
     holds what the database does not take.
     """
     return fits(connection, lambda: _change(connection, event))
@@ -83,8 +82,8 @@ def _apply_all(connection: Connection, events: list[Event]) -> list[Event]:
         for event in events:
             _change(connection, event)
 
-    # thousands of images may come at once: one by one only where a line is bad
-    return events if fits(connection, together) else [one for one in events if apply(connection, one)]
+    # thousands of images may come at once: one by one only where an entry is bad
+    return events if fits(connection, together) else [event for event in events if apply(connection, event)]
 
 
 def _change(connection: Connection, event: Event) -> None:
@@ -94,22 +93,10 @@ def _change(connection: Connection, event: Event) -> None:
         change(connection, event)
 
 
-def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-    """Change the row with this key, or make it."""
-    query = update(table)
-    for name, value in key.items():
-        query = query.where(table.c[name] == value)
-    if not connection.execute(query.values(**values)).rowcount:
-        connection.execute(table.insert().values(**key, **values))
-
-
 def _image(connection: Connection, event: Event) -> None:
     info, added = json.dumps(event.get("info", {})), event.get("added") is True
     values = {"path": str(event["path"]), "added": added, "info": info}
-    if not connection.execute(
-        update(schema.images).where(schema.images.c.id == event["image"]).values(**values)
-    ).rowcount:
-        connection.execute(schema.images.insert().values(id=event["image"], last=0, **values))
+    put(connection, schema.images, {"id": event["image"]}, values)
 
 
 def _image_info(connection: Connection, event: Event) -> None:

@@ -1,6 +1,6 @@
-"""What happened to images, apart from labels: a line of JSON for each event, only ever added to.
+"""The audit log: what happened to images apart from labels, one JSON entry per event, append-only.
 
-Each line carries its own checksum. Damaged ones are put aside when the store is opened.
+Each entry is a line with its own checksum. Damaged ones are quarantined when the store is opened.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from uniultra.errors import RequestError
 from uniultra.files import atomic, checksummed
-from uniultra.store.labels.quarantine import Reason, put_aside
+from uniultra.store.quarantine import Reason, put_aside
 
 Event = dict[str, Any]
 
@@ -43,7 +43,7 @@ class Journal:
         return atomic.append(self._file, b"".join(lines))
 
     def since(self, place: int = 0) -> Iterator[Event]:
-        """The events from a place in the file on; a damaged line is passed over."""
+        """The events from a place in the file on; damaged entries are skipped."""
         if not self._file.exists():
             return
         with self._file.open("rb") as file:
@@ -54,7 +54,7 @@ class Journal:
                     yield event
 
     def mend(self) -> bool:
-        """Put damaged lines aside; whether there were any.
+        """Quarantine damaged entries; whether there were any.
 
         Raises:
             OSError: the folder cannot be written.

@@ -1,17 +1,19 @@
-"""Versions and reviews as rows of the index, beside their files."""
+"""Versions and reviews as rows of the index, and the work rows counted from them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from uniultra.store.index import schema
-from uniultra.store.labels import records
-from uniultra.store.types import LabelVersion, Review, State
+from uniultra.store.newest_frames import newest_frames
+from uniultra.store.paths import mask_path, record_path
+from uniultra.store.types import FINAL, WHOLE, LabelVersion, Review, State
 
 IDEMPOTENCY_KEY = "idempotency_key"
-_FINAL_TAGS = ("final", "consensus")
+_FINAL_TAGS = (FINAL, "consensus")
 
 
 def first_state(tag: str) -> State:
@@ -44,8 +46,8 @@ def insert_version(connection: Connection, studies: Path, version: LabelVersion)
 
 def stamp(studies: Path, version: LabelVersion) -> str:
     """Age and size of a version's files, as they are now."""
-    record = records.record_path(studies, version.image, version.revision)
-    return file_stamp(records.mask_path(studies, version), record)
+    record = record_path(studies, version.image, version.revision)
+    return file_stamp(mask_path(studies, version), record)
 
 
 def file_stamp(mask: Path, record: Path) -> str:
@@ -86,3 +88,37 @@ def drop_version(connection: Connection, image: str, revision: int) -> None:
     """Forget a version whose files are gone."""
     for table in (schema.versions, schema.reviews):
         connection.execute(table.delete().where(table.c.image == image, table.c.revision == revision))
+
+
+def recount(connection: Connection, images: Iterable[str], *, one_history: bool) -> None:
+    """Fill the table `work` for these images again: who has labelled which frame.
+
+    With `one_history` a frame belongs to the annotator of its newest version, else each annotator has a
+    history of their own.
+    """
+    table, work = schema.versions.c, schema.work
+    for image in images:
+        connection.execute(delete(work).where(work.c.image == image))
+        final = connection.execute(
+            select(table.record, table.state)
+            .where(table.image == image, table.tag == FINAL, table.hidden.is_(False))
+            .order_by(table.revision.desc())
+        ).all()
+        versions = [(LabelVersion.model_validate_json(record), state) for record, state in final]
+        counted = newest_frames(
+            ("" if one_history else version.annotator, (version, state), version.frames)
+            for version, state in versions
+        )
+        found = [
+            {
+                "image": image,
+                "frame": frame,
+                "annotator": version.annotator,
+                "revision": version.revision,
+                "state": state,
+            }
+            for (version, state), frames in counted
+            for frame in ((WHOLE,) if frames is None else frames)
+        ]
+        if found:
+            connection.execute(work.insert(), found)

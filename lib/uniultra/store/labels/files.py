@@ -10,18 +10,13 @@ from uniultra.errors import ImageError, RequestError
 from uniultra.images.headers import read_meta_header, read_nrrd_header
 from uniultra.images.itk import sitk
 from uniultra.store.catalogue.ids import is_tag, split_name
-from uniultra.store.catalogue.scan import LABELS
+from uniultra.store.paths import LABELS
 
 # lossless, and decodable by ITK
 EXTENSIONS = (".nrrd", ".seg.nrrd", ".nii.gz", ".nii", ".mha", ".png", ".bmp", ".tif", ".tiff")
 _MAX_VOXELS = 1 << 31
 # these headers may name another file that holds the voxels: any file beside them
 _HEADERS = {".nrrd": read_nrrd_header, ".mha": read_meta_header}
-
-
-def label_path(studies: Path, image_id: str, tag: str, ext: str) -> Path:
-    """`<studies>/labels/<tag>/<id><ext>`, where MONAI Label's own store keeps it too."""
-    return studies / LABELS / tag / f"{image_id}{ext}"
 
 
 def label_extension(name: str) -> str:

@@ -4,68 +4,69 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from uniultra.errors import RequestError
+from uniultra.files.checksummed import sha256
+from uniultra.store import quarantine, queries
+from uniultra.store.context import Context
 from uniultra.store.errors import NotFoundError
 from uniultra.store.index import schema
-from uniultra.store.labels import published_copies, quarantine, records
-from uniultra.store.labels.files import check_decodable, found_on_disk, label_path
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.labels import published_copies
+from uniultra.store.labels.files import check_decodable, found_on_disk
+from uniultra.store.labels.saving import Draft, Saving
+from uniultra.store.paths import label_path
 
 _BEING_COPIED_S = 60.0
 
 
-def adopt(store: LabelStore) -> bool:
+def adopt(context: Context, saving: Saving) -> bool:
     """Take over what lies in `labels/` and is not the copy that the store put there.
 
-    A file that cannot be decoded goes to the quarantine when it is older than a minute; until then it may
-    still be on its way. Whether one is.
+    A file that cannot be decoded is quarantined when it is older than a minute; until then it may still be
+    on its way. Returns whether there is such a file, which has to be looked at again.
     """
-    if store.index.memory_only:
+    if context.index.memory_only:
         return False
-    with store.index.reading() as connection:
-        known = {
+    with context.index.reading() as connection:
+        published = {
             (row.image, row.tag): (row.name, row.mtime, row.size)
             for row in connection.execute(select(schema.published))
         }
         ids = set(connection.execute(select(schema.images.c.id)).scalars())
     waiting = False
-    there = found_on_disk(store.studies)
+    there = found_on_disk(context.studies)
     for image, tags in there.items():
         for tag, ext in tags.items() if image in ids else ():
-            path = label_path(store.studies, image, tag, ext)
-            if known.get((image, tag)) != _seen(path):
-                waiting |= _take(store, image, tag, path)
-    if set(known) - {(image, tag) for image, tags in there.items() for tag in tags}:
-        with store.lock:
-            published_copies.publish(store)
+            path = label_path(context.studies, image, tag, ext)
+            if published.get((image, tag)) != _seen(path):
+                waiting |= _take(context, saving, image, tag, path)
+    if set(published) - {(image, tag) for image, tags in there.items() for tag in tags}:
+        with context.lock:
+            published_copies.publish(context)
     return waiting
 
 
-def _take(store: LabelStore, image: str, tag: str, path: Path) -> bool:
+def _take(context: Context, saving: Saving, image: str, tag: str, path: Path) -> bool:
     """Take one file over; whether it has to be looked at again."""
-    with store.lock:
-        version = store.current([image]).get((image, tag))
+    with context.lock:
+        version = queries.current(context, [image]).get((image, tag))
         try:
-            if version is not None and records.sha256(path) == version.sha256:
-                published_copies.note(store, version, path)
+            if version is not None and sha256(path) == version.sha256:
+                published_copies.note(context, version, path)
                 return False
-            store.images.path(image)
+            context.images.path(image)
             check_decodable(path)
-            store.save(image, path, tag=tag, info={"by_hand": True})
+            saving.save(Draft(image, path, tag, info={"by_hand": True}))
         except NotFoundError:
-            return False  # its image is not there
+            return False  # its image is gone
         except RequestError:
             if time.time() - path.stat().st_mtime < _BEING_COPIED_S:
                 return True
             reason: quarantine.Reason = "label file cannot be decoded"
-            quarantine.put_aside(store.private, [path], reason, image)
-            published_copies.publish(store, [image])
+            quarantine.put_aside(context.private, [path], reason, image)
+            published_copies.publish(context, [image])
         except FileNotFoundError:
             return False  # gone meanwhile
     return False

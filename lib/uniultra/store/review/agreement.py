@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from uniultra.images import AxisKind, UltrasoundImage, read_image
 from uniultra.metrics.overlap import dice
+from uniultra.store.context import Context
 from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.labels.saving import Saving
 from uniultra.store.review.readings import Reading, by_reader, common_frames, readings
 from uniultra.store.types import LabelVersion
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
 
 
 class Agreement(BaseModel):
@@ -41,7 +39,7 @@ class Agreement(BaseModel):
     unit: str
 
 
-def agreement(store: LabelStore, image: str) -> list[Agreement]:
+def agreement(context: Context, saving: Saving, image: str) -> list[Agreement]:
     """Each two readers of an image and each structure, over the frames that both have labelled.
 
     Two readers without such a frame are not compared.
@@ -50,15 +48,14 @@ def agreement(store: LabelStore, image: str) -> list[Agreement]:
         NotFoundError: no such image.
         ImageError: the image or a label cannot be read, or does not fit.
     """
-    store.ready()
-    path = store.images.path(image)
-    known = readings(store, image).get(image, [])
+    path = context.images.path(image)
+    known = readings(context, image).get(image, [])
     readers = by_reader(known)
     if len(readers) < 2:
         return []
     picture = read_image(path)
     maps = {
-        one.revision: read_labelmap(store.verified(one.version), picture, as_stored=True) for one in known
+        one.revision: read_labelmap(saving.verified(one.version), picture, as_stored=True) for one in known
     }
     found = []
     for pair in combinations(readers.values(), 2):

@@ -10,21 +10,21 @@ import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
-from uniultra.images import UltrasoundImage, read_image
+from uniultra.images import UltrasoundImage, read_image, write_mask
 from uniultra.images.itk import sitk
+from uniultra.store import queries
+from uniultra.store.context import Context
 from uniultra.store.errors import NotFoundError
 from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.labels.saving import Draft, Saving
+from uniultra.store.newest_frames import Frames
 from uniultra.store.review.readings import Reading, by_reader, common_frames, readings
-from uniultra.store.types import LabelVersion, Origin
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.types import LabelVersion
 
 logger = logging.getLogger(__name__)
 TAG = ANNOTATOR = "consensus"
@@ -51,97 +51,125 @@ def _probability(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.nan_to_num(chance)
 
 
-def bring_up_to_date(store: LabelStore) -> None:
-    """Make the consensus of every image that enough readers have labelled, unless it is made already."""
-    stored = {version.image: version for version in store.versions() if version.tag == TAG}
-    for image, known in readings(store).items():
-        if len(by_reader(known)) < store.campaign.readers or image not in set(store.images.listed()):
-            continue
-        of = _revisions(known)
-        if image not in stored or stored[image].info.get(_OF) != of:
+class Consensus:
+    """The consensus of each image of a campaign, made anew when one of its readers' labels changes."""
+
+    def __init__(self, context: Context, saving: Saving) -> None:
+        self._context, self._saving = context, saving
+        # images whose labels were found not to fit each other, and the revisions of those labels
+        self._impossible: dict[str, list[int]] = {}
+
+    def bring_up_to_date(self) -> None:
+        """Make every consensus that is outdated; reads the images and their readers' labels."""
+        for image, of_image in self.outdated().items():
             try:
-                _make(store, image, known, of)
+                self._make(image, of_image)
             except (ImageError, NotFoundError):
+                self._impossible[image] = _revisions(of_image)
                 logger.warning("The readers' labels of an image do not fit each other: no consensus.")
 
+    def outdated(self) -> dict[str, list[Reading]]:
+        """The readings of each image that enough readers have labelled and whose consensus is not of them."""
+        made = {
+            version.image: version.info.get(_OF)
+            for version in queries.versions(self._context)
+            if version.tag == TAG
+        }
+        present = set(self._context.images.listed())
+        return {
+            image: of_image
+            for image, of_image in readings(self._context).items()
+            if len(by_reader(of_image)) >= self._context.campaign.readers
+            and image in present
+            and _revisions(of_image) != made.get(image)
+        }
 
-def stored(store: LabelStore) -> list[tuple[LabelVersion, tuple[int, ...] | None]]:
-    """The newest consensus of each image that stands for its readers' labels as they are now.
+    def to_come(self) -> list[str]:
+        """Images whose consensus will be made at the next `bring_up_to_date`; reads no file."""
+        return [
+            image
+            for image, of_image in self.outdated().items()
+            if _frames_in_common(of_image) and self._impossible.get(image) != _revisions(of_image)
+        ]
 
-    With each, the frames that all readers still have: a newer label of one of them may have been returned.
-    """
-    now = readings(store)
-    found = []
-    for (image, tag), version in sorted(store.current().items()):
-        known = now.get(image, [])
-        if tag != TAG or version.info.get(_OF) != _revisions(known):
-            continue
-        frames = _left(version.frames, known)
-        if frames != () and store.state(version) in ("final", "approved"):
-            found.append((version, frames))
-    return found
+    def stored(self) -> list[tuple[LabelVersion, Frames]]:
+        """The newest consensus of each image that stands for its readers' labels as they are now.
+
+        With each, the frames that all readers still have: a newer label of one of them may have been
+        returned. Reads no file.
+        """
+        now, states = readings(self._context), queries.states(self._context)
+        found = []
+        for (image, tag), version in sorted(queries.current(self._context).items()):
+            of_image = now.get(image, [])
+            if tag != TAG or version.info.get(_OF) != _revisions(of_image):
+                continue
+            frames = _left(version.frames, of_image)
+            if frames != () and states.get((image, version.revision)) in ("final", "approved"):
+                found.append((version, frames))
+        return found
+
+    def _make(self, image: str, of_image: list[Reading]) -> None:
+        picture = read_image(self._context.images.path(image))
+        names = _common_names(self._context.campaign.indices, [reading.version for reading in of_image])
+        readers = by_reader(of_image)
+        maps = np.stack([self._drawn(picture, reader, names) for reader in readers.values()])
+        frames = sorted(common_frames(readers.values(), picture.shape[0]))
+        if not frames:
+            return
+        label = np.zeros(picture.shape, np.uint8)
+        for frame in frames:
+            label[frame] = staple(maps[:, frame])
+        with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
+            file = Path(folder) / "consensus.nrrd"
+            write_mask(label, picture, file)
+            self._saving.save(
+                Draft(
+                    image,
+                    file,
+                    TAG,
+                    ANNOTATOR,
+                    frames=None if of_image[0].frames is None else tuple(frames),
+                    info={_OF: _revisions(of_image)},
+                    labels=names,
+                )
+            )
+
+    def _drawn(
+        self, picture: UltrasoundImage, reader: list[Reading], names: Mapping[str, int]
+    ) -> NDArray[np.uint8]:
+        """What a reader says, each frame by its newest version."""
+        drawn = np.zeros(picture.shape, np.uint8)
+        for reading in reader:
+            label = read_labelmap(self._saving.verified(reading.version), picture, as_stored=True)
+            frames = reading.within(set(range(picture.shape[0])))
+            drawn[frames] = _renumbered(label, reading.version, names)[frames]
+        return drawn
 
 
-def _revisions(known: list[Reading]) -> list[int]:
-    return sorted(one.revision for one in known)
+def _revisions(of_image: list[Reading]) -> list[int]:
+    return sorted(reading.revision for reading in of_image)
 
 
-def _left(frames: tuple[int, ...] | None, known: list[Reading]) -> tuple[int, ...] | None:
+def _frames_in_common(of_image: list[Reading]) -> set[int]:
+    last = max((max(reading.frames) for reading in of_image if reading.frames), default=0)
+    return common_frames(by_reader(of_image).values(), last + 1)
+
+
+def _left(frames: Frames, of_image: list[Reading]) -> Frames:
     """Those frames of a consensus that all its readers have; None for the whole of a still or a volume."""
     if frames is None:
         return None
-    common = common_frames(by_reader(known).values(), max(frames, default=0) + 1)
+    common = _frames_in_common(of_image)
     return tuple(frame for frame in frames if frame in common)
 
 
-def _make(store: LabelStore, image: str, known: list[Reading], of: list[int]) -> None:
-    picture = read_image(store.images.path(image))
-    names = _common(store.campaign.indices, [one.version for one in known])
-    readers = by_reader(known)
-    maps = np.stack([_drawn(store, picture, reader, names) for reader in readers.values()])
-    frames = sorted(common_frames(readers.values(), picture.shape[0]))
-    if not frames:
-        return
-    found = np.zeros(picture.shape, np.uint8)
-    for frame in frames:
-        found[frame] = staple(maps[:, frame])
-    label: Any = sitk().GetImageFromArray(found)
-    label.SetSpacing(picture.geometry.spacing)
-    label.SetOrigin(picture.geometry.origin)
-    label.SetDirection(picture.geometry.direction)
-    with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
-        path = Path(folder) / "consensus.nrrd"
-        sitk().WriteImage(label, str(path), useCompression=True)
-        store.save(
-            image,
-            path,
-            tag=TAG,
-            annotator=ANNOTATOR,
-            frames=None if known[0].frames is None else frames,
-            origin=Origin(),
-            info={_OF: of},
-            labels=names,
-        )
-
-
-def _common(campaign: Mapping[str, int], versions: list[LabelVersion]) -> dict[str, int]:
+def _common_names(campaign: Mapping[str, int], versions: list[LabelVersion]) -> dict[str, int]:
     """An index for each name that a reader used: clients number structures as they like."""
     names = dict(campaign)
     for name in sorted({name for version in versions for name, index in version.labels.items() if index}):
         names.setdefault(name, max(names.values(), default=0) + 1)
     return names
-
-
-def _drawn(
-    store: LabelStore, picture: UltrasoundImage, reader: list[Reading], names: Mapping[str, int]
-) -> NDArray[np.uint8]:
-    """What a reader says, each frame by its newest version."""
-    found = np.zeros(picture.shape, np.uint8)
-    for one in reader:
-        label = read_labelmap(store.verified(one.version), picture, as_stored=True)
-        frames = one.within(set(range(picture.shape[0])))
-        found[frames] = _renumbered(label, one.version, names)[frames]
-    return found
 
 
 def _renumbered(label: LabelMap, version: LabelVersion, names: Mapping[str, int]) -> NDArray[np.uint8]:

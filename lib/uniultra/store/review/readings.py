@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from uniultra.store.types import LabelVersion
-from uniultra.store.work.progress import FINAL, WHOLE
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store import queries
+from uniultra.store.context import Context
+from uniultra.store.newest_frames import newest_frames
+from uniultra.store.types import FINAL, LabelVersion
 
 
 class Reading(NamedTuple):
@@ -28,33 +27,30 @@ class Reading(NamedTuple):
         return sorted(frames if self.frames is None else frames.intersection(self.frames))
 
 
-def readings(store: LabelStore, image: str | None = None) -> dict[str, list[Reading]]:
+def readings(context: Context, image: str | None = None) -> dict[str, list[Reading]]:
     """By image, what each annotator's final labels say, by annotator and revision.
 
     Each frame counts by its annotator's newest version, and not at all where that was returned or flagged.
     """
-    versions = [version for version in store.versions(image) if version.tag == FINAL]
-    states = store.states(image)  # after the versions: one may be saved meanwhile
-    taken: dict[tuple[str, str], set[int]] = {}
+    versions = [version for version in queries.versions(context, image) if version.tag == FINAL]
+    states = queries.states(context, image)  # after the versions: one may be saved meanwhile
+    newest = newest_frames(
+        ((version.image, version.annotator), version, version.frames) for version in reversed(versions)
+    )
     found: dict[str, list[Reading]] = {}
-    for version in reversed(versions):
-        covered = taken.setdefault((version.image, version.annotator), set())
-        frames = {WHOLE} if version.frames is None else set(version.frames)
-        left = set() if WHOLE in covered else frames - covered
-        covered |= left
-        if left and states[version.image, version.revision] in ("final", "approved"):
-            only = None if WHOLE in left else tuple(sorted(left))
-            found.setdefault(version.image, []).append(Reading(version, only))
+    for version, frames in newest:
+        if states[version.image, version.revision] in ("final", "approved"):
+            found.setdefault(version.image, []).append(Reading(version, frames))
     for of_image in found.values():
-        of_image.sort(key=lambda one: (one.version.annotator, one.revision))
+        of_image.sort(key=lambda reading: (reading.version.annotator, reading.revision))
     return dict(sorted(found.items()))
 
 
 def by_reader(found: Iterable[Reading]) -> dict[str, list[Reading]]:
     """The readings of each annotator, in the order they come."""
     readers: dict[str, list[Reading]] = {}
-    for one in found:
-        readers.setdefault(one.version.annotator, []).append(one)
+    for reading in found:
+        readers.setdefault(reading.version.annotator, []).append(reading)
     return readers
 
 
@@ -62,5 +58,5 @@ def common_frames(readers: Iterable[Iterable[Reading]], count: int) -> set[int]:
     """The frames of an image of so many that all these readers have labelled."""
     common = set(range(count))
     for reader in readers:
-        common = {frame for one in reader for frame in one.within(common)}
+        common = {frame for reading in reader for frame in reading.within(common)}
     return common

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, func, select
 
+from uniultra.store.context import Context
 from uniultra.store.index import schema
-from uniultra.store.types import LabelVersion, State
-from uniultra.store.work.progress import FINAL
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.types import FINAL, LabelVersion, State
 
 
 class Listed(NamedTuple):
@@ -22,22 +19,20 @@ class Listed(NamedTuple):
     state: State
 
 
-def counts(store: LabelStore) -> dict[str, int]:
+def counts(context: Context) -> dict[State, int]:
     """How many of them are in each state."""
-    store.ready()
     state = schema.versions.c.state
     query = _newest(state, func.count()).group_by(state)
-    with store.index.reading() as connection:
+    with context.index.reading() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def listed(store: LabelStore, states: Collection[str], *, limit: int = 100, offset: int = 0) -> list[Listed]:
+def listed(context: Context, states: Collection[str], *, limit: int = 100, offset: int = 0) -> list[Listed]:
     """Those in any of `states`, by image and annotator: at most `limit`, without the first `offset`."""
-    store.ready()
     table = schema.versions.c
     query = _newest(table.record, table.state).where(table.state.in_(list(states)))
     query = query.order_by(table.image, table.annotator).limit(limit).offset(offset)
-    with store.index.reading() as connection:
+    with context.index.reading() as connection:
         return [
             Listed(LabelVersion.model_validate_json(record), state)
             for record, state in connection.execute(query)

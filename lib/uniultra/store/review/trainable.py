@@ -3,98 +3,121 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from itertools import groupby
 
 from sqlalchemy import select
 
+from uniultra.store import queries
 from uniultra.store.campaign.patients import Grouping
+from uniultra.store.context import Context
 from uniultra.store.errors import NotFoundError
 from uniultra.store.index import schema
-from uniultra.store.labels import records
-from uniultra.store.review import consensus
-from uniultra.store.types import LabelVersion, TrainingLabel
-from uniultra.store.work.progress import FINAL, WHOLE
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.labels.saving import Saving
+from uniultra.store.newest_frames import Frames, newest_frames
+from uniultra.store.paths import mask_path
+from uniultra.store.review.consensus import Consensus
+from uniultra.store.types import FINAL, WHOLE, LabelVersion, Revision, TrainingLabel
 
 _GOOD = ("final", "approved")
-Chosen = list[tuple[LabelVersion, tuple[int, ...] | None]]
+_TO_COME = 0  # in place of the revision of a consensus that is not made yet
 
 
-def trainable(store: LabelStore) -> list[TrainingLabel]:
-    """The labels to train on, by image and revision; of a cine, each frame by its newest good version.
+class Trainable:
+    """The labels of a campaign that train: newest, adjudicated, or the consensus of several readers."""
 
-    A damaged label is put aside, and what stood before it counts again.
+    def __init__(self, context: Context, saving: Saving) -> None:
+        self._context, self._saving = context, saving
+        self._consensus = Consensus(context, saving)
+
+    def labels(self) -> list[TrainingLabel]:
+        """The labels to train on, by image and revision; every checksum was compared.
+
+        A damaged label is quarantined, and what stood before it counts again.
+        """
+        if self._mode == "consensus":
+            self._consensus.bring_up_to_date()
+        while True:
+            versions = {(v.image, v.revision): v for v in queries.versions(self._context)}
+            # a version may have been removed between the two questions
+            chosen = [(versions[key], frames) for key, frames in self._chosen() if key in versions]
+            try:
+                for version, _ in chosen:
+                    self._saving.verified(version)
+                break
+            except NotFoundError:
+                continue  # one less each time
+        present = set(self._context.images.listed())
+        return training_labels(self._context, [pair for pair in chosen if pair[0].image in present])
+
+    def revisions(self) -> set[Revision]:
+        """Image and revision of the labels to train on, by the index alone: no file is read or hashed.
+
+        Whoever only asks whether enough labels are new is spared the checksums. A damaged label is still
+        among them; a consensus that has yet to be made has revision 0.
+        """
+        revisions = {key for key, _ in self._chosen()}
+        if self._mode == "consensus":
+            revisions |= {(image, _TO_COME) for image in self._consensus.to_come()}
+        present = set(self._context.images.listed())
+        return {key for key in revisions if key[0] in present}
+
+    @property
+    def _mode(self) -> str:
+        return self._context.campaign.trains if self._context.campaign.readers > 1 else "newest"
+
+    def _chosen(self) -> list[tuple[Revision, Frames]]:
+        if self._mode == "consensus":
+            return [((v.image, v.revision), frames) for v, frames in self._consensus.stored()]
+        chosen = self._newest() if self._mode == "newest" else self._approved()
+        return list(newest_frames((key[0], key, frames) for key, frames in chosen))
+
+    def _newest(self) -> Iterable[tuple[Revision, Frames]]:
+        """Of each history the newest labels of its frames, where they are good; newest first."""
+        work = schema.work.c
+        with self._context.index.reading() as connection:
+            rows = connection.execute(
+                select(work.image, work.revision, work.frame)
+                .where(work.state.in_(_GOOD))
+                .order_by(work.image, work.revision.desc())
+            ).all()
+        for key, of_version in groupby(rows, key=lambda row: (row.image, row.revision)):
+            frames = tuple(row.frame for row in of_version)
+            yield key, None if WHOLE in frames else frames
+
+    def _approved(self) -> Iterable[tuple[Revision, Frames]]:
+        """The approved labels, newest first."""
+        versions, states = queries.versions(self._context), queries.states(self._context)
+        for version in reversed(versions):
+            key = version.image, version.revision
+            if version.tag == FINAL and states.get(key) == "approved":
+                yield key, version.frames
+
+
+def training_labels(context: Context, chosen: Iterable[tuple[LabelVersion, Frames]]) -> list[TrainingLabel]:
+    """Versions of labels, with the frames that count, as a training or an export sees them.
+
+    Returns:
+        By image and revision.
+
+    Raises:
+        CampaignError: the manifest of patients cannot be used.
     """
-    mode = store.campaign.trains if store.campaign.readers > 1 else "newest"
-    if mode == "consensus":
-        consensus.bring_up_to_date(store)
-    while True:
-        chosen = {"newest": _newest, "adjudicated": _approved, "consensus": consensus.stored}[mode](store)
-        try:
-            for version, _ in chosen:
-                store.verified(version)
-            break
-        except NotFoundError:
-            continue  # one less each time
-    present = set(store.images.listed())
-    chosen = [(version, frames) for version, frames in chosen if version.image in present]
-    paths = {image: record.path for image, record in store.images.records().items()}
-    group = Grouping(store.studies, store.campaign.patients, store.identity.salt).groups(
-        sorted({paths[version.image] for version, _ in chosen})
+    chosen = list(chosen)
+    sources = {image: record.path for image, record in context.images.records().items()}
+    groups = Grouping(context.studies, context.campaign.patients, context.identity.salt).groups(
+        sorted({sources[version.image] for version, _ in chosen})
     )
-    found = [
+    labels = [
         TrainingLabel(
             image=version.image,
             revision=version.revision,
             sha256=version.sha256,
-            source=paths[version.image],
-            file=records.mask_path(store.studies, version).relative_to(store.studies).as_posix(),
+            source=sources[version.image],
+            file=mask_path(context.studies, version).relative_to(context.studies).as_posix(),
             frames=frames,
             names={index: name for name, index in version.labels.items() if index},
-            group=group[paths[version.image]],
+            group=groups[sources[version.image]],
         )
         for version, frames in chosen
     ]
-    return sorted(found, key=lambda label: (label.image, label.revision))
-
-
-def _newest(store: LabelStore) -> Chosen:
-    """The newest version of each frame whose line ends with a good one."""
-    work = schema.work.c
-    with store.index.reading() as connection:
-        rows = connection.execute(
-            select(work.image, work.frame, work.revision)
-            .where(work.state.in_(_GOOD))
-            .order_by(work.image, work.revision.desc())
-        ).all()
-    return _by_version(store, ((row.image, row.frame, row.revision) for row in rows))
-
-
-def _approved(store: LabelStore) -> Chosen:
-    """The newest approved version of each frame."""
-    found = []
-    states = store.states()
-    for version in reversed(store.versions()):
-        if version.tag == FINAL and states[version.image, version.revision] == "approved":
-            frames = (WHOLE,) if version.frames is None else version.frames
-            found += [(version.image, frame, version.revision) for frame in frames]
-    return _by_version(store, found)
-
-
-def _by_version(store: LabelStore, rows: Iterable[tuple[str, int, int]]) -> Chosen:
-    """Frames of images, newest revision first, as the versions that give them."""
-    taken: set[tuple[str, int]] = set()
-    frames: dict[tuple[str, int], list[int]] = {}
-    for image, frame, revision in rows:
-        if (image, frame) in taken or (image, WHOLE) in taken:
-            continue
-        taken.add((image, frame))
-        frames.setdefault((image, revision), []).append(frame)
-    versions = {(version.image, version.revision): version for version in store.versions()}
-    return [
-        (versions[key], None if WHOLE in found else tuple(sorted(found)))
-        for key, found in frames.items()
-        if key in versions  # somebody may have removed it between the two questions
-    ]
+    return sorted(labels, key=lambda label: (label.image, label.revision))

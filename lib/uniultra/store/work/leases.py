@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Row, and_, case, delete, literal, select, update
 
 from uniultra.errors import RequestError
 from uniultra.store.catalogue.ids import check_name, is_text
+from uniultra.store.context import Context
 from uniultra.store.errors import NotFoundError
 from uniultra.store.index import schema
-from uniultra.store.index.events import put
+from uniultra.store.index.database import put
 from uniultra.store.types import MAX_INDEX, Lease, Unit
-from uniultra.store.work.units import Board
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.work.units import WorkList, work_list
 
 _MAX_REASON = 500
 
@@ -25,31 +22,31 @@ _MAX_REASON = 500
 class Leases:
     """Who has which unit. Each step is one transaction that no other writer runs beside."""
 
-    def __init__(self, store: LabelStore) -> None:
-        self._store = store
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def claim(self, order: Iterable[Unit], annotator: str) -> Lease | None:
         """Give the first free unit, what was returned to the annotator before all others."""
-        store, table = self._store, schema.leases
+        context, table = self._context, schema.leases
         _check_annotator(annotator)
         wanted = list(order)
-        with store.index.writing() as connection:
-            now = store.now().timestamp()
+        with context.index.writing() as connection:
+            now = context.now().timestamp()
             connection.execute(delete(table).where(table.c.until <= now))
-            board = store.board(connection)
-            for unit in _in_turn(wanted, board, annotator):
-                if board.waits_for(unit, annotator):
+            work = work_list(context, connection)
+            for unit in _in_turn(wanted, work, annotator):
+                if work.waits_for(unit, annotator):
                     return self._give(connection, unit, annotator, now)
-            mine = connection.execute(
+            held = connection.execute(
                 select(table).where(table.c.annotator == annotator).order_by(table.c.since)
             ).all()
-            for row in mine:
-                if board.left_to(Unit(row.image, row.frame), annotator):
+            for row in held:
+                if work.left_to(Unit(row.image, row.frame), annotator):
                     return self._prolong(connection, row, now)
             return None
 
     def _give(self, connection: Connection, unit: Unit, annotator: str, now: float) -> Lease:
-        campaign = self._store.campaign
+        campaign = self._context.campaign
         ends = now + 60 * campaign.lease_max_minutes
         until = min(now + 60 * campaign.lease_minutes, ends)
         key = {"image": unit.image, "frame": unit.frame, "annotator": annotator}
@@ -57,7 +54,7 @@ class Leases:
         return _lease(unit, annotator, now, until, ends)
 
     def _prolong(self, connection: Connection, row: Row, now: float) -> Lease:
-        until = min(now + 60 * self._store.campaign.lease_minutes, row.ends)
+        until = min(now + 60 * self._context.campaign.lease_minutes, row.ends)
         connection.execute(
             update(schema.leases).where(_of(Unit(row.image, row.frame), row.annotator)).values(until=until)
         )
@@ -66,9 +63,9 @@ class Leases:
     def renew(self, unit: Unit, annotator: str) -> Lease:
         """Renew the idle clock of a lease that runs."""
         _check(unit, annotator)
-        store, table = self._store, schema.leases
-        with store.index.writing() as connection:
-            now = store.now().timestamp()
+        context, table = self._context, schema.leases
+        with context.index.writing() as connection:
+            now = context.now().timestamp()
             row = connection.execute(select(table).where(_of(unit, annotator), table.c.until > now)).first()
             if row is None:
                 raise NotFoundError("This lease has ended, or never was. Ask for the next sample.")
@@ -77,10 +74,10 @@ class Leases:
     def touch(self, image: str, annotator: str) -> None:
         """Renew all leases of an annotator on an image."""
         _check(Unit(image, 0), annotator)
-        store, table = self._store, schema.leases.c
-        with store.index.writing() as connection:
-            now = store.now().timestamp()
-            idle = literal(now + 60 * store.campaign.lease_minutes)
+        context, table = self._context, schema.leases.c
+        with context.index.writing() as connection:
+            now = context.now().timestamp()
+            idle = literal(now + 60 * context.campaign.lease_minutes)
             connection.execute(
                 update(schema.leases)
                 .where(table.image == image, table.annotator == annotator, table.until > now)
@@ -90,7 +87,7 @@ class Leases:
     def release(self, unit: Unit, annotator: str) -> None:
         """End a lease."""
         _check(unit, annotator)
-        with self._store.index.writing() as connection:
+        with self._context.index.writing() as connection:
             connection.execute(delete(schema.leases).where(_of(unit, annotator)))
 
     def skip(self, unit: Unit, annotator: str, reason: str) -> None:
@@ -98,13 +95,13 @@ class Leases:
         _check(unit, annotator)
         reason = reason.strip() if isinstance(reason, str) else ""
         if not 0 < len(reason) <= _MAX_REASON or not is_text(reason):
-            known = ", ".join(self._store.campaign.skip_reasons)
+            known = ", ".join(self._context.campaign.skip_reasons)
             raise RequestError(
                 f"Expected a reason of 1 to {_MAX_REASON} plain characters for skipping; got none. Say why, "
                 f"for example: {known}."
             )
-        self._store.images.path(unit.image)
-        self._store.events.note(
+        self._context.images.path(unit.image)
+        self._context.events.note(
             [
                 {
                     "kind": "skip",
@@ -112,7 +109,7 @@ class Leases:
                     "frame": unit.frame,
                     "annotator": annotator,
                     "reason": reason,
-                    "made": self._store.now().timestamp(),
+                    "made": self._context.now().timestamp(),
                 }
             ]
         )
@@ -121,8 +118,8 @@ class Leases:
     def running(self) -> list[Lease]:
         """The leases that have not ended, oldest first."""
         table = schema.leases
-        now = self._store.now().timestamp()
-        with self._store.index.reading() as connection:
+        now = self._context.now().timestamp()
+        with self._context.index.reading() as connection:
             rows = connection.execute(
                 select(table).where(table.c.until > now).order_by(table.c.since, table.c.image, table.c.frame)
             ).all()
@@ -146,11 +143,11 @@ def _check_annotator(annotator: str) -> None:
     check_name(annotator, "the annotator's name")
 
 
-def _in_turn(order: list[Unit], board: Board, annotator: str) -> list[Unit]:
+def _in_turn(order: list[Unit], work: WorkList, annotator: str) -> list[Unit]:
     """Returned to the annotator first, returned to others last; the given order within each."""
 
     def place(unit: Unit) -> int:
-        returned = board.returned_to(unit)
+        returned = work.returned_to(unit)
         return 0 if annotator in returned else 2 if returned else 1
 
     return sorted(order, key=place)

@@ -1,21 +1,14 @@
-"""Units of work: which there are, and which wait for a label."""
+"""Units of work: which there are, and which wait for a label (the work list)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
-from uniultra.store.catalogue.frames import cine_frames
-from uniultra.store.errors import NotFoundError
+from uniultra.store.context import Context
 from uniultra.store.index import schema
-from uniultra.store.types import State, Unit
-from uniultra.store.work.progress import WHOLE
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.types import WHOLE, State, Unit
 
 _DONE = ("final", "approved", "flagged")
 
@@ -29,7 +22,7 @@ class Done(NamedTuple):
     state: State
 
 
-class Board:
+class WorkList:
     """All work, leases and skips at one moment."""
 
     def __init__(self, connection: Connection, now: float, readers: int, *, any_frame: bool) -> None:
@@ -64,7 +57,7 @@ class Board:
         return "approved" in states or sum(state in _DONE for state in states) >= self._readers
 
     def waits(self, unit: Unit) -> bool:
-        """Whether it may be given to somebody."""
+        """Whether it may be given to an annotator."""
         states = self.states(unit)
         busy = {annotator for annotator, state in states.items() if state in _DONE}
         return not self.done(unit) and len(busy | self.leased.get(unit, set())) < self._readers
@@ -88,68 +81,44 @@ class Board:
 
 
 class Units:
-    """The units of the images there are; their frames are counted once per version of a file."""
+    """The units of the images that are in the folder now."""
 
-    def __init__(self, store: LabelStore) -> None:
-        self._store = store
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
-    def all(self) -> list[Unit]:
-        """All units, in the order of their ids."""
-        step = self._store.campaign.frame_step
-        ids = self._store.images.listed()
+    def all(self, *, wait: bool = True) -> list[Unit]:
+        """All units, in the order of their ids.
+
+        Args:
+            wait: open cines that are new, to count their frames. Without, such a cine has its first frame
+                alone until it has been counted in the background.
+        """
+        step = self._context.campaign.frame_step
+        ids = self._context.images.listed()
         if step is None:
             return [Unit(image, 0) for image in ids]
-        counts = self.frames(ids)
+        frame_counts = self._context.frame_counts
+        counts = frame_counts.of(ids) if wait else frame_counts.known(ids)
         return [Unit(image, frame) for image in ids for frame in range(0, counts.get(image, 1), step)]
 
-    def unlabelled(self, annotator: str | None) -> list[Unit]:
-        """Those that wait, for anybody or for one annotator."""
-        units = self.all()
-        with self._store.index.reading() as connection:
-            board = self.board(connection)
+    def unlabelled(self, annotator: str | None, *, wait: bool = True) -> list[Unit]:
+        """Those that wait for a label, of anyone or of one annotator."""
+        units = self.all(wait=wait)
+        with self._context.index.reading() as connection:
+            work = work_list(self._context, connection)
         if annotator is None:
-            return [unit for unit in units if board.waits(unit)]
-        return [unit for unit in units if board.waits_for(unit, annotator)]
+            return [unit for unit in units if work.waits(unit)]
+        return [unit for unit in units if work.waits_for(unit, annotator)]
 
     def finished(self) -> set[Unit]:
         """Every frame whose newest label is final or approved, WHOLE as frame 0; campaign's unit or not."""
         table = schema.work.c
         query = select(table.image, table.frame).where(table.state.in_(("final", "approved")))
-        with self._store.index.reading() as connection:
+        with self._context.index.reading() as connection:
             return {Unit(image, 0 if frame == WHOLE else frame) for image, frame in connection.execute(query)}
 
-    def board(self, connection: Connection) -> Board:
-        """Everything about work at this moment."""
-        campaign = self._store.campaign
-        now = self._store.now().timestamp()
-        return Board(connection, now, campaign.readers, any_frame=campaign.frame_step is None)
 
-    def frames(self, images: Iterable[str], paths: Mapping[str, Path] | None = None) -> dict[str, int]:
-        """How many frames each image has, if it is a cine; 1 for all others."""
-        wanted = list(images)
-        table = schema.images
-        query = select(table.c.id, table.c.stamp, table.c.frames)
-        if len(wanted) == 1:
-            query = query.where(table.c.id == wanted[0])
-        with self._store.index.reading() as connection:
-            known = {row.id: (row.stamp, row.frames) for row in connection.execute(query)}
-        counts: dict[str, int] = {}
-        fresh: dict[str, tuple[str, int]] = {}
-        for image in wanted:
-            try:
-                path = (paths or {}).get(image) or self._store.images.path(image)
-                stat = path.stat()
-            except (OSError, NotFoundError):
-                continue
-            stamp = f"{stat.st_mtime_ns}:{stat.st_size}"
-            old, frames = known.get(image, (None, None))
-            if old != stamp or frames is None:
-                frames = cine_frames(path)
-                fresh[image] = (stamp, frames)
-            counts[image] = frames
-        if fresh:
-            with self._store.index.writing() as connection:
-                for image, (stamp, frames) in fresh.items():
-                    values = {"stamp": stamp, "frames": frames}
-                    connection.execute(update(table).where(table.c.id == image).values(**values))
-        return counts
+def work_list(context: Context, connection: Connection) -> WorkList:
+    """All work, leases and skips at the moment of a transaction."""
+    campaign, now = context.campaign, context.now().timestamp()
+    return WorkList(connection, now, campaign.readers, any_frame=campaign.frame_step is None)

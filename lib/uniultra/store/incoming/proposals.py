@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from uniultra.errors import RequestError
 from uniultra.images import write_mask
 from uniultra.images.types import UltrasoundImage
+from uniultra.store.campaign.file import Campaign
+from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, Origin
-
-if TYPE_CHECKING:
-    from uniultra.store.campaign.file import Campaign
-    from uniultra.store.store import LabelStore
 
 TAG = "original"
 

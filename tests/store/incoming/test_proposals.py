@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from factories import write_campaign
 from PIL import Image
 
 from uniultra.errors import RequestError
 from uniultra.images import read_image
 from uniultra.store.campaign.file import Campaign
-from uniultra.store.labels.proposals import TakenError, propose, structure
-from uniultra.store.store import LabelStore
+from uniultra.store.incoming.proposals import TakenError, propose, structure
 from uniultra.store.types import Origin
 
 MODEL = "autosamus_mini.thyroid_nodule"
@@ -43,12 +43,10 @@ def test_what_it_cannot_be_is_refused(labels, model, named):
         structure(campaign(*labels), model, named)
 
 
-@pytest.fixture
-def store(studies):
-    (studies / "campaign.yaml").write_text("labels:\n- {name: nodule, index: 3}\n")
-    made = LabelStore(studies)
-    made.ready()
-    return made
+@pytest.fixture(autouse=True)
+def a_campaign(studies, store):
+    write_campaign(studies, labels=[{"name": "nodule", "index": 3}])
+    store.ready()
 
 
 def offer(store, model=MODEL, **more):

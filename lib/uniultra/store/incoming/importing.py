@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -17,10 +17,8 @@ from uniultra.images.types import AxisKind
 from uniultra.store.catalogue.ids import split_name
 from uniultra.store.labels.files import EXTENSIONS
 from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
 
 Frames = Literal["marked", "all"]
 

@@ -6,28 +6,29 @@ import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uniultra.errors import RequestError
 from uniultra.files import checksummed
+from uniultra.files.checksummed import sha256
+from uniultra.store import quarantine, queries
 from uniultra.store.catalogue.ids import check_id, is_tag
+from uniultra.store.context import Context
 from uniultra.store.errors import NotFoundError
-from uniultra.store.labels import quarantine, records
-from uniultra.store.labels.files import EXTENSIONS, label_path
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.labels.files import EXTENSIONS
+from uniultra.store.labels.saving import Draft, Saving
+from uniultra.store.paths import label_path
 
 logger = logging.getLogger(__name__)
 _OLD, _KEPT = "index.json", "index-0.2.0.json"
 
 
-def migrate(store: LabelStore) -> None:
+def migrate(context: Context, saving: Saving) -> None:
     """Take over an `index.json`, which is kept under another name; the caller holds the write lock.
 
     A process that dies in between leaves it to the next: what was taken over is not taken twice.
     """
-    old = store.private / _OLD
+    old = context.private / _OLD
     if not old.is_file():
         return
     try:
@@ -39,13 +40,13 @@ def migrate(store: LabelStore) -> None:
         logger.warning("The index of version 0.2.0 is damaged; ids and labels are found again.")
         old.replace(old.with_name("index.damaged-0.2.0.json"))
         return
-    store.describe(name=str(body.get("name", "studies")), description=str(body.get("description", "")))
-    store.events.note(events)
-    there = {(version.image, version.tag, version.sha256) for version in store.versions()}
+    context.describe(name=str(body.get("name", "studies")), description=str(body.get("description", "")))
+    context.events.note(events)
+    there = {(version.image, version.tag, version.sha256) for version in queries.versions(context)}
     for image, record in found.items():
         for tag, label in record.get("labels", {}).items():
             if is_tag(tag) and label.get("ext", "").lower() in EXTENSIONS:
-                _take(store, image, tag, label, there)
+                _take(context, saving, image, tag, label, there)
     old.replace(old.with_name(_KEPT))
     logger.info("The index of version 0.2.0 was taken over: %d images.", len(found))
 
@@ -61,24 +62,31 @@ def _event(image: str, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _take(
-    store: LabelStore, image: str, tag: str, label: dict[str, Any], there: set[tuple[str, str, str]]
+    context: Context,
+    saving: Saving,
+    image: str,
+    tag: str,
+    label: dict[str, Any],
+    there: set[tuple[str, str, str]],
 ) -> None:
-    path: Path = label_path(store.studies, image, tag, label["ext"])
-    if not path.is_file() or (image, tag, records.sha256(path)) in there:
+    path: Path = label_path(context.studies, image, tag, label["ext"])
+    if not path.is_file() or (image, tag, sha256(path)) in there:
         return
     info = dict(label.get("info", {}))
     moment = info.get("ts")
     annotator = info.get("client_id") or info.get("user") or ""
     try:
-        store.save(
-            image,
-            path,
-            tag=tag,
-            annotator=annotator if isinstance(annotator, str) else "",
-            info=info,
-            made=datetime.fromtimestamp(moment, UTC) if isinstance(moment, int) else None,
+        saving.save(
+            Draft(
+                image,
+                path,
+                tag,
+                annotator if isinstance(annotator, str) else "",
+                info=info,
+                made=datetime.fromtimestamp(moment, UTC) if isinstance(moment, int) else None,
+            )
         )
     except NotFoundError:
         logger.warning("A label of version 0.2.0 has no image now; its file stays where it is.")
     except RequestError:
-        quarantine.put_aside(store.private, [path], "label file cannot be decoded", image)
+        quarantine.put_aside(context.private, [path], "label file cannot be decoded", image)

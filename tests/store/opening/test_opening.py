@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from uniultra.store.datastore import StudiesDatastore
-from uniultra.store.index import recovery
+from uniultra.store.opening import recovery
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
 
@@ -59,10 +59,10 @@ def test_who_asks_during_the_first_look_waits_for_it(studies: Path, monkeypatch:
 
 
 def test_who_asks_during_the_recovery_waits_for_it(
-    studies: Path, tmp_path: Path, make_label: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = LabelStore(studies)
-    saved = before.save("one", make_label(tmp_path / "label.png"))
+    saved = before.save("one", label)
     before.index.close()
     for file in before.private.glob("index.sqlite*"):
         file.unlink()
@@ -74,9 +74,9 @@ def test_who_asks_during_the_recovery_waits_for_it(
 
 
 def test_a_recovery_that_fails_is_done_again(
-    studies: Path, tmp_path: Path, make_label: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = LabelStore(studies).save("one", make_label(tmp_path / "label.png"))
+    saved = LabelStore(studies).save("one", label)
     for file in (studies / ".uniultra").glob("index.sqlite*"):
         file.unlink()
     store, real = LabelStore(studies), recovery.recover

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from factories import make_label, make_picture
 
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.store import LabelStore
 
-Maker = Callable[..., Path]
-
 
 @pytest.fixture
-def old(studies: Path, make_label: Maker, make_picture: Maker) -> Path:
+def old(studies: Path) -> Path:
     """Three images, one of them added, with ids that the files alone would not give; labels of two tags."""
     make_picture(studies / "one.bmp")
     make_picture(studies / "new.png")
@@ -88,7 +86,7 @@ def test_a_crash_in_the_middle_takes_nothing_twice(old: Path, monkeypatch: pytes
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("uniultra.store.labels.quarantine.put_aside", dies)
+    monkeypatch.setattr("uniultra.store.quarantine.put_aside", dies)
     with pytest.raises(KeyboardInterrupt):
         LabelStore(old).units()
     monkeypatch.undo()

@@ -13,25 +13,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from factories import make_label
 from PIL import Image
 
 from uniultra.files import atomic
 from uniultra.store.catalogue import images
 from uniultra.store.errors import StoreError
-from uniultra.store.labels import records
+from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, Unit
-
-Maker = Callable[..., Path]
-
-
-@pytest.fixture
-def label(tmp_path: Path, make_label: Maker) -> Path:
-    return make_label(tmp_path / "label.png")
 
 
 def copy_of(store: LabelStore, version: LabelVersion) -> Path:
@@ -70,7 +63,7 @@ def snapshots(
 
 
 def test_a_crash_at_any_step_of_a_save_loses_nothing_that_was_acknowledged(
-    studies: Path, tmp_path: Path, label: Path, make_label: Maker, monkeypatch: pytest.MonkeyPatch
+    studies: Path, tmp_path: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = LabelStore(studies)
     store.save("one", label, annotator="anna", info={"idempotency_key": "a"})
@@ -133,7 +126,7 @@ def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
     store.save("one", label, annotator="anna")
     store.save("deep__er__two", label, annotator="ben")
     second = store.save("one", label, annotator="anna")
-    path = store.path(second) if what == "mask" else records.record_path(studies, "one", 2)
+    path = store.path(second) if what == "mask" else record_path(studies, "one", 2)
     damage(path, kind)
     if what == "mask":
         copy_of(store, second).unlink()
@@ -155,7 +148,7 @@ def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
 @pytest.mark.parametrize("kind", ["flip", "truncate", "delete"])
 @pytest.mark.parametrize("running", [True, False])
 def test_a_damaged_mask_is_put_right_from_its_whole_copy(
-    studies: Path, label: Path, tmp_path: Path, make_label: Maker, running: bool, kind: str
+    studies: Path, label: Path, tmp_path: Path, running: bool, kind: str
 ) -> None:
     store = LabelStore(studies)
     store.save("one", make_label(tmp_path / "older.png", 2), annotator="anna")
@@ -170,7 +163,7 @@ def test_a_damaged_mask_is_put_right_from_its_whole_copy(
 
 
 def test_a_damaged_mask_is_not_put_right_from_another_label(
-    studies: Path, label: Path, tmp_path: Path, make_label: Maker
+    studies: Path, label: Path, tmp_path: Path
 ) -> None:
     store = LabelStore(studies)
     saved = store.save("one", label, annotator="anna")
@@ -184,11 +177,9 @@ def test_a_damaged_mask_is_not_put_right_from_another_label(
 
 
 @pytest.fixture
-def saved_over(
-    studies: Path, label: Path, make_label: Maker, monkeypatch: pytest.MonkeyPatch
-) -> tuple[LabelStore, bytes]:
+def saved_over(studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LabelStore, bytes]:
     """A store whose copy of a label somebody saved over in place, and what they saved."""
-    monkeypatch.setattr(images, "_FRESH_S", 0.0)
+    monkeypatch.setattr(images, "FRESH_S", 0.0)
     store = LabelStore(studies)
     saved = store.save("one", label, annotator="anna")
     long_ago = time.time() - 3600
@@ -201,7 +192,7 @@ def saved_over(
 
 
 def test_what_was_saved_over_a_copy_is_kept_when_a_label_of_another_format_comes(
-    saved_over: tuple[LabelStore, bytes], tmp_path: Path, make_label: Maker
+    saved_over: tuple[LabelStore, bytes], tmp_path: Path
 ) -> None:
     store, by_hand = saved_over
     store.save("one", make_label(tmp_path / "next.nrrd", 2), annotator="anna")
@@ -231,9 +222,7 @@ def test_what_cannot_be_read_as_a_label_is_not_deleted_with_it(studies: Path, la
 
 
 @pytest.mark.parametrize("kind", ["deleted", "empty", "garbage", "truncated", "other schema", "foreign"])
-def test_the_index_is_built_again_from_the_files(
-    studies: Path, label: Path, kind: str, write_campaign: Any
-) -> None:
+def test_the_index_is_built_again_from_the_files(studies: Path, label: Path, kind: str) -> None:
     store = LabelStore(studies)
     store.save("one", label, annotator="anna")
     store.save("one", label, annotator="anna")
@@ -296,9 +285,7 @@ def test_a_version_that_the_index_never_heard_of_is_found(
     assert store.save("one", label).revision == 3
 
 
-def test_ids_survive_the_loss_of_the_journal_by_the_paths_in_the_records(
-    studies: Path, label: Path, make_picture: Maker
-) -> None:
+def test_ids_survive_the_loss_of_the_journal_by_the_paths_in_the_records(studies: Path, label: Path) -> None:
     store = LabelStore(studies)
     store.units()
     Image.new("L", (8, 6)).save(studies / "one.bmp")
@@ -314,7 +301,7 @@ def test_ids_survive_the_loss_of_the_journal_by_the_paths_in_the_records(
 
 
 def test_whole_files_put_in_by_hand_are_adopted_and_broken_ones_wait_a_minute(
-    studies: Path, label: Path, tmp_path: Path, make_label: Maker
+    studies: Path, label: Path, tmp_path: Path
 ) -> None:
     store = LabelStore(studies)
     store.save("one", label, annotator="anna")
@@ -344,9 +331,7 @@ def test_whole_files_put_in_by_hand_are_adopted_and_broken_ones_wait_a_minute(
     assert len(store.versions()) == 3 and len(store.problems()) == 1
 
 
-def test_a_file_put_in_by_hand_is_not_overwritten_while_the_index_is_lost(
-    studies: Path, label: Path, make_label: Maker
-) -> None:
+def test_a_file_put_in_by_hand_is_not_overwritten_while_the_index_is_lost(studies: Path, label: Path) -> None:
     store = LabelStore(studies)
     store.save("one", label, annotator="anna")
     store.index.close()

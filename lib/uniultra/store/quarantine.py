@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from uniultra.files import atomic
-from uniultra.store.catalogue.ids import split_name
+from uniultra.images.files import file_ending
 
 logger = logging.getLogger(__name__)
 Reason = Literal[
@@ -57,7 +57,7 @@ def put_aside(
     folder = private / "quarantine"
     folder.mkdir(parents=True, exist_ok=True)
     stamp = str(time.time_ns())
-    names = [f"{stamp}-{n}{split_name(file.name)[1]}" for n, file in enumerate(files)]
+    names = [f"{stamp}-{n}{file_ending(file)}" for n, file in enumerate(files)]
     problem = Problem(
         reason=reason, files=tuple(names), image=image, revision=revision, found=datetime.now(UTC)
     )

@@ -1,0 +1,1 @@
+"""Labels made elsewhere: masks of other tools, proposals of a model."""

@@ -1,0 +1,41 @@
+"""Where the files of a studies folder lie: its private folder, versions of labels, their published copies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from uniultra.store.types import LabelVersion
+
+LABELS = "labels"
+PRIVATE = ".uniultra"
+
+# names of the files in the folder of an image's versions
+RECORD = re.compile(r"([1-9]\d*)\.json")
+REVIEW = re.compile(r"([1-9]\d*)\.review-([1-9]\d*)\.json")
+MASK = re.compile(r"([1-9]\d*)(\.(?!json|review-).+)")
+
+
+def versions_folder(studies: Path, image: str) -> Path:
+    """Where the versions of an image lie."""
+    return studies / PRIVATE / "versions" / image
+
+
+def mask_path(studies: Path, version: LabelVersion) -> Path:
+    """The file of a version's mask."""
+    return versions_folder(studies, version.image) / f"{version.revision}{version.ext}"
+
+
+def record_path(studies: Path, image: str, revision: int) -> Path:
+    """The file of a version's record: the version exists when this does."""
+    return versions_folder(studies, image) / f"{revision}.json"
+
+
+def review_path(studies: Path, image: str, revision: int, number: int) -> Path:
+    """The file of the n-th review of a version."""
+    return versions_folder(studies, image) / f"{revision}.review-{number}.json"
+
+
+def label_path(studies: Path, image: str, tag: str, ext: str) -> Path:
+    """`<studies>/labels/<tag>/<id><ext>`, where MONAI Label's own store keeps a label too."""
+    return studies / LABELS / tag / f"{image}{ext}"

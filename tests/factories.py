@@ -1,0 +1,93 @@
+"""Small files and campaigns for tests: pictures, cines, labels, a clock, and who opens which file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from uniultra.images.itk import sitk
+
+_watches: list[tuple[Path, list[tuple[int, Path]]]] = []
+
+
+def make_picture(path: Path, value: int = 90) -> Path:
+    """A tiny grey picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((6, 8), value, np.uint8)).save(path)
+    return path
+
+
+def make_pictures(folder: Path, count: int) -> Path:
+    """Pictures `i000.png`, `i001.png` …"""
+    for n in range(count):
+        make_picture(folder / f"i{n:03}.png", n)
+    return folder
+
+
+def make_cine(path: Path, frames: int = 5) -> Path:
+    """A tiny cine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(frames)
+    sitk().WriteImage(sitk().GetImageFromArray(rng.integers(0, 255, (frames, 6, 8), np.uint8)), str(path))
+    return path
+
+
+def make_label(
+    path: Path, value: int = 1, shape: tuple[int, ...] = (6, 8), frames: Collection[int] | None = None
+) -> Path:
+    """A label whose value fills a corner, of the named frames where it has several."""
+    voxels = np.zeros(shape, np.uint8)
+    for frame in range(shape[0]) if len(shape) == 3 else (...,):
+        if frame is ... or frames is None or frame in frames:
+            voxels[frame, :3, :4] = value
+    sitk().WriteImage(sitk().GetImageFromArray(voxels), str(path))
+    return path
+
+
+def write_campaign(studies: Path, **settings: object) -> None:
+    """Write a campaign file with these settings."""
+    (studies / "campaign.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, minutes: float) -> None:
+        self.now += timedelta(minutes=minutes)
+
+
+@contextmanager
+def files_opened(folder: Path) -> Iterator[list[tuple[int, Path]]]:
+    """Thread and path of every file below a folder that Python opens meanwhile, relative to the folder."""
+    if not _watches:
+        sys.addaudithook(_note)  # there is no way to take one out again
+        _watches.append((Path(), []))
+    opened: list[tuple[int, Path]] = []
+    _watches.append((folder, opened))
+    try:
+        yield opened
+    finally:
+        _watches.remove((folder, opened))
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(arguments[0], str):
+        path = Path(arguments[0])
+        for folder, opened in _watches[1:]:
+            if path.is_relative_to(folder):
+                opened.append((get_ident(), path.relative_to(folder)))
