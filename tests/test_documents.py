@@ -46,7 +46,7 @@ def test_commands_are_understood(project_root, name):
     text = (project_root / name).read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"^(?:\.venv/bin/)?uniultra (.+)$", text, re.MULTILINE):
         words = shlex.split(line, comments=True)
-        main._parser().parse_args(words)
+        main.parser().parse_args(words)
 
 
 def test_the_readme_shows_pictures_that_are_there(project_root):

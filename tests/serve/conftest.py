@@ -69,6 +69,8 @@ class WaitingPredictor:
     def predict(
         self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet], *, keep: bool = True
     ) -> list[Prediction]:
+        for each in prompts if self._model != "autosamus_mini" else ():
+            each.check(source.plane_shape(plane.axis))
         if not prompts[0]:
             assert self.alone.wait(60)
             return [Prediction(np.zeros(source.plane_shape(plane.axis), bool), 0.5, self._model, None, {})]

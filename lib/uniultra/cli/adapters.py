@@ -6,8 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
+from uniultra.cli.arguments import Commands
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+
+def add_parser(commands: Commands) -> None:
     """Add `adapters` with its actions to the program's commands."""
     adapters = commands.add_parser("adapters", help="list, roll back and exchange a campaign's adapters")
     actions = adapters.add_subparsers(dest="action", required=True, metavar="ACTION")

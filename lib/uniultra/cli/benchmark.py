@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from uniultra.cli.arguments import count, names
+from uniultra.cli.arguments import Commands, add_device, count, names
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Add `benchmark` with its actions to the program's commands."""
     benchmark = commands.add_parser("benchmark", help="measure a model so that anyone can measure it again")
     actions = benchmark.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -45,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--json", type=Path, required=True, metavar="FILE", help="results; a .md goes beside"
     )
     accuracy.add_argument("--pictures", type=Path, metavar="DIR", help="best, median and worst cases as PNG")
-    accuracy.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    add_device(accuracy)
     accuracy.set_defaults(run=_accuracy)
 
 

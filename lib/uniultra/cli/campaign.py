@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 from collections.abc import Iterator
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from uniultra.cli import campaign_files
+from uniultra.cli.arguments import Commands, add_device
+from uniultra.cli.simulate import add_simulate
 from uniultra.cli.studies import add_studies, listed, open_store
 from uniultra.errors import RequestError
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Add `campaign` with its actions to the program's commands."""
     campaign = commands.add_parser("campaign", help="set up, follow, export and keep a labelling campaign")
     actions = campaign.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -23,13 +24,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_status(actions)
     _add_prelabel(actions)
     campaign_files.add_actions(actions)
-    if importlib.util.find_spec("uniultra.cli.simulate"):
-        from uniultra.cli.simulate import add_simulate
-
-        add_simulate(actions)
+    add_simulate(actions)
 
 
-def _add_init(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_init(actions: Commands) -> None:
     init = actions.add_parser("init", help="write campaign.yaml for a folder of images")
     add_studies(init)
     init.add_argument("--name", help="of the campaign (default: the folder's)")
@@ -107,7 +105,7 @@ def _patients(options: argparse.Namespace) -> dict[str, Any] | None:
     return given or None
 
 
-def _add_status(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_status(actions: Commands) -> None:
     status = actions.add_parser("status", help="how far the campaign is, and what is wrong")
     add_studies(status)
     status.add_argument("--json", action="store_true", help="as one object")
@@ -163,14 +161,14 @@ def _agreement_line(images: int, dice: float, hd95: dict[str, float]) -> str:
     return f"agreement: median {', '.join(medians)} on {images} images"
 
 
-def _add_prelabel(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_prelabel(actions: Commands) -> None:
     prelabel = actions.add_parser("prelabel", help="let a model without prompts propose labels")
     add_studies(prelabel)
     prelabel.add_argument("--model", required=True, metavar="NAME", help="such as autosamus_mini.TASK")
     prelabel.add_argument("--label", metavar="NAME", help="the structure it marks (default: its task's)")
     prelabel.add_argument("--images", choices=("unlabeled", "all"), default="unlabeled")
     prelabel.add_argument("--limit", type=int, metavar="N", help="at most so many images")
-    prelabel.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    add_device(prelabel)
     prelabel.set_defaults(run=_prelabel)
 
 

@@ -6,18 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
+from uniultra.cli.arguments import Commands, shares
 from uniultra.cli.studies import add_studies, listed, open_store
 
 FORMATS = ("coco", "nifti", "nrrd", "manifest")
 
 
-def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_actions(actions: Commands) -> None:
     """Add them to the actions of `uniultra campaign`."""
     _add_export(actions)
     _add_archives(actions)
 
 
-def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_export(actions: Commands) -> None:
     export = actions.add_parser("export", help="write the labels as files for others")
     add_studies(export)
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="new or empty")
@@ -33,7 +34,7 @@ def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     export.add_argument(
         "--splits",
-        type=_splits,
+        type=shares,
         default=(0.7, 0.1, 0.2),
         metavar="TRAIN,VAL,TEST",
         help="of a manifest, shares of the patients (default: 0.7,0.1,0.2)",
@@ -42,12 +43,6 @@ def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--keep-names", action="store_true", help="of a manifest, the images' own names instead of hashes"
     )
     export.set_defaults(run=_export)
-
-
-def _splits(text: str) -> tuple[float, float, float]:
-    from uniultra.cli.data import _shares
-
-    return _shares(text)
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -91,7 +86,7 @@ def _warn_of_names(burned_in: dict[str, str]) -> None:
         )
 
 
-def _add_archives(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_archives(actions: Commands) -> None:
     backup = actions.add_parser("backup", help="one archive of labels, reviews and adapters; not the images")
     add_studies(backup)
     backup.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.zip", help="a new file")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from uniultra.cli.arguments import Commands, shares
 from uniultra.errors import RequestError
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Add `data` with its actions to the program's commands."""
     data = commands.add_parser("data", help="bring public data sets in for training and measuring")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -21,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     bring.add_argument(
         "--splits",
-        type=_shares,
+        type=shares,
         default=(0.7, 0.1, 0.2),
         metavar="TRAIN,VAL,TEST",
         help="shares of the patients that the source does not place itself (default: 0.7,0.1,0.2)",
@@ -35,13 +36,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     bring.set_defaults(run=_import)
 
     actions.add_parser("list", help="the layouts that can be read").set_defaults(run=_list)
-
-
-def _shares(text: str) -> tuple[float, float, float]:
-    values = [float(part) for part in text.split(",")]
-    if len(values) != 3 or not all(0 <= v <= 1 for v in values) or abs(sum(values) - 1) > 1e-6:
-        raise argparse.ArgumentTypeError("expected three shares that add up to 1, for example 0.7,0.1,0.2")
-    return values[0], values[1], values[2]
 
 
 def _side(text: str) -> int:

@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from uniultra.cli.arguments import Commands
 from uniultra.cli.studies import add_studies, open_store
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Add `label` with its action to the program's commands."""
     label = commands.add_parser("label", help="bring existing masks into a campaign")
     actions = label.add_subparsers(dest="action", required=True, metavar="ACTION")

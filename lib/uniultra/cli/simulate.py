@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from uniultra.cli.arguments import count, names
+from uniultra.cli.arguments import Commands, add_changes, add_device, count, names
 
 
-def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_simulate(subparsers: Commands) -> None:
     """Add `simulate` to the actions of `uniultra campaign`."""
     simulate = subparsers.add_parser(
         "simulate", help="replay a campaign on labelled pictures, to compare query strategies"
@@ -28,13 +28,7 @@ def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     simulate.add_argument(
         "--held-out", choices=("val", "test"), default="test", help="split to measure on (default: test)"
     )
-    simulate.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of training on labels, for example steps=60 (repeatable)",
-    )
+    add_changes(simulate, "a setting of training on labels, for example steps=60 (repeatable)")
     simulate.add_argument(
         "--model", default="uniultra_mini", metavar="NAME|FILE|FOLDER", help="the base that is adapted"
     )
@@ -46,18 +40,18 @@ def add_simulate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="FOLDER",
         help="finished rounds; goes on from them (default: beside FILE)",
     )
-    simulate.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    add_device(simulate)
     simulate.set_defaults(run=_simulate)
 
 
 def _strategies(text: str) -> tuple[str, ...]:
     from uniultra.active.registry import FILES
 
-    strategies = names(text)
-    unknown = [name for name in strategies if name not in FILES]
+    found = names(text)
+    unknown = [name for name in found if name not in FILES]
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(FILES)}")
-    return strategies
+    return found
 
 
 def _simulate(options: argparse.Namespace) -> None:

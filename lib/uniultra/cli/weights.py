@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uniultra.cli.arguments import Commands
+
 if TYPE_CHECKING:
     from uniultra.models.registry import ModelEntry
 
@@ -16,7 +18,7 @@ LICENCE_TEXTS = {
 }
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Add `weights` with its three actions to the program's commands."""
     weights = commands.add_parser("weights", help="bring published weights in, or list those there are")
     actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")

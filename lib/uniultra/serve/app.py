@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +20,28 @@ from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.predict.network_cache import NetworkCache
 from uniultra.predict.shutdown import unbroken
 from uniultra.serve.http import logs
+from uniultra.serve.scoring.background import BackgroundScores
 from uniultra.serve.scoring.rankings import Rankings
-from uniultra.serve.scoring.scored_studies import background_of
-from uniultra.serve.scoring.scoring_background import BackgroundScores
-from uniultra.serve.settings import ServerSettings, SettingsError
-from uniultra.serve.store_settings import store_url
+from uniultra.serve.scoring.studies import background_of
+from uniultra.serve.settings import OTHER_APPS, Settings, SettingsError
 from uniultra.serve.tasks.auto import AutoInferTask
 from uniultra.serve.tasks.batch import WholeImages
 from uniultra.serve.tasks.batch_runs import BatchRuns
-from uniultra.serve.tasks.cancellation import GoingOn
+from uniultra.serve.tasks.cancellation import CancelCheck
 from uniultra.serve.tasks.image_cache import OpenImages
 from uniultra.serve.tasks.infer import ModelTask, PromptInferTask
-from uniultra.serve.tasks.lease_touch import LeaseTouch
+from uniultra.serve.tasks.lease_renewal import LeaseRenewal
 from uniultra.serve.tasks.next_sample import annotator_of, next_sample
 from uniultra.serve.tasks.prefetch import Prefetch
 from uniultra.serve.tasks.sessions import CheckedSessions
 from uniultra.serve.tasks.strategies import RankedSample, all_strategies
-from uniultra.serve.tasks.train_task import AdaptTask, trainable
-from uniultra.serve.tasks.training import Trainings
-from uniultra.serve.train_settings import TrainSettings
-from uniultra.serve.wire.campaign_info import with_campaign
-from uniultra.serve.wire.wire_info import with_wire
+from uniultra.serve.tasks.train import AdaptTask, trainable
+from uniultra.serve.tasks.train_jobs import Trainings
+from uniultra.serve.wire.info import with_campaign, with_wire
 from uniultra.store.campaign import file as campaign
 from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import CampaignError, NotFoundError, StoreError
-from uniultra.store.types import TrainingLabel
 from uniultra.weights import loading
 from uniultra.weights.deployed import Published
 
@@ -66,16 +63,16 @@ class UniUltraParts:
     rankings: Rankings | None = None
     scoring: BackgroundScores | None = None
 
-    def prepare(self, conf: dict[str, str]) -> ServerSettings:
+    def prepare(self, conf: dict[str, str]) -> Settings:
         """Read the settings and put the front on a running server; before the base class's constructor.
 
         Raises:
             SettingsError, ModelError: a setting that cannot be used.
         """
         logs.install()
-        self.settings = ServerSettings.parse(conf)
-        self.train_settings = TrainSettings.parse(conf)
-        self._store_url = store_url(conf)
+        self.settings = Settings.parse(conf)
+        if unused := sorted(OTHER_APPS.intersection(conf)):
+            logger.info("settings of other MONAI Label apps have no effect here: %s", ", ".join(unused))
         self.images = OpenImages(self.settings.image_cache_mb << 20)
         self.prefetches = Prefetch(self.images)
         self.batches = BatchRuns()
@@ -102,24 +99,25 @@ class UniUltraParts:
             campaign.load(Path(self.studies))
         except CampaignError as error:
             raise SettingsError(str(error)) from None
-        datastore = StudiesDatastore(Path(self.studies), self._store_url)
-        self._touch = LeaseTouch(datastore.store)
+        datastore = StudiesDatastore(Path(self.studies), self.settings.store_url)
+        self._leases = LeaseRenewal(datastore.store)
         return datastore
 
     def init_infers(self) -> dict[str, ModelTask]:
         self._embeddings = EmbeddingCache(self.settings.embed_cache_mb << 20)
         self._resident = NetworkCache(self.settings.network_cache_mb << 20)
-        return {name: self._new_task(name) for name in self.settings.models}
+        return {name: self._new_task(name) for name in self.settings.served}
 
     def init_trainers(self) -> dict[str, AdaptTask]:
+        store = self._datastore.store
         self.trainings = Trainings(
-            Path(self.studies),
-            self._trainable,
-            self.train_settings,
+            store.studies,
+            store.trainable,
+            self.settings,
             self._train_after,
-            revisions=self._datastore.store.trainable_revisions,
+            revisions=store.trainable_revisions,
         )
-        return {name: AdaptTask(name, self.trainings) for name in self.settings.models if trainable(name)}
+        return {name: AdaptTask(name, self.trainings) for name in self.settings.served if trainable(name)}
 
     def init_batch_infer(self) -> WholeImages:
         return WholeImages()
@@ -167,14 +165,10 @@ class UniUltraParts:
             ).start()
         return extra
 
-    def _trainable(self) -> list[TrainingLabel]:
-        """What the campaign calls trainable now."""
-        return self._datastore.store.trainable()
-
     def _train_after(self) -> int:
-        """New labels that start a training: what the server was told, else what the campaign says."""
-        told = self.train_settings.after
-        return self._datastore.store.campaign.train_after if told is None else told
+        """New labels that start a training: the server's setting, else the campaign's."""
+        after = self.settings.train_after
+        return self._datastore.store.campaign.train_after if after is None else after
 
     def info(self) -> dict[str, Any]:
         """MONAI Label's own; under `unavailable` the models that have no weights here, and under `adapters`
@@ -200,6 +194,16 @@ class UniUltraParts:
 
     # inference
 
+    @property
+    def tasks(self) -> Mapping[str, ModelTask]:
+        """The tasks of the served models, by model."""
+        return self._infers
+
+    @property
+    def trainers(self) -> Mapping[str, AdaptTask]:
+        """The tasks that adapt models to the campaign, by model; empty where training is switched off."""
+        return self._trainers
+
     def task(self, model: object) -> ModelTask:
         """The task of a model.
 
@@ -218,42 +222,45 @@ class UniUltraParts:
         self,
         request: dict[str, Any],
         datastore: Datastore | None = None,
-        going_on: GoingOn | None = None,
+        check_cancelled: CancelCheck | None = None,
     ) -> dict[str, Any]:
         """Segment an image of the store: `request["image"]` is an id, never a path.
 
-        `going_on` is asked between two frames; None is MONAI Label's time limit.
+        `check_cancelled` is called between two frames; None is MONAI Label's time limit.
 
         Raises:
             NotFoundError: no such image or model.
-            PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
+            PromptError, ImageError, ModelError, RequestError: with a text for the client.
         """
         store = datastore or self._datastore
         image_id: Any = request.get("image")
-        tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
-        if request.get("save_label") and tag == DefaultLabelTag.FINAL.value:
+        save = bool(request.get("save_label"))
+        if save and request.get("label_tag") == DefaultLabelTag.FINAL.value:
             raise RequestError("Final labels are people's: they are trained on. Choose another label_tag.")
-        result = self.infer_file(request, Path(store.get_image_uri(image_id)), going_on)
-        self._touch.click(image_id, annotator_of(request))
-        file = result["file"]
-        if file and request.get("save_label"):
+        result = self.infer_file(request, Path(store.get_image_uri(image_id)), check_cancelled)
+        self._leases.click(image_id, annotator_of(request))
+        if save and result["file"]:
             info = {"model": request["model"], "params": result["params"]}
-            result["label"] = store.save_label(image_id, file, tag, info)
+            result["label"] = store.save_label(image_id, result["file"], result["tag"], info)
         return result
 
     def infer_file(
-        self, request: dict[str, Any], path: Path, going_on: GoingOn | None = None
+        self, request: dict[str, Any], path: Path, check_cancelled: CancelCheck | None = None
     ) -> dict[str, Any]:
         """Segment a file that the server itself found: of the store, a session or an upload.
 
+        Every inference comes through here, so the tag and, in the task, weights and prompts are checked once.
+
+        Returns:
+            `{"label", "tag", "file", "params"}`, as MONAI Label's `infer`.
+
         Raises:
             NotFoundError: no such model.
-            PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
+            PromptError, ImageError, ModelError, RequestError: with a text for the client.
         """
         task = self.task(request.get("model"))
         tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
-        asked = {**request, "image": str(path), "description": task.description}
-        file, answer = task(asked) if going_on is None else task.segment(asked, going_on)
+        file, answer = task({**request, "image": str(path)}, check_cancelled)
         return {"label": file, "tag": tag, "file": file, "params": answer}
 
     def _new_task(self, name: str) -> ModelTask:
@@ -287,7 +294,7 @@ class UniUltraParts:
             try:
                 task.check_weights()
                 with unbroken():
-                    task.warm_up()
+                    task.predictor.warm_up()
                 logger.info("%s is warm", name)
             except ModelError as error:
                 logger.warning("%s cannot be used: %s", name, error)

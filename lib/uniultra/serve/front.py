@@ -1,9 +1,37 @@
-"""Puts our routes and limits in front of MONAI Label's, whoever started the server."""
+"""Puts our routes and limits in front of MONAI Label's, whichever command started the server.
+
+**Threads.** MONAI Label's endpoints are coroutines that block, so one slow request stops its whole server.
+Here the event loop only receives, sends and hands over: every endpoint, MONAI Label's too, runs on a thread
+of a pool, and each kind of work has its own pool, so that slow work never takes the threads of quick answers.
+
+    info       /info/, which clients poll: it answers whatever else is running
+    infer      clicks: a thread reads the frame, then waits for the device's worker
+    whole      fully automatic models, which may take their time over a whole image
+    batch      starts of batches and trainings (with `run_sync` they last as long as those)
+    prefetch   one thread, because no user waits for it
+    page       the campaign page
+    work       everything else: labels, images, sessions, leases
+
+Networks run on one worker thread per device (`predict.device`). Long-lived work has threads of its own:
+`batch-infer` follows a batch, `prefetch` encodes ahead, `scoring` scores units, `leases` renews leases,
+`adapter` loads a published bundle, `training` watches a training, which is a process.
+
+**Who may wait for whom.** Any of these may wait for a device's worker; the worker waits for none of them.
+Clicks are answered in the order they came. Scoring and batches hand over one frame at a time, so that a click
+waits for one such frame at most; work ahead yields to all of them. What runs in a pool never submits to a
+pool and waits for it, so no pool can fill up with threads that wait for each other.
+
+**Locks, in the order they are taken.** `Trainings` before the label store; a predictor's loading lock before
+the network cache. No store lock is held when a training starts: `on_save_label` starts it on another thread,
+after the save. The other locks (image cache, embedding cache, rankings, runs) guard a dictionary during a
+look-up and are taken last. No lock is held while a thread waits for a device's worker: the worker takes
+the embedding cache's lock, and must never wait for its own caller.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
@@ -15,7 +43,6 @@ from monailabel.endpoints import (
     activelearning,
     batch_infer,
     datastore,
-    infer,
     info,
     login,
     logs,
@@ -26,6 +53,7 @@ from monailabel.endpoints import (
     train,
     wsi_infer,
 )
+from monailabel.endpoints import infer as stock_infer
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -34,17 +62,11 @@ from uniultra.serve.http.access import AccessLog
 from uniultra.serve.http.guards import guard_for
 from uniultra.serve.http.hosts import HostCheck
 from uniultra.serve.http.origins import OriginCheck
-from uniultra.serve.http.thread_pools import Lane, in_lanes
-from uniultra.serve.routes.batch_routes import BATCH_ROUTES
-from uniultra.serve.routes.label_routes import LABEL_ROUTES
-from uniultra.serve.routes.panel_routes import PANEL_ROUTES
-from uniultra.serve.routes.prefetch_routes import PREFETCH_ROUTES
-from uniultra.serve.routes.routes import ROUTES, segments_alone
-from uniultra.serve.routes.routes import infer as infer_image
-from uniultra.serve.routes.train_routes import TRAIN_ROUTES
+from uniultra.serve.http.thread_pools import Chooser, Endpoint, Values, in_pool, pool
+from uniultra.serve.routes import batch, images, infer, labels, leases, prefetch, sessions, training
 
 _STOCK = (
-    *(info, model, infer, wsi_infer, batch_infer, train, activelearning),
+    *(info, model, stock_infer, wsi_infer, batch_infer, train, activelearning),
     *(scoring, datastore, logs, ohif, session),
 )
 _MARK = "uniultra_front"
@@ -79,40 +101,42 @@ def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool, hosts: S
 
 def _router(allow_reload: bool) -> APIRouter:
     router = APIRouter()
-    quick, work = Lane("info", 2), Lane("work", 8)
-    clicks, whole, batches = Lane("infer", 16), Lane("whole", 4), Lane("batch", 2)
+    quick, work, batches = pool("info", 2), pool("work", 8), pool("batch", 2)
+    clicks, whole = pool("infer", 16), pool("whole", 4)
+    ahead, pages = pool("prefetch", 1), pool("page", 2)
 
-    def chosen(values: dict[str, Any]) -> Lane:
-        return whole if segments_alone(values) else clicks
+    def by_model(values: Values) -> ThreadPoolExecutor:
+        return whole if infer.is_automatic(values) else clicks
 
-    for method, path, endpoint in (*ROUTES, *LABEL_ROUTES, *BATCH_ROUTES, *TRAIN_ROUTES, *PANEL_ROUTES):
-        lane = batches if path.startswith(("/batch/", "/train/")) and method == "POST" else work
+    ours: tuple[tuple[tuple[str, str, Endpoint], Chooser], ...] = (
+        *((route, by_model) for route in infer.ROUTES),
+        *((route, work) for part in (sessions, images, labels, leases) for route in part.ROUTES),
+        *((r, batches if r[0] == "POST" else work) for r in (*batch.ROUTES, *training.ROUTES)),
+        *((route, ahead) for route in prefetch.ROUTES),
+        *((route, pages) for route in CAMPAIGN_ROUTES),
+    )
+    for (method, path, endpoint), chosen in ours:
         router.add_api_route(
             path,
-            in_lanes(endpoint, chosen) if endpoint is infer_image else lane.endpoint(endpoint),
+            in_pool(endpoint, chosen),
             methods=[method],
             tags=[path.split("/")[1]],
             response_model=None,
         )
-    ahead = Lane("prefetch", 1)  # of its own: what nobody waits for stands before nobody
-    for method, path, endpoint in PREFETCH_ROUTES:
-        router.add_api_route(path, ahead.endpoint(endpoint), methods=[method], tags=["prefetch"])
-    pages = Lane("page", 2)  # of its own: neither clicks nor /info/ wait for it
-    for method, path, endpoint in CAMPAIGN_ROUTES:
-        router.add_api_route(
-            path, pages.endpoint(endpoint), methods=[method], tags=["campaign"], response_model=None
-        )
-    taken = {(method, path) for method, path, _ in (*ROUTES, *LABEL_ROUTES, *BATCH_ROUTES, *TRAIN_ROUTES)}
+    taken = {(method, path) for (method, path, _), _ in ours}
     stock = [*_STOCK, login] if settings.MONAI_LABEL_AUTH_ENABLE else _STOCK
     for module in stock:
         for route in module.router.routes:
             if not isinstance(route, APIRoute) or {(m, route.path) for m in route.methods} <= taken:
                 continue
             endpoint = route.endpoint
-            lane = quick if module is info else work
             router.add_api_route(
                 route.path,
-                lane.endpoint(endpoint, guard_for(module.__name__, endpoint.__name__)),
+                in_pool(
+                    endpoint,
+                    quick if module is info else work,
+                    guard_for(module.__name__, endpoint.__name__),
+                ),
                 methods=list(route.methods),
                 include_in_schema=False,  # MONAI Label's own route documents it
                 response_model=None,
@@ -125,8 +149,8 @@ def _router(allow_reload: bool) -> APIRouter:
 
 async def _misshapen(_request: Request, error: Exception) -> JSONResponse:
     """FastAPI's own answer without what was sent: it may be a patient's, or text that JSON cannot carry."""
-    found = error.errors() if isinstance(error, RequestValidationError) else []
-    kept = [{key: one[key] for key in ("type", "loc", "msg") if key in one} for one in found]
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    kept = [{key: each[key] for key in ("type", "loc", "msg") if key in each} for each in problems]
     return JSONResponse({"detail": kept}, 422)
 
 

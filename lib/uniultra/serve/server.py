@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from uniultra.serve.settings import ServerSettings, SettingsError
+from uniultra.serve.settings import Settings, SettingsError
 
 
 def run_server(
@@ -30,10 +30,10 @@ def run_server(
     from uniultra.serve.http import logs
 
     settings = dict(conf or {}) | ({"models": ",".join(models)} if models else {})
-    ServerSettings.parse(settings)
+    Settings.parse(settings)
     if not studies.is_dir():
         raise SettingsError(
-            f"Expected a studies folder; {studies.name!r} is none. Create it and put images in."
+            f"Expected a studies folder; {studies.name!r} does not exist. Create it and add images."
         )
     app = app_folder()
     check_port(host, port)

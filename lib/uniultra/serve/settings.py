@@ -1,108 +1,177 @@
-"""What `--conf KEY VALUE` may say, as values of the right kind."""
+"""The server's settings, read from what `--conf KEY VALUE` hands over as text."""
 
 from __future__ import annotations
 
+import difflib
+import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from uniultra.adapt.job import Known
 from uniultra.errors import UniUltraError
 from uniultra.models import registry
 from uniultra.weights import loading
 
 DEFAULT_MODEL = "uniultra_mini"
+STORE_URL_VARIABLE = "UNIULTRA_STORE_URL"  # for passwords: `ps` shows --conf, but not the environment
+# Read by MONAI Label itself, or by its sample apps; commands written for those still start this server.
+# fmt: off
+OTHER_APPS = frozenset((
+    "auth_token", "auto_update_scoring", "bundles", "cache", "cache_image", "cache_transforms", "dimension",
+    "epistemic", "epistemic_enabled", "epistemic_samples", "heuristic_planner", "network", "patch_size",
+    "pretrained_path", "preload_models", "roi_size", "sam2", "scoring", "scribbles", "server_mode",
+    "skip_scoring", "skip_strategies", "skip_trainers", "spatial_size", "target_spacing", "tracking",
+    "use_pretrained_model", "zoo_repo", "zoo_source",
+))
+# fmt: on
 
 
 class SettingsError(UniUltraError):
-    """A setting of the server that cannot be used; seen by whoever starts it."""
+    """A setting the server cannot use. Its text reaches the console and the log, so it repeats no value."""
 
 
-@dataclass(frozen=True)
-class ServerSettings:
-    """The app's settings.
-
-    Attributes:
-        models: names in the registry; with `everything`, all there are. Named by nobody: the default and
-            whatever segments without prompts on this machine (`NAME.TASK`, the shipped tasks among them).
-        everything: serve also what comes later: `NAME.TASK` weights put on this machine.
-        labels: names of structures that clients offer first.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
-        embed_cache_mb: memory for embeddings, shared by the models.
-        image_cache_mb: memory for the frames of opened images.
-        max_upload_mb: the largest request body.
-        preload: load the weights of models named one by one at the start, in the background; of
-            everything, the default's only.
-        network_cache_mb: memory for networks; those that were not asked for longest are let go beyond it.
-        allow_reload: let `POST /reload` build the app again.
-        allowed_hosts: names with a domain that people reach the server by, see `hosts`.
-    """
-
-    models: tuple[str, ...] = (DEFAULT_MODEL,)
-    everything: bool = False
-    labels: tuple[str, ...] = ("structure",)
-    device: str = "auto"
-    embed_cache_mb: int = 512
-    image_cache_mb: int = 1024
-    max_upload_mb: int = 2048
-    preload: bool = True
-    network_cache_mb: int = 4096
-    allow_reload: bool = False
-    allowed_hosts: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, conf: Mapping[str, str]) -> ServerSettings:
-        """Read MONAI Label's `conf`; keys that are not ours are for MONAI Label.
-
-        Raises:
-            SettingsError: a value of the wrong kind.
-            ModelError: an unknown model; the text lists the known ones.
-        """
-        plain = cls()
-        models = _words(conf.get("models", ""))
-        everything = models == ("all",)
-        if everything:
-            models = (*registry.names(), *loading.variants())
-        for name in models:
-            registry.entry(name)
-        return cls(
-            models=models or (DEFAULT_MODEL, *_tasks()),
-            everything=everything,
-            labels=_words(conf.get("labels", "")) or plain.labels,
-            device=conf.get("device", plain.device),
-            embed_cache_mb=_megabytes(conf, "embed_cache_mb", plain.embed_cache_mb),
-            image_cache_mb=_megabytes(conf, "image_cache_mb", plain.image_cache_mb),
-            max_upload_mb=_megabytes(conf, "max_upload_mb", plain.max_upload_mb),
-            preload=_switch(conf, "preload", plain.preload),
-            network_cache_mb=_megabytes(conf, "network_cache_mb", plain.network_cache_mb),
-            allow_reload=_switch(conf, "allow_reload", plain.allow_reload),
-            allowed_hosts=_words(conf.get("allowed_hosts", "")),
-        )
-
-    @property
-    def preloaded(self) -> tuple[str, ...]:
-        """The models whose weights are loaded at the start."""
-        if not self.preload:
-            return ()
-        return (DEFAULT_MODEL,) if self.everything else self.models
-
-
-def _tasks() -> tuple[str, ...]:
-    """The models on this machine that segment one structure each, without prompts."""
-    return tuple(name for name in loading.variants() if not registry.entry(name).prompts)
-
-
-def _words(text: str) -> tuple[str, ...]:
+def _split(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
     return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
-def _megabytes(conf: Mapping[str, str], key: str, default: int) -> int:
-    text = str(conf.get(key, default))
-    if not text.isdecimal() or not 1 <= int(text) <= 1 << 24:
-        raise SettingsError(f"Expected {key} as a whole number of megabytes, 1 or more; change --conf {key}.")
-    return int(text)
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Megabytes = Annotated[int, Field(ge=1, le=1 << 24, description="a whole number of megabytes, 1 or more")]
+Switch = Annotated[bool, Field(description="true or false")]
 
 
-def _switch(conf: Mapping[str, str], key: str, default: bool) -> bool:
-    text = str(conf.get(key, default)).lower()
-    if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
-        raise SettingsError(f"Expected {key} to be true or false; change --conf {key}.")
-    return text in ("true", "1", "yes", "on")
+class Settings(BaseModel):
+    """Every setting of the server; apps/uniultra/README.md and docs/adapting.md explain the keys.
+
+    Attributes:
+        models: names in the registry, or `all`; empty for the default and every fully automatic model
+            with weights on this machine.
+        labels: names of structures that clients offer first.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`; for clicks and for trainings.
+        embed_cache_mb: memory for embeddings, shared by the models.
+        image_cache_mb: memory for the frames of opened images.
+        network_cache_mb: memory for networks; beyond it the least recently used one is released.
+        max_upload_mb: the largest request body.
+        preload: load weights at the start, in the background.
+        allow_reload: let `POST /reload` build the app again.
+        allowed_hosts: domain names that people reach the server by, see `http.hosts`.
+        train_after: new final labels after which a training starts automatically, 0 for never; None for
+            the campaign's own setting.
+        train_threads: processor threads of a training; it yields to clicks on all of them.
+        train_nice: how much it yields, 0..19.
+        train_known: folder with the manifest of labelled pictures of the base model's own organs, which a
+            training rehearses and is tested for forgetting on.
+        train_known_sets: only these sets of that manifest; empty for all.
+        store_url: PostgreSQL database of the store's index, None for SQLite in the studies folder.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: Words = ()
+    labels: Words = ("structure",)
+    device: str = "auto"
+    embed_cache_mb: Megabytes = 512
+    image_cache_mb: Megabytes = 1024
+    network_cache_mb: Megabytes = 4096
+    max_upload_mb: Megabytes = 2048
+    preload: Switch = True
+    allow_reload: Switch = False
+    allowed_hosts: Words = ()
+    train_after: int | None = Field(None, ge=0, le=10**6, description="a whole number from 0 to 1000000")
+    train_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=1024,
+        description="a whole number from 1 to 1024",
+    )
+    train_nice: int = Field(10, ge=0, le=19, description="a whole number from 0 to 19")
+    train_known: Path | None = Field(None, description="a folder with a manifest.csv")
+    train_known_sets: Words = ()
+    store_url: str | None = Field(
+        None,
+        pattern=r"^postgresql(\+psycopg)?://",
+        description="postgresql+psycopg://USER@HOST/DATABASE",
+        repr=False,
+    )
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, str]) -> Settings:
+        """Read MONAI Label's `conf`, and the database's address from the environment.
+
+        Raises:
+            SettingsError: an unknown key, or a value that cannot be used.
+            ModelError: an unknown model; the text lists the known ones.
+        """
+        given = {key: value for key, value in conf.items() if key not in OTHER_APPS}
+        if not given.get("store_url"):
+            given["store_url"] = os.environ.get(STORE_URL_VARIABLE, "")
+        for key in ("labels", "train_known", "store_url"):  # empty text means the default
+            if not given.get(key, "").strip(" ,"):
+                given.pop(key, None)
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise SettingsError(_complaint(str(error.errors()[0]["loc"][0]))) from None
+
+    @field_validator("models")
+    @classmethod
+    def _registered(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        for name in models if models != ("all",) else ():
+            registry.entry(name)
+        return models
+
+    @field_validator("train_known")
+    @classmethod
+    def _has_manifest(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not (folder / "manifest.csv").is_file():
+            raise ValueError("no manifest.csv")
+        return folder and folder.resolve()
+
+    @field_validator("store_url")
+    @classmethod
+    def _driver(cls, url: str | None) -> str | None:
+        return url and url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def everything(self) -> bool:
+        """Whether all models are served, those included whose weights arrive later."""
+        return self.models == ("all",)
+
+    @cached_property
+    def served(self) -> tuple[str, ...]:
+        """Names of the models served from the start."""
+        if self.everything:
+            return (*registry.names(), *loading.variants())
+        automatic = (name for name in loading.variants() if not registry.entry(name).prompts)
+        return self.models or (DEFAULT_MODEL, *automatic)
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """Names of the models whose weights are loaded at the start; of `all` the default's only."""
+        if not self.preload:
+            return ()
+        return (DEFAULT_MODEL,) if self.everything else self.served
+
+    @property
+    def replay_set(self) -> Known | None:
+        """The labelled pictures that a training rehearses, where there are any."""
+        sets = self.train_known_sets or None
+        return None if self.train_known is None else Known(folder=self.train_known, sets=sets)
+
+
+def _complaint(key: str) -> str:
+    """What is wrong with a key, without its value: that may be a path or hold a password."""
+    fields = Settings.model_fields
+    if key in fields:
+        place = f"--conf {key}" + (f", or the variable {STORE_URL_VARIABLE}" if key == "store_url" else "")
+        return f"Expected {key} as {fields[key].description}; got another value. Change {place}."
+    near = difflib.get_close_matches(key, fields, 1, 0.5)
+    hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(fields)}."
+    shown = f" ({key})" if re.fullmatch(r"\w{1,40}", key) else ""  # key and value may have been swapped
+    return f"Expected a setting of this server as --conf KEY VALUE; got an unknown key{shown}. {hint}"

@@ -21,9 +21,9 @@ from uniultra.models import build, entry
 from uniultra.predict.device import worker
 from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.predict.shared_networks import Loaded
-from uniultra.serve.scoring import scoring_background
+from uniultra.serve.scoring import background as scoring
+from uniultra.serve.scoring.background import BackgroundScores
 from uniultra.serve.scoring.rankings import Rankings
-from uniultra.serve.scoring.scoring_background import BackgroundScores
 from uniultra.serve.tasks.cancellation import StoppedError
 from uniultra.store.errors import CampaignError, NotFoundError, StoreError
 from uniultra.store.types import Unit
@@ -95,8 +95,8 @@ def folder(tmp_path):
 @pytest.fixture
 def quick(monkeypatch):
     """No pauses between pieces."""
-    monkeypatch.setattr(scoring_background, "QUIET_S", 0.0)
-    monkeypatch.setattr(scoring_background, "REST_S", 0.0)
+    monkeypatch.setattr(scoring, "QUIET_S", 0.0)
+    monkeypatch.setattr(scoring, "REST_S", 0.0)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_everything_is_scored_once(folder, served, quick):
 
 def test_scoring_goes_on_after_a_restart(folder, served, quick, monkeypatch):
     background, _ = scorer(folder, served)
-    real, done = scoring_background.score_unit, []
+    real, done = scoring.score_unit, []
 
     def failing(*args):
         if len(done) == 3:
@@ -132,10 +132,10 @@ def test_scoring_goes_on_after_a_restart(folder, served, quick, monkeypatch):
         done.append(1)
         return real(*args)
 
-    monkeypatch.setattr(scoring_background, "score_unit", failing)
+    monkeypatch.setattr(scoring, "score_unit", failing)
     with pytest.raises(StoppedError):
         background.look()
-    monkeypatch.setattr(scoring_background, "score_unit", real)
+    monkeypatch.setattr(scoring, "score_unit", real)
     folder.opened.clear()
     again, scores = scorer(folder, served)
     assert again.look() == 2
@@ -198,19 +198,19 @@ def test_changed_and_lost_files(folder, served, quick):
 
 def test_an_adapter_published_on_the_way_ends_the_look(folder, served, quick, monkeypatch):
     background, _ = scorer(folder, served)
-    real = scoring_background.score_unit
+    real = scoring.score_unit
 
     def publishing(*args):
         served.publish("adapter-2")
         return real(*args)
 
-    monkeypatch.setattr(scoring_background, "score_unit", publishing)
+    monkeypatch.setattr(scoring, "score_unit", publishing)
     assert background.look() == 1
     assert background.look() == 5
 
 
 def test_people_come_first(folder, served, monkeypatch):
-    monkeypatch.setattr(scoring_background, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(scoring, "PATIENCE_S", 60.0)
     background, _ = scorer(folder, served)
     clicking = threading.Event()
 
@@ -255,7 +255,7 @@ def test_a_server_without_weights_stays_quiet_and_tries_again(folder, served, qu
 @pytest.mark.parametrize("error", [StoreError("no index"), CampaignError("no patients"), KeyError("defect")])
 def test_scoring_outlives_an_index_that_fails_for_a_moment(folder, served, quick, monkeypatch, caplog, error):
     real = folder.units
-    monkeypatch.setattr(scoring_background, "LOOK_S", 0.05)
+    monkeypatch.setattr(scoring, "LOOK_S", 0.05)
 
     def failing():
         monkeypatch.setattr(folder, "units", real)

@@ -152,9 +152,10 @@ def test_a_whole_image_leaves_the_embeddings_of_others(tasks: Any) -> None:
 
     click = {"foreground": [[40, 30, 1]], "result": "packed"}
     infer(tasks, "uniultra_mini", "volume", **click)
-    before = len(app_instance()._embeddings)
+    embeddings = app_instance().task(AUTO).predictor.cache
+    before = len(embeddings)
     assert infer(tasks, AUTO, "volume", result="packed").status_code == 200
-    assert len(app_instance()._embeddings) == before
+    assert len(embeddings) == before
     assert infer(tasks, "uniultra_mini", "volume", **click).json()["timings"]["cached"] == 1
 
 

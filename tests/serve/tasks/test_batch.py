@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from in_process import infer
 
+from uniultra.serve.tasks.batch import WholeImages
+
 URL = "/batch/infer/autosamus_mini"
 IMAGES = {"grey", "ward 3__colour", "volume", "cine"}
 
@@ -126,13 +128,13 @@ def test_a_label_saved_meanwhile_stays(tasks: Any) -> None:
     app = app_instance()
     label = app.datastore().get_label_uri("grey", "batch")
 
-    def infer_slowly(request: dict[str, Any], store: Any, going_on: Any) -> dict[str, Any]:
-        result = app.infer(request, store, going_on)
+    def infer_slowly(request: dict[str, Any], store: Any, check_cancelled: Any) -> dict[str, Any]:
+        result = app.infer(request, store, check_cancelled)
         store.save_label(request["image"], label, "mine", {"by": "somebody"})
         return result
 
     request = {"model": "autosamus_mini", "images": ["cine"], "label_tag": "mine"}
-    results = app._batch_infer(request, app.datastore(), infer_slowly)
+    results = WholeImages()(request, app.datastore(), infer_slowly)
     assert results["cine"].keys() == {"skipped"}
     assert app.datastore().get_label_info("cine", "mine")["by"] == "somebody"
     app.datastore().remove_label("cine", "mine")

@@ -135,12 +135,14 @@ def test_a_wish_that_goes_wrong_ends_no_other(
     file = tmp_path / "a.png"
     Image.new("L", (8, 6)).save(file)
     monkeypatch.setattr(Predictor, "prefetch", encode)
+    before = threading.enumerate()
     prefetch, predictor = Prefetch(OpenImages(1 << 20)), Predictor("uniultra_mini", device="cpu")
     prefetch.wish(predictor, file, None, Plane("k", 0))
     until_done(0)
     if not issubclass(ends, Exception):  # nothing in the thread catches it: the next wish begins another
-        assert prefetch._thread is not None
-        prefetch._thread.join(30)
+        for thread in threading.enumerate():
+            if thread.name == "prefetch" and thread not in before:
+                thread.join(30)
     prefetch.wish(predictor, file, None, Plane("k", 1))
     until_done(0, 1)
 
@@ -150,7 +152,7 @@ def test_who_clicks_while_others_wish_gets_the_same_masks(
 ) -> None:
     app = app_instance()
     monkeypatch.setattr(app.images, "_max_bytes", 1)  # images and embeddings come and go all the time
-    monkeypatch.setattr(app._embeddings, "limit", 2 << 20)
+    monkeypatch.setattr(app.task("uniultra_mini").predictor.cache, "limit", 2 << 20)
     places = [("volume", "k", 3), ("volume", "j", 7), ("cine", "k", 1), ("cine", "k", 2)]
 
     def click(image: str, axis: str, index: int) -> Any:

@@ -161,7 +161,7 @@ def test_the_client_asks_for_it(client: Any, server: Any) -> None:
 def test_real_headers_as_the_server_reads_them(shared_dir: Path) -> None:
     from uniultra.errors import ImageError
     from uniultra.images import read_image
-    from uniultra.serve.wire.calibrations import calibration
+    from uniultra.serve.wire.calibration import calibration
 
     compared = 0
     for file in sorted((shared_dir / "dicom").glob("*.dcm")):

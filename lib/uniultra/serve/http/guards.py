@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from monailabel.interfaces.utils.app import app_instance
@@ -25,7 +25,7 @@ def check_form(values: dict[str, Any]) -> None:
 def check_strategy(values: dict[str, Any]) -> None:
     """The strategy exists, after `params` had its say; its labels and tag are plain."""
     merged = {"strategy": values["strategy"], **(values.get("params") or {})}
-    _known(merged["strategy"], app_instance().info()["strategies"], "strategy")
+    check_known(merged["strategy"], app_instance().info()["strategies"], "strategy")
     if merged.get("label_tag") is not None:
         check_tag(merged["label_tag"])
 
@@ -33,14 +33,14 @@ def check_strategy(values: dict[str, Any]) -> None:
 def check_trainer(values: dict[str, Any]) -> None:
     """The trainer exists, after `params` had its say."""
     merged = {"model": values["model"], **(values.get("params") or {})}
-    _known(merged["model"], app_instance().info()["trainers"], "trainer")
+    check_known(merged["model"], app_instance().info()["trainers"], "trainer")
     refuse_code(merged)
 
 
 def check_scoring(values: dict[str, Any]) -> None:
     """The scoring method exists, after `params` had its say."""
     merged = {"method": values["method"], **(values.get("params") or {})}
-    _known(merged["method"], app_instance().info()["scoring"], "scoring method")
+    check_known(merged["method"], app_instance().info()["scoring"], "scoring method")
     refuse_code(merged)
 
 
@@ -94,7 +94,12 @@ def guard_for(module: str, name: str) -> Guard:
     return GUARDS.get(f"{short}.{name}") or GUARDS.get(name) or check_form
 
 
-def _known(name: object, known: dict[str, Any], what: str) -> None:
+def check_known(name: object, known: Mapping[str, Any], what: str) -> None:
+    """Refuse a name that is not in `known`.
+
+    Raises:
+        NotFoundError: the text lists the known ones.
+    """
     if not isinstance(name, str) or name not in known:
         names = ", ".join(known) or "none"
         raise NotFoundError(f"There is no {what} of that name. There are: {names}.")

@@ -1,4 +1,4 @@
-"""Threads that do the work of routes, so that the event loop only ever waits."""
+"""Thread pools for the work of routes, so that the event loop only waits; `serve.front` says which."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from uniultra.serve.http.refusals import refusing
 Endpoint = Callable[..., Any]
 Values = dict[str, Any]
 Guard = Callable[[Values], None]
+Chooser = ThreadPoolExecutor | Callable[[Values], ThreadPoolExecutor]
 
 
-class Lane:
-    """A pool of its own for one kind of work, so that slow work never stands before quick answers."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        self.pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-
-    def endpoint(self, endpoint: Endpoint, guard: Guard | None = None) -> Endpoint:
-        """The same endpoint, run in this lane after `guard` has seen its values."""
-        return in_lanes(endpoint, lambda _values: self, guard)
+def pool(name: str, threads: int) -> ThreadPoolExecutor:
+    """A pool of its own for one kind of work."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=name)
 
 
-def in_lanes(endpoint: Endpoint, lane: Callable[[Values], Lane], guard: Guard | None = None) -> Endpoint:
-    """The same endpoint, run in the lane that `lane` names for its values, after `guard` has seen them.
+def in_pool(endpoint: Endpoint, choose: Chooser, guard: Guard | None = None) -> Endpoint:
+    """The same endpoint, run on a thread of a pool after `guard` has seen its values.
 
-    A coroutine function is run to its end in the thread: MONAI Label's endpoints are coroutines that
-    never wait. What the rooms below refuse becomes an HTTP answer. `lane` runs on the event loop.
+    A coroutine function is run to its end on that thread: MONAI Label's endpoints are coroutines that
+    never await. A `UniUltraError` becomes an HTTP answer.
+
+    Args:
+        endpoint: of a route.
+        choose: the pool; a function that chooses one runs on the event loop.
+        guard: raises what refuses the request.
     """
 
     def work(values: Values) -> Any:
@@ -43,7 +43,8 @@ def in_lanes(endpoint: Endpoint, lane: Callable[[Values], Lane], guard: Guard | 
 
     @functools.wraps(endpoint)
     async def run(**values: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(lane(values).pool, work, values)
+        chosen = choose(values) if callable(choose) else choose
+        return await asyncio.get_running_loop().run_in_executor(chosen, work, values)
 
     # FastAPI reads the route's parameters here; names in annotations belong to the endpoint's module
     run.__signature__ = inspect.signature(endpoint, eval_str=True)  # type: ignore[attr-defined]

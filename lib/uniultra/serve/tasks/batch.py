@@ -16,7 +16,7 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType, BatchIn
 
 from uniultra.errors import RequestError, UniUltraError
 from uniultra.images import read_image
-from uniultra.serve.tasks.cancellation import GoingOn, StoppedError
+from uniultra.serve.tasks.cancellation import CancelCheck, StoppedError
 from uniultra.serve.tasks.mask_files import checked_extension
 from uniultra.store.catalogue.ids import check_tag, split_name
 from uniultra.store.incoming import proposals
@@ -24,7 +24,7 @@ from uniultra.store.labels.labelmap import read_labelmap
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Origin
 
-Infer = Callable[[dict[str, Any], Datastore, GoingOn], dict[str, Any]]
+Infer = Callable[[dict[str, Any], Datastore, CancelCheck], dict[str, Any]]
 Result = tuple[str, dict[str, Any]]  # image id; {"label", "tag", "params"}, {"error"} or {"skipped"}
 _FINAL = DefaultLabelTag.FINAL.value
 _GROUPS = [group.value for group in BatchInferImageType]
@@ -59,17 +59,17 @@ class WholeImages(BatchInferTask):
         request: dict[str, Any],
         datastore: Datastore,
         infer: Infer,
-        going_on: GoingOn = lambda: None,
+        check_cancelled: CancelCheck = lambda: None,
     ) -> Iterator[Result]:
         """One result after the other, each label saved before its result is told.
 
         Raises:
-            StoppedError: from `going_on`, which is asked between two frames.
+            StoppedError: from `check_cancelled`, which is asked between two frames.
         """
         for image_id in images:
-            going_on()
+            check_cancelled()
             try:
-                yield image_id, _segment(image_id, request, datastore, infer, going_on)
+                yield image_id, _segment(image_id, request, datastore, infer, check_cancelled)
             except StoppedError:
                 raise
             except UniUltraError as error:
@@ -96,7 +96,7 @@ def check_request(request: dict[str, Any]) -> None:
 
 
 def _segment(
-    image_id: str, request: dict[str, Any], datastore: Datastore, infer: Infer, going_on: GoingOn
+    image_id: str, request: dict[str, Any], datastore: Datastore, infer: Infer, check_cancelled: CancelCheck
 ) -> dict[str, Any]:
     store: LabelStore = datastore.store
     tag = check_tag(request.get("label_tag") or proposals.TAG)
@@ -106,7 +106,7 @@ def _segment(
         asked["label"] = named[0]
     if why := proposals.refusal(store, image_id, tag):
         return {"skipped": why}
-    found = infer(asked, datastore, going_on)
+    found = infer(asked, datastore, check_cancelled)
     file = Path(found.pop("file"))
     try:
         _keep(store, image_id, file, found["params"], named, tag)

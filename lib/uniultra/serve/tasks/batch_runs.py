@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import Any
 
 from uniultra.serve.tasks.batch import Result
-from uniultra.serve.tasks.cancellation import GoingOn, StoppedError
+from uniultra.serve.tasks.cancellation import CancelCheck, StoppedError
 
 DETAILS = 20  # lines, as MONAI Label keeps
 KEPT = 50  # runs
 
-Work = Callable[[GoingOn], Iterator[Result]]
+Work = Callable[[CancelCheck], Iterator[Result]]
 
 
 class BatchRun:

@@ -1,4 +1,4 @@
-"""What long work asks between two pictures: may it go on?"""
+"""Cancellation and time-out checks for long-running requests."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 from uniultra.errors import UniUltraError
 from uniultra.serve.http.refusals import TooLargeError
 
-GoingOn = Callable[[], None]  # returns, or raises what ends the work
+CancelCheck = Callable[[], None]  # called between two frames; raises to end the work
 
 
 class StoppedError(UniUltraError):
-    """Somebody stopped the work."""
+    """The work was stopped on request."""
 
 
-def for_seconds(limit: float) -> GoingOn:
-    """Lets work go on for `limit` seconds from now, then refuses the rest of it.
+def for_seconds(limit: float) -> CancelCheck:
+    """A check that passes for `limit` seconds from now.
 
     Raises, when called later:
         TooLargeError: the time is over.

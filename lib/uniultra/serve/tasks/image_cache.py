@@ -7,7 +7,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from uniultra.errors import ImageError
-from uniultra.images import read_image
+from uniultra.images import is_ultrasound_file, read_image
 from uniultra.images.types import AxisKind, UltrasoundImage
 from uniultra.store.errors import NotFoundError
 
@@ -26,14 +26,18 @@ class OpenImages:
         self._opening: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._images)
+
     def open(self, path: Path, axis_kind: AxisKind | None = None) -> UltrasoundImage:
-        """The image in a file.
+        """The image in a file, or the only one in the folder of an upload.
 
         Raises:
             NotFoundError: the file is gone.
-            ImageError: it cannot be read as ultrasound.
+            ImageError: it cannot be read as ultrasound, or the folder holds several.
         """
         try:
+            path = image_file(path)
             stat = path.stat()
         except OSError:
             raise NotFoundError("The image's file is gone. Ask /datastore/?output=all again.") from None
@@ -55,16 +59,17 @@ class OpenImages:
                     self._opening.pop(key, None)
 
     def peek(self, path: Path, axis_kind: AxisKind | None = None) -> UltrasoundImage | None:
-        """The image in a file, if it is open."""
+        """The image in a file or in the folder of an upload, if it is open."""
         try:
+            path = image_file(path)
             stat = path.stat()
-        except OSError:
+        except (OSError, ImageError):
             return None
         with self._lock:
             return self._images.get((path, stat.st_mtime_ns, stat.st_size, axis_kind))
 
     def forget(self, path: Path) -> None:
-        """Let go of a file that will not be asked for again."""
+        """Drop a file that will not be needed again."""
         with self._lock:
             for key in [k for k in self._images if k[0] == path]:
                 del self._images[key]
@@ -88,17 +93,17 @@ def _bytes(image: UltrasoundImage) -> int:
     return t * h * w * image.channels + image.raw_bytes
 
 
-def only_image(folder: Path) -> Path:
-    """The one readable image of an uploaded folder (a header and its data file make one).
+def image_file(path: Path) -> Path:
+    """The file itself, or the one readable image of an uploaded folder (a header and its data file make one).
 
     Raises:
-        ImageError: none, or several.
+        ImageError: the folder holds no image, or several.
     """
-    from uniultra.images import is_ultrasound_file
-
-    found = [file for file in sorted(folder.iterdir()) if file.is_file() and is_ultrasound_file(file)]
-    if len(found) != 1:
+    if not path.is_dir():
+        return path
+    images = [file for file in sorted(path.iterdir()) if file.is_file() and is_ultrasound_file(file)]
+    if len(images) != 1:
         raise ImageError(
-            f"Expected one image in the upload; found {len(found)}. Upload one image for each session."
+            f"Expected one image in the upload; found {len(images)}. Upload one image for each session."
         )
-    return found[0]
+    return images[0]

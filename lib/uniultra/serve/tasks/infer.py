@@ -15,10 +15,10 @@ from uniultra.errors import ModelError, RequestError
 from uniultra.images.types import AxisKind, Plane, UltrasoundImage
 from uniultra.models import registry
 from uniultra.predict import Predictor
-from uniultra.serve.tasks.cancellation import GoingOn, for_seconds
-from uniultra.serve.tasks.image_cache import OpenImages, only_image
+from uniultra.serve.tasks.cancellation import CancelCheck, for_seconds
+from uniultra.serve.tasks.image_cache import OpenImages
 from uniultra.serve.tasks.mask_files import checked_extension, write_planes
-from uniultra.serve.wire import answers, wire
+from uniultra.serve.wire import answers, requests
 from uniultra.weights import loading
 
 Answer = tuple[str | None, dict[str, Any]]  # MONAI Label's: a file or none, and JSON
@@ -38,17 +38,16 @@ class ModelTask(InferTask):
     ) -> None:
         entry = registry.entry(name)
         super().__init__(kind, list(labels), 2, entry.description)
+        self.predictor = predictor
         self._entry = entry
-        self._predictor = predictor
         self._images = images
-
-    @property
-    def predictor(self) -> Predictor:
-        """What answers."""
-        return self._predictor
+        self._weights: Path | None = None
 
     def is_valid(self) -> bool:
-        return loading.available(self._entry.name)
+        """Whether the weights are on this machine; every click asks, so one `stat` once they were found."""
+        if self._weights is None or not self._weights.exists():
+            self._weights = loading.find(self._entry.name)
+        return self._weights is not None
 
     def unavailable(self) -> dict[str, Any]:
         """What `/info/` says of a model without weights."""
@@ -64,7 +63,7 @@ class ModelTask(InferTask):
 
     def adapter(self) -> dict[str, Any]:
         """What `/info/` says of the bundle that answers: its id, and why a newer one does not."""
-        return {"adapter": self._predictor.adapter, "problem": self._predictor.problem}
+        return {"adapter": self.predictor.adapter, "problem": self.predictor.problem}
 
     def check_weights(self) -> None:
         """Refuse a model whose weights are not here.
@@ -79,43 +78,38 @@ class ModelTask(InferTask):
                 f"`uniultra weights add {name} FILE` with your own; no restart is needed."
             )
 
-    def warm_up(self) -> None:
-        """Load the weights and run once.
+    def __call__(self, request: dict[str, Any], check_cancelled: CancelCheck | None = None) -> Answer:
+        """Segment `request["image"]`, a path.
+
+        Args:
+            request: what MONAI Label hands a task.
+            check_cancelled: called between two planes; None for MONAI Label's own time limit
+                (`MONAI_LABEL_INFER_TIMEOUT`).
+
+        Returns:
+            `(None, packed JSON)` for `result: "packed"`, else `(file, JSON)`.
 
         Raises:
-            ModelError: weights missing or damaged.
+            PromptError, ImageError, ModelError, RequestError: with a text for the client.
         """
-        self._predictor.warm_up()
-
-    def __call__(self, request: dict[str, Any]) -> Answer:
-        """Segment as MONAI Label asks, within its own time limit (`MONAI_LABEL_INFER_TIMEOUT`)."""
-        return self.segment(request, for_seconds(monailabel_settings.MONAI_LABEL_INFER_TIMEOUT))
-
-    def segment(self, request: dict[str, Any], going_on: GoingOn) -> Answer:
-        """Segment `request["image"]`, a path; `going_on` is asked between two planes.
-
-        Returns `(None, packed JSON)` for `result: "packed"`, else `(file, JSON)`.
-
-        Raises:
-            PromptError, ImageError, ModelError, RequestError: with a text for whoever asked.
-        """
+        check = check_cancelled or for_seconds(monailabel_settings.MONAI_LABEL_INFER_TIMEOUT)
         self.check_weights()
-        params = wire.parse(request)
+        params = requests.parse(request)
         self.check(params)
         ext = "" if params.result == "packed" else checked_extension(params.result_extension)
-        path = Path(request["image"])
-        image = self._images.open(only_image(path) if path.is_dir() else path, params.axis_kind)
-        return self.answer(params, ext, image, going_on)
+        return self.answer(params, ext, self._images.open(Path(request["image"]), params.axis_kind), check)
 
     @abstractmethod
-    def check(self, params: wire.WireParams) -> None:
+    def check(self, params: requests.WireParams) -> None:
         """Refuse, before the image is opened, what this task does not do."""
 
     @abstractmethod
-    def answer(self, params: wire.WireParams, ext: str, image: UltrasoundImage, going_on: GoingOn) -> Answer:
+    def answer(
+        self, params: requests.WireParams, ext: str, image: UltrasoundImage, check_cancelled: CancelCheck
+    ) -> Answer:
         """The answer to a request about an opened image; `ext` is that of a file answer."""
 
-    def label(self, params: wire.WireParams) -> str:
+    def label(self, params: requests.WireParams) -> str:
         """The structure's name in a file answer."""
         return params.label or (self.labels[0] if self.labels else "structure")
 
@@ -131,16 +125,18 @@ class PromptInferTask(ModelTask):
     def __init__(self, name: str, predictor: Predictor, images: OpenImages, labels: Sequence[str]) -> None:
         super().__init__(InferType.DEEPGROW, name, predictor, images, labels)
 
-    def check(self, params: wire.WireParams) -> None:
+    def check(self, params: requests.WireParams) -> None:
         if params.objects and params.result != "packed":
             raise RequestError('Several objects come back packed only. Add "result": "packed" to params.')
 
-    def answer(self, params: wire.WireParams, ext: str, image: UltrasoundImage, going_on: GoingOn) -> Answer:
+    def answer(
+        self, params: requests.WireParams, ext: str, image: UltrasoundImage, check_cancelled: CancelCheck
+    ) -> Answer:
         started = time.perf_counter()
-        plane = wire.plane_of(params, image)
+        plane = requests.plane_of(params, image)
         check_plane(image, plane)
-        prompts = wire.prompts_of(params, plane, image.plane_shape(plane.axis))
-        predictions = self._predictor.predict(image, plane, prompts)
+        prompts = requests.prompts_of(params, plane, image.plane_shape(plane.axis))
+        predictions = self.predictor.predict(image, plane, prompts)
         if params.result == "packed":
             return None, answers.packed_answer(predictions, plane, several=bool(params.objects))
         tally = answers.Tally()

@@ -1,4 +1,4 @@
-"""Pictures encoded before somebody clicks on them, one after the other, when nobody waits for the device."""
+"""Frames encoded before they are clicked on, one after the other, when the device is idle."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from uniultra.images.types import AxisKind, Plane
 from uniultra.predict import Predictor
 from uniultra.predict.shutdown import unbroken
-from uniultra.serve.tasks.image_cache import OpenImages, only_image
+from uniultra.serve.tasks.image_cache import OpenImages
 
 logger = logging.getLogger(__name__)
-# More wishes than this are those of people who have scrolled on.
+# Beyond this, the oldest wishes are of users who have scrolled on.
 MOST = 16
 _Wish = tuple[str, Path, AxisKind | None, Plane]
 
 
 class Prefetch:
-    """Wishes for pictures, the newest fulfilled first, in a thread that nobody waits for.
+    """Wishes for frames, the newest fulfilled first, on a thread that no request waits for.
 
     Args:
         images: where opened images are kept.
@@ -32,7 +32,7 @@ class Prefetch:
         self._thread: threading.Thread | None = None
 
     def wish(self, predictor: Predictor, path: Path, axis_kind: AxisKind | None, plane: Plane) -> bool:
-        """Ask for a picture; True when it is encoded already. What makes it impossible shows at the click."""
+        """Ask for a frame; True when it is encoded already. One that cannot be encoded fails at its click."""
         image = self._images.peek(path, axis_kind)
         if image is not None and predictor.cached(image, plane):
             return True
@@ -55,7 +55,6 @@ class Prefetch:
                 (_, path, axis_kind, plane), predictor = self._wishes.popitem()
             try:
                 with unbroken():
-                    file = only_image(path) if path.is_dir() else path
-                    predictor.prefetch(self._images.open(file, axis_kind), plane)
+                    predictor.prefetch(self._images.open(path, axis_kind), plane)
             except Exception as error:  # one picture that cannot be encoded stops no other
                 logger.info("A picture could not be encoded ahead (%s).", type(error).__name__)

@@ -7,13 +7,13 @@ import pytest
 from in_process import serving
 from PIL import Image
 
-from uniultra.serve.scoring import scoring_background
+from uniultra.serve.scoring import background as scoring
 
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_scores_come_from_the_served_network(tmp_path, tasks_folder, monkeypatch, asked):
     """With a campaign scoring begins by itself, elsewhere at the first question."""
-    monkeypatch.setattr(scoring_background, "QUIET_S", 0.0)
+    monkeypatch.setattr(scoring, "QUIET_S", 0.0)
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tasks_folder))
     studies = tmp_path / "studies"
     studies.mkdir()

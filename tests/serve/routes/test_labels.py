@@ -18,9 +18,7 @@ from PIL import Image
 
 from uniultra.images.types import FrameSource, Plane
 from uniultra.predict import Prediction
-from uniultra.serve.settings import SettingsError
-from uniultra.serve.store_settings import store_url
-from uniultra.serve.tasks.lease_touch import LeaseTouch
+from uniultra.serve.tasks.lease_renewal import LeaseRenewal
 from uniultra.store.store import LabelStore
 
 WIDTH, HEIGHT = 80, 60  # of the tiny studies
@@ -278,19 +276,8 @@ def test_no_name_or_id_is_in_the_log(campaign: Any, caplog: pytest.LogCaptureFix
     assert ours and not [line for line in ours if "canary" in line or "grey" in line]
 
 
-def test_the_address_of_the_database_is_checked_and_never_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("UNIULTRA_STORE_URL", raising=False)
-    assert store_url({}) is None
-    assert store_url({"store_url": "postgresql://a@b/c"}) == "postgresql+psycopg://a@b/c"
-    monkeypatch.setenv("UNIULTRA_STORE_URL", "postgresql+psycopg://a:secret@b/c")
-    assert store_url({}) == "postgresql+psycopg://a:secret@b/c"
-    with pytest.raises(SettingsError) as refusal:
-        store_url({"store_url": "mysql://a:secret@b/c"})
-    assert "secret" not in str(refusal.value)
-
-
 def test_a_click_costs_no_more_than_a_look_into_a_table(store: LabelStore) -> None:
-    touch = LeaseTouch(store)
+    touch = LeaseRenewal(store)
     touch.click("grey", "anna")
 
     started = time.perf_counter()

@@ -1,33 +1,28 @@
-"""MONAI Label's `/batch/infer`, over runs in this process."""
+"""`/batch/infer`: MONAI Label's addresses over batch runs in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Body, Depends, HTTPException
-from monailabel.config import settings
-from monailabel.endpoints.user.auth import RBAC, User
+from fastapi import HTTPException
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from monailabel.interfaces.utils.app import app_instance
 
 from uniultra.errors import RequestError
 from uniultra.serve.http.guards import refuse_code
-from uniultra.serve.http.thread_pools import Endpoint
+from uniultra.serve.routes.shared import AsAdmin, AsUser, JsonBody, Routes
 from uniultra.serve.tasks.batch import Result
 from uniultra.serve.tasks.batch_runs import BatchRuns, in_background
-from uniultra.serve.tasks.cancellation import GoingOn
+from uniultra.serve.tasks.cancellation import CancelCheck
 from uniultra.store.errors import NotFoundError
-
-AsUser = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
-AsAdmin = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
 
 
 def start(
     model: str,
     user: AsAdmin,
     images: BatchInferImageType | None = BatchInferImageType.IMAGES_ALL,
-    params: Annotated[dict[str, Any] | None, Body()] = None,
+    params: JsonBody = None,
     run_sync: bool | None = False,
 ) -> Any:
     """Segment the images of the store; the record of the run, or with `run_sync` its results."""
@@ -37,7 +32,7 @@ def start(
     task = app.task(request["model"])
     if task.needs_prompts:
         raise RequestError(
-            "This model answers prompts, so there is nothing to run it on alone. Click on an image."
+            "Expected a fully automatic model; this one is interactive. Click on an image instead."
         )
     if not app._batch_infer:
         raise NotFoundError("Batch inference is off. Start with MONAI_LABEL_TASKS_BATCH_INFER=true.")
@@ -48,8 +43,8 @@ def start(
     if run is None:
         raise HTTPException(429, "A batch is running. Wait for it, or stop it with DELETE /batch/infer.")
 
-    def work(going_on: GoingOn) -> Iterator[Result]:
-        return whole.results(chosen, request, store, app.infer, going_on)
+    def work(check_cancelled: CancelCheck) -> Iterator[Result]:
+        return whole.results(chosen, request, store, app.infer, check_cancelled)
 
     if run_sync:
         return run.follow(work)
@@ -58,20 +53,20 @@ def start(
 
 
 def status(user: AsUser, all: bool = False, check_if_running: bool = False) -> Any:
-    """The newest run, all of them, or the one that is going on."""
+    """The newest run, all of them, or the one that is running."""
     runs: BatchRuns = app_instance().batches
-    current, known = runs.current(), runs.records()
+    current, records = runs.current(), runs.records()
     if check_if_running:
         if current is None:
             raise NotFoundError("No batch is running now.")
         return current.record
-    if not known:
+    if not records:
         raise NotFoundError("No batch has run since the server started.")
-    return known if all else known[-1]
+    return records if all else records[-1]
 
 
 def stop(user: AsAdmin) -> Any:
-    """End the run that is going on after its present frame; null when there is none."""
+    """End the present run after the frame it is at; null when there is none."""
     current = app_instance().batches.current()
     if current is None:
         return None
@@ -79,7 +74,7 @@ def stop(user: AsAdmin) -> Any:
     return current.record
 
 
-BATCH_ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
+ROUTES: Routes = (
     ("POST", "/batch/infer/{model}", start),
     ("GET", "/batch/infer", status),
     ("DELETE", "/batch/infer", stop),

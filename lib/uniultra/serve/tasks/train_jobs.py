@@ -24,8 +24,8 @@ from uniultra.adapt.job import Ended, Job, JobFolder
 from uniultra.adapt.process import BUSY
 from uniultra.adapt.settings import FitSettings
 from uniultra.errors import ModelError, RequestError, UniUltraError
+from uniultra.serve.settings import Settings
 from uniultra.serve.tasks.train_records import record, utc_now
-from uniultra.serve.train_settings import TrainSettings
 from uniultra.store.types import Revision, TrainingLabel
 from uniultra.train.recipe import complaint
 
@@ -49,8 +49,7 @@ class Trainings:
         labels: what the campaign calls trainable now, each file compared with its checksum.
         settings: how to train.
         after: new labels after which a training begins by itself; 0 for never.
-        told: called when a job has ended.
-        revisions: image and revision of the same labels, without reading a file: it is asked at every final
+        revisions: image and revision of the same labels, without reading a file: it is called at every final
             label, while clients wait. None for those of `labels`.
     """
 
@@ -58,13 +57,12 @@ class Trainings:
         self,
         studies: Path,
         labels: Callable[[], Sequence[TrainingLabel]],
-        settings: TrainSettings,
+        settings: Settings,
         after: Callable[[], int] = lambda: 0,
-        told: Callable[[], None] = lambda: None,
         revisions: Callable[[], Collection[Revision]] | None = None,
     ) -> None:
         self.studies, self.labels, self.settings = studies, labels, settings
-        self.after, self.told = after, told
+        self.after = after
         self.revisions = revisions or (lambda: [(label.image, label.revision) for label in self.labels()])
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -160,6 +158,11 @@ class Trainings:
         with self._idle:
             return self._idle.wait_for(lambda: self._running is None, seconds)
 
+    def finished(self, begun: dict[str, Any]) -> dict[str, Any]:
+        """Wait until no training runs; the record that `start` gave, as it is then."""
+        self.wait()
+        return next(record for record in self.records() if record["id"] == begun["id"])
+
     def close(self) -> None:
         """End with the server: the training keeps what it has done and is gone on with at the next start."""
         with self._lock:
@@ -209,17 +212,16 @@ class Trainings:
         found = list(self.labels())
         if not found:
             raise RequestError("Expected final labels to train on; there are none. Label some images first.")
-        how = self.settings
         return jobs.create(
             self.studies,
             model,
             found,
             fit_settings(model, request),
             request=request,
-            threads=how.threads,
-            nice=how.nice,
-            device=how.device,
-            known=how.known,
+            threads=self.settings.train_threads,
+            nice=self.settings.train_nice,
+            device=self.settings.device,
+            known=self.settings.replay_set,
         )
 
     def _launch(self, folder: JobFolder) -> None:
@@ -250,7 +252,6 @@ class Trainings:
             except (UniUltraError, OSError) as error:
                 log.warning("no further training began: %s", error)
             self._idle.notify_all()
-        self.told()
 
     def _next(self, folder: JobFolder, code: int) -> None:
         """What to do after a process ended with this exit status."""

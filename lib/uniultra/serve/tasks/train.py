@@ -8,8 +8,8 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
 from uniultra.models import registry
+from uniultra.serve.tasks.train_jobs import OPTIONS, Trainings, fit_settings
 from uniultra.serve.tasks.train_records import stats
-from uniultra.serve.tasks.training import OPTIONS, Trainings, fit_settings
 
 
 class AdaptTask(TrainTask):
@@ -40,10 +40,7 @@ class AdaptTask(TrainTask):
             BusyError: another training is running.
             RequestError: options that cannot be used, or no label to train on.
         """
-        begun = self.trainings.start(self.name, request)
-        self.trainings.wait()
-        found = next(one for one in self.trainings.records() if one["id"] == begun["id"])
-        return found
+        return self.trainings.finished(self.trainings.start(self.name, request))
 
 
 def trainable(name: str) -> bool:

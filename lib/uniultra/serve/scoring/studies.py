@@ -10,8 +10,8 @@ from uniultra.adapt.pictures import Labelled
 from uniultra.adapt.training_labels import read_labels
 from uniultra.images.types import UltrasoundImage
 from uniultra.predict import Predictor
+from uniultra.serve.scoring.background import BackgroundScores
 from uniultra.serve.scoring.rankings import Rankings
-from uniultra.serve.scoring.scoring_background import BackgroundScores
 from uniultra.serve.tasks.image_cache import OpenImages
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.types import Unit

@@ -146,18 +146,16 @@ def plane_of(wire: WireParams, image: UltrasoundImage) -> Plane:
 
 
 def prompts_of(wire: WireParams, plane: Plane, shape: tuple[int, int]) -> list[PromptSet]:
-    """One `PromptSet` per object on a picture of `shape` = (rows, columns); clicks on other slices are left.
+    """One `PromptSet` per object on a picture of `shape` = (rows, columns); clicks on others are left out.
+
+    `Predictor.predict` checks the sets against the picture.
 
     Raises:
-        PromptError: an object without a prompt on this plane, a prompt outside the picture, or prompts
-            both in `objects` and beside it.
+        PromptError: prompts both in `objects` and beside it, or a scribble or mask that does not unpack.
     """
     if wire.objects and wire.prompted:
         raise PromptError("Expected prompts in objects or beside it, not both. Put each object into objects.")
-    sets = [_prompt_set(one, plane, shape) for one in wire.objects or [wire]]
-    for prompts in sets:
-        prompts.check(shape)
-    return sets
+    return [_prompt_set(one, plane, shape) for one in wire.objects or [wire]]
 
 
 def refuse_prompts(wire: WireParams) -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from uniultra.images.itk import sitk
-from uniultra.serve.scoring.scored_studies import ScoredStudies
+from uniultra.serve.scoring.studies import ScoredStudies
 from uniultra.serve.tasks.image_cache import OpenImages
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.types import Unit

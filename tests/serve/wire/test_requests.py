@@ -11,7 +11,7 @@ from uniultra.images.types import AxisKind, Geometry, Plane, UltrasoundImage
 from uniultra.predict import Prediction
 from uniultra.prompts import Box, Point, PromptSet
 from uniultra.serve.http.refusals import TooLargeError
-from uniultra.serve.wire import answers, wire
+from uniultra.serve.wire import answers, requests
 from uniultra.serve.wire.packing import pack_mask
 
 ROWS, COLUMNS = 60, 80
@@ -31,9 +31,13 @@ def image(slices: int = 5) -> UltrasoundImage:
 
 def read(params: dict[str, Any], slices: int = 5) -> tuple[Plane, list[PromptSet]]:
     picture = image(slices)
-    parsed = wire.parse(json.loads(json.dumps(params)))
-    plane = wire.plane_of(parsed, picture)
-    return plane, wire.prompts_of(parsed, plane, picture.plane_shape(plane.axis))
+    parsed = requests.parse(json.loads(json.dumps(params)))
+    plane = requests.plane_of(parsed, picture)
+    shape = picture.plane_shape(plane.axis)
+    sets = requests.prompts_of(parsed, plane, shape)
+    for prompts in sets:
+        prompts.check(shape)  # as `Predictor.predict` does
+    return plane, sets
 
 
 def test_clicks_of_the_stock_plugin() -> None:
@@ -179,29 +183,29 @@ def test_what_makes_no_sense_is_refused(params: dict[str, Any]) -> None:
 def test_not_a_number_is_refused() -> None:
     for text in ("NaN", "Infinity", "-Infinity"):
         with pytest.raises(PromptError, match="finite"):
-            wire.parse(json.loads(f'{{"foreground": [[{text}, 1, 0]]}}'))
+            requests.parse(json.loads(f'{{"foreground": [[{text}, 1, 0]]}}'))
 
 
 @pytest.mark.parametrize(
     "params",
     [
-        {"foreground": [[1, 1, 0]] * (wire.MAX_POINTS + 1)},
-        {"objects": [{"foreground": [[1, 1, 0]]}] * (wire.MAX_OBJECTS + 1)},
-        {"lasso": [[1, 1]] * (wire.MAX_CORNERS + 1)},
-        {"scribbles": [{"bbox": [0, 0, 1, 1], "runs": [0, 1]}] * (wire.MAX_SCRIBBLES + 1)},
-        {"scribbles": [{"bbox": [0, 0, 1, 1], "runs": [0] * (wire.MAX_RUNS + 1)}]},
+        {"foreground": [[1, 1, 0]] * (requests.MAX_POINTS + 1)},
+        {"objects": [{"foreground": [[1, 1, 0]]}] * (requests.MAX_OBJECTS + 1)},
+        {"lasso": [[1, 1]] * (requests.MAX_CORNERS + 1)},
+        {"scribbles": [{"bbox": [0, 0, 1, 1], "runs": [0, 1]}] * (requests.MAX_SCRIBBLES + 1)},
+        {"scribbles": [{"bbox": [0, 0, 1, 1], "runs": [0] * (requests.MAX_RUNS + 1)}]},
         {"mask": {"bbox": [0, 0, 1, 1], "mask": "A" * ((16 << 20) + 1)}},
     ],
     ids=["points", "objects", "corners", "scribbles", "runs", "mask"],
 )
 def test_too_much_is_refused_by_its_count(params: dict[str, Any]) -> None:
     with pytest.raises(TooLargeError):
-        wire.parse(params)
+        requests.parse(params)
 
 
 def test_a_refusal_does_not_repeat_what_came() -> None:
     with pytest.raises(PromptError) as refusal:
-        wire.parse({"foreground": "Jane Doe"})
+        requests.parse({"foreground": "Jane Doe"})
     assert "foreground" in str(refusal.value)
     assert "Jane" not in str(refusal.value)
 
