@@ -16,7 +16,7 @@ from uniultra.prompts.kinds import KINDS, cropped
 from uniultra.prompts.raster import encode
 from uniultra.prompts.simulation import annotator
 from uniultra.prompts.types import Box, Crop, Lasso, MaskPrompt, Point, PromptSet, Scribble
-from uniultra.serve.wire import wire
+from uniultra.serve.wire import requests as wire
 from uniultra.serve.wire.packing import pack_mask
 
 SHAPE = (40, 60)
