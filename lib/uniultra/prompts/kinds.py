@@ -47,7 +47,7 @@ class PromptKind:
 
     Attributes:
         field: of `PromptSet`.
-        keys: of `params` in a request (docs/wire.md); `uniultra.serve.wire.wire` reads them.
+        keys: of `params` in a request (docs/wire.md); `uniultra.serve.wire.requests` reads them.
         crop: a prompt as it lies in a part of the picture; None where the part does not have it.
         draw: puts a prompt on the canvas; None for a kind that is always expressed by others.
         express: prompts on a picture of (rows, columns) without this kind: it is said by others.
