@@ -39,8 +39,11 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=lib:slicer_extension/UniUltra $(BIN)/lint-imports --no-logo
 
+# the examples in docstrings, then the tests
 test: $(STAMP) system lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules lib/uniultra
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 cover: $(STAMP) system
