@@ -74,7 +74,7 @@ def test_a_run_ends_when_every_wrong_pixel_has_been_clicked():
     run = click_until(ask, truth)
     assert len(run.points) == 3
     assert clicks_needed(run.ious, 0.85) == 20 and failed(run.ious, 0.85)
-    assert run.iou_at(20) == run.iou_at(3) == 0
+    assert run.ious[-1] == 0
 
 
 def test_counting_clicks_and_failures():
@@ -95,7 +95,7 @@ def test_stopping_at_a_threshold_waits_for_the_clicks_that_are_wanted():
     assert len(click_until(scripted(nearly)[0], truth, until=0.9).ious) == 1
     run = click_until(scripted(nearly)[0], truth, until=0.9, at_least=2)
     assert len(run.ious) == 2
-    assert run.mask_at(1) is nearly and run.iou_at(5) == iou(nearly, truth)
+    assert run.mask_at(1) is nearly and run.ious[-1] == iou(nearly, truth)
 
 
 def test_without_refining_no_mask_is_given():

@@ -29,7 +29,7 @@ from suite.tables import hours
 from uniultra.errors import RequestError
 from uniultra.evaluate.machine import this_machine
 from uniultra.evaluate.markdown import interval, millions
-from uniultra.metrics.cost import Pace, Work
+from uniultra.metrics.cost import Latency, Work
 from uniultra.metrics.intervals import Estimate
 from uniultra.models.counting import count
 
@@ -108,7 +108,9 @@ def suite():
         tasks=[Task(name="liver_mass", labelled=16, tested=20, note="Divided at random.")],
         systems=[
             system("uniultra_mini", "UniUltra", "uniultra", ("point", "box"), work=Work(0.43, 0.14)),
-            system("lora_mini", "LoRA", "baseline", ("point", "box"), pace=Pace(0.03, 0.0101, "cpu", 2, 20)),
+            system(
+                "lora_mini", "LoRA", "baseline", ("point", "box"), pace=Latency(0.03, 0.0101, "cpu", 2, 20)
+            ),
             system("autosamus_mini", "AutoSAMUS", "autosamus", (), note="half the budget"),
         ],
         runs=[

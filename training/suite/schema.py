@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from uniultra.evaluate.machine import Machine
-from uniultra.metrics.cost import Pace, Work
+from uniultra.metrics.cost import Latency, Work
 from uniultra.metrics.intervals import Estimate
 
 Paper = Literal["uniultra", "samus", "autosamus", "lgmedseg", "baseline"]
@@ -165,7 +165,7 @@ class System(_Frozen):
     trained: int
     adapter: int
     work: Work | None = None
-    pace: Pace | None = None
+    pace: Latency | None = None
     note: str | None = None
 
 

@@ -268,7 +268,7 @@ def _train(options: argparse.Namespace) -> None:
 
     device = str(choose_device(options.device))
     if plan.is_plan(options.recipe):
-        made = plan.Plan.read(options.recipe, options.set)
+        made = plan.TrainingPlan.read(options.recipe, options.set)
         results = plan.run(made, options.data, options.output, device, options.workers, options.stage)
         if os.environ.get("RANK", "0") == "0":
             for name, path in results.items():
