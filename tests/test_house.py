@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows: unique class names, small folders, documents that name real files."""
+"""Rules of the house that no linter knows: unique class names, small folders, documents naming real files."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from uniultra.networks.unet import FILTERS, SMALLEST, expected_iou
 from uniultra.predict import Predictor
 from uniultra.prompts import PromptSet
 from uniultra.train.initial_network import starting_network
-from uniultra.train.plan import Plan
+from uniultra.train.plan import TrainingPlan
 from uniultra.train.recipe import Recipe
 from uniultra.weights import loading, tensors
 
@@ -107,6 +107,6 @@ def test_drawn_prompts_are_refused():
 
 def test_its_recipe_is_the_minis_but_for_the_prompts(project_root, tmp_path):
     unet = Recipe.read(project_root / "training" / "unet.yaml")
-    mini = Plan.read(project_root / "training" / "default.yaml").recipe("default", tmp_path)
+    mini = TrainingPlan.read(project_root / "training" / "default.yaml").recipe("default", tmp_path)
     assert unet.datasets == mini.datasets and unet.batch == mini.batch
     assert unet.objective == "auto" and not unet.synthetic and not unet.pseudo

@@ -7,9 +7,13 @@ from pydantic import TypeAdapter, ValidationError
 from uniultra.synthesis import artefacts
 from uniultra.synthesis.sector import find_sector
 from uniultra.train import augment
-from uniultra.train.augment import OFF, Augmentation
+from uniultra.train.augment import Augmentation
 
 SIDE = 96
+
+OFF = Augmentation(
+    place=0, flip=0, gain=0, gamma=0, attenuation=0, speckle=0, shadow=0, blur=0, noise=0, tint=0
+)
 
 
 def fan(axis=0.5, apex=-0.2, near=0.25, far=1.15, spread=0.6, side=SIDE, grey=0.5):

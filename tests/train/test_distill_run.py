@@ -1,20 +1,16 @@
 """A distillation from end to end: both stages, exactly resumable, on generated pictures."""
 
-import csv
 import json
 import os
 import signal
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from uniultra.cli.main import main
 from uniultra.errors import ModelError
 from uniultra.models import build
-from uniultra.synthesis.scene import scene
 from uniultra.train import objective
 from uniultra.train.distill_run import DistillRecipe, distill
 from uniultra.train.distillation.distill import DistillObjective
@@ -37,25 +33,6 @@ RECIPE = {
     "transfer": STAGE,
     "finetune": STAGE,
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A data set of generated pictures in the layout of a manifest."""
-    folder = tmp_path_factory.mktemp("data")
-    lines = []
-    for n in range(4):
-        drawn = scene(np.random.default_rng(100 + n), SIDE)
-        Image.fromarray(drawn.picture).save(folder / f"{n}.png")
-        Image.fromarray(drawn.targets[:2].any(0)).save(folder / f"{n}_mask.png")
-        lines.append(
-            {"dataset": "tiny", "id": n, "split": "train", "image": f"{n}.png", "mask": f"{n}_mask.png"}
-        )
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, lines[0])
-        writer.writeheader()
-        writer.writerows(lines)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -90,20 +67,22 @@ def stop_after(monkeypatch, kind, steps):
 
 
 @pytest.fixture(scope="module")
-def finished(data, teacher, tmp_path_factory):
+def finished(training_data, teacher, tmp_path_factory):
     """The output folder of a run that nothing interrupted, and its result."""
     folder = tmp_path_factory.mktemp("whole")
-    return folder, distill(recipe_of(teacher), data, folder)
+    return folder, distill(recipe_of(teacher), training_data, folder)
 
 
-def test_both_stages_go_on_exactly_where_they_were_stopped(data, teacher, finished, tmp_path, monkeypatch):
+def test_both_stages_go_on_exactly_where_they_were_stopped(
+    training_data, teacher, finished, tmp_path, monkeypatch
+):
     recipe = recipe_of(teacher)
     for kind in (DistillObjective, objective.PromptObjective):
         with monkeypatch.context() as patch:
             stop_after(patch, kind, 2)
             with pytest.raises(SystemExit):
-                distill(recipe, data, tmp_path)
-    whole, again = tensors.read(finished[1]), tensors.read(distill(recipe, data, tmp_path))
+                distill(recipe, training_data, tmp_path)
+    whole, again = tensors.read(finished[1]), tensors.read(distill(recipe, training_data, tmp_path))
     assert whole.keys() == again.keys()
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
@@ -125,13 +104,13 @@ def test_the_last_stage_trains_everything_and_its_result_is_a_model(finished):
     assert loading.load_file("uniultra_mini", made, SIDE).image_size == SIDE
 
 
-def test_fine_tuning_goes_on_only_with_the_student_it_began_with(data, teacher, finished):
+def test_fine_tuning_goes_on_only_with_the_student_it_began_with(training_data, teacher, finished):
     longer = recipe_of(teacher, transfer={**STAGE, "steps": 5})
     with pytest.raises(ModelError, match="another student"):
-        distill(longer, data, finished[0])
+        distill(longer, training_data, finished[0])
 
 
-def test_an_adapter_is_tuned_on_the_distilled_base_and_the_result_is_whole(data, tmp_path):
+def test_an_adapter_is_tuned_on_the_distilled_base_and_the_result_is_whole(training_data, tmp_path):
     """LG-MedSeg's way: distil the base, then train the adapters of another entry that stands on it."""
     torch.manual_seed(3)
     path = tmp_path / "mobile_sam.safetensors"
@@ -143,7 +122,7 @@ def test_an_adapter_is_tuned_on_the_distilled_base_and_the_result_is_whole(data,
         transfer=few,
         finetune=few | {"model": "lgmedseg", "trains": "method"},
     )
-    made = distill(recipe, data, tmp_path / "out")
+    made = distill(recipe, training_data, tmp_path / "out")
     base = tensors.read(recipe.handover(tmp_path / "out"))
     tuned = loading.load_file("lgmedseg", made, SIDE).state_dict()
     added = {name for name in tuned if name not in base}
@@ -152,18 +131,12 @@ def test_an_adapter_is_tuned_on_the_distilled_base_and_the_result_is_whole(data,
     assert all(torch.equal(tuned[name], value) for name, value in base.items())
 
 
-def test_the_command_reads_a_recipe_with_changes(data, teacher, tmp_path, capsys):
+def test_the_command_reads_a_recipe_with_changes(training_data, teacher, tmp_path, capsys):
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(RECIPE))
-    called = ["distill", str(path), "--data", str(data), "--output", str(tmp_path / "out"), "--device", "cpu"]
-    called += [
-        "--set",
-        f"teacher.weights={teacher}",
-        "--set",
-        "transfer.steps=1",
-        "--set",
-        "finetune.steps=1",
-    ]
+    called = ["distill", str(path), "--data", str(training_data), "--output", str(tmp_path / "out")]
+    called += ["--device", "cpu", "--set", f"teacher.weights={teacher}"]
+    called += ["--set", "transfer.steps=1", "--set", "finetune.steps=1"]
     assert main(called) == 0
     assert "finetune/uniultra_mini.safetensors" in capsys.readouterr().out
     assert main([*called, "--set", "transfer.model=sam2_t"]) == 2

@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file
 
 from uniultra.errors import ModelError
-from uniultra.train.plan import Plan, is_plan, run
+from uniultra.train.plan import TrainingPlan, is_plan, run
 from uniultra.train.provenance import trained_on
 from uniultra.weights import tensors
 
@@ -31,7 +31,7 @@ def plan_file(tmp_path: Path) -> Path:
 
 
 def test_a_stage_starts_from_the_result_of_an_earlier_one(plan_file: Path) -> None:
-    plan = Plan.read(plan_file)
+    plan = TrainingPlan.read(plan_file)
     out = Path("out")
     assert plan.recipe("second", out).start == str(out / "first" / "sam2_mini.safetensors")
     taught = plan.recipe("taught", out)
@@ -43,7 +43,7 @@ def test_a_stage_starts_from_the_result_of_an_earlier_one(plan_file: Path) -> No
 def test_only_what_a_stage_builds_on_is_run_and_once(
     plan_file: Path, training_data: Path, tmp_path: Path
 ) -> None:
-    plan, output = Plan.read(plan_file), tmp_path / "out"
+    plan, output = TrainingPlan.read(plan_file), tmp_path / "out"
     found = run(plan, training_data, output, only="second")
     assert list(found) == ["first", "second"]
     assert "image_encoder.trunk.pos_embed" in load_file(found["second"])
@@ -72,12 +72,12 @@ def test_a_plan_that_cannot_be_used_is_refused(text: str, told: str, tmp_path: P
     path = tmp_path / "plan.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=told):
-        Plan.read(path)
+        TrainingPlan.read(path)
 
 
 def test_an_unknown_stage_is_refused(plan_file: Path, training_data: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no stage"):
-        run(Plan.read(plan_file), training_data, tmp_path / "out", only="nothing")
+        run(TrainingPlan.read(plan_file), training_data, tmp_path / "out", only="nothing")
 
 
 def test_weights_say_what_they_and_their_ancestors_were_trained_on(
@@ -87,7 +87,7 @@ def test_weights_say_what_they_and_their_ancestors_were_trained_on(
         "start: first}", "start: first, datasets: {organ: 1}}"
     )
     plan_file.write_text(text.replace("start: first, datasets", "holdout: 0.5, start: first, datasets"))
-    found = run(Plan.read(plan_file), training_data, tmp_path / "out", only="taught")
+    found = run(TrainingPlan.read(plan_file), training_data, tmp_path / "out", only="taught")
     assert trained_on(found["first"]) == ("tiny",)
     assert trained_on(found["second"]) == ("organ", "tiny")
     assert trained_on(found["taught"]) == ("organ", "tiny"), "what its teacher saw, it has seen"

@@ -11,7 +11,7 @@ from uniultra.train.batches import protocol_of
 from uniultra.train.initial_network import adapter_config, trained_fragments
 from uniultra.train.objective import loss_of
 from uniultra.train.objectives import OBJECTIVES
-from uniultra.train.plan import Plan, is_plan
+from uniultra.train.plan import TrainingPlan, is_plan
 from uniultra.train.recipe import OptimizerSettings, Recipe
 
 GOOD = "model: uniultra_mini\ndatasets: {tiny: 1}\nsteps: 100\nbatch: 4\n"
@@ -96,7 +96,7 @@ def test_shipped_recipes_and_plans_can_be_used(project_root):
         if path not in plans:
             check_usable(Recipe.read(path), path.name)
     for path in plans:
-        plan = Plan.read(path)
+        plan = TrainingPlan.read(path)
         for name in plan.stages:
             recipe = plan.recipe(name, Path())
             check_usable(recipe, f"{path.name}: {name}")

@@ -55,10 +55,10 @@ def work(folder: JobFolder) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import torch
 
-        from uniultra.adapt.run import Run
+        from uniultra.adapt.run import AdaptationRun
 
         torch.set_num_threads(job.threads)
-        folder.end(Run(folder).run())
+        folder.end(AdaptationRun(folder).run())
     except UniUltraError as error:
         folder.note(error=str(error))
         folder.end(Ended(status="ERROR", when=datetime.now(UTC), error=str(error)))

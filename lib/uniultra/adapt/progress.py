@@ -9,7 +9,7 @@ from uniultra.adapt.job import JobFolder, Progress
 EPOCH = 10  # steps that are called an epoch, because clients show epochs
 
 
-class Pace:
+class ProgressWriter:
     """Counts the steps of all fits of a job.
 
     Args:

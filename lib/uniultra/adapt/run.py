@@ -17,8 +17,8 @@ from uniultra.adapt.fit import fit, part_of_the_way
 from uniultra.adapt.holdout import folds, held_out
 from uniultra.adapt.job import Ended, Job, JobFolder
 from uniultra.adapt.pictures import Labelled
-from uniultra.adapt.progress import Pace
-from uniultra.adapt.scoring import Case, Scores, cases_of, scene_cases, scores
+from uniultra.adapt.progress import ProgressWriter
+from uniultra.adapt.scoring import Scores, ScoringCase, cases_of, scene_cases, scores
 from uniultra.adapt.settings import FitSettings
 from uniultra.adapt.training_labels import Pictures, known_pictures, read_labels
 from uniultra.datasets.manifest import Row, read_manifest
@@ -35,10 +35,11 @@ from uniultra.weights.deployed import ChangedError, Published
 KNOWN_TRAINS, KNOWN_CHECKS = 60, 42  # pictures of old organs, of each set as many
 CHECKPOINT_EVERY = 10
 ByLabel = dict[str, tuple[float, float]]  # Dice after a click and of a box, by the key of a structure
+Rows = dict[str, tuple[int, ScoringCase]]  # place of the picture and the structure, by its key
 Way = list[ByLabel]  # for the settings' share and each retreat
 
 
-class Run:
+class AdaptationRun:
     """A job at work; `run` goes on where an earlier one was stopped.
 
     Args:
@@ -88,7 +89,7 @@ class Run:
         self.settings = _for(self.job.settings, len(trained))
         most = self.settings.share
         self.shares = (most, *(share for share in self.settings.retreats if share < most))
-        self.pace = Pace(self.folder, self.settings.steps, fits)
+        self.pace = ProgressWriter(self.folder, self.settings.steps, fits)
         before = self._published_before()
         if before is not None:
             return self._ended(pictures, *before)
@@ -111,9 +112,9 @@ class Run:
         self,
         adapted: PromptNetwork,
         rule: gate.Rule,
-        measured: dict[str, tuple[int, Case]],
+        measured: Rows,
         new: Way,
-        checks: Sequence[Case],
+        checks: Sequence[ScoringCase],
     ) -> tuple[gate.Verdict, str | None]:
         """Publish at the farthest of the shares that forgets little enough; else the first one's verdict."""
         first: gate.Verdict | None = None
@@ -130,7 +131,7 @@ class Run:
         self,
         network: PromptNetwork,
         rule: gate.Rule,
-        measured: dict[str, tuple[int, Case]],
+        measured: Rows,
         new: ByLabel,
         share: float,
         old: dict[str, tuple[Scores, Scores]],
@@ -159,7 +160,10 @@ class Run:
     # training
 
     def _folds(
-        self, labelled: Sequence[Labelled], rows: dict[str, tuple[int, Case]], known: Sequence[Labelled]
+        self,
+        labelled: Sequence[Labelled],
+        rows: Rows,
+        known: Sequence[Labelled],
     ) -> Way:
         """Each structure's scores by the network that never saw its patient."""
         found: Way = [{} for _ in self.shares]
@@ -179,7 +183,7 @@ class Run:
         self,
         fold: int,
         rest: Sequence[Labelled],
-        mine: dict[str, tuple[int, Case]],
+        mine: Rows,
         known: Sequence[Labelled],
     ) -> Way:
         folder = self.folder.path / f"fold-{fold}"
@@ -220,7 +224,7 @@ class Run:
 
     # measuring
 
-    def _along(self, adapted: PromptNetwork, rows: dict[str, tuple[int, Case]]) -> Way:
+    def _along(self, adapted: PromptNetwork, rows: Rows) -> Way:
         """Scores at each share."""
         return [self._score(self._back(adapted, share), rows) for share in self.shares]
 
@@ -228,9 +232,7 @@ class Run:
         """The same network at another share; what was trained is at the first."""
         return part_of_the_way(self.base, adapted, share / self.shares[0])
 
-    def _compare(
-        self, rule: gate.Rule, measured: dict[str, tuple[int, Case]], new: ByLabel, share: float
-    ) -> gate.Verdict:
+    def _compare(self, rule: gate.Rule, measured: Rows, new: ByLabel, share: float) -> gate.Verdict:
         """The first half of the verdict, against what answers now."""
         self.against = self.published.current(self.job.model)
         self.pace.tell("measuring")
@@ -242,7 +244,7 @@ class Run:
         self.folder.note(verdict=verdict.model_dump(mode="json"))
         return verdict
 
-    def _now(self, measured: dict[str, tuple[int, Case]]) -> ByLabel:
+    def _now(self, measured: Rows) -> ByLabel:
         """Scores of what answers now; where it learnt a label, those of its own cross-validation.
 
         A patient that it learnt, in a label of which it tells none (a correction, another image), is left
@@ -269,11 +271,11 @@ class Run:
         groups = {label.group for label in self.job.labels if label.image in images}
         return {one for one in groups if data.get("rule") != "held_out" or not held_out(one)}
 
-    def _score(self, network: PromptNetwork, rows: dict[str, tuple[int, Case]]) -> ByLabel:
+    def _score(self, network: PromptNetwork, rows: Rows) -> ByLabel:
         found = scores(network, self.entry, [case for _, case in rows.values()])
         return {key: (float(one[0]), float(one[1])) for key, one in zip(rows, found, strict=True)}
 
-    def _old(self, adapted: PromptNetwork, checks: Sequence[Case]) -> dict[str, tuple[Scores, Scores]]:
+    def _old(self, adapted: PromptNetwork, checks: Sequence[ScoringCase]) -> dict[str, tuple[Scores, Scores]]:
         """Scores of what the model's own weights know, before and after."""
         self.pace.tell("looking back")
         sets = {"scenes": scene_cases(self.base.image_size, self.job.scenes), "known": list(checks)}
@@ -282,7 +284,7 @@ class Run:
                 self.before[name] = scores(self.base, self.entry, cases)
         return {name: (one, scores(adapted, self.entry, sets[name])) for name, one in self.before.items()}
 
-    def _known(self) -> tuple[list[Labelled], list[Case]]:
+    def _known(self) -> tuple[list[Labelled], list[ScoringCase]]:
         """Pictures of old organs to rehearse on, and others to measure on, where the admin names some."""
         if self.job.known is None:
             return [], []
@@ -351,11 +353,9 @@ class Run:
         return bundle.describe(self.published.path(self.against))[1].weights_sha256
 
 
-def _with_keys(
-    pictures: Pictures, labels: Sequence[TrainingLabel]
-) -> tuple[list[Labelled], dict[str, tuple[int, Case]]]:
+def _with_keys(pictures: Pictures, labels: Sequence[TrainingLabel]) -> tuple[list[Labelled], Rows]:
     """All labelled pictures, and by key the place among them and the structure of each that has one."""
-    rows: dict[str, tuple[int, Case]] = {}
+    rows: Rows = {}
     # Another clinic has images of the same names: the mask's own digest tells whose label it is.
     digests = {f"{one.image}@{one.revision}": one.sha256[:16] for one in labels}
     found = zip(pictures.labelled, pictures.label, pictures.frame, strict=True)

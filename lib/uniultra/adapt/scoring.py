@@ -26,7 +26,7 @@ PER_SCENE = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ScoringCase:
     """A structure on a picture, and where somebody would click on it."""
 
     picture: Picture
@@ -35,23 +35,23 @@ class Case:
     group: str
 
 
-def cases_of(labelled: Labelled) -> list[Case]:
+def cases_of(labelled: Labelled) -> list[ScoringCase]:
     """The largest component of a label, as all measurements here ask for it; none of an empty one."""
     parts = components(labelled.mask, SMALLEST)[:1]
-    return [Case(labelled.picture, part, center_click(part), labelled.group) for part in parts]
+    return [ScoringCase(labelled.picture, part, center_click(part), labelled.group) for part in parts]
 
 
-def scene_cases(size: int, count: int) -> list[Case]:
+def scene_cases(size: int, count: int) -> list[ScoringCase]:
     """Structures of `count` generated scenes, always the same ones."""
     cases = []
     for n in range(count):
         drawn = scene(np.random.default_rng([SCENE_SEED, n]), size)
         for truth, free in list(zip(drawn.targets, drawn.clickable, strict=True))[:PER_SCENE]:
-            cases.append(Case(drawn.picture, truth, center_click(free), f"scene {n}"))
+            cases.append(ScoringCase(drawn.picture, truth, center_click(free), f"scene {n}"))
     return cases
 
 
-def scores(network: PromptNetwork, model: ModelEntry, cases: Sequence[Case]) -> Scores:
+def scores(network: PromptNetwork, model: ModelEntry, cases: Sequence[ScoringCase]) -> Scores:
     """Dice of the answers, in the order of the cases."""
     predictor = Predictor.of(network, model, device=str(next(network.parameters()).device))
     found = np.zeros((len(cases), 2))

@@ -30,7 +30,7 @@ def _train(options: argparse.Namespace) -> None:
 
     device = str(choose_device(options.device))
     if plan.is_plan(options.recipe):
-        stages = plan.Plan.read(options.recipe, options.set)
+        stages = plan.TrainingPlan.read(options.recipe, options.set)
         results = plan.run(stages, options.data, options.output, device, options.workers, options.stage)
         lines = [f"{name}: {path.name} in its folder of the output" for name, path in results.items()]
     else:

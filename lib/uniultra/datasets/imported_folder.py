@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import secrets
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,17 +71,6 @@ def read(folder: Path) -> list[Line]:
                 "it has others. Choose another folder."
             )
         return list(found)
-
-
-@contextmanager
-def staging(output: Path) -> Iterator[Path]:
-    """A folder inside `output` that is gone at the end, with whatever is still in it."""
-    folder = output / f".{secrets.token_hex(8)}.part"
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def adopt(folder: Path, output: Path, kept: Sequence[Line], new: Sequence[Line]) -> None:

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 from tqdm import tqdm
 
-from uniultra.datasets.imported_folder import Line, adopt, fit, read, staging, store
+from uniultra.datasets.imported_folder import Line, adopt, fit, read, store
 from uniultra.datasets.readers.types import DatasetLayout, Label, SourcePair, SourcePicture, Split
 from uniultra.errors import ImageError
 
@@ -71,10 +72,11 @@ def import_set(
     listing = layout.read(source)
     names = _names(listing.pictures)
     output.mkdir(parents=True, exist_ok=True)
-    with FileLock(output / ".manifest.lock"), staging(output) as folder:
-        there = read(output)
-        _check_origin(there, datasets, layout)
-        kept = [line for line in there if line["dataset"] not in datasets]
+    staging = TemporaryDirectory(prefix=".", suffix=".part", dir=output, ignore_cleanup_errors=True)
+    with FileLock(output / ".manifest.lock"), staging as name_of_folder:
+        folder, lines = Path(name_of_folder), read(output)
+        _check_origin(lines, datasets, layout)
+        kept = [line for line in lines if line["dataset"] not in datasets]
         splits = place(listing.pictures, layout.name, shares, {line["group"]: line["split"] for line in kept})
         made: list[list[Line]] = []
         for name, picture in zip(names, tqdm(listing.pictures, desc=f"importing {layout.name}"), strict=True):

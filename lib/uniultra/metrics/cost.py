@@ -29,7 +29,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Latency:
     """Median seconds of one picture and of one prompt on it, on one device.
 
     Attributes:
@@ -74,7 +74,7 @@ def count_work(network: PromptNetwork, prompt: str = "box") -> Work:
 
 def measure_pace(
     network: PromptNetwork, prompt: str = "point", *, repeats: int = 20, warm_up: int = 3
-) -> Pace:
+) -> Latency:
     """Measure the median time of a picture and of a prompt on it, one at a time.
 
     Args:
@@ -95,7 +95,7 @@ def measure_pace(
         encode = _median(lambda: network.encode(picture), picture.device, repeats, warm_up)
         embedding = network.encode(picture)
         decode = _median(lambda: ask(embedding), picture.device, repeats, warm_up)
-    return Pace(encode, decode, picture.device.type, torch.get_num_threads(), repeats)
+    return Latency(encode, decode, picture.device.type, torch.get_num_threads(), repeats)
 
 
 def _inputs(

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from uniultra.errors import PromptError
 from uniultra.metrics.overlap import iou
+from uniultra.prompts.simulation.clicks_boxes import depth
 from uniultra.prompts.types import Mask, MaskPrompt, Point, PromptSet
 
 MAX_CLICKS = 20
@@ -43,7 +42,7 @@ class ClickRun:
     ious: tuple[float, ...]
 
     def mask_at(self, clicks: int) -> Mask:
-        """The mask after so many clicks (from 1); of a run that ended before, its last."""
+        """The mask after so many clicks (from 1); where the run ended before, its last one."""
         return self.masks[min(clicks, len(self.masks)) - 1]
 
 
@@ -105,20 +104,10 @@ def click_until(
 
 def next_click(predicted: Mask, truth: Mask, free: Mask) -> Point | None:
     """The next click on one of the `free` pixels (all `(H,W)` bool), or None where nothing is to click."""
-    missed, surplus = _depth(truth & ~predicted) * free, _depth(predicted & ~truth) * free
+    missed, surplus = depth(truth & ~predicted) * free, depth(predicted & ~truth) * free
     positive = bool(missed.max() > surplus.max())
-    depth = missed if positive else surplus
-    if not depth.any():
+    error = missed if positive else surplus
+    if not error.any():
         return None
-    row, column = np.unravel_index(np.argmax(depth), depth.shape)
+    row, column = np.unravel_index(np.argmax(error), error.shape)
     return Point(float(column), float(row), positive)
-
-
-def _depth(region: Mask) -> NDArray[np.float64]:
-    """Distance of every pixel of a region to the nearest outside it, `(H,W)`."""
-    depth = np.zeros(region.shape)
-    # Only as much of the picture as the region fills: the transform is most of a simulated click's time.
-    for rows, columns in ndimage.find_objects(region.astype(np.uint8)):
-        part = np.pad(region[rows, columns], 1)
-        depth[rows, columns] = ndimage.distance_transform_edt(part)[1:-1, 1:-1]
-    return depth

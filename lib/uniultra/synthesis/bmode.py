@@ -34,7 +34,7 @@ class Tissue:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ScanView:
     """How beams run: `rows`, `columns` of every (depth, beam) sample, and back.
 
     Attributes:
@@ -72,7 +72,7 @@ def scan(rng: np.random.Generator, tissue: Tissue, straight: Grid) -> tuple[NDAr
     return np.asarray(255 * grey, np.uint8), view.seen
 
 
-def _view(rng: np.random.Generator, straight: Grid) -> View:
+def _view(rng: np.random.Generator, straight: Grid) -> ScanView:
     size = straight.size
     if rng.random() < 0.45:
         seen = np.ones((size, size), bool)
@@ -80,7 +80,7 @@ def _view(rng: np.random.Generator, straight: Grid) -> View:
             top, bottom, left, right = rng.uniform(0, 0.2, 4)
             seen &= (straight.rows > top) & (straight.rows < 1 - bottom)
             seen &= (straight.columns > left) & (straight.columns < 1 - right)
-        return View(None, None, straight.rows, straight.columns, seen)
+        return ScanView(None, None, straight.rows, straight.columns, seen)
     phased = rng.random() < 0.4
     near = rng.uniform(0.01, 0.06) if phased else rng.uniform(0.15, 0.9)
     half = rng.uniform(0.55, 0.8) if phased else rng.uniform(0.35, 0.75)
@@ -99,10 +99,10 @@ def _view(rng: np.random.Generator, straight: Grid) -> View:
     def pixels(field: Field) -> Field:
         return np.asarray(field * size - 0.5, np.float32)
 
-    return View(pixels(rows), pixels(columns), pixels(depth), pixels(beam), seen)
+    return ScanView(pixels(rows), pixels(columns), pixels(depth), pixels(beam), seen)
 
 
-def _along(view: View, field: Field) -> Field:
+def _along(view: ScanView, field: Field) -> Field:
     """A field on the screen as samples of beams."""
     if view.rows is None:
         return field
@@ -110,7 +110,7 @@ def _along(view: View, field: Field) -> Field:
     return np.asarray(found, np.float32)
 
 
-def _directions(view: View, straight: Grid) -> tuple[Field | float, Field | float]:
+def _directions(view: ScanView, straight: Grid) -> tuple[Field | float, Field | float]:
     """The unit vector along the beam at every pixel: its part down and its part to the right."""
     if view.rows is None or view.columns is None:
         return 1.0, 0.0

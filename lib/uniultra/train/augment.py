@@ -70,9 +70,6 @@ class Augmentation:
 
 
 DEFAULT = Augmentation()
-OFF = Augmentation(
-    place=0, flip=0, gain=0, gamma=0, attenuation=0, speckle=0, shadow=0, blur=0, noise=0, tint=0
-)
 
 
 def views(

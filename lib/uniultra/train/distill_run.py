@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from uniultra.errors import ModelError
 from uniultra.models.registry import entry
@@ -20,7 +20,7 @@ from uniultra.train.distillation.distill import DistillSettings, load_teacher
 from uniultra.train.distributed import joined
 from uniultra.train.initial_network import adapter_config
 from uniultra.train.provenance import TRAINED_ON, sets_of
-from uniultra.train.recipe import Recipe, complaint, read_yaml
+from uniultra.train.recipe import Recipe, read_yaml, validated
 from uniultra.train.result import trained_network
 from uniultra.train.trainer import Trainer
 from uniultra.weights import loading, tensors
@@ -67,14 +67,10 @@ class DistillRecipe(BaseModel):
         Raises:
             ModelError: no such file, no YAML, or settings that cannot be used, those of both stages too.
         """
-        try:
-            found = cls.model_validate(read_yaml(path, changes))
-        except ValidationError as error:
-            wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
-            raise ModelError(f"The recipe cannot be used: {wrong}.") from None
-        found.first()
-        found.last(Path())
-        return found
+        recipe = validated(cls, read_yaml(path, changes), "recipe")
+        recipe.first()
+        recipe.last(Path())
+        return recipe
 
     def first(self) -> Recipe:
         """The recipe of the first stage."""

@@ -5,7 +5,6 @@ torchrun --nproc-per-node 4 -m uniultra.cli.main train RECIPE --data DIR --outpu
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,19 +57,9 @@ class World:
         """The plain state of process 0, in every process, also on machines that share no disk with it."""
         if self.size == 1:
             return state
-        buffer = io.BytesIO()
-        if state is not None:
-            torch.save(state, buffer)
-        length = int(self.broadcast(buffer.tell()))
-        if not length:
-            return None
-        content = torch.zeros(length, dtype=torch.uint8, device=self.device)
-        if self.first:
-            content.copy_(torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8))
-        dist.broadcast(content, 0)
-        copied = io.BytesIO(content.cpu().numpy().tobytes())
-        received: dict[str, Any] = torch.load(copied, map_location="cpu", weights_only=True)
-        return received
+        holder = [state]
+        dist.broadcast_object_list(holder, 0, device=self.device)
+        return holder[0]
 
     def _reduced(self, value: float, how: Any) -> Tensor:
         number = torch.tensor(value, dtype=torch.float64, device=self.device)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from scipy.special import expit, logit
 
 from uniultra.metrics.calibration import calibration
 from uniultra.networks.network import PromptNetwork, decode_by_length
@@ -49,10 +50,11 @@ def assess(
     if not len(pairs):
         return None
     error, bias = _error(pairs)
-    last = goal.network.sam_mask_decoder.iou_prediction_head.layers[-1]
-    if not correct or len(pairs) < ENOUGH or not last.weight.requires_grad:
+    head = goal.network.sam_mask_decoder.iou_prediction_head
+    if not correct or len(pairs) < ENOUGH or not head.layers[-1].weight.requires_grad:
         return Quality(len(pairs), error, bias)
-    slope, shift = fit(pairs, bounded=_bounded(goal.network))
+    # SAM2's head ends with a sigmoid, SAM's does not.
+    slope, shift = fit(pairs, bounded=bool(head.sigmoid_output))
     fold(goal.network, slope, shift)
     return Quality(len(pairs), error, bias, _error(judged(goal, batches, device))[0])
 
@@ -80,14 +82,14 @@ def judged(
 def fit(pairs: NDArray[np.float64], *, bounded: bool) -> tuple[float, float]:
     """Slope and shift of the head's last output, before its sigmoid where it is `bounded`."""
     predicted, actual = pairs.T
-    value = _logit(predicted) if bounded else predicted
+    value = logit(np.clip(predicted, 1e-6, 1 - 1e-6)) if bounded else predicted
 
-    def wrong(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    def residuals(line: NDArray[np.float64]) -> NDArray[np.float64]:
         moved = line[0] * value + line[1]
-        return np.asarray((1 / (1 + np.exp(-moved)) if bounded else moved) - actual)
+        return np.asarray((expit(moved) if bounded else moved) - actual)
 
-    found = least_squares(wrong, (1.0, 0.0), bounds=((LEAST_SLOPE, -np.inf), (np.inf, np.inf)))
-    return float(found.x[0]), float(found.x[1])
+    fitted = least_squares(residuals, (1.0, 0.0), bounds=((LEAST_SLOPE, -np.inf), (np.inf, np.inf)))
+    return float(fitted.x[0]), float(fitted.x[1])
 
 
 @torch.no_grad()
@@ -99,16 +101,6 @@ def fold(network: PromptNetwork, slope: float, shift: float) -> None:
     last = network.sam_mask_decoder.iou_prediction_head.layers[-1]
     last.weight[0] *= slope
     last.bias[0] = slope * last.bias[0] + shift
-
-
-def _bounded(network: PromptNetwork) -> bool:
-    """Whether the head ends with a sigmoid: SAM2's does, SAM's does not."""
-    return bool(network.sam_mask_decoder.iou_prediction_head.sigmoid_output)
-
-
-def _logit(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.clip(share, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def _error(pairs: NDArray[np.float64]) -> tuple[float, float]:

@@ -22,10 +22,10 @@ def mask_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor) -> Ten
         truth: `(N,1,h,h)` float in 0..1; the logits are brought to its size.
         weight: `(N,)`, zero leaves a target out.
     """
-    logits = F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
+    logits = enlarged(logits, truth)
     quality = (iou[:, 0].float() - hard_iou(logits, truth)[:, 0]).abs()
     each = _wrong(logits, truth)[:, 0] + quality
-    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+    return weighted_mean(each, weight)
 
 
 def _wrong(logits: Tensor, truth: Tensor) -> Tensor:
@@ -35,6 +35,16 @@ def _wrong(logits: Tensor, truth: Tensor) -> Tensor:
     cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(2).mean(2)
     wrong: Tensor = dice + 2 * cross
     return wrong
+
+
+def enlarged(logits: Tensor, truth: Tensor) -> Tensor:
+    """Logits `(N,M,g,g)` on the grid of the truth `(N,1,h,h)`, float32."""
+    return F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
+
+
+def weighted_mean(each: Tensor, weight: Tensor) -> Tensor:
+    """Mean of the losses `(N,)` of N targets, weighted by `weight` `(N,)`; 0 without any weight."""
+    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
 
 @torch.no_grad()
@@ -47,8 +57,7 @@ def hard_iou(logits: Tensor, truth: Tensor) -> Tensor:
 @torch.no_grad()
 def best_mask(logits: Tensor, truth: Tensor) -> Tensor:
     """Which of M masks `(N,M,g,g)` comes closest to the truth `(N,1,h,h)`, `(N,)`."""
-    enlarged = F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
-    return _wrong(enlarged, truth).argmin(1)
+    return _wrong(enlarged(logits, truth), truth).argmin(1)
 
 
 def quality_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -60,9 +69,8 @@ def quality_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor) -> 
         truth: `(N,1,h,h)` float in 0..1.
         weight: `(N,)`.
     """
-    enlarged = F.interpolate(logits.detach().float(), truth.shape[-2:], mode="bilinear")
-    each = (iou.float() - hard_iou(enlarged, truth)).abs().mean(1)
-    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+    each = (iou.float() - hard_iou(enlarged(logits.detach(), truth), truth)).abs().mean(1)
+    return weighted_mean(each, weight)
 
 
 def border_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -76,7 +84,7 @@ def border_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
         truth: `(N,1,h,h)` float in 0..1; the logits are brought to its size.
         weight: `(N,)`.
     """
-    logits = F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
+    logits = enlarged(logits, truth)
     real = (truth > 0.5).to(logits.dtype)
     band = torch.zeros_like(real)
     for reach in BANDS:
@@ -84,7 +92,7 @@ def border_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
         band = band + grown + eaten
     cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     each = (band * cross).flatten(1).sum(1) / band.flatten(1).sum(1).clamp_min(1)
-    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+    return weighted_mean(each, weight)
 
 
 def click_loss(logits: Tensor, coords: Tensor, labels: Tensor, side: int, weight: Tensor) -> Tensor:
@@ -103,4 +111,4 @@ def click_loss(logits: Tensor, coords: Tensor, labels: Tensor, side: int, weight
     clicked = ((labels == 0) | (labels == 1)).to(at.dtype)
     each = F.binary_cross_entropy_with_logits(at, labels.clamp(0, 1), reduction="none") * clicked
     each = each.sum(1) / clicked.sum(1).clamp_min(1)
-    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+    return weighted_mean(each, weight)

@@ -14,7 +14,7 @@ from monai.losses import DiceLoss, FocalLoss, HausdorffDTLoss
 from torch import Tensor
 from torch.nn import functional as F
 
-from uniultra.train.losses import mask_loss
+from uniultra.train.losses import enlarged, mask_loss, weighted_mean
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
 RAMP = 1 / 3  # share of the run over which the boundary term comes in
@@ -34,10 +34,10 @@ def uniultra_loss(
         weight: `(N,)`, zero leaves a target out.
         progress: share of the run that is done, 0..1.
     """
-    logits = _enlarged(logits, truth)
+    logits = enlarged(logits, truth)
     cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1).mean(1)
     focal = 0.8 * (1 - torch.exp(-cross)).square() * cross
-    return _weighted(0.8 * _dice(logits, truth) + 0.2 * focal, weight)
+    return weighted_mean(0.8 * _dice(logits, truth) + 0.2 * focal, weight)
 
 
 def samus_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0) -> Tensor:
@@ -53,7 +53,7 @@ def samus_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progr
         logits, truth, reduction="none", pos_weight=logits.new_tensor(2.0)
     )
     each = 0.8 * dice(logits, truth).flatten(1).mean(1) + 0.2 * cross.flatten(1).mean(1)
-    return _weighted(each, weight)
+    return weighted_mean(each, weight)
 
 
 def lgmedseg_loss(
@@ -65,14 +65,14 @@ def lgmedseg_loss(
     IoU against that of the soft mask, as SAM-Med2D has it. The weight of the boundary term rises from 0
     to 2 over the first third of the run. Arguments as for `uniultra_loss`.
     """
-    full = _enlarged(logits, truth)
+    full = enlarged(logits, truth)
     focal = FocalLoss(alpha=0.25, gamma=2.0, reduction="none")(full, truth).flatten(1).mean(1)
     quality = (iou[:, 0].float() - _soft_iou(full.detach(), truth)).square()
     each = 20 * focal + _dice(full, truth) + quality
     ramp = min(1.0, progress / RAMP)
     if ramp > 0:
         each = each + 2 * ramp * boundary_distance(logits, truth)
-    return _weighted(each, weight)
+    return weighted_mean(each, weight)
 
 
 def boundary_distance(logits: Tensor, truth: Tensor) -> Tensor:
@@ -104,14 +104,6 @@ def _soft_iou(logits: Tensor, truth: Tensor) -> Tensor:
     probability = logits.sigmoid()
     both = (probability * truth).flatten(1).sum(1)
     return (both + 1e-7) / ((probability + truth).flatten(1).sum(1) - both + 1e-7)
-
-
-def _enlarged(logits: Tensor, truth: Tensor) -> Tensor:
-    return F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear")
-
-
-def _weighted(each: Tensor, weight: Tensor) -> Tensor:
-    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
 
 def _mask(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0) -> Tensor:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from uniultra.errors import ModelError
 from uniultra.models.registry import entry
-from uniultra.train.recipe import Recipe, complaint, read_yaml
+from uniultra.train.recipe import Recipe, read_yaml, validated
 from uniultra.train.result import result_path
 from uniultra.train.trainer import Trainer
 
 
-class Plan(BaseModel):
+class TrainingPlan(BaseModel):
     """Stages in the order in which they run; a YAML file of the same fields.
 
     A stage is an ordinary recipe on top of `common`. Where it names an earlier stage as its `start`, or as
@@ -32,24 +32,20 @@ class Plan(BaseModel):
     stages: dict[str, dict[str, Any]] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _whole(self) -> Plan:
+    def _whole(self) -> TrainingPlan:
         for name in self.stages:
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"the stage {name!r} needs a name of letters, digits and underscores")
         return self
 
     @classmethod
-    def read(cls, path: Path, changes: Sequence[str] = ()) -> Plan:
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> TrainingPlan:
         """A plan from a YAML file, with `KEY=VALUE` changes (`common.precision=bf16`) on top.
 
         Raises:
             ModelError: no such file, no YAML, or settings that cannot be used, those of every stage too.
         """
-        try:
-            plan = cls.model_validate(read_yaml(path, changes))
-        except ValidationError as error:
-            wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
-            raise ModelError(f"The plan cannot be used: {wrong}.") from None
+        plan = validated(cls, read_yaml(path, changes), "plan")
         for name in plan.stages:
             plan.recipe(name, Path())
         return plan
@@ -66,8 +62,8 @@ class Plan(BaseModel):
         earlier = list(self.stages)[: list(self.stages).index(name)]
         teacher = settings.get("distill")
         if isinstance(teacher, Mapping) and teacher.get("weights") in earlier:
-            told = cast(dict[str, Any], dict(teacher))
-            settings["distill"] = told | {"weights": str(self.result(told["weights"], output))}
+            weights = str(self.result(teacher["weights"], output))
+            settings["distill"] = dict(teacher) | {"weights": weights}
         if settings.get("start") in earlier:
             settings["start"] = str(self.result(settings["start"], output))
         try:
@@ -84,8 +80,8 @@ class Plan(BaseModel):
         """The stages that a stage builds on, in the order in which they run, and itself."""
         settings = self.stages[name]
         teacher = settings.get("distill")
-        told = teacher.get("weights") if isinstance(teacher, Mapping) else None
-        before = [n for n in (settings.get("start"), told) if n in self.stages and n != name]
+        weights = teacher.get("weights") if isinstance(teacher, Mapping) else None
+        before = [n for n in (settings.get("start"), weights) if n in self.stages and n != name]
         wanted = {stage for n in before for stage in self.needs(n)} | {name}
         return [stage for stage in self.stages if stage in wanted]
 
@@ -101,7 +97,7 @@ def is_plan(path: Path) -> bool:
 
 
 def run(
-    plan: Plan,
+    plan: TrainingPlan,
     data: Path,
     output: Path,
     device: str = "cpu",

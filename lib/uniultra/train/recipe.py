@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from uniultra.errors import ModelError
 from uniultra.train.augment import Augmentation
 
+Settings = TypeVar("Settings", bound=BaseModel)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -198,11 +199,7 @@ class Recipe(_Settings):
         """
         if not isinstance(values, dict):
             raise ModelError("Expected a recipe of `setting: value` lines; got something else.")
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
-            raise ModelError(f"The recipe cannot be used: {wrong}.") from None
+        return validated(cls, values, "recipe")
 
     @classmethod
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
@@ -218,7 +215,7 @@ def read_yaml(path: Path, changes: Sequence[str] = ()) -> Any:
     """What a YAML file holds, with `KEY=VALUE` changes on top.
 
     Raises:
-        ModelError: no such file, no YAML, or a change that is none.
+        ModelError: no such file, no YAML, or a change that is not KEY=VALUE.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -231,6 +228,24 @@ def read_yaml(path: Path, changes: Sequence[str] = ()) -> Any:
     for change in changes:
         _put(values, change)
     return values
+
+
+def validated(kind: type[Settings], values: Any, what: str) -> Settings:
+    """Settings of plain values.
+
+    Args:
+        kind: the settings' class.
+        values: as YAML gives them.
+        what: name of the settings, for the message.
+
+    Raises:
+        ModelError: unknown, missing or impossible settings; the text names the first few.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
+        raise ModelError(f"The {what} cannot be used: {wrong}.") from None
 
 
 def complaint(error: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from moved_networks import SIDE, made
 from torch.nn import functional as F
 
 from uniultra.errors import ModelError
@@ -14,18 +15,6 @@ from uniultra.train.distillation.distill import DistillObjective, DistillSetting
 from uniultra.train.distillation.encoder_features import project, recorded
 from uniultra.train.objective import recompute_blocks
 from uniultra.train.recipe import Recipe
-
-SIDE = 64
-
-
-def made(name, seed=0, side=SIDE, config=None):
-    """A network of the registry whose adapters have left zero."""
-    torch.manual_seed(seed)
-    network = build(name, side, config).eval()
-    for key, parameter in network.named_parameters():
-        if ".ch_adapters." in key or "no_mem" in key:
-            torch.nn.init.normal_(parameter, std=0.1)
-    return network
 
 
 def batch(count=2, side=SIDE, seed=0):

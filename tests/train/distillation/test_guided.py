@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from moved_networks import SIDE, made
 from torch.nn import functional as F
 
 from uniultra.errors import ModelError
-from uniultra.models import build, entry
+from uniultra.models import entry
 from uniultra.networks.sam_image import SamImage
 from uniultra.train.batches import Batch, protocol_of
 from uniultra.train.distill_run import DistillRecipe
@@ -17,18 +18,6 @@ from uniultra.train.distillation.encoder_features import recorded
 from uniultra.train.distillation.guided import GuidedObjective, soft_loss
 from uniultra.train.objective import PromptObjective
 from uniultra.train.recipe import Recipe
-
-SIDE = 64
-
-
-def made(name="uniultra_mini", seed=0, side=SIDE):
-    """A network of the registry whose adapters have left zero."""
-    torch.manual_seed(seed)
-    network = build(name, side).eval()
-    for key, parameter in network.named_parameters():
-        if ".ch_adapters." in key or "no_mem" in key:
-            torch.nn.init.normal_(parameter, std=0.1)
-    return network
 
 
 def recipe(distill=None, **changes):

@@ -14,7 +14,7 @@ from uniultra.active.prototypes import prototypes
 from uniultra.active.scoring import UnitScore, pool_of, score_unit
 from uniultra.active.self_prompt import Prober
 from uniultra.adapt.pictures import Labelled
-from uniultra.adapt.scoring import Case, scores
+from uniultra.adapt.scoring import ScoringCase, scores
 from uniultra.datasets.samples import SMALLEST
 from uniultra.evaluate.campaigns.kept_rounds import KeptRounds
 from uniultra.evaluate.campaigns.schema import Round
@@ -43,7 +43,7 @@ class Replay:
     network: PromptNetwork
     model: ModelEntry
     pool: Sequence[Labelled]
-    held_out: Sequence[Case]
+    held_out: Sequence[ScoringCase]
     fit: Fit = field(repr=False)
     kept: KeptRounds = field(repr=False)
     _first: dict[bool, list[UnitScore]] = field(default_factory=dict, repr=False)

@@ -20,7 +20,7 @@ from uniultra.active import registry
 from uniultra.adapt.fit import fit as fit_labels
 from uniultra.adapt.holdout import folds
 from uniultra.adapt.pictures import Labelled
-from uniultra.adapt.scoring import Case, cases_of
+from uniultra.adapt.scoring import ScoringCase, cases_of
 from uniultra.adapt.settings import FitSettings
 from uniultra.datasets.manifest import Row, load_pair, read_manifest
 from uniultra.errors import ImageError, ModelError, RequestError
@@ -166,7 +166,7 @@ def _rows(request: SimulationRequest, name: str) -> tuple[list[Row], list[Row]]:
     return pool, held_out
 
 
-def _cases(name: str, rows: Sequence[Row]) -> list[Case]:
+def _cases(name: str, rows: Sequence[Row]) -> list[ScoringCase]:
     cases = [case for row in rows for case in cases_of(_labelled(row))]
     if not cases:
         raise ImageError(f"The held-out pictures of {name} show no structure. Leave the set out.")

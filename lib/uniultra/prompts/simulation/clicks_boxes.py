@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import line
 
@@ -22,18 +23,26 @@ def components(mask: Mask, smallest: int = 1) -> list[Mask]:
     return [labels == 1 + n for n in np.argsort(-sizes, kind="stable") if sizes[n] >= smallest]
 
 
+def depth(region: Mask) -> NDArray[np.float64]:
+    """Distance of a region's pixels to the nearest outside it, `(H,W)`; the picture's edge is outside."""
+    distance = np.zeros(region.shape)
+    # Only as much of the picture as the region fills: the transform is most of a simulated click's time.
+    for rows, columns in ndimage.find_objects(region.astype(np.uint8)):
+        part = np.pad(region[rows, columns], 1)
+        distance[rows, columns] = ndimage.distance_transform_edt(part)[1:-1, 1:-1]
+    return distance
+
+
 def center_click(mask: Mask, positive: bool = True) -> Point:
     """A click on the pixel of a non-empty `mask` that is farthest from its border."""
-    rows, columns = ndimage.find_objects(mask.astype(np.uint8))[0]
-    distance = ndimage.distance_transform_edt(np.pad(mask[rows, columns], 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(np.argmax(distance), distance.shape)
-    return Point(float(x + columns.start), float(y + rows.start), positive)
+    y, x = np.unravel_index(np.argmax(depth(mask)), mask.shape)
+    return Point(float(x), float(y), positive)
 
 
 def corrective_click(predicted: Mask, truth: Mask) -> Point | None:
     """The next click: in the middle of the largest missed or surplus region; None when all is right."""
     errors = [(truth & ~predicted, True), (predicted & ~truth, False)]
-    depths = [ndimage.distance_transform_edt(np.pad(error, 1)).max() for error, _ in errors]
+    depths = [depth(error).max() for error, _ in errors]
     if not any(depths):
         return None
     return center_click(*errors[int(np.argmax(depths))])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from uniultra.prompts.simulation.clicks_boxes import depth
 from uniultra.prompts.types import Mask, MaskPrompt, Point, PromptSet
 
 DEEPEST, NEAR = 0.65, 0.25  # shares of clicks; the rest go on any wrong pixel
@@ -38,7 +39,7 @@ def error_click(
     Most often the pixel deepest inside the largest error, as NoC is measured (arXiv 2102.06583, see
     `uniultra.metrics.interactive`); else one about there; sometimes any wrong one.
     """
-    missed, surplus = depth(target & ~predicted), depth(predicted & ~target)
+    missed, surplus = coarse_depth(target & ~predicted), coarse_depth(predicted & ~target)
     for point in taken:
         missed[round(point.y), round(point.x)] = surplus[round(point.y), round(point.x)] = 0
     deepest = missed.max(), surplus.max()
@@ -56,22 +57,15 @@ def error_click(
     return Point(float(column), float(row), bool(target[row, column]))
 
 
-def depth(region: Mask) -> NDArray[np.float32]:
-    """Distance of a region's pixels to the nearest outside it, `(H,W)`; the picture's edge is outside.
-
-    Of a large region only every second pixel of every second row is measured, the others are 0.
-    """
+def coarse_depth(region: Mask) -> NDArray[np.float32]:
+    """`depth`, of a large region on every second pixel of every second row only; the others are 0."""
     found = np.zeros(region.shape, np.float32)
     for rows, columns in ndimage.find_objects(region.astype(np.uint8)):
         part = region[rows, columns]
         if max(part.shape) > LARGE:
-            half = 2 * _depth(part[::2, ::2])
+            half = 2 * depth(part[::2, ::2])
             if half.max() > THIN:
                 found[rows, columns][::2, ::2] = half
                 return found
-        found[rows, columns] = _depth(part)
+        found[rows, columns] = depth(part)
     return found
-
-
-def _depth(part: Mask) -> NDArray[np.float64]:
-    return np.asarray(ndimage.distance_transform_edt(np.pad(part, 1)))[1:-1, 1:-1]

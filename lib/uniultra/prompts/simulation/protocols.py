@@ -7,7 +7,7 @@ first one, `next` those of each further one. It keeps no state; all chance comes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from uniultra.prompts.types import Box, Mask, MaskPrompt, Point, PromptSet
 
 
 @dataclass(frozen=True)
-class Protocol(ABC):
+class PromptProtocol(ABC):
     """How a simulated annotator prompts.
 
     Attributes:
@@ -46,7 +46,7 @@ class Protocol(ABC):
 
 
 @dataclass(frozen=True)
-class Corrected(Protocol):
+class Corrected(PromptProtocol):
     """Every kind of prompt with human inaccuracy, then clicks in error regions with the last mask."""
 
     turns: int = 2
@@ -81,7 +81,7 @@ class Interactive(Corrected):
 
 
 @dataclass(frozen=True)
-class TightBox(Protocol):
+class TightBox(PromptProtocol):
     """UniUltra (arXiv 2511.15771): the ground truth's tight box per 8-connected component, no jitter.
 
     A target of training is a single component, so it gets its one box; an empty one gets none.
@@ -95,7 +95,7 @@ class TightBox(Protocol):
 
 
 @dataclass(frozen=True)
-class OnePixel(Protocol):
+class OnePixel(PromptProtocol):
     """SAMUS (arXiv 2309.06824): one random pixel of the target, or of the background where it is absent.
 
     Its tests take the middle element of the row-major list of the class's pixels.
@@ -113,7 +113,7 @@ class OnePixel(Protocol):
 
 
 @dataclass(frozen=True)
-class Med2d(Protocol):
+class Med2d(PromptProtocol):
     """SAM-Med2D (arXiv 2308.16184): a shifted box or a pixel, then points from the error region.
 
     Each further turn replaces the prompts by 1, 3, 5 or 9 points of the error region and the previous
@@ -158,7 +158,7 @@ class Med2d(Protocol):
 
 
 @dataclass(frozen=True)
-class Promptless(Protocol):
+class Promptless(PromptProtocol):
     """AutoSAMUS: no prompt at all; the whole mask of the task is the target."""
 
     def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
@@ -168,7 +168,7 @@ class Promptless(Protocol):
         return [PromptSet()]
 
 
-PROTOCOLS: dict[str, Protocol] = {
+PROTOCOLS: dict[str, PromptProtocol] = {
     "corrected": Corrected(),
     "interactive": Interactive(),
     "uniultra": TightBox(),
@@ -176,11 +176,6 @@ PROTOCOLS: dict[str, Protocol] = {
     "med2d": Med2d(),
     "none": Promptless(),
 }
-
-
-def with_turns(protocol: Protocol, turns: int) -> Protocol:
-    """The protocol cut or stretched to `turns` answers per target."""
-    return replace(protocol, turns=turns)
 
 
 def _pixel(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 import torch
 import torch.distributed as dist
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,7 +24,7 @@ from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.train.batches import Batch
 from uniultra.train.distillation.encoder_features import ADAPTERS, Pyramid, recorded
 from uniultra.train.objective import Objective
-from uniultra.train.recipe import Recipe
+from uniultra.train.recipe import Recipe, validated
 from uniultra.weights import loading
 
 Weight = Annotated[float, Field(ge=0)]
@@ -81,11 +81,7 @@ class DistillSettings(BaseModel):
         Raises:
             ModelError: unknown, missing or impossible settings.
         """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:4])
-            raise ModelError(f"The settings of the distillation cannot be used: {wrong}.") from None
+        return validated(cls, values, "distillation's settings")
 
 
 class TeacherObjective(Objective):

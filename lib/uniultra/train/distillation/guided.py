@@ -22,6 +22,7 @@ from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.types import PromptSet
 from uniultra.train.batches import Batch
 from uniultra.train.distillation.distill import TeacherObjective, differences, picture_share
+from uniultra.train.losses import weighted_mean
 from uniultra.train.objective import PromptObjective
 from uniultra.train.recipe import Recipe
 
@@ -90,4 +91,4 @@ def soft_loss(logits: Tensor, theirs: Tensor, weight: Tensor, temperature: float
     cross = F.binary_cross_entropy_with_logits(ours, goal, reduction="none")
     least = F.binary_cross_entropy_with_logits(target, goal, reduction="none")
     each = temperature**2 * (cross - least).flatten(1).mean(1)
-    return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+    return weighted_mean(each, weight)
