@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from uniultra.serve.settings import Settings
 from uniultra.serve.tasks import train_jobs
 from uniultra.serve.tasks.train import AdaptTask
 from uniultra.serve.tasks.train_jobs import BusyError, Trainings, fit_settings
-from uniultra.serve.tasks.train_records import utc_now
 from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
@@ -290,7 +290,7 @@ def test_the_routes_speak_as_stock_does(machine, tmp_path, monkeypatch):
         assert told["adapters"] == {MODEL: {"adapter": None, "problem": None}}
         assert client.delete("/train/").json()["status"] == "STOPPED"
         assert [one["status"] for one in client.get("/train/", params={"all": True}).json()] == ["STOPPED"]
-        folder.end(Ended(status="DONE", when=utc_now(), seconds=125.0))
+        folder.end(Ended(status="DONE", when=datetime.now(UTC), seconds=125.0))
         stats = client.get("/info/").json()["train_stats"][MODEL]
         assert stats["total_time"] == "0:02:05" and stats["published"] is None
 
