@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
-from in_process import serving
+from in_process import app_store, serving, until
 from PIL import Image
 
 from uniultra.active.score_store import ScoreStore
@@ -202,13 +202,11 @@ def test_people_come_first(folder, served, monkeypatch):
     person = threading.Thread(target=click)
     person.start()
     background.start()
-    deadline = time.monotonic() + 50
-    while len(set(folder.opened)) < 5 and time.monotonic() < deadline:
-        time.sleep(0.02)  # it has not looked at all files yet
+    until(lambda: len(set(folder.opened)) == 5)  # it has looked at all files
     time.sleep(0.4)
     clicking.set()
     person.join()
-    assert len(set(folder.opened)) == 5 and served.cache.bytes == 0
+    assert served.cache.bytes == 0
     places = [background.scored(unit) for unit in folder.units()]
     assert scores.generation(places) is None, "it has asked nothing of the network"
     background.stop()
@@ -218,17 +216,13 @@ def test_a_server_without_weights_stays_quiet_and_tries_again(folder, served, qu
     served.now, kept = None, served.now
     background, scores = scorer(folder, served)
     background.start()
-    deadline = time.monotonic() + 20
-    while "cannot be scored" not in caplog.text and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert "cannot be scored" in caplog.text and "weights" not in caplog.text
+    until(lambda: "cannot be scored" in caplog.text)
+    assert "weights" not in caplog.text
     served.now = kept
     rankings = ranked(scores, background, asked=background.start)
-    while any(rankings.score(u) is None for u in folder.units()) and time.monotonic() < deadline:
-        rankings.order("default", folder.units())
-        time.sleep(0.05)
+    rankings.order("default", folder.units())
+    until(lambda: all(rankings.score(unit) for unit in folder.units()))
     background.stop()
-    assert all(rankings.score(unit) for unit in folder.units())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -244,14 +238,11 @@ def test_scoring_outlives_an_index_that_fails_for_a_moment(folder, served, quick
     monkeypatch.setattr(folder, "units", failing)
     background, _ = scorer(folder, served)
     background.start()
-    deadline = time.monotonic() + 60
     if isinstance(error, KeyError):  # what nobody foresaw ends the thread; the next question begins another
         for thread in scoring_threads(before):
             thread.join(60)
         background.start()
-    while any(background.scored(unit) is None for unit in real()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert all(background.scored(unit) for unit in real())
+    until(lambda: all(background.scored(unit) for unit in real()))
     background.stop()
     background.start()
     assert not scoring_threads(before), "a stopped scorer does not start again"
@@ -276,10 +267,8 @@ def test_scores_come_from_the_served_network(tmp_path, tasks_folder, monkeypatch
         app = app_instance()
         if asked:
             assert client.post("/activelearning/default", json={}).json()["id"] in ("0", "1")
-        deadline = time.monotonic() + 60
-        units = app.datastore().store.units()
-        while any(app.rankings.score(unit) is None for unit in units) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert len(units) == 2 and all(app.rankings.score(unit) for unit in units)
+        units = app_store().units()
+        assert len(units) == 2
+        until(lambda: all(app.rankings.score(unit) for unit in units))
         app.scoring.stop()
     assert (studies / ".uniultra" / "scores" / "scores.sqlite").is_file()
