@@ -184,7 +184,7 @@ class UniUltraParts:
     # work
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Lease the next unit to whoever asks; MONAI Label adds the image's information."""
+        """Lease the next unit to the annotator who asks; MONAI Label adds the image's information."""
         return next_sample(request, self._datastore, self.rankings)
 
     # inference

@@ -1,4 +1,4 @@
-"""Scores every unit of the studies folder while nobody clicks, for the query strategies.
+"""Scores every unit of the studies folder for the query strategies, while no one clicks.
 
 One thread asks the network piece by piece on the device's worker: a picture to encode, or a few clicks.
 Before each piece it waits until people have been quiet for a moment, and after it as long as the piece
