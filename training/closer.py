@@ -26,7 +26,7 @@ from uniultra.predict.still import STILL, Still
 from uniultra.prompts.simulation.clicks_boxes import components, tight_box
 from uniultra.prompts.types import PromptSet
 from uniultra.synthesis.scene import scene
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 SETS = ("hc18_fetal_head", "dltrack_aponeurosis", "busi_breast")
 SIZES = {
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--split", default="val", choices=("train", "val"), help="never test: this selects")
     parser.add_argument("--limit", type=int, default=20, help="pictures of each set, scenes of each size")
     given = parser.parse_args()
-    network, digest = tensors.load(given.name)
+    network, digest = loading.load(given.name)
     ways = {
         name: Predictor.of(network, replace(registry.entry(given.name), closer=closer))
         for name, closer in (("once", False), ("closer", True))

@@ -12,7 +12,7 @@ from uniultra.datasets.samples import Row, manifest
 from uniultra.evaluate.evaluate import LINES
 from uniultra.evaluate.policies import compare, table
 from uniultra.models.registry import entry
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         count = sum(other.dataset == row.dataset for other in rows)
         if row.dataset not in LINES and (given.limit is None or count < given.limit):
             rows.append(row)
-    network = tensors.load_file(given.name, given.model)
+    network = loading.load_file(given.name, given.model)
     found = compare(network, entry(given.name), rows, device=given.device, progress="pictures")
     print("\n".join(table(found)))
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from uniultra.adapters import apg
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 LIMIT = 48_000_000  # bytes of all shipped files together
 WHOLE = {"default": "uniultra_mini", "without_busi": "uniultra_mini.nobusi"}
@@ -37,8 +37,8 @@ def ship(output: Path, folder: Path) -> None:
         shutil.copyfile(output / stage / f"uniultra_mini{tensors.SUFFIX}", made)
         sums[made.name] = tensors.file_sha256(made)
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
-    (folder / tensors.SUMS).write_text(lines, encoding="ascii")
-    base = tensors.load_file("uniultra_mini", folder / f"uniultra_mini{tensors.SUFFIX}")
+    (folder / loading.SUMS).write_text(lines, encoding="ascii")
+    base = loading.load_file("uniultra_mini", folder / f"uniultra_mini{tensors.SUFFIX}")
     for stage, name in TASKS.items():
         network = apg.inject(base)
         manifest = bundle.load(output / stage / "autosamus_mini", network)
@@ -74,7 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path, help="folder of a finished plan")
     options = parser.parse_args()
-    folder = tensors.shipped_folder()
+    folder = loading.shipped_folder()
     ship(options.output, folder)
     summaries(options.output, SUMMARIES)
     size = sum(path.stat().st_size for path in folder.rglob(f"*{tensors.SUFFIX}"))

@@ -10,7 +10,7 @@ from importlib import metadata
 from uniultra import __version__
 from uniultra.errors import ModelError
 from uniultra.models import registry
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ def _devices() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     ready = 0
     for name in registry.names():
-        if not registry.entry(name).available:
+        if not loading.available(name):
             yield Finding(name, "no weights on this machine")
             continue
         try:
-            _, digest = tensors.load(name)
+            _, digest = loading.load(name)
         except ModelError as error:
             yield Finding(name, "unusable", str(error))
             continue

@@ -13,7 +13,7 @@ from uniultra.adapt.settings import FitSettings
 from uniultra.datasets.samples import Preparation
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 MODEL = entry("uniultra_mini")
 
@@ -25,7 +25,7 @@ def random_network():
 
 
 def test_few_labels_teach_a_structure_and_leave_the_rest(one_thread):
-    network, _ = tensors.load("uniultra_mini", 128)
+    network, _ = loading.load("uniultra_mini", 128)
     settings = FitSettings(steps=24, batch=4, scenes=8, rate=4e-4, warmup=2, keep=4.0, average=0.9)
     unseen = [case for seed in range(50, 60) for case in cases_of(ring(seed))]
     old = scene_cases(128, 8)

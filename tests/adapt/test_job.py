@@ -24,7 +24,7 @@ from uniultra.adapt.training_labels import read_labels
 from uniultra.images import read_image, write_mask
 from uniultra.models import build, entry
 from uniultra.store.types import TrainingLabel
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
 SETTINGS = TINY.model_copy(update={"steps": 12, "rate": 3e-3})
@@ -92,7 +92,7 @@ def test_a_killed_job_goes_on_to_the_same_weights(campaign):
 def test_an_adapter_chosen_while_a_job_works_is_to_be_beaten(campaign, tmp_path, phase):
     studies, labels = campaign
     job, published = new_job(studies, labels[:4]), Published(studies)
-    network, digest = tensors.load(MODEL)
+    network, digest = loading.load(MODEL)
     with torch.no_grad():
         network.sam_mask_decoder.iou_token.weight.add_(1)
     keys = _with_keys(read_labels(studies, labels), labels)[1]
@@ -113,7 +113,7 @@ def test_what_answers_now_is_not_measured_on_what_it_was_shown(campaign, tmp_pat
     """Nor does what it tells of another image of the same name count."""
     studies, labels = campaign
     shown, told, *others = labels[:5]
-    published, (network, digest) = Published(studies), tensors.load(MODEL)
+    published, (network, digest) = Published(studies), loading.load(MODEL)
     corrected = shown.model_copy(update={"revision": shown.revision + 1})
     asked = [corrected, told, *others]
     rows = _with_keys(read_labels(studies, asked), asked)[1]
@@ -143,7 +143,7 @@ def test_what_answers_now_is_not_measured_on_what_it_was_shown(campaign, tmp_pat
 def test_what_forgets_too_much_is_brought_back_until_it_does_not(campaign):
     studies, labels = campaign
     published = Published(studies)
-    shipped = tensors.load_file(MODEL, tensors.shipped_folder() / "uniultra_mini.safetensors", 128)
+    shipped = loading.load_file(MODEL, loading.shipped_folder() / "uniultra_mini.safetensors", 128)
     tensors.save(studies.parent / "weights" / "uniultra_mini.safetensors", shipped, {})
     settings = {"steps": 8, "rate": 1e-4, "keep": 0.0, "share": 1.0}  # it knows scenes, and forgets fast
 
@@ -168,7 +168,7 @@ def test_what_forgets_too_much_is_brought_back_until_it_does_not(campaign):
     assert near.adapter is not None and near.verdict.share < 1 and not near.verdict.forgets
     assert 0 < near.verdict.gain != far.verdict.gain
     # what was published is what was measured
-    answers = bundle.assemble(published.path(near.adapter))[0]
+    answers = loading.assemble(published.path(near.adapter))[0]
     again = scores(answers, entry(MODEL), scene_cases(128, 2)).mean(0)
     assert again == pytest.approx([near.verdict.old[0].after.click, near.verdict.old[0].after.box], abs=1e-3)
 

@@ -10,6 +10,7 @@ from uniultra.adapters import lr
 from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
+from uniultra.models.factory import trained
 from uniultra.models.registry import names
 from uniultra.train.objective import recompute_blocks
 
@@ -84,7 +85,7 @@ def test_only_adapters_learn_and_all_of_them():
     torch.manual_seed(0)
     network = moved(build("lgmedseg", 64, lr.LRConfig(include_mbconv=True)))
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(matches(name, entry("lgmedseg").trained))
+        parameter.requires_grad_(matches(name, trained(entry("lgmedseg"))))
     embedding = network.train().encode(torch.randn(2, 3, 64, 64))
     network.decode(embedding, torch.rand(2, 1, 2) * 64, torch.ones(2, 1))[0].square().mean().backward()
     learning = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}

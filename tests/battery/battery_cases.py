@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from uniultra.models import build, entry, names
 from uniultra.models.counting import count
+from uniultra.models.factory import trained
 from uniultra.models.registry import ModelEntry
 from uniultra.networks.network import Embedding, PromptNetwork
 
@@ -99,5 +100,5 @@ def train_what_the_method_trains(network: nn.Module, found: ModelEntry) -> list[
     from uniultra.adapters.registry import matches
 
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(matches(name, found.trained))
+        parameter.requires_grad_(matches(name, trained(found)))
     return [name for name, parameter in network.named_parameters() if parameter.requires_grad]

@@ -46,7 +46,7 @@ def test_gradients(name, numbers):
             assert parameter.grad.any(), key
         sizes += parameter.numel() if key in trained else 0
     # At this side: SAM's tables of positions grow with the picture.
-    counts = count_network(on_meta(name, SMALL), found, found.trained)
+    counts = count_network(on_meta(name, SMALL), found, trained(found))
     assert sizes == counts.parameters_trained
     numbers.update(
         trained=sizes, share=sizes / counts.parameters_total, tensors_without_gradient=len(unreached)

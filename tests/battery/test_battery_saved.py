@@ -9,7 +9,7 @@ from torch import nn
 
 from uniultra.errors import ModelError
 from uniultra.models import entry
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 
 @pytest.mark.parametrize("name", cases("saved"))
@@ -22,7 +22,7 @@ def test_saved(name, numbers, folder, monkeypatch):
         with pytest.raises(ModelError, match="no adapter"):
             bundle.save(folder / "bundle", network, name)
         tensors.save(folder / f"{name}.safetensors", network, {}, torch.float32)
-        assert same(network, tensors.load(name)[0])
+        assert same(network, loading.load(name)[0])
         return
     base = fresh(str(found.base), found.image_size)
     tensors.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
@@ -32,12 +32,12 @@ def test_saved(name, numbers, folder, monkeypatch):
     assert set(trained) <= set(stored)
     numbers["megabytes"] = sum(t.numel() for t in stored.values()) * 4 / 1e6
 
-    loaded, _ = bundle.assemble(folder / "bundle")
+    loaded, _ = loading.assemble(folder / "bundle")
     assert same(network, loaded)
     del loaded
-    bundle.merge(folder / "bundle")
+    loading.merge(folder / "bundle")
     assert (folder / f"{name}.safetensors").is_file()
-    assert same(network, tensors.load(name)[0])
+    assert same(network, loading.load(name)[0])
 
     frozen = [key for key in base.state_dict() if ("" if found.prompts else "base.") + key not in stored]
     numbers["frozen_tensors"] = len(frozen)
@@ -47,7 +47,7 @@ def test_saved(name, numbers, folder, monkeypatch):
         base.state_dict()[frozen[0]].view(-1)[0] += 1
     tensors.save(folder / f"{found.base}.safetensors", base, {}, torch.float32)
     with pytest.raises(ModelError, match="other weights"):
-        bundle.assemble(folder / "bundle")
+        loading.assemble(folder / "bundle")
 
 
 def same(first: nn.Module, second: nn.Module) -> bool:

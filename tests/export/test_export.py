@@ -13,7 +13,7 @@ from uniultra.models import build, entry
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.raster import batch, encode
 from uniultra.prompts.types import Box, Point, PromptSet
-from uniultra.weights import tensors
+from uniultra.weights import loading, tensors
 
 SIDE = 64
 
@@ -84,7 +84,7 @@ def test_the_command_writes_what_a_program_must_know(tmp_path, capsys):
     assert "encoder.pt" in capsys.readouterr().out
     about = json.loads((tmp_path / "out" / "export.json").read_text())
     model = entry("uniultra_mini")
-    assert about["weights_sha256"] == tensors.load("uniultra_mini")[1]
+    assert about["weights_sha256"] == loading.load("uniultra_mini")[1]
     assert about["licence"] == model.licence
     assert about["input"]["side"] == 256 and tuple(about["input"]["mean"]) == model.mean
     for name, file in about["files"].items():

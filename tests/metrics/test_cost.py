@@ -6,7 +6,7 @@ import torch
 from uniultra.errors import ModelError
 from uniultra.metrics.cost import count_work, measure_pace
 from uniultra.models.counting import _OnMeta
-from uniultra.models.registry import build
+from uniultra.models.factory import build
 from uniultra.models.zoo.sam2 import build_sam2
 
 

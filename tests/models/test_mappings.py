@@ -16,6 +16,7 @@ from uniultra.models.registry import entry
 from uniultra.networks.sam_image import SamImage
 from uniultra.networks.sam_vit import SamVit, VitSize
 from uniultra.networks.tiny_vit import TinyVitEncoder
+from uniultra.weights import loading
 from uniultra.weights import tensors as weights
 
 WIDTH, HEADS, WINDOW = 24, 2, 3
@@ -67,7 +68,7 @@ def test_sam2_checkpoints_of_every_size(size, config):
 
 
 def encoded(network, tensors, pictures):
-    weights.load_into(network, tensors)
+    loading.load_into(network, tensors)
     with torch.no_grad():
         return network.eval().encode(pictures).image
 

@@ -11,7 +11,7 @@ from uniultra.models.counting import count
 from uniultra.networks.sam_attention import TableAttention
 from uniultra.networks.sam_image import build_sam
 from uniultra.networks.sam_vit import OverlappedPatches, SamVit, VitSize, resize_tables
-from uniultra.weights.tensors import load_into
+from uniultra.weights.loading import load_into
 
 NARROW = VitSize(width=24, depth=3, heads=2, global_blocks=(1, 2), window=4)
 BLOCKS = 12 * 7_087_872  # of width 768, without tables of relative positions

@@ -15,7 +15,7 @@ from uniultra.prompts import PromptSet
 from uniultra.train.initial_network import starting_network
 from uniultra.train.plan import Plan
 from uniultra.train.recipe import Recipe
-from uniultra.weights import tensors
+from uniultra.weights import loading, tensors
 
 SIDE = 64
 
@@ -89,7 +89,7 @@ def test_the_predictor_asks_it_without_a_prompt(network):
 def test_saved_weights_come_back(network, tmp_path, monkeypatch):
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
     tensors.save(tmp_path / "unet.safetensors", network, {})
-    loaded = tensors.load("unet")[0]
+    loaded = loading.load("unet")[0]
     assert loaded.image_size == SIDE
 
 

@@ -14,7 +14,7 @@ import torch
 
 from uniultra.adapters import apg
 from uniultra.models import build
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +62,7 @@ def infer(client: Any, name: str, image: str, query: dict[str, Any] | None = Non
 
 def make_task(folder: Path, task: str, *, as_bundle: bool = False) -> None:
     """Put weights `autosamus_mini.TASK` into `folder`, of a generator on the base that is found there."""
-    network = apg.inject(tensors.load("uniultra_mini")[0])
+    network = apg.inject(loading.load("uniultra_mini")[0])
     for parameter in network.apg.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     name = f"autosamus_mini.{task}" if task else "autosamus_mini"

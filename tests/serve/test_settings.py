@@ -8,12 +8,12 @@ from uniultra.errors import ModelError
 from uniultra.models import registry
 from uniultra.serve.server import app_folder, run_server
 from uniultra.serve.settings import ServerSettings, SettingsError
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 
 def test_defaults(monkeypatch) -> None:
     present = ("autosamus_mini.breast", "uniultra_mini.clinic")
-    monkeypatch.setattr(tensors, "variants", lambda: present)
+    monkeypatch.setattr(loading, "variants", lambda: present)
     settings = ServerSettings.parse({})
     assert settings == replace(ServerSettings(), models=("uniultra_mini", "autosamus_mini.breast"))
     assert not settings.allow_reload
@@ -53,7 +53,7 @@ def test_all_models_are_the_registered_ones_and_the_weights_of_tasks(tmp_path, m
     (tmp_path / "autosamus_mini.breast.safetensors").touch()
     settings = ServerSettings.parse({"models": "all"})
     assert settings.everything
-    assert settings.models == (*registry.names(), *tensors.variants())
+    assert settings.models == (*registry.names(), *loading.variants())
     assert "autosamus_mini.breast" in settings.models
 
 

@@ -18,7 +18,7 @@ from uniultra.synthesis.scene import scene
 from uniultra.train import objective
 from uniultra.train.distill_run import DistillRecipe, distill
 from uniultra.train.distillation.distill import DistillObjective
-from uniultra.weights import tensors
+from uniultra.weights import loading, tensors
 
 SIDE = 64
 STAGE = {
@@ -122,7 +122,7 @@ def test_the_last_stage_trains_everything_and_its_result_is_a_model(finished):
     before, after = tensors.read(folder / "handover" / made.name), tensors.read(made)
     moved = {name.split(".")[0] for name in after if not torch.equal(before[name].half(), after[name].half())}
     assert {"image_encoder", "sam_mask_decoder", "sam_prompt_encoder"} <= moved
-    assert tensors.load_file("uniultra_mini", made, SIDE).image_size == SIDE
+    assert loading.load_file("uniultra_mini", made, SIDE).image_size == SIDE
 
 
 def test_fine_tuning_goes_on_only_with_the_student_it_began_with(data, teacher, finished):
@@ -145,7 +145,7 @@ def test_an_adapter_is_tuned_on_the_distilled_base_and_the_result_is_whole(data,
     )
     made = distill(recipe, data, tmp_path / "out")
     base = tensors.read(recipe.handover(tmp_path / "out"))
-    tuned = tensors.load_file("lgmedseg", made, SIDE).state_dict()
+    tuned = loading.load_file("lgmedseg", made, SIDE).state_dict()
     added = {name for name in tuned if name not in base}
     assert added and all(".lr_adapters." in name for name in added)
     assert any(tuned[name].any() for name in added if "up" in name)

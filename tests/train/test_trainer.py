@@ -21,7 +21,7 @@ from uniultra.train.initial_network import starting_network
 from uniultra.train.loop import Loop
 from uniultra.train.objective import objective
 from uniultra.train.trainer import Trainer
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 
 def log_of(folder):
@@ -43,7 +43,7 @@ def test_a_training_lowers_the_loss_and_its_weights_load(small, training_data, t
     path = Trainer(recipe, training_data, tmp_path).run()
     losses = [line["loss"] for line in log_of(tmp_path)]
     assert len(losses) == 30 and sum(losses[-5:]) / 5 < 0.7 * losses[0], losses
-    tensors.load_into(build("uniultra_mini", 64), tensors.read(path))
+    loading.load_into(build("uniultra_mini", 64), tensors.read(path))
     told = json.loads((tmp_path / "result.json").read_text())
     assert (told["steps"], told["images"], told["ended"]) == (30, 120, "steps") and told["seconds"] > 0
     assert told["recipe"]["average"] == 0.9
@@ -109,12 +109,12 @@ def test_what_is_frozen_stays_to_the_bit_and_a_bundle_holds_the_rest(
     recipe = small(model="lora_mini", start="sam2_mini", steps=4, average=None)
     folder = Trainer(recipe, training_data, tmp_path).run()
     assert folder == tmp_path / "lora_mini" and folder.is_dir()
-    network, _ = bundle.assemble(folder, 64)
+    network, _ = loading.assemble(folder, 64)
     before = starting_network(recipe).state_dict()
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
-    trained = {name for name in before if any(part in f".{name}" for part in entry("lora_mini").trained)}
-    assert changed <= trained and any(".lora." in name for name in changed)
-    assert set(tensors.read(folder / bundle.WEIGHTS)) == trained
+    adapted = set(bundle.trained_tensors("lora_mini", network))
+    assert changed <= adapted and any(".lora." in name for name in changed)
+    assert set(tensors.read(folder / bundle.WEIGHTS)) == adapted
     _, manifest = bundle.describe(folder)
     assert manifest.data["images"] == 8 and manifest.data["recipe"]["start"] == "sam2_mini"
     further = recipe.model_copy(update={"start": str(folder)})

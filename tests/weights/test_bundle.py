@@ -14,7 +14,7 @@ from uniultra.adapters.settings import from_json, to_json
 from uniultra.errors import ModelError
 from uniultra.files import checksummed
 from uniultra.models import build, entry, registry
-from uniultra.weights import bundle
+from uniultra.weights import bundle, loading
 from uniultra.weights import tensors as weights
 
 NAME = "samus_mini"  # on the smallest trunk, and trains less than everything
@@ -33,7 +33,7 @@ def write_base(folder, seed=0):
 
 def trained(name=NAME, config=None):
     """The adapted network on the base's weights, as a training would leave it."""
-    base, _ = weights.load(entry(name).base)
+    base, _ = loading.load(entry(name).base)
     network = kind(entry(name).adapter).inject(base, config)
     with torch.no_grad():
         for tensor in bundle.trained_tensors(name, network).values():
@@ -70,13 +70,13 @@ def test_save_load_and_merge_give_one_network(folder):
     manifest = bundle.save(
         folder / NAME, network, NAME, parent="a" * 64, data={"sets": [1]}, metrics={"d": 1}
     )
-    assert weights.find(NAME) == folder / NAME and entry(NAME).available
-    loaded, digest = weights.load(NAME)
+    assert loading.find(NAME) == folder / NAME and loading.available(NAME)
+    loaded, digest = loading.load(NAME)
     assert same(loaded, network) and not loaded.training
     assert digest == manifest.weights_sha256 == weights.file_sha256(folder / NAME)
-    path = bundle.merge(folder / NAME)
-    assert path == folder / f"{NAME}.safetensors" == weights.find(NAME)
-    merged, _ = weights.load(NAME)
+    path = loading.merge(folder / NAME)
+    assert path == folder / f"{NAME}.safetensors" == loading.find(NAME)
+    merged, _ = loading.load(NAME)
     assert same(merged, network)
     with torch.no_grad():
         picture = torch.randn(1, 3, 256, 256)
@@ -100,38 +100,38 @@ def test_settings_come_back_from_a_bundle_and_from_a_merged_file(folder):
     name, config = "uniultra_mini", ch.CHAdapterConfig(edge="concat", edge_channels=2)
     network = trained(name, config)
     bundle.save(folder / name, network, name, config=config)
-    assert same(weights.load(name)[0], network)
-    bundle.merge(folder / name)
-    merged, _ = weights.load(name)
+    assert same(loading.load(name)[0], network)
+    loading.merge(folder / name)
+    merged, _ = loading.load(name)
     assert same(merged, network)
     assert merged.image_encoder.trunk.ch_adapters.config == config
 
 
 def test_a_task_of_a_model_has_its_own_bundle(saved, folder):
-    network, _ = weights.load(NAME)
+    network, _ = loading.load(NAME)
     saved.rename(folder / f"{NAME}.kidney")
-    assert f"{NAME}.kidney" in weights.variants() and weights.find(NAME) is None
-    assert same(weights.load(f"{NAME}.kidney")[0], network)
-    bundle.merge(folder / f"{NAME}.kidney", folder / f"{NAME}.liver.safetensors")
-    assert same(weights.load(f"{NAME}.liver")[0], network)
+    assert f"{NAME}.kidney" in loading.variants() and loading.find(NAME) is None
+    assert same(loading.load(f"{NAME}.kidney")[0], network)
+    loading.merge(folder / f"{NAME}.kidney", folder / f"{NAME}.liver.safetensors")
+    assert same(loading.load(f"{NAME}.liver")[0], network)
 
 
 def test_another_base_is_refused(saved, folder):
     write_base(folder, seed=1)
     with pytest.raises(ModelError, match="other weights of 'sam2_mini'"):
-        weights.load(NAME)
+        loading.load(NAME)
 
 
 def test_a_base_that_differs_only_where_the_bundle_replaces_it_serves(saved, folder):
     """As AutoSAMUS's tasks, or a decoder that is trained anew."""
-    before, _ = weights.load(NAME)
+    before, _ = loading.load(NAME)
     replaced = set(weights.read(folder / NAME / bundle.WEIGHTS))
     tensors = weights.read(folder / "sam2_mini.safetensors")
     shared = replaced & set(tensors)
     for name in shared:
         tensors[name] = tensors[name] + 1
     weights.save_tensors(folder / "sam2_mini.safetensors", tensors, {})
-    assert same(weights.load(NAME)[0], before)
+    assert same(loading.load(NAME)[0], before)
     assert bundle.fingerprint(before, ()) != bundle.fingerprint(before, replaced)
 
 
@@ -154,9 +154,9 @@ def without_its_base(folder):
 
 def test_a_bundle_without_its_base_is_not_available(saved, folder):
     without_its_base(folder)
-    assert weights.find(NAME) is None
+    assert loading.find(NAME) is None
     with pytest.raises(ModelError, match="sam2_mini"):
-        bundle.assemble(saved)
+        loading.assemble(saved)
 
 
 def change(saved, file, **changes):
@@ -203,7 +203,7 @@ def test_a_flipped_bit_in_a_description_is_found(saved, file):
 def test_a_description_that_was_changed_is_refused(saved, file, changes, text):
     change(saved, file, **changes)
     with pytest.raises(ModelError, match=text) as caught:
-        weights.load(NAME)
+        loading.load(NAME)
     assert str(saved.parent) not in str(caught.value)
 
 
@@ -212,7 +212,7 @@ def test_a_description_that_was_changed_is_refused(saved, file, changes, text):
 def test_json_that_is_none_or_endless_is_refused(saved, file, content):
     (saved / file).write_bytes(content)
     with pytest.raises(ModelError, match=r"damaged|bigger") as caught:
-        weights.load(NAME)
+        loading.load(NAME)
     assert len(str(caught.value)) < 300
 
 
@@ -249,10 +249,10 @@ def test_damaged_weights_are_refused(saved):
     for content in (whole[:-5], whole[:4], b"", (1 << 60).to_bytes(8, "little") + whole[8:]):
         path.write_bytes(content)
         with pytest.raises(ModelError, match="SHA-256 differs"):
-            weights.load(NAME)
+            loading.load(NAME)
         change(saved, bundle.MANIFEST, weights_sha256=weights.file_sha256(saved))
         with pytest.raises(ModelError, match="safetensors"):
-            weights.load(NAME)
+            loading.load(NAME)
 
 
 @pytest.mark.parametrize("file", [bundle.CONFIG, bundle.MANIFEST, bundle.WEIGHTS])
@@ -260,10 +260,10 @@ def test_links_and_missing_files_are_refused(saved, tmp_path, file):
     elsewhere = tmp_path / "elsewhere"
     (saved / file).rename(elsewhere)
     with pytest.raises(ModelError, match=file):
-        bundle.assemble(saved)
+        loading.assemble(saved)
     (saved / file).symlink_to(elsewhere)
     with pytest.raises(ModelError, match=file):
-        bundle.assemble(saved)
+        loading.assemble(saved)
 
 
 def test_a_failed_save_leaves_the_old_bundle(saved, monkeypatch):
@@ -283,7 +283,7 @@ def test_a_failed_save_leaves_the_old_bundle(saved, monkeypatch):
 def test_half_precision_is_loaded_as_it_was_stored(saved, folder):
     network = trained()
     bundle.save(folder / NAME, network, NAME, dtype=torch.float16)
-    loaded, _ = weights.load(NAME)
+    loaded, _ = loading.load(NAME)
     stored = weights.read(folder / NAME / bundle.WEIGHTS)
     assert all(t.dtype == torch.float16 for t in stored.values() if t.is_floating_point())
     for key, value in loaded.state_dict().items():

@@ -92,7 +92,7 @@ def test_code_never_runs(tmp_path, monkeypatch, switch):
 
 
 def test_code_hidden_where_only_the_loader_looks_never_runs(tmp_path):
-    """Newer pickle instructions name what they call without the instruction that is looked for."""
+    """Newer pickle instructions name what they call in another way than the one that PyTorch writes."""
     ran = tmp_path / "ran"
     torch.save(WEIGHTS, tmp_path / "x.pt")
     with zipfile.ZipFile(tmp_path / "x.pt") as good, zipfile.ZipFile(tmp_path / "y.pt", "w") as bad:
@@ -101,7 +101,7 @@ def test_code_hidden_where_only_the_loader_looks_never_runs(tmp_path):
             if entry.filename.endswith("data.pkl"):
                 content = pickle.dumps(Runs(f"touch {ran}"), protocol=4)
             bad.writestr(entry.filename, content)
-    refused(tmp_path / "y.pt", "STACK_GLOBAL")
+    refused(tmp_path / "y.pt", "not of tensors only")
     assert not ran.exists()
 
 
@@ -115,12 +115,12 @@ def test_code_hidden_where_only_the_loader_looks_never_runs(tmp_path):
         ({"a": torch.tensor([1.0, float("nan")])}, "not finite"),
         ({"a": torch.tensor([1.0, float("inf")])}, "not finite"),
         ({"a": torch.zeros(1).expand(10**12)}, "more numbers"),
-        ({"a": torch.zeros(2, dtype=torch.complex64)}, "ComplexFloatStorage"),
+        ({"a": torch.zeros(2, dtype=torch.complex64)}, "complex64"),
         ({7: torch.zeros(2)}, "plain text"),
         ({"a\x1b[2J": torch.zeros(2)}, "plain text"),
         ({"a" * 300: torch.zeros(2)}, "plain text"),
         ({"a": torch.zeros(2, dtype=torch.int16)}, "another kind"),
-        ({"a": torch.eye(2).to_sparse()}, "torch.Size"),
+        ({"a": torch.eye(2).to_sparse()}, "torch.sparse"),
     ],
 )
 def test_what_is_not_a_networks_tensors_is_refused(tmp_path, content, text):

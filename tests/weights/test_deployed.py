@@ -5,36 +5,21 @@ import zipfile
 
 import pytest
 import torch
+from made_bundles import MODEL, changed_bundle, own_weights
 
 from uniultra.cli.main import main
 from uniultra.errors import ModelError
 from uniultra.files import atomic, checksummed
-from uniultra.models import build
-from uniultra.weights import bundle, exchange, tensors
+from uniultra.weights import bundle, exchange, loading
 from uniultra.weights.deployed import CURRENT, ChangedError, Published
-
-MODEL = "uniultra_mini"
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """Random weights of a small input, and a maker of bundles over them."""
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "weights"))
-    torch.manual_seed(1)
-    own = tmp_path / "weights" / f"{MODEL}.safetensors"
-    tensors.save(own, build(MODEL, 64), {})
-
-    def make(name: str, seed: int, trains=("",), **changes):
-        network, digest = tensors.load(MODEL)
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for value in bundle.trained_tensors(MODEL, network, trains).values():
-                if value.is_floating_point():
-                    value.add_(0.05 * torch.randn(value.shape, generator=generator))
-        bundle.save(tmp_path / name, network, MODEL, **{"over": (digest, trains), **changes})
-        return tmp_path / name
-
-    return make
+    own_weights(tmp_path / "weights", 1)
+    return lambda name, seed, *trains, **changes: changed_bundle(tmp_path / name, seed, *trains, **changes)
 
 
 def test_publish_roll_back_and_choose(machine, tmp_path):
@@ -91,8 +76,8 @@ def test_the_manifest_of_a_large_campaign_is_read(machine, tmp_path):
 
 def test_a_bundle_over_the_models_own_weights_gives_back_what_was_trained(machine, tmp_path):
     folder = machine("a", 1, (".ch_adapters.",))
-    network, _ = bundle.assemble(folder)
-    own, _ = tensors.load(MODEL)
+    network, _ = loading.assemble(folder)
+    own, _ = loading.load(MODEL)
     for name, value in network.state_dict().items():
         assert torch.equal(value, own.state_dict()[name]) != ("ch_adapters" in name and value.std() > 0), name
 
@@ -114,7 +99,7 @@ def test_a_crash_at_any_step_leaves_the_one_before(machine, tmp_path, monkeypatc
         with pytest.raises(KilledError):
             published.publish(other)
     assert published.current(MODEL) == first
-    bundle.assemble(published.path(first))
+    loading.assemble(published.path(first))
     second = published.publish(other)
     assert published.current(MODEL) == second and second.endswith("-2")
     assert sorted(path.name for path in published.folder.iterdir() if path.is_dir()) == sorted(
@@ -154,7 +139,7 @@ def test_what_is_exported_names_no_image(machine, tmp_path, name):
         there, here = (bundle.describe(one)[1] for one in (found, folder))
         assert there.data == {"job": "j", "number_of_labels": 1, "number_of_unseen": 1}
         assert there.weights_sha256 == here.weights_sha256 and here.data == data
-        bundle.assemble(found)
+        loading.assemble(found)
 
 
 def test_a_zip_with_anything_else_in_it_is_refused(machine, tmp_path):

@@ -9,7 +9,7 @@ from uniultra.evaluate.accuracy.schema import Accuracy
 from uniultra.evaluate.evaluate import LIMITS, Obedience, evaluate
 from uniultra.predict import Predictor
 from uniultra.train.provenance import trained_on
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 LIMIT = 48_000_000
 UNSEEN = {"liver_mass", "carotid_lumen"}
@@ -18,11 +18,11 @@ TASKS = {"autosamus_mini.fetal_head": "hc18_fetal_head", "autosamus_mini.breast_
 
 
 def shipped(name: str) -> Path:
-    return tensors.shipped_folder() / f"{name}{tensors.SUFFIX}"
+    return loading.shipped_folder() / f"{name}{tensors.SUFFIX}"
 
 
 def test_all_of_them_together_are_small_enough_and_listed():
-    folder = tensors.shipped_folder()
+    folder = loading.shipped_folder()
     assert sum(path.stat().st_size for path in folder.rglob(f"*{tensors.SUFFIX}")) <= LIMIT
     assert {p.stem for p in folder.glob(f"*{tensors.SUFFIX}")} == set(FILES)
     assert {p.parent.name for p in folder.glob(f"*/*{tensors.SUFFIX}")} == set(TASKS)
@@ -30,7 +30,7 @@ def test_all_of_them_together_are_small_enough_and_listed():
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_is_the_one_that_was_released(name):
-    lines = (tensors.shipped_folder() / tensors.SUMS).read_text(encoding="ascii").splitlines()
+    lines = (loading.shipped_folder() / loading.SUMS).read_text(encoding="ascii").splitlines()
     released = {file: digest for digest, file in map(str.split, lines)}
     assert tensors.file_sha256(shipped(name)) == released[shipped(name).name]
 
@@ -43,13 +43,13 @@ def test_what_they_were_trained_on_is_what_their_cards_say():
     }
     assert set(trained_on(shipped("uniultra_mini.nobusi"))) == {"hc18_fetal_head", "dltrack_aponeurosis"}
     for task, data in TASKS.items():
-        sets = set(trained_on(tensors.shipped_folder() / task))
+        sets = set(trained_on(loading.shipped_folder() / task))
         assert data in sets and not sets & UNSEEN
 
 
 @pytest.mark.parametrize("name", [*FILES, *TASKS])
 def test_each_has_a_card(name):
-    card = (tensors.shipped_folder() / f"{name}.md").read_text(encoding="utf-8")
+    card = (loading.shipped_folder() / f"{name}.md").read_text(encoding="utf-8")
     for word in ("CC BY 4.0", "Research use", "uniultra train training/default.yaml", "licence"):
         assert word in card, word
     assert ("CC0" in card) == (name != "uniultra_mini.nobusi")
@@ -57,7 +57,7 @@ def test_each_has_a_card(name):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_keeps_no_copy_of_the_trunk(task):
-    folder = tensors.shipped_folder() / task
+    folder = loading.shipped_folder() / task
     held = set(tensors.read(folder / f"weights{tensors.SUFFIX}"))
     assert held and not held & set(tensors.read(shipped("uniultra_mini")))
     assert bundle.describe(folder)[0].model == "autosamus_mini"

@@ -45,7 +45,7 @@ from uniultra.metrics.intervals import Estimate, mean_interval
 from uniultra.models import registry
 from uniultra.predict.device import choose_device
 from uniultra.store.types import TrainingLabel
-from uniultra.weights import bundle, tensors
+from uniultra.weights import loading
 from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    network, digest = tensors.load(MODEL)
+    network, digest = loading.load(MODEL)
     network = network.to(choose_device(options.device))
     old = {
         name: [c for one in known_pictures(spread(options.data, name, options.old)) for c in cases_of(one)]
@@ -142,7 +142,7 @@ def one_set(
         ended = job.ended()
         mean = {"click": start, "old": known}
         if ended.adapter:
-            adapted = bundle.assemble(Published(studies).path(ended.adapter))[0].to(
+            adapted = loading.assemble(Published(studies).path(ended.adapter))[0].to(
                 next(network.parameters()).device
             )
             mean = {

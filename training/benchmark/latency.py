@@ -88,12 +88,12 @@ def write_our_weights(folder: Path, stock: Path) -> None:
     import torch
 
     from uniultra.models import build
-    from uniultra.weights import tensors
+    from uniultra.weights import loading, tensors
 
     network = build("uniultra_t")
     official = torch.load(stock / "model" / NETWORKS["t"][1], weights_only=True)["model"]
     ours = network.state_dict()
-    tensors.load_into(network, {k: official.get(k, v) for k, v in ours.items()})
+    loading.load_into(network, {k: official.get(k, v) for k, v in ours.items()})
     tensors.save(folder / "uniultra_t.safetensors", network, {}, torch.float32)
 
 

@@ -110,7 +110,8 @@ def compare(data: Path, limit: int | None, draw: Draw | None) -> dict[str, Any]:
 
 def predicted(model: str, weights: Path | None, device: str, data: Path, limit: int | None) -> dict[str, Any]:
     """The same of a model's masks, and which weights drew them."""
-    from uniultra.weights.tensors import file_sha256, find
+    from uniultra.weights.loading import find
+    from uniultra.weights.tensors import file_sha256
 
     errors = compare(data, limit, predictor(model, weights, device))
     used = weights or find(model)

@@ -32,7 +32,7 @@ from uniultra.train.initial_network import trained_fragments
 from uniultra.train.recipe import Recipe
 from uniultra.train.result import result_path, trained_network
 from uniultra.train.trainer import Trainer
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 SCORES = "scores.json"
 _ENDINGS: dict[str, Literal["images", "clock", "early_stop"]] = {
@@ -72,7 +72,7 @@ class SuiteRun:
         chosen = [name for name in self.plan.systems if only is None or name in set(only)]
         needed = {self.plan.systems[name].base for name in chosen}
         bases = [self._base(name) for name in self.plan.bases if name in needed]
-        bases += [self._zero_shot(name) for name in self.plan.zero_shot if entry(name).available]
+        bases += [self._zero_shot(name) for name in self.plan.zero_shot if loading.available(name)]
         runs, summaries, systems = [], [], []
         pictures: dict[str, list[list[schema.PictureScore]]] = {}
         for name in chosen:
@@ -119,7 +119,7 @@ class SuiteRun:
 
     def _zero_shot(self, name: str) -> schema.Base:
         found = entry(name)
-        network, _ = tensors.load(name)
+        network, _ = loading.load(name)
         folder = self.work / "zero_shot" / name
         scores = self._scores(folder, network, found, self.plan.scored)
         return schema.Base(

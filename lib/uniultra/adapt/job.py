@@ -223,10 +223,10 @@ def create(
     Raises:
         ModelError: the model's weights are not here.
     """
-    from uniultra.weights import tensors
+    from uniultra.weights import loading, tensors
     from uniultra.weights.deployed import Published
 
-    own = tensors.find(model)
+    own = loading.find(model)
     if own is None:
         raise ModelError(f"The weights of {model!r} are not on this machine; there is nothing to train on.")
     made = _now()

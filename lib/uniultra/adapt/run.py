@@ -29,7 +29,7 @@ from uniultra.networks.network import PromptNetwork
 from uniultra.predict.device import choose_device
 from uniultra.store.types import TrainingLabel
 from uniultra.train.initial_network import trained_fragments
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading
 from uniultra.weights.deployed import ChangedError, Published
 
 KNOWN_TRAINS, KNOWN_CHECKS = 60, 42  # pictures of old organs, of each set as many
@@ -55,7 +55,7 @@ class Run:
         self.entry = entry(self.job.model)
         self.device = choose_device(self.job.device)
         self.published = Published(folder.studies)
-        network, digest = tensors.load(self.job.model)
+        network, digest = loading.load(self.job.model)
         if digest != self.job.base_sha256:
             raise ModelError(
                 "The model's weights were replaced while the job waited. Start a training again; nothing of "
@@ -257,7 +257,7 @@ class Run:
         if len({measured[key][1].group for key in (*known, *fair)}) >= 2:
             rest = fair
         if rest:
-            known |= self._score(bundle.assemble(path)[0].to(self.device), rest)
+            known |= self._score(loading.assemble(path)[0].to(self.device), rest)
         return {key: known[key] for key in measured if key in known}
 
     def _learnt(self, data: Mapping[str, Any]) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from uniultra.models.factory import trained
 from uniultra.models.registry import entry
 from uniultra.train.recipe import OptimizerSettings, Recipe, Share
 
@@ -73,7 +74,7 @@ class FitSettings(BaseModel):
         found = entry(model)
         if found.adapter is None:
             return cls(model=model, trains="decoder")
-        return cls(model=model, trains="adapter" if "" in found.trained else "method")
+        return cls(model=model, trains="adapter" if "" in trained(found) else "method")
 
     def recipe(self, seed: int, *, known: bool = False, checkpoint_every: int | None = None) -> Recipe:
         """The same as a recipe, for the loop of all trainings.

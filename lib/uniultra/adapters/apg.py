@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from uniultra.adapters.cross_branch import ConvNorm, zero
 from uniultra.adapters.cross_transformer import CrossTransformer, Side
 from uniultra.adapters.registry import AdapterKind
-from uniultra.networks.network import WIDTH, Embedding, PromptNetwork
+from uniultra.networks.network import WIDTH, Embedding, PromptFreeNetwork, PromptNetwork
 
 HIDDEN = 64  # channels inside the dense-prompt adapter
 ENCODER = ".base.image_encoder."
@@ -123,7 +123,7 @@ class APG(nn.Module):
         return image, sparse, self.dense(image), output_tokens
 
 
-class AutoNetwork(PromptNetwork):
+class AutoNetwork(PromptFreeNetwork):
     """A frozen base network with a generator of its prompts; several may hold one base.
 
     Args:
@@ -132,9 +132,8 @@ class AutoNetwork(PromptNetwork):
     """
 
     def __init__(self, base: PromptNetwork, config: APGConfig) -> None:
-        nn.Module.__init__(self)  # the parts of a PromptNetwork are the base's
+        super().__init__(base.image_size, base.grid, base.map_channels)
         self.config = config
-        self.image_size, self.grid, self.map_channels = base.image_size, base.grid, base.map_channels
         self.base = base
         base.requires_grad_(False)
         base.image_encoder.requires_grad_(config.unfreeze_encoder)
@@ -170,19 +169,8 @@ class AutoNetwork(PromptNetwork):
         """The base's embedding, so that all tasks of a base share it."""
         return self.base.encode(pictures)
 
-    def decode(
-        self,
-        embedding: Embedding,
-        coords: Tensor | None = None,
-        labels: Tensor | None = None,
-        dense: Tensor | None = None,
-        multimask: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """What there is to find in each picture of `embedding`; prompts are taken and not read.
-
-        Returns:
-            Logits `(B,M,4g,4g)` and predicted IoU `(B,M)`, M = 3 with `multimask`, else 1.
-        """
+    def segment(self, embedding: Embedding, multimask: bool) -> tuple[Tensor, Tensor]:
+        """Logits `(B,M,4g,4g)` and predicted IoU `(B,M)`; M = 3 with `multimask`, else 1."""
         decoder, encoder = self.base.sam_mask_decoder, self.base.sam_prompt_encoder
         image, sparse, added, tokens = self.apg(embedding.image, output_tokens(decoder))
         with replaced_tokens(decoder, tokens):

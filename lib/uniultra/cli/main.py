@@ -199,11 +199,12 @@ def _models(options: argparse.Namespace) -> None:
         return distill.show_published(as_json=options.json)
     from uniultra.models import entry, names
     from uniultra.models.counting import count
-    from uniultra.weights.tensors import file_sha256, variants
+    from uniultra.weights.loading import find, variants
+    from uniultra.weights.tensors import file_sha256
 
     found = []
     for name in names():
-        model = entry(name)
+        model, weights = entry(name), find(name)
         found.append(
             {
                 "name": name,
@@ -211,9 +212,9 @@ def _models(options: argparse.Namespace) -> None:
                 "image_size": model.image_size,
                 **asdict(count(name)),
                 "licence": model.licence,
-                "sha256": file_sha256(model.weights_file) if model.weights_file else None,
+                "sha256": file_sha256(weights) if weights else None,
                 "prompts": list(model.prompts),
-                "available": model.available,
+                "available": weights is not None,
                 "description": model.description,
             }
         )

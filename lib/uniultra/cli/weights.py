@@ -89,7 +89,7 @@ def _add(options: argparse.Namespace) -> None:
 
 def _list(_options: argparse.Namespace) -> None:
     from uniultra.models import entry, names
-    from uniultra.weights.tensors import find, how
+    from uniultra.weights.loading import find, how
 
     for name in names():
         path = find(name)

@@ -50,7 +50,7 @@ def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
 
 
 @dataclass(frozen=True)
-class Index:
+class FrameIndex:
     """Where the frames of a video are.
 
     Attributes:
@@ -119,7 +119,7 @@ def _open(path: Path) -> Any:
     return container
 
 
-def _read_index(path: Path) -> Index:
+def _read_index(path: Path) -> FrameIndex:
     with _open(path) as container:
         stream = container.streams.video[0]
         packets = [
@@ -140,7 +140,7 @@ def _read_index(path: Path) -> Index:
         unit = float(stream.time_base) * 1000 if own else None
     if not packets:
         raise ImageError("Expected a video with frames; it holds none. Export it again.")
-    return Index(
+    return FrameIndex(
         stamps=tuple(stamps) if own else tuple(range(len(packets))),
         keys=keys,
         seekable=seekable,
@@ -157,7 +157,7 @@ class VideoReader:
     `decoded` counts the frames that were decoded so far.
     """
 
-    def __init__(self, path: Path, index: Index) -> None:
+    def __init__(self, path: Path, index: FrameIndex) -> None:
         self._path, self._index = path, index
         self._lock = threading.Lock()
         self._frames: Iterator[Any] | None = None

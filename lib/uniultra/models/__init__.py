@@ -1,5 +1,7 @@
-"""Networks, their registry and the only loader of weights."""
+"""Networks by name: their registry and what builds them."""
 
-from uniultra.models.registry import ModelEntry, build, entry, names
+from uniultra.models import zoo as zoo
+from uniultra.models.factory import build
+from uniultra.models.registry import ModelEntry, entry, names
 
 __all__ = ["ModelEntry", "build", "entry", "names"]

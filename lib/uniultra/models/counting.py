@@ -11,7 +11,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from uniultra.adapters.registry import kind, matches
-from uniultra.models.registry import ModelEntry, build, entry
+from uniultra.models.factory import build, trained
+from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import PromptNetwork
 
 
@@ -27,8 +28,8 @@ class Counts:
 
 def count(name: str) -> Counts:
     """The counts of model `name`, without allocating it."""
-    found = entry(name)
-    return count_network(on_meta(name), found, found.trained)
+    model = entry(name)
+    return count_network(on_meta(name), model, trained(model))
 
 
 def on_meta(name: str, image_size: int | None = None, config: Any = None) -> PromptNetwork:
@@ -37,9 +38,9 @@ def on_meta(name: str, image_size: int | None = None, config: Any = None) -> Pro
         return build(name, image_size, config)
 
 
-def count_network(network: nn.Module, found: ModelEntry, trained: tuple[str, ...]) -> Counts:
-    """The counts of a built network of entry `found`; `trained` are fragments of names that train."""
-    part = f".{kind(found.adapter).part}." if found.adapter else None
+def count_network(network: nn.Module, model: ModelEntry, fragments: tuple[str, ...]) -> Counts:
+    """The counts of a built network of `model`; `fragments` of the names of the parameters that train."""
+    part = f".{kind(model.adapter).part}." if model.adapter else None
     sizes = {key: p.numel() for key, p in network.named_parameters()}
 
     def total(wanted: Callable[[str], bool]) -> int:
@@ -49,7 +50,7 @@ def count_network(network: nn.Module, found: ModelEntry, trained: tuple[str, ...
         parameters_total=sum(sizes.values()),
         parameters_encoder=total(lambda key: ".image_encoder." in f".{key}"),
         parameters_adapter=total(lambda key: part is not None and part in f".{key}"),
-        parameters_trained=total(lambda key: matches(key, trained)),
+        parameters_trained=total(lambda key: matches(key, fragments)),
     )
 
 

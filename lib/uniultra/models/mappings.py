@@ -19,7 +19,7 @@ Rules = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Layout:
+class CheckpointLayout:
     """How the tensors of one kind of published checkpoint are called here.
 
     Calling it renames: a dictionary of tensors by their published names becomes one by ours, without
@@ -86,7 +86,7 @@ _PROMPTS: Rules = (
 # Normalisation constants that some releases save; ours are in the registry.
 _PIXELS = (r"pixel_(mean|std)",)
 
-SAM2 = Layout(
+SAM2 = CheckpointLayout(
     "SAM2.1",
     (
         (r"(image_encoder|sam_prompt_encoder|sam_mask_decoder)\.(.+)", r"\1.\2"),
@@ -104,10 +104,10 @@ _VIT: Rules = (
     (r"image_encoder\.(blocks\.\d+\.(?:norm1|norm2|attn)\..+)", r"image_encoder.\1"),
     (r"image_encoder\.(blocks\.\d+\.mlp)\.lin([12])\.(weight|bias)", r"image_encoder.\1.fc\2.\3"),
 )
-SAM_VIT = Layout("SAM ViT-B", (*_VIT, *_PROMPTS), _PIXELS)
+SAM_VIT = CheckpointLayout("SAM ViT-B", (*_VIT, *_PROMPTS), _PIXELS)
 
 _WB = r"(weight|bias)"
-SAM_MED2D = Layout(
+SAM_MED2D = CheckpointLayout(
     "SAM-Med2D",
     (
         *_VIT,
@@ -141,7 +141,7 @@ _STEM: Rules = tuple(
     )
     for theirs, ours in ((rf"{conv}\.weight", "conv.weight"), (rf"{norm}\.{_WB}", r"norm.\1"))
 )
-SAMUS = Layout(
+SAMUS = CheckpointLayout(
     "SAMUS",
     (
         *_VIT,
@@ -191,7 +191,7 @@ _TINY_VIT: Rules = (
     ),
     (r"image_encoder\.(neck\..+)", r"image_encoder.\1"),
 )
-MOBILE_SAM = Layout(
+MOBILE_SAM = CheckpointLayout(
     "MobileSAM",
     (*_TINY_VIT, *_PROMPTS),
     (

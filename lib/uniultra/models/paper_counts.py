@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from uniultra.models.counting import sizes_of
-from uniultra.models.registry import build
+from uniultra.models.factory import build
 
 RELEASED_KERNELS = 576  # 4 kernels of 3 x 3 for r x r = 16 pairs of channels
 BLOCKS = {"mini": 12, "l": 48}

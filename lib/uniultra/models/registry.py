@@ -1,12 +1,15 @@
-"""The registry of models: what each one is, what it takes and where its weights come from."""
+"""The registry of models, as data: what each one is, what it takes and where its weights come from.
+
+`uniultra.models.factory` builds them, `uniultra.weights.loading` finds their weights; the entries are made by
+the files of `zoo/`, which the package imports.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -14,15 +17,10 @@ from uniultra.errors import ModelError
 from uniultra.networks.network import PromptNetwork
 from uniultra.prompts.kinds import KINDS
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 System = Literal["sam", "sam2", "uniultra", "samus", "autosamus", "lgmedseg", "sam_med2d", "baseline"]
 Tensors = dict[str, Tensor]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-# Files of this folder that register models.
-FILES = ("sam2", "uniultra", "samus", "lora", "lgmedseg", "autosamus", "baselines")
 
 
 @dataclass(frozen=True)
@@ -39,18 +37,18 @@ class ModelEntry:
         builder: makes a base network, weights not loaded; takes the input side, and `map_channels` by name.
         base, adapter, config: else the name of the base, the kind of adapter in it, and its settings
             (None: the kind's defaults).
-        fit: how a picture is brought to the square, the same in training and prediction.
+        fit: how a picture is fitted to the square, the same in training and prediction.
         mean, std: normalisation of RGB in 0..1.
         grey: the network was made for grey pictures; colour is turned to luminance.
-        prompts: the prompt kinds it takes; empty for a network that segments of its own accord.
-        lone_click: which mask answers one positive click alone: `single` the decoder's one, `best` that
-            of its three others that it takes for the best.
-        closer: small objects get a second look, see `predict.closer`.
+        prompts: the prompt kinds it takes; empty for a fully automatic network.
+        lone_click: which mask answers one positive click alone: `single` the decoder's single output,
+            `best` the multimask output with the highest predicted IoU.
+        closer: small objects get a second look, see `predict.second_look`.
         trains: fragments of the parameter names that the method trains; `""` means all, None what the
             kind of adapter says.
-        url, url_sha256: official file of somebody else's weights, and its checksum.
+        url, url_sha256: the publisher's file of the weights, and its checksum.
         convert: names and shapes of that file to ours.
-        weights_of: another entry whose weights serve this one too, brought to it by `adapt`.
+        weights_of: another entry whose weights serve this one too, converted by `adapt`.
     """
 
     name: str
@@ -77,29 +75,6 @@ class ModelEntry:
     weights_of: str | None = None
     adapt: Callable[[Tensors], Tensors] | None = field(default=None, repr=False)
 
-    @property
-    def trained(self) -> tuple[str, ...]:
-        """Fragments of the parameter names that the method trains."""
-        if self.trains is not None:
-            return self.trains
-        if self.adapter is None:
-            return ("",)
-        from uniultra.adapters.registry import kind
-
-        return kind(self.adapter).trains
-
-    @property
-    def weights_file(self) -> Path | None:
-        """The weights on this machine, or None."""
-        from uniultra.weights.tensors import find
-
-        return find(self.name)
-
-    @property
-    def available(self) -> bool:
-        """Whether the weights are on this machine."""
-        return self.weights_file is not None
-
     def normalise(self, pictures: Tensor) -> Tensor:
         """RGB pictures `(B,3,S,S)` in 0..1 as the network wants them."""
         if self.grey:
@@ -117,7 +92,7 @@ def register(new: ModelEntry) -> ModelEntry:
     """Add a model.
 
     Raises:
-        ModelError: the name is taken, or it has not either a builder or a base with an adapter.
+        ModelError: the name is taken, or the entry has neither a builder nor a base with an adapter, or both.
     """
     if new.name in _ENTRIES:
         raise ModelError(f"A model named {new.name!r} is registered already; choose another name.")
@@ -129,7 +104,6 @@ def register(new: ModelEntry) -> ModelEntry:
 
 def names() -> tuple[str, ...]:
     """Names of all registered models, in order of registration."""
-    _load()
     return tuple(_ENTRIES)
 
 
@@ -139,7 +113,7 @@ def entry(name: str) -> ModelEntry:
     `NAME.TASK` is the model NAME with weights of its own, for a task or a clinic: `autosamus_mini.breast`.
 
     Raises:
-        ModelError: no such model; the text lists those there are.
+        ModelError: no such model; the text lists the names.
     """
     if not is_name(name):
         raise ModelError(f"Unknown model; expected one of {', '.join(_ENTRIES)}, or NAME.TASK of one.")
@@ -149,33 +123,5 @@ def entry(name: str) -> ModelEntry:
 
 def is_name(name: str) -> bool:
     """Whether `name` is NAME or NAME.TASK of a registered model."""
-    _load()
     model, dot, task = name.partition(".")
     return model in _ENTRIES and (not dot or _TASK.fullmatch(task) is not None)
-
-
-def build(
-    name: str, image_size: int | None = None, config: Any = None, map_channels: int | None = None
-) -> PromptNetwork:
-    """The network called `name`, freshly initialised.
-
-    Args:
-        name: in the registry.
-        image_size: side of the input in pixels, None for the entry's own.
-        config: settings of its adapter, None for the entry's own.
-        map_channels: channels of its dense prompt path, see `PromptNetwork`; None for the entry's own.
-    """
-    found = entry(name)
-    side = found.image_size if image_size is None else image_size
-    if found.builder is not None:
-        return found.builder(side) if map_channels is None else found.builder(side, map_channels=map_channels)
-    from uniultra.adapters.registry import kind
-
-    return kind(str(found.adapter)).inject(
-        build(str(found.base), side, map_channels=map_channels), found.config if config is None else config
-    )
-
-
-def _load() -> None:
-    for file in FILES:
-        import_module(f"uniultra.models.zoo.{file}")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uniultra.errors import ModelError
+from uniultra.prompts import raster
+
 WIDTH = 256  # channels of every embedding, in SAM and SAM2 alike
+# Logit magnitude of a binary mask prompt, for networks whose mask input is previous low-resolution logits.
+MASK_LOGIT = 10.0
 
 
 class Embedding(NamedTuple):
@@ -151,3 +157,74 @@ class PromptNetwork(nn.Module):
             return encoded
         given = (dense != 0).flatten(1).any(1)
         return torch.where(given.view(-1, 1, 1, 1), encoded, none.to(encoded.dtype))
+
+
+def check_side(image_size: int) -> None:
+    """Refuse an input side that neither Hiera's windows nor TinyViT's grid can tile.
+
+    Raises:
+        ModelError: not a positive multiple of 32.
+    """
+    if image_size <= 0 or image_size % 32:
+        raise ModelError(f"The input side must be a positive multiple of 32; got {image_size}.")
+
+
+class PromptFreeNetwork(PromptNetwork):
+    """Base of fully automatic networks: `decode` accepts prompts, as all networks do, and reads none.
+
+    A subclass brings its own parts instead of SAM's, and says what `segment` finds.
+
+    Args:
+        image_size: side S of the square input in pixels.
+        grid: side g of the embedding.
+        map_channels: of a network inside that takes prompts, see `PromptNetwork`.
+    """
+
+    def __init__(self, image_size: int, grid: int, map_channels: int = 1) -> None:
+        nn.Module.__init__(self)  # the parts of a PromptNetwork are SAM's
+        self.image_size, self.grid, self.map_channels = image_size, grid, map_channels
+
+    def segment(self, embedding: Embedding, multimask: bool) -> tuple[Tensor, Tensor]:
+        """What there is in each picture: logits `(B,M,h,h)` and predicted IoU `(B,M)`, see `decode`."""
+        raise NotImplementedError
+
+    def decode(
+        self,
+        embedding: Embedding,
+        coords: Tensor | None = None,
+        labels: Tensor | None = None,
+        dense: Tensor | None = None,
+        multimask: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        return self.segment(embedding, multimask)
+
+
+def decode_by_length(
+    network: PromptNetwork,
+    embedding: Embedding,
+    picture: Tensor,
+    encoded: Sequence[raster.Encoded],
+    *,
+    every: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Decode N prompt sets, each on the picture of `embedding` whose number `picture` `(N,)` gives.
+
+    SAM's decoder attends to padding tokens too. Sets of equally many tokens are decoded together, so that no
+    answer depends on what else was asked in the same call, what else is in a batch, or how a batch is divided
+    over processes. Training and prediction decode here and nowhere else.
+
+    Returns:
+        Logits `(N,M,h,h)` and predicted IoU `(N,M)`: M = 1, or with `every` the 4 masks of `decode_all`.
+    """
+    logits, iou, order = [], [], []
+    decode = network.decode_all if every else network.decode
+    for length in sorted({len(prompts.labels) for prompts in encoded}):
+        members = [n for n, prompts in enumerate(encoded) if len(prompts.labels) == length]
+        coords, labels, drawn = raster.batch([encoded[n] for n in members], picture.device)
+        dense = MASK_LOGIT * drawn[:, :1] if network.map_channels == 1 else drawn
+        answer = decode(embedding.repeat(picture[members]), coords, labels, dense)
+        logits.append(answer[0])
+        iou.append(answer[1])
+        order += members
+    back = torch.tensor(order, device=picture.device).argsort()
+    return torch.cat(logits)[back], torch.cat(iou)[back]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from uniultra.errors import ModelError
-from uniultra.networks.network import WIDTH, Embedding, PromptNetwork
+from uniultra.networks.network import WIDTH, Embedding, PromptFreeNetwork
 
 FILTERS = (14, 28, 56, 112, WIDTH)
 STRIDE = 2 ** len(FILTERS)  # of the deepest level
@@ -47,8 +47,8 @@ class Expanding(nn.Module):
         return logits
 
 
-class UNet(PromptNetwork):
-    """A U-Net behind the interface of promptable networks: `encode` goes down, `decode` goes up.
+class UNet(PromptFreeNetwork):
+    """A U-Net behind the interface of promptable networks: `encode` goes down, `segment` goes up.
 
     `Embedding.image` is the deepest level `(B,256,S/32,S/32)`, `high` the others, the finest first.
 
@@ -66,8 +66,7 @@ class UNet(PromptNetwork):
             raise ModelError(
                 f"The input side must be a multiple of {STRIDE}, {SMALLEST} at least; got {image_size}."
             )
-        nn.Module.__init__(self)  # the parts of a PromptNetwork are SAM's
-        self.image_size, self.grid, self.map_channels = image_size, image_size // STRIDE, 1
+        super().__init__(image_size, image_size // STRIDE)
         depth = len(FILTERS)
         made = DynUNet(2, 3, 1, [3] * depth, [2] * depth, [2] * (depth - 1), filters=FILTERS)
         self.image_encoder = Contracting([made.input_block, *made.downsamples, made.bottleneck])
@@ -83,19 +82,8 @@ class UNet(PromptNetwork):
         *others, deepest = self.image_encoder(pictures)
         return Embedding(deepest, tuple(others))
 
-    def decode(
-        self,
-        embedding: Embedding,
-        coords: Tensor | None = None,
-        labels: Tensor | None = None,
-        dense: Tensor | None = None,
-        multimask: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """What there is to find in each picture of `embedding`; prompts are taken and not read.
-
-        Returns:
-            Logits `(B,M,S/2,S/2)` and expected IoU `(B,M)`; M = 3, thrice the same, with `multimask`, else 1.
-        """
+    def segment(self, embedding: Embedding, multimask: bool) -> tuple[Tensor, Tensor]:
+        """Logits `(B,M,S/2,S/2)` and expected IoU `(B,M)`; with `multimask` M = 3, all the same, else 1."""
         logits = self.mask_decoder(embedding.image, embedding.high)
         count = 3 if multimask else 1
         return logits.expand(-1, count, -1, -1), expected_iou(logits).expand(-1, count)

@@ -1,4 +1,10 @@
-"""A picture into the network's square, and prompts on its embedding into masks: one way for all who ask."""
+"""A picture into the network's square, and prompts on its embedding into one mask each.
+
+The predictor, its second look and the query strategies all come through here, with what the registry says of
+the model: how a picture is fitted and normalised, and which of the decoder's masks answers a single click.
+Both run on the device's thread (see `device`). How sets are batched is `networks.network.decode_by_length`,
+which training uses too: a network answers in use as it was trained.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +16,9 @@ from torch import Tensor
 
 from uniultra.images.types import Picture
 from uniultra.models.registry import ModelEntry
-from uniultra.networks.network import Embedding, PromptNetwork
+from uniultra.networks.network import Embedding, PromptNetwork, decode_by_length
 from uniultra.prompts.coordinates import Fit
-from uniultra.prompts.raster import Encoded, batch
-
-MASK_LOGIT = 10.0  # how sure a network that takes previous logits is told to be of a given mask
+from uniultra.prompts.raster import Encoded
 
 
 def square(picture: Picture, model: ModelEntry, side: int) -> Tensor:
@@ -35,31 +39,12 @@ def decode(
 ) -> tuple[Tensor, Tensor]:
     """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture.
 
-    `lone` says which are single clicks. SAM's decoder attends to padding tokens too. Sets of one
-    length go together, so that no answer depends on what else was asked in the same call.
+    `lone` says which are single clicks: those get the mask that the model's policy for them names.
     """
-    chooses = model.lone_click == "best"
-    kinds = [(len(e.labels), chooses and alone) for e, alone in zip(encoded, lone, strict=True)]
-    logits, iou = [], []
-    order: list[int] = []
-    for kind in sorted(set(kinds)):
-        members = [n for n, found in enumerate(kinds) if found == kind]
-        answer = _alike(network, embedding, [encoded[n] for n in members], kind[1])
-        logits.append(answer[0])
-        iou.append(answer[1])
-        order += members
-    back = torch.tensor(order, device=embedding.image.device).argsort()
-    return torch.cat(logits)[back], torch.cat(iou)[back]
-
-
-def _alike(
-    network: PromptNetwork, embedding: Embedding, encoded: list[Encoded], choose: bool
-) -> tuple[Tensor, Tensor]:
-    coords, labels, drawn = batch(encoded, embedding.image.device)
-    dense = MASK_LOGIT * drawn[:, :1] if network.map_channels == 1 else drawn
-    place = torch.arange(len(encoded), device=coords.device)
-    logits, iou = network.decode(
-        embedding.repeat(torch.zeros_like(place)), coords, labels, dense, multimask=choose
-    )
-    best = iou.argmax(1)  # of one mask, or of three
+    best = torch.zeros(len(encoded), dtype=torch.long, device=embedding.image.device)
+    choose = model.lone_click == "best" and any(lone)
+    logits, iou = decode_by_length(network, embedding, torch.zeros_like(best), encoded, every=choose)
+    if choose:
+        best = torch.where(torch.tensor(lone, device=best.device), 1 + iou[:, 1:].argmax(1), best)
+    place = torch.arange(len(encoded), device=best.device)
     return logits[place, best].float(), iou[place, best].float().clamp(0, 1)

@@ -18,7 +18,7 @@ class Key(NamedTuple):
     plane: Plane
     model: str
     weights: str
-    window: Crop | None = None  # of the plane; None for all of it
+    crop: Crop | None = None  # of the plane; None for all of it
 
 
 class EmbeddingCache:

@@ -1,4 +1,4 @@
-"""Networks in memory within a limit: those that nobody asked for longest are let go first."""
+"""Networks in memory within a limit: the least recently used are released first."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from torch import nn
 
-if TYPE_CHECKING:
-    from uniultra.predict.predictor import Predictor
+from uniultra.models.registry import ModelEntry
 
 logger = logging.getLogger(__name__)
 
 
-class Resident:
+class Releasable(Protocol):
+    """What holds a network and can load it again: a `Predictor`."""
+
+    entry: ModelEntry
+
+    def release(self) -> None: ...
+
+
+class NetworkCache:
     """The predictors of one server that have their network in memory.
 
-    A network that was let go is loaded again at the next click; what it encoded stays in the cache.
+    A released network is loaded again at the next click; what it encoded stays in the embedding cache.
 
     Args:
         limit: bytes of weights to keep. The network used last stays, however large it is.
@@ -28,19 +35,19 @@ class Resident:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._kept: OrderedDict[Predictor, nn.Module] = OrderedDict()
+        self._kept: OrderedDict[Releasable, nn.Module] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def used(self, predictor: Predictor) -> None:
-        """A predictor was asked."""
+    def used(self, predictor: Releasable) -> None:
+        """A predictor was used."""
         with self._lock:
             if predictor in self._kept:
                 self._kept.move_to_end(predictor)
 
-    def loaded(self, predictor: Predictor, network: nn.Module) -> None:
+    def loaded(self, predictor: Releasable, network: nn.Module) -> None:
         """A predictor has loaded a network; others may lose theirs."""
         with self._lock:
             self._kept[predictor] = network
@@ -48,7 +55,7 @@ class Resident:
             while len(self._kept) > 1 and _bytes(self._kept.values()) > self._limit:
                 idle, _ = self._kept.popitem(last=False)
                 idle.release()
-                logger.info("%s was let go to make room for %s", idle.entry.name, predictor.entry.name)
+                logger.info("%s was released to make room for %s", idle.entry.name, predictor.entry.name)
 
 
 def _bytes(networks: Iterable[nn.Module]) -> int:

@@ -1,7 +1,7 @@
 """A second look at a small object: the part of the picture around it, enlarged.
 
 After the zoom-in of arXiv 2001.10331: a network of fixed input size sees a small object coarsely, so the
-window around its first answer is asked the same prompts, and the logits of both looks are averaged. The
+crop around its first answer is asked the same prompts, and the logits of both looks are averaged. The
 numbers below were chosen on `val` pictures and generated scenes; training/results/closer.json has the gain.
 """
 
@@ -18,7 +18,7 @@ from uniultra.prompts.types import Crop, PromptSet
 MARGIN = 1.0  # of the object's own size, on each side
 LEAST = 0.3  # of the picture's sides: a closer look has too little around it
 MOST = 0.5  # of the picture's area: beyond it a second look shows nothing new
-GRID = 16  # steps over a picture's side, so that the next click on an object finds its window encoded
+GRID = 16  # steps over a picture's side, so that the next click on an object finds its crop encoded
 
 
 def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Crop, PromptSet] | None:
@@ -39,11 +39,11 @@ def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Crop, PromptSet] 
         ends += [(p.x, p.y) for p in prompts.points if p.positive]
     left, right = _span([x for x, _ in ends], columns)
     top, bottom = _span([y for _, y in ends], rows)
-    window = Crop(top, bottom, left, right)
-    if math.prod(window.shape) > MOST * rows * columns:
+    crop = Crop(top, bottom, left, right)
+    if math.prod(crop.shape) > MOST * rows * columns:
         return None
-    near = cropped(prompts, window)
-    return (window, near) if near else None
+    near = cropped(prompts, crop)
+    return (crop, near) if near else None
 
 
 def _span(ends: list[float], length: int) -> tuple[int, int]:

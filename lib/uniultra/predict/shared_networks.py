@@ -19,8 +19,9 @@ from uniultra.adapters.registry import DECODER, matches
 from uniultra.models import registry
 from uniultra.models.registry import ModelEntry
 from uniultra.networks.network import PromptNetwork
-from uniultra.weights import tensors
-from uniultra.weights.bundle import assemble, fingerprint
+from uniultra.weights import loading
+from uniultra.weights.bundle import fingerprint
+from uniultra.weights.loading import assemble
 
 # What SAM2's `encode` runs of the decoder: its high-resolution features are part of the embedding.
 ENCODING = (".conv_s0.", ".conv_s1.")
@@ -46,7 +47,7 @@ def load(model: ModelEntry, device: torch.device) -> Loaded:
     Raises:
         ModelError: the weights are missing, damaged or made for another network.
     """
-    network, digest = tensors.load(model.name)
+    network, digest = loading.load(model.name)
     base = network.base if isinstance(network, AutoNetwork) else network
     if base is network and not _is_a_base(model):
         return Loaded(network.to(device), (model.name, digest))

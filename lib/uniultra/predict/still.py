@@ -1,17 +1,15 @@
-"""Asking a model about a picture in memory: the picture as a source of frames, and who answers."""
+"""A picture in memory as a source of frames, and the interface of what is measured on it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from uniultra.images.types import FrameSource, Picture, Plane, PlaneAxis
+from uniultra.predict.predictor import Prediction
 from uniultra.prompts.types import PromptSet
-
-if TYPE_CHECKING:
-    from uniultra.predict.predictor import Prediction
 
 STILL = Plane("k", 0)
 

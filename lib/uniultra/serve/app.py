@@ -16,7 +16,7 @@ from uniultra.errors import ModelError, RequestError
 from uniultra.models import registry
 from uniultra.predict import Predictor
 from uniultra.predict.embedding_cache import EmbeddingCache
-from uniultra.predict.network_cache import Resident
+from uniultra.predict.network_cache import NetworkCache
 from uniultra.predict.shutdown import unbroken
 from uniultra.serve.http import logs
 from uniultra.serve.scoring.rankings import Rankings
@@ -45,7 +45,7 @@ from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.errors import CampaignError, NotFoundError, StoreError
 from uniultra.store.types import TrainingLabel
-from uniultra.weights import tensors
+from uniultra.weights import loading
 from uniultra.weights.deployed import Published
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class UniUltraParts:
 
     def init_infers(self) -> dict[str, ModelTask]:
         self._embeddings = EmbeddingCache(self.settings.embed_cache_mb << 20)
-        self._resident = Resident(self.settings.network_cache_mb << 20)
+        self._resident = NetworkCache(self.settings.network_cache_mb << 20)
         return {name: self._new_task(name) for name in self.settings.models}
 
     def init_trainers(self) -> dict[str, AdaptTask]:
@@ -264,7 +264,7 @@ class UniUltraParts:
             device=self.settings.device,
             cache=self._embeddings,
             published=published,
-            resident=self._resident,
+            networks=self._resident,
         )
         return kind(name, predictor, self.images, self.settings.labels)
 
@@ -273,7 +273,7 @@ class UniUltraParts:
         if not self.settings.everything:
             return
         with self._adding:
-            new = [name for name in tensors.variants() if name not in self._infers]
+            new = [name for name in loading.variants() if name not in self._infers]
             if new:  # a new dict: others may be looking through the old one
                 self._infers = {**self._infers, **{name: self._new_task(name) for name in new}}
 

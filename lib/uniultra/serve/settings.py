@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from uniultra.errors import UniUltraError
 from uniultra.models import registry
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 DEFAULT_MODEL = "uniultra_mini"
 
@@ -60,7 +60,7 @@ class ServerSettings:
         models = _words(conf.get("models", ""))
         everything = models == ("all",)
         if everything:
-            models = (*registry.names(), *tensors.variants())
+            models = (*registry.names(), *loading.variants())
         for name in models:
             registry.entry(name)
         return cls(
@@ -87,7 +87,7 @@ class ServerSettings:
 
 def _tasks() -> tuple[str, ...]:
     """The models on this machine that segment one structure each, without prompts."""
-    return tuple(name for name in tensors.variants() if not registry.entry(name).prompts)
+    return tuple(name for name in loading.variants() if not registry.entry(name).prompts)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from uniultra.train.provenance import TRAINED_ON, sets_of
 from uniultra.train.recipe import Recipe, complaint, read_yaml
 from uniultra.train.result import trained_network
 from uniultra.train.trainer import Trainer
-from uniultra.weights import tensors
+from uniultra.weights import loading, tensors
 
 TRANSFER, HANDOVER, FINETUNE = "transfer", "handover", "finetune"  # folders of the output
 
@@ -154,5 +154,5 @@ def hand_over(recipe: DistillRecipe, output: Path, *, begun: bool = False) -> No
 def _save(path: Path, network: PromptNetwork, recipe: Recipe) -> None:
     found = entry(recipe.model)
     metadata = {TRAINED_ON: json.dumps(sets_of(recipe))}
-    metadata |= tensors.config_metadata(found.name, adapter_config(found, recipe))
+    metadata |= loading.config_metadata(found.name, adapter_config(found, recipe))
     tensors.save(path, network, metadata, torch.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,15 @@ import torch
 from torch import Tensor
 
 from uniultra.adapters.registry import DECODER, kind, matches
-from uniultra.adapters.settings import from_json
+from uniultra.adapters.settings import checked
 from uniultra.errors import ModelError
-from uniultra.models.registry import ModelEntry, build, entry
+from uniultra.models.factory import build, settings, trained
+from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import PromptNetwork
 from uniultra.prompts.raster import CHANNELS
 from uniultra.train.recipe import Recipe
 from uniultra.train.widen import grown
-from uniultra.weights import bundle
+from uniultra.weights import loading
 from uniultra.weights import tensors as weights
 
 
@@ -57,8 +57,7 @@ def adapter_config(found: ModelEntry, recipe: Recipe) -> Any:
         return None
     if found.adapter is None:
         raise ModelError(f"The model {found.name} has no adapter; take `adapter` out of the recipe.")
-    own = found.config or kind(found.adapter).config()
-    return from_json(found.adapter, json.dumps(asdict(own) | recipe.adapter))
+    return checked(found.adapter, asdict(settings(found)) | recipe.adapter)
 
 
 def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:
@@ -73,7 +72,7 @@ def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:
         if found.adapter is None:
             raise ModelError(f"The model {found.name} has no adapter to train.")
         return kind(found.adapter).trains
-    return {"method": found.trained, "decoder": DECODER, "all": ("",)}[recipe.trains]
+    return {"method": trained(found), "decoder": DECODER, "all": ("",)}[recipe.trains]
 
 
 def _tensors(start: str, side: int) -> dict[str, Tensor]:
@@ -83,8 +82,8 @@ def _tensors(start: str, side: int) -> dict[str, Tensor]:
             raise ModelError("There is no such file to start from; see `start` in the recipe.")
         return weights.read(path)
     if path.is_dir():
-        return dict(bundle.assemble(path, side)[0].state_dict())
-    return dict(weights.load(start, side)[0].state_dict())
+        return dict(loading.assemble(path, side)[0].state_dict())
+    return dict(loading.load(start, side)[0].state_dict())
 
 
 def _load(network: PromptNetwork, tensors: dict[str, Tensor], found: ModelEntry) -> None:

@@ -17,8 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from uniultra.errors import ModelError
 from uniultra.models.registry import ModelEntry
-from uniultra.networks.network import Embedding, PromptNetwork
-from uniultra.predict.predictor import MASK_LOGIT
+from uniultra.networks.network import Embedding, PromptNetwork, decode_by_length
 from uniultra.prompts import raster
 from uniultra.prompts.coordinates import Fit
 from uniultra.prompts.types import PromptSet
@@ -250,35 +249,7 @@ OBJECTIVES: dict[str, Callable[[PromptNetwork, ModelEntry, Recipe], Objective]] 
 }
 
 
-def ask(
-    network: PromptNetwork,
-    embedding: Embedding,
-    picture: Tensor,
-    encoded: Sequence[raster.Encoded],
-    *,
-    every: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Logits `(N,M,h,h)` and predicted IoU `(N,M)` of N prompt sets, each on its `picture` `(N,)`.
-
-    M is 1, or with `every` all four masks of the decoder, the one first.
-
-    Sets of equally many tokens go together: SAM's decoder attends to padding too, and no answer may
-    depend on what else is in a batch, or on how a batch is divided over processes.
-    """
-    logits, iou, order = [], [], []
-    for width in sorted({len(e.labels) for e in encoded}):
-        members = [n for n, e in enumerate(encoded) if len(e.labels) == width]
-        coords, labels, dense = raster.batch([encoded[n] for n in members], picture.device)
-        if network.map_channels == 1:
-            dense = MASK_LOGIT * dense[:, :1]
-        index = torch.tensor(members, device=picture.device)
-        decode = network.decode_all if every else network.decode
-        answer = decode(embedding.repeat(picture[index]), coords, labels, dense)
-        logits.append(answer[0])
-        iou.append(answer[1])
-        order += members
-    back = torch.tensor(order, device=picture.device).argsort()
-    return torch.cat(logits)[back], torch.cat(iou)[back]
+ask = decode_by_length
 
 
 def answers(logits: Tensor, side: int) -> NDArray[np.bool_]:

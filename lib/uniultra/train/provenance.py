@@ -8,7 +8,7 @@ from typing import Any
 
 from uniultra.models.registry import is_name
 from uniultra.train.recipe import Recipe
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 TRAINED_ON = "trained_on"  # key of a file's metadata or a bundle's data: names of the sets
 
@@ -37,7 +37,7 @@ def sets_of(recipe: Recipe) -> tuple[str, ...]:
 
 def _before(source: str) -> tuple[str, ...]:
     """The sets of weights named by model, file or folder."""
-    path = tensors.find(source) if is_name(source) else Path(source)
+    path = loading.find(source) if is_name(source) else Path(source)
     return (trained_on(path) or ()) if path is not None and path.exists() else ()
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from uniultra.datasets.splits import Division
+from uniultra.models.factory import trained
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import PromptNetwork
 from uniultra.train.initial_network import adapter_config, starting_network, trained_fragments
@@ -14,7 +15,7 @@ from uniultra.train.iou_calibration import Quality
 from uniultra.train.loop import Summary
 from uniultra.train.provenance import TRAINED_ON, sets_of
 from uniultra.train.recipe import Recipe
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 
 def write_result(
@@ -36,7 +37,7 @@ def write_result(
     path, config = result_path(output, found, recipe), adapter_config(found, recipe)
     if path.suffix == tensors.SUFFIX:
         metadata = {"training": json.dumps(told), TRAINED_ON: json.dumps(told[TRAINED_ON])}
-        metadata |= tensors.config_metadata(found.name, config)
+        metadata |= loading.config_metadata(found.name, config)
         tensors.save(path, network, metadata)
     else:
         metrics = {} if done.score is None else {"validation": done.score}
@@ -52,8 +53,8 @@ def result_path(output: Path, found: ModelEntry, recipe: Recipe) -> Path:
         found.adapter is not None
         and recipe.start is not None
         and not recipe.drawn_prompts
-        and "" not in found.trained
-        and trained_fragments(found, recipe) == found.trained
+        and "" not in trained(found)
+        and trained_fragments(found, recipe) == trained(found)
         and not (recipe.adapter or {}).get("unfreeze_encoder")
     )
     return output / (found.name if told else f"{found.name}{tensors.SUFFIX}")
@@ -68,7 +69,7 @@ def trained_network(recipe: Recipe, output: Path) -> PromptNetwork:
     network = starting_network(recipe)
     path = result_path(output, entry(recipe.model), recipe)
     if path.suffix == tensors.SUFFIX:
-        tensors.load_into(network, tensors.read(path))
+        loading.load_into(network, tensors.read(path))
     else:
         bundle.load(path, network)
     return network.eval()

@@ -1,11 +1,12 @@
-"""PyTorch's zip archives through its restricted loader, looked through before it sees them."""
+"""PyTorch's zip archives through its restricted loader, after PyTorch's own scan of what they name."""
 
 from __future__ import annotations
 
 import pickle
-import pickletools
 import struct
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,6 @@ from uniultra.errors import ModelError
 
 MAX_ENTRIES = 50_000
 MAX_PROGRAM = 64 << 20  # bytes of data.pkl; that of SAM ViT-H is 90 kB
-_STORAGES = ("Float", "Half", "BFloat16", "Double", "Long", "Int", "Short", "Char", "Byte", "Bool")
-_TENSORS = {
-    "collections OrderedDict",
-    "torch._utils _rebuild_tensor_v2",
-    "torch._utils _rebuild_parameter",
-    *(f"torch {kind}Storage" for kind in _STORAGES),
-}
-_OTHER_WAYS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"}
 # Whatever a damaged or hostile program makes the restricted loader raise.
 _FAILURES = (
     pickle.UnpicklingError,
@@ -56,13 +49,15 @@ def _empty(*_anything: Any) -> dict[Any, Any]:
 
 
 # SAM-Med2D's release holds its optimiser as an object beside the weights.
-_STAND_INS = {
-    "torch.optim.adam Adam": _Discarded,
-    "torch.optim.adamw AdamW": _Discarded,
-    "collections defaultdict": _empty,
-    "__builtin__ dict": _Discarded,
-    "builtins dict": _Discarded,
-}
+_STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    (_Discarded, "torch.optim.adam.Adam"),
+    (_Discarded, "torch.optim.adamw.AdamW"),
+    (_empty, "collections.defaultdict"),
+    (_Discarded, "builtins.dict"),
+]
+_DAMAGED = (
+    "The checkpoint is damaged, cut off, or not of tensors only. Fetch it again and compare its SHA-256."
+)
 
 
 def read_archive(path: Path, size: int) -> Any:
@@ -70,43 +65,31 @@ def read_archive(path: Path, size: int) -> Any:
 
     Raises:
         ModelError: it is damaged, compressed, a TorchScript program, or names anything but tensors (an
-            optimiser is passed over).
+            optimiser is skipped).
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            program = _program(archive, size)
-        wanted = _asked_for(program)
+            _check(archive, size)
+        with _only_stand_ins():
+            # Read without being run, by the parser that would load it: two may differ over a hostile file.
+            strange = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+            if strange:
+                raise ModelError(
+                    "Expected a checkpoint of tensors only; this one also asks for "
+                    f"{ascii(strange[0])[:80]}, and what is no tensor could run code. It was not opened, and "
+                    "there is no switch to open it. Ask its source for a .safetensors file."
+                )
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (zipfile.BadZipFile, NotImplementedError, *_FAILURES) as error:
         raise ModelError(_DAMAGED) from error
-    strange = sorted(wanted - _TENSORS - _STAND_INS.keys())
-    if strange:
-        named = ascii(strange[0].replace(" ", "."))[:80]
-        raise ModelError(
-            f"Expected a checkpoint of tensors only; this one also asks for {named}, and what is no tensor "
-            "could run code. It was not opened, and there is no switch to open it. Ask its source for a "
-            ".safetensors file."
-        )
-    try:
-        return _load(path)
-    except _FAILURES as error:
-        raise ModelError(_DAMAGED) from error
 
 
-_DAMAGED = (
-    "The checkpoint is damaged, cut off, or not of tensors only. Fetch it again and compare its SHA-256."
-)
+def _check(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse what PyTorch does not write, before it reads anything.
 
-
-def _asked_for(program: bytes) -> set[str]:
-    """What a pickle names outside itself, read without running it."""
-    steps = [(opcode.name, arg) for opcode, arg, _ in pickletools.genops(program)]
-    named = {str(arg) for name, arg in steps if name == "GLOBAL"}
-    # PyTorch writes none of these other ways to name something.
-    return named | {name for name, _ in steps if name in _OTHER_WAYS}
-
-
-def _program(archive: zipfile.ZipFile, size: int) -> bytes:
-    """The pickle of `archive`, unread."""
+    Raises:
+        ModelError: another kind of archive, or one that claims more bytes than the file has.
+    """
     entries = archive.infolist()
     names = [entry.filename.partition("/")[2] for entry in entries]
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
@@ -120,24 +103,18 @@ def _program(archive: zipfile.ZipFile, size: int) -> bytes:
         or sum(entry.file_size for entry in entries) > size
     ):
         raise ModelError("Expected a plain archive of PyTorch; this one is packed in another way.")
-    program = entries[names.index("data.pkl")]
-    if program.file_size > MAX_PROGRAM:
+    if entries[names.index("data.pkl")].file_size > MAX_PROGRAM:
         raise ModelError("Expected a checkpoint of tensors; its table of contents alone is too big.")
-    return archive.read(program)
 
 
-def _load(path: Path) -> Any:
-    """`torch.load` with its restrictions, and without what other libraries may have allowed it."""
+@contextmanager
+def _only_stand_ins() -> Iterator[None]:
+    """PyTorch's restrictions with the stand-ins, and without what other libraries may have allowed."""
     allowed = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(
-        [
-            (stand_in, name.replace("__builtin__", "builtins").replace(" ", "."))
-            for name, stand_in in _STAND_INS.items()
-        ]
-    )
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with torch.serialization.safe_globals(_STAND_INS):
+            yield
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(allowed)

@@ -8,7 +8,8 @@ The base is that of the model's adapter; or, for what a campaign trained further
 which the bundle then names by their SHA-256 beside the fragments of the names that were trained.
 
 A bundle holds data only and is checked whole before anything of it reaches a network: a damaged one, one
-of another base or one with a tensor too many or too few is refused.
+of another base or one with a tensor too many or too few is refused. `uniultra.weights.loading` builds the
+network that a bundle describes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,11 +30,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from torch import Tensor, nn
 
-from uniultra.adapters.registry import kind, matches
-from uniultra.adapters.settings import from_json, to_json
+from uniultra.adapters.registry import matches
+from uniultra.adapters.settings import to_json
 from uniultra.errors import ModelError
 from uniultra.files import checksummed
-from uniultra.models.registry import ModelEntry, entry
+from uniultra.models.factory import settings, trained
+from uniultra.models.registry import entry
 from uniultra.networks.network import PromptNetwork
 from uniultra.weights import tensors as weights
 
@@ -109,9 +112,10 @@ def trained_tensors(
     name: str, network: nn.Module, trains: tuple[str, ...] | None = None
 ) -> dict[str, Tensor]:
     """The tensors of the network of model `name` that its method trains, or those of `trains`."""
-    # A network whose settings train more (APGConfig.unfreeze_encoder) says so by its rates.
-    fragments = (*entry(name).trained, *getattr(network, "rates", {})) if trains is None else trains
-    return {key: value for key, value in network.state_dict().items() if matches(key, fragments)}
+    if trains is None:
+        # A network whose settings train more (APGConfig.unfreeze_encoder) says so by its rates.
+        trains = (*trained(entry(name)), *getattr(network, "rates", {}))
+    return {key: value for key, value in network.state_dict().items() if matches(key, trains)}
 
 
 def save(
@@ -142,19 +146,18 @@ def save(
     Raises:
         ModelError: the model has no adapter, and the bundle is not of its own weights.
     """
-    found = entry(name)
-    if found.adapter is None and over is None:
+    model = entry(name)
+    if model.adapter is None and over is None:
         raise ModelError(f"The model {name!r} has no adapter, so it is saved whole and not as a bundle.")
     base_sha256, trains = over or (None, None)
     tensors = trained_tensors(name, network, trains)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".part"))
-    try:
+    config = settings(model, config)
+    with _replacing(folder) as staged:
         weights.save_tensors(staged / WEIGHTS, tensors, {"model": name}, dtype)
         described = BundleConfig(
             model=name,
-            adapter=found.adapter,
-            config=_settings(found, config),
+            adapter=model.adapter,
+            config={} if config is None else json.loads(to_json(config)),
             image_size=network.image_size,
             base_sha256=base_sha256,
             trains=trains,
@@ -164,27 +167,14 @@ def save(
             weights_sha256=weights.file_sha256(staged / WEIGHTS),
             parent=parent,
             data=dict(data or {}),
-            # A distance without a boundary is not a number, and JSON knows no such thing.
+            # A distance without a boundary is not a number, and JSON has no word for that.
             metrics={key: value for key, value in (metrics or {}).items() if math.isfinite(value)},
             versions={package: version(package) for package in ("uniultra", "torch")},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         for file, content in ((CONFIG, described), (MANIFEST, manifest)):
             _describe(staged / file, content)
-        _put(staged, folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
     return manifest
-
-
-def _settings(found: ModelEntry, config: Any) -> dict[str, JsonValue]:
-    """All settings of a model's adapter, for JSON; none where it has no adapter."""
-    if found.adapter is None:
-        return {}
-    settings: dict[str, JsonValue] = json.loads(
-        to_json(config or found.config or kind(found.adapter).config())
-    )
-    return settings
 
 
 def describe(folder: Path) -> tuple[BundleConfig, Manifest]:
@@ -216,103 +206,45 @@ def load(folder: Path, network: nn.Module) -> Manifest:
         raise ModelError("The bundle's weights are damaged (their SHA-256 differs). Copy the bundle again.")
     tensors = weights.read(path)
     wanted = trained_tensors(described.model, network, described.trains)
-    if found := weights.misfit(wanted, tensors):
-        raise ModelError(f"The bundle does not fit {described.model!r}: tensors {found}.")
+    if misfits := weights.misfit(wanted, tensors):
+        raise ModelError(f"The bundle does not fit {described.model!r}: tensors {misfits}.")
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ModelError("The bundle has numbers that are not finite; train it again from its parent.")
     if fingerprint(network, tensors) != manifest.base_fingerprint:
-        raise ModelError(
-            f"The bundle was trained on other weights of {_base(described)!r} than those on this "
-            "machine. Bring those that it was trained on, or train it again on these."
-        )
+        raise other_base(described.model if described.trains is not None else entry(described.model).base)
     with torch.no_grad():
         for name, tensor in tensors.items():
             wanted[name].copy_(tensor)
     return manifest
 
 
-def assemble(
-    folder: Path, image_size: int | None = None, name: str | None = None
-) -> tuple[PromptNetwork, str]:
-    """The network that a bundle describes: base weights, adapter, bundle; and the SHA-256 of its weights.
-
-    Args:
-        folder: of the bundle.
-        image_size: side of the input in pixels, None for the one that it was trained at.
-        name: NAME or NAME.TASK that the bundle has to be of, None for any.
-
-    Raises:
-        ModelError: no such model, another adapter, a bundle that does not fit, or no weights of the base.
-    """
-    described, _ = describe(folder)
-    found = entry(described.model)
-    if name is not None and name.partition(".")[0] != found.name.partition(".")[0]:
-        raise ModelError(f"This bundle is of {found.name!r} and not of {name!r}.")
-    if described.adapter != found.adapter or (found.adapter is None and described.trains is None):
-        raise ModelError(f"The bundle's adapter is not that of {found.name!r}; it is of another version.")
-    side = described.image_size if image_size is None else image_size
-    if described.trains is not None:
-        own = weights.find(found.name)
-        if own is not None and own.is_dir() and describe(own)[0].trains is not None:
-            raise ModelError(f"Expected weights of {found.name!r} under the bundle; there is a bundle only.")
-        network, digest = weights.load(found.name, side)
-        if digest != described.base_sha256:
-            raise ModelError(
-                f"The bundle was trained on other weights of {found.name!r} than those on this "
-                "machine. Bring those that it was trained on, or train it again on these."
-            )
-    else:
-        config = from_json(str(found.adapter), json.dumps(described.config))
-        base, _ = weights.load(str(found.base), side)
-        network = kind(str(found.adapter)).inject(base, config)
-    manifest = load(folder, network)
-    return network.eval(), manifest.weights_sha256
-
-
-def merge(folder: Path, target: Path | None = None) -> Path:
-    """Write base and bundle as one file `NAME.safetensors` and return its path.
-
-    Args:
-        folder: of the bundle.
-        target: the file, None for the user's weights folder.
-
-    Raises:
-        ModelError: see `assemble`.
-    """
-    network, digest = assemble(folder)
-    described, _ = describe(folder)
-    found = entry(described.model)
-    config = from_json(found.adapter, json.dumps(described.config)) if found.adapter else None
-    path = target or weights.user_folder() / f"{found.name}{weights.SUFFIX}"
-    notes = {"bundle": digest} | weights.config_metadata(found.name, config)
-    weights.save(path, network, notes, torch.float32)
-    return path
-
-
 def copy(folder: Path, target: Path, *, without: Collection[str] = ()) -> Path:
     """Copy a bundle's three files to another folder, whole or not at all, and return that folder.
 
-    Of what is named in `without`, the copy's manifest tells in its `data` only how many there are.
+    Of the lists that `without` names, the copy's manifest keeps only their lengths.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(dir=target.parent, prefix=".", suffix=".part"))
-    try:
+    with _replacing(target) as staged:
         for name in (WEIGHTS, CONFIG, MANIFEST):
             shutil.copyfile(_file(folder / name), staged / name)
         manifest = describe(folder)[1]
-        told = {
+        counts = {
             key: len(value)
             for key, value in manifest.data.items()
             if key in without and isinstance(value, (list, dict))
         }
-        if told:
-            kept = {key: value for key, value in manifest.data.items() if key not in told}
-            counts = {f"number_of_{key}": count for key, count in told.items()}
-            _describe(staged / MANIFEST, manifest.model_copy(update={"data": kept | counts}))
-        _put(staged, target)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        if counts:
+            data = {key: value for key, value in manifest.data.items() if key not in counts}
+            data |= {f"number_of_{key}": count for key, count in counts.items()}
+            _describe(staged / MANIFEST, manifest.model_copy(update={"data": data}))
     return target
+
+
+def other_base(model: str | None) -> ModelError:
+    """The error for a bundle over other weights of `model` than those here."""
+    return ModelError(
+        f"The bundle was trained on other weights of {model!r} than those on this machine. Bring those that "
+        "it was trained on, or train it again on these."
+    )
 
 
 def _describe(file: Path, content: BaseModel) -> None:
@@ -320,17 +252,17 @@ def _describe(file: Path, content: BaseModel) -> None:
     file.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
 
-def _base(described: BundleConfig) -> str:
-    """The model whose weights a bundle lies over."""
-    return described.model if described.trains is not None else str(entry(described.model).base)
-
-
-def _put(staged: Path, folder: Path) -> None:
-    """Give a finished folder its name; an older one goes."""
-    staged.chmod(0o755)  # mkdtemp makes it private
-    if folder.exists():
-        shutil.rmtree(folder)
-    staged.rename(folder)
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `folder` when the block ends well, and is gone when not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".", suffix=".part") as private:
+        staged = Path(private) / "bundle"
+        staged.mkdir()
+        yield staged
+        if folder.exists():
+            shutil.rmtree(folder)
+        staged.rename(folder)
 
 
 def _file(path: Path) -> Path:

@@ -122,7 +122,9 @@ def _check_tensor(name: str, tensor: Any) -> int:
     if not isinstance(tensor, Tensor):
         raise ModelError(f"Expected tensors only; {name} is another object. Save the network's state_dict.")
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in _DTYPES:
-        raise ModelError(f"Expected dense numbers; tensor {name} is of another kind ({tensor.dtype}).")
+        raise ModelError(
+            f"Expected dense numbers; tensor {name} is of another kind ({tensor.dtype}, {tensor.layout})."
+        )
     size = tensor.numel() * tensor.element_size()
     # A view with stride 0 claims any size: not even looked at.
     if size > tensor.untyped_storage().nbytes():

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from uniultra.errors import ModelError
 from uniultra.files import atomic, checksummed
 from uniultra.files.lock import WriteLock
-from uniultra.weights import bundle
+from uniultra.weights import bundle, loading
 
 FOLDER = Path(".uniultra") / "adapters"
 CURRENT = "current.json"
@@ -130,7 +130,7 @@ class Published:
         Raises:
             ModelError: it is damaged, of another base, does not fit, or is not of `model`.
         """
-        bundle.assemble(folder, name=model)
+        loading.assemble(folder, name=model)
         digest = bundle.describe(folder)[1].weights_sha256[:10]
         with self._lock:
             known = self.ids()
@@ -184,7 +184,7 @@ class Published:
             ModelError: no such bundle, it is of another model or does not fit, or nothing was published.
         """
         if to is not None:
-            bundle.assemble(self.path(to), name=model)
+            loading.assemble(self.path(to), name=model)
         elif not own:
             to = self._before(model)
         self._choose(model, to, "rolled back")

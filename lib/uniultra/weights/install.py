@@ -1,19 +1,18 @@
-"""Weights brought in by a person: checked, converted to our names, put where every command finds them."""
+"""A person's weights: checked, converted to our names, put where every command finds them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from uniultra.adapters.settings import from_json
+from uniultra.adapters.settings import checked, from_json
 from uniultra.errors import ModelError
 from uniultra.models.counting import on_meta
-from uniultra.models.mappings import Layout
+from uniultra.models.mappings import CheckpointLayout
 from uniultra.models.official import BY_HAND
 from uniultra.models.registry import ModelEntry, entry
-from uniultra.weights import tensors as weights
+from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.checkpoints import read_checkpoint
 from uniultra.weights.download import Limits, Progress
 from uniultra.weights.fetch import fetch
@@ -33,14 +32,14 @@ def get(
         ModelError: they are not to be had by a program (the text says what to do), the licence is not
             accepted, the download fails, or the file is not that of the model.
     """
-    found = entry(name)
-    if found.weights_of:
-        return get(found.weights_of, accept_licence, progress, sha256=sha256, limits=limits)
-    if found.url is None:
-        raise ModelError(_by_hand(found))
-    folder = weights.user_folder() / ".downloads"
-    path = fetch(found, folder, progress, accept_licence, sha256=sha256, limits=limits)
-    made = add(name, path, {"url": found.url, "licence": found.licence})
+    model = entry(name)
+    if model.weights_of:
+        return get(model.weights_of, accept_licence, progress, sha256=sha256, limits=limits)
+    if model.url is None:
+        raise ModelError(_by_hand(model))
+    folder = loading.user_folder() / ".downloads"
+    path = fetch(model, folder, progress, accept_licence, sha256=sha256, limits=limits)
+    made = add(name, path, {"url": model.url, "licence": model.licence})
     for left in (path, path.with_name(f"{path.name}.lock")):
         left.unlink(missing_ok=True)
     with suppress(OSError):  # another download is under way there
@@ -48,15 +47,15 @@ def get(
     return made
 
 
-def _by_hand(found: ModelEntry) -> str:
-    if found.name in BY_HAND:
+def _by_hand(model: ModelEntry) -> str:
+    if model.name in BY_HAND:
         return (
-            f"{BY_HAND[found.name]} A program may not fetch from there. Save the file with a browser and run "
-            f"`uniultra weights add {found.name} FILE`."
+            f"{BY_HAND[model.name]} A program may not fetch from there. Save the file with a browser and run "
+            f"`uniultra weights add {model.name} FILE`."
         )
     return (
-        f"Nobody publishes weights of {found.name!r}. Run `{weights.how(found.name)}`, or add your own with "
-        f"`uniultra weights add {found.name} FILE`."
+        f"No weights of {model.name!r} are published. Run `{loading.how(model.name)}`, or add your own with "
+        f"`uniultra weights add {model.name} FILE`."
     )
 
 
@@ -72,51 +71,46 @@ def add(name: str, path: Path, notes: Mapping[str, str] | None = None) -> Path:
     Raises:
         ModelError: it cannot be read safely, or it is of another model.
     """
-    found = entry(name)
+    model = entry(name)
     if path.is_dir():
-        return _add_bundle(found, path)
-    tensors = read_checkpoint(path)
-    metadata = {"source_sha256": weights.file_sha256(path), "licence": found.licence} | dict(notes or {})
-    settings = _settings(found, path)
-    fit = weights.misfit(on_meta(name, config=settings).state_dict(), tensors)
-    if fit and found.convert is not None:
-        tensors = found.convert(tensors)
-        if isinstance(found.convert, Layout) and found.convert.settings:
-            settings = from_json(str(found.adapter), json.dumps(dict(found.convert.settings)))
-        fit = weights.misfit(on_meta(name, config=settings).state_dict(), tensors)
-    if fit:
+        return _add_bundle(model, path)
+    checkpoint = read_checkpoint(path)
+    metadata = {"source_sha256": tensors.file_sha256(path), "licence": model.licence} | dict(notes or {})
+    settings = _settings(model, path)
+    misfits = tensors.misfit(on_meta(name, config=settings).state_dict(), checkpoint)
+    if misfits and model.convert is not None:
+        checkpoint = model.convert(checkpoint)
+        if isinstance(model.convert, CheckpointLayout) and model.convert.settings:
+            settings = checked(str(model.adapter), model.convert.settings)
+        misfits = tensors.misfit(on_meta(name, config=settings).state_dict(), checkpoint)
+    if misfits:
         raise ModelError(
-            f"This file is not of {name!r}: tensors {fit}. Choose the model that it was made for."
+            f"This file is not of {name!r}: tensors {misfits}. Choose the model that it was made for."
         )
-    target = weights.user_folder() / f"{name}{weights.SUFFIX}"
-    metadata |= weights.config_metadata(name, settings)
+    target = loading.user_folder() / f"{name}{tensors.SUFFIX}"
+    metadata |= loading.config_metadata(name, settings)
     try:
-        weights.save_tensors(target, tensors, metadata)
+        tensors.save_tensors(target, checkpoint, metadata)
     except OSError as error:
-        raise ModelError(
-            f"The weights cannot be written ({error.strerror or 'no reason given'}). Make room, or set "
-            "UNIULTRA_WEIGHTS to a folder that can be written."
-        ) from error
+        raise tensors.unwritable("weights", error) from error
     return target
 
 
-def _settings(found: ModelEntry, path: Path) -> object:
+def _settings(model: ModelEntry, path: Path) -> object:
     """Settings of the adapter that a file of ours names, else None."""
-    if found.adapter is None or path.suffix != weights.SUFFIX:
+    if model.adapter is None or path.suffix != tensors.SUFFIX:
         return None
-    text = weights.metadata(path).get(weights.CONFIG)
-    return from_json(found.adapter, text) if text else None
+    text = tensors.metadata(path).get(loading.CONFIG)
+    return from_json(model.adapter, text) if text else None
 
 
-def _add_bundle(found: ModelEntry, folder: Path) -> Path:
-    from uniultra.weights import bundle
-
+def _add_bundle(model: ModelEntry, folder: Path) -> Path:
     if bundle.describe(folder)[0].trains is not None:
         raise ModelError(
             "This bundle is a campaign's, over a model's own weights. Use `uniultra adapters import`."
         )
-    bundle.assemble(folder, name=found.name)
-    target = weights.user_folder() / found.name
+    loading.assemble(folder, name=model.name)
+    target = loading.user_folder() / model.name
     if target.exists() and target.samefile(folder):
         return target
     return bundle.copy(folder, target)

@@ -26,7 +26,7 @@ from uniultra.store.errors import NotFoundError
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, Origin
 from uniultra.synthesis.scene import scene
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
@@ -112,7 +112,7 @@ class Made:
         folder.tell(progress)
 
     def _job(self) -> JobFolder:
-        found = tensors.find(MODEL)
+        found = loading.find(MODEL)
         assert found is not None
         number = sum(1 for _ in (self.studies / FOLDER).glob("*")) + 1
         job = Job(
@@ -125,7 +125,7 @@ class Made:
         return folder
 
     def _publish(self, folder: JobFolder) -> str:
-        network, digest = tensors.load(MODEL)
+        network, digest = loading.load(MODEL)
         for name, parameter in network.named_parameters():
             if any(part in name for part in TRAINED):
                 parameter.data += 0.001 * (self.trained + 1)

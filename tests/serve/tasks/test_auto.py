@@ -17,6 +17,7 @@ from uniultra.models import registry
 from uniultra.predict import Predictor
 from uniultra.prompts import PromptSet
 from uniultra.serve.wire.packing import unpack_mask
+from uniultra.weights import loading
 from uniultra.weights import tensors as weights
 
 AUTO = "autosamus_mini"
@@ -56,14 +57,14 @@ def test_stock_clients_find_it_under_auto_segmentation(tasks: Any) -> None:
     info = tasks.get("/info/").json()
     assert info["models"][AUTO]["type"] == "segmentation"
     assert info["models"]["uniultra_mini"]["type"] == "deepgrow"
-    here = {"uniultra_mini", AUTO, *weights.variants()}
+    here = {"uniultra_mini", AUTO, *loading.variants()}
     assert info["models"].keys() == here, "what stock clients offer can be used"
 
 
 def test_models_without_weights_are_listed_with_the_command(tasks: Any) -> None:
     info = tasks.get("/info/").json()
     served = info["models"].keys() | info["unavailable"].keys()
-    assert served == {*registry.names(), *weights.variants()}
+    assert served == {*registry.names(), *loading.variants()}
     missing = info["unavailable"]["sam2_t"]
     assert missing["command"] == "uniultra weights get sam2_t" and missing["type"] == "deepgrow"
     assert "uniultra train" in info["unavailable"]["autosamus_t"]["command"]
@@ -77,7 +78,6 @@ def test_weights_put_there_are_served_without_a_restart(tasks: Any, tasks_folder
     target = tasks_folder / "lora_mini.safetensors"
     assert "lora_mini" in tasks.get("/info/").json()["unavailable"]
     from uniultra.models import build
-    from uniultra.weights import tensors as weights
 
     weights.save(target, build("lora_mini"), {})
     try:

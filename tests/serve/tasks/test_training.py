@@ -20,7 +20,7 @@ from uniultra.serve.tasks.train_records import utc_now
 from uniultra.serve.tasks.train_task import AdaptTask
 from uniultra.serve.tasks.training import BusyError, Trainings, fit_settings
 from uniultra.serve.train_settings import TrainSettings
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
@@ -305,7 +305,7 @@ def test_a_published_adapter_answers_over_http_and_is_named(machine, tmp_path, m
     with serving(tmp_path, studies, monkeypatch, models=MODEL, train_after="0", preload="false") as client:
         click = {"foreground": [[40, 40, 0]], "background": [], "result": "packed"}
         assert infer(client, MODEL, "image0", **click).json()["adapter"] is None
-        network, digest = tensors.load(MODEL)
+        network, digest = loading.load(MODEL)
         with torch.no_grad():
             network.sam_mask_decoder.iou_token.weight.add_(1)
         bundle.save(tmp_path / "made", network, MODEL, over=(digest, (".sam_mask_decoder.",)))

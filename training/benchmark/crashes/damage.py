@@ -16,7 +16,7 @@ from uniultra.errors import UniUltraError
 from uniultra.store.errors import NotFoundError
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, State, TrainingLabel
-from uniultra.weights import bundle
+from uniultra.weights import bundle, loading
 from uniultra.weights.deployed import CURRENT, Published
 
 MODEL = "uniultra_mini"
@@ -214,7 +214,7 @@ class BundleDamage:
 
             def use() -> bool:
                 now = published.read()
-                bundle.assemble(published.path(str(now.models.get(MODEL))), name=MODEL)
+                loading.assemble(published.path(str(now.models.get(MODEL))), name=MODEL)
                 return now == current and bundle.describe(folder) == plain
 
             outcome = _outcome(use)
@@ -231,10 +231,10 @@ class BundleDamage:
         """A bundle of a few tensors over random weights."""
         import torch
 
-        from uniultra.weights import tensors
+        from uniultra.weights import loading
 
         made.small_weights(self.weights)
-        network, digest = tensors.load(MODEL)
+        network, digest = loading.load(MODEL)
         name = next(name for name, _ in network.named_parameters() if "mask_decoder" in name)
         with torch.no_grad():
             dict(network.named_parameters())[name].add_(0.01)

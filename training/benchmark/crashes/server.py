@@ -23,7 +23,7 @@ from crashes.told import quarantined
 from uniultra.adapt.job import jobs
 from uniultra.errors import UniUltraError
 from uniultra.store.store import LabelStore
-from uniultra.weights import bundle
+from uniultra.weights import loading
 from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
@@ -227,7 +227,7 @@ class ServerKills:
         try:
             current = published.current(MODEL)
             if current is not None:
-                bundle.assemble(published.path(current), name=MODEL)
+                loading.assemble(published.path(current), name=MODEL)
         except UniUltraError as error:
             self._complain(f"the adapter is damaged: {error}")
             return

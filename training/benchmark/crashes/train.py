@@ -20,7 +20,7 @@ from crashes.store import PATIENCE, Child, context
 from uniultra.adapt.job import Ended, JobFolder, create
 from uniultra.errors import UniUltraError
 from uniultra.store.store import LabelStore
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
 MODEL = "uniultra_mini"
@@ -137,7 +137,7 @@ class TrainKills:
             published = Published(job.studies)
             current = published.current(MODEL)
             for one in published.ids():
-                bundle.assemble(published.path(one), name=MODEL)
+                loading.assemble(published.path(one), name=MODEL)
             if current is not None and current != self.expected[1]:
                 self._complain("another adapter answers")
         except UniUltraError as error:
@@ -170,7 +170,7 @@ class TrainKills:
         if current is None:
             return ended.status, None, ended.error
         digest = tensors.file_sha256(published.path(current) / bundle.WEIGHTS)
-        bundle.assemble(published.path(current), name=MODEL)
+        loading.assemble(published.path(current), name=MODEL)
         return ended.status, current, digest
 
     def _complain(self, what: str) -> None:

@@ -12,7 +12,7 @@ from uniultra.networks.network import PromptNetwork
 from uniultra.predict import Predictor
 from uniultra.predict.still import Answers
 from uniultra.train.provenance import note, trained_on
-from uniultra.weights import bundle, tensors
+from uniultra.weights import bundle, loading, tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +52,15 @@ def system(
     """
     path = Path(named)
     if is_name(named):
-        network, digest = tensors.load(named)
-        found, name = tensors.find(named), named
+        network, digest = loading.load(named)
+        found, name = loading.find(named), named
     elif path.exists():
         found = _inside(path)
         name = _name(found, family)
         if found.is_dir():
-            network, digest = bundle.assemble(found)
+            network, digest = loading.assemble(found)
         else:
-            network, digest = tensors.load_file(name, found), tensors.file_sha256(found)
+            network, digest = loading.load_file(name, found), tensors.file_sha256(found)
     elif path.suffix or path.name != named:
         raise ModelError("Expected a weights file or folder; there is none of that name. Check --model.")
     else:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
 from uniultra.images.colour import ybr_to_rgb
-from uniultra.images.dicom.pixels import Layout
+from uniultra.images.dicom.layout import PixelLayout
 from uniultra.images.dicom.tags import functional_group, numbers
 from uniultra.images.frames import Kept, RawReader, ReadFrame
 from uniultra.images.types import Picture
@@ -19,7 +19,7 @@ from uniultra.images.window import Window, percentile_window
 ToGrey = Callable[[NDArray[Any]], Picture]
 
 
-def picture_reader(dataset: Any, layout: Layout, read_raw: RawReader, encapsulated: bool) -> ReadFrame:
+def picture_reader(dataset: Any, layout: PixelLayout, read_raw: RawReader, encapsulated: bool) -> ReadFrame:
     """The reader of upright uint8 pictures over the reader of stored samples.
 
     `read_raw` gives RGB for compressed colour and the samples as stored for everything else. Grey
@@ -51,11 +51,11 @@ def picture_reader(dataset: Any, layout: Layout, read_raw: RawReader, encapsulat
     return read_frame
 
 
-def _lowest(layout: Layout) -> int:
+def _lowest(layout: PixelLayout) -> int:
     return -(2 ** (layout.bits_stored - 1)) if layout.signed else 0
 
 
-def _stored_values(raw: NDArray[Any], layout: Layout) -> NDArray[Any]:
+def _stored_values(raw: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
     """Uncompressed words to values: bits beside the stored ones may hold an overlay."""
     values = raw.astype(np.int64) >> (layout.high_bit + 1 - layout.bits_stored)
     values &= 2**layout.bits_stored - 1
@@ -64,11 +64,11 @@ def _stored_values(raw: NDArray[Any], layout: Layout) -> NDArray[Any]:
     return values
 
 
-def _index(raw: NDArray[Any], layout: Layout) -> NDArray[Any]:
+def _index(raw: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
     return raw.astype(np.int64) & (2**layout.bits_stored - 1)
 
 
-def _palette(dataset: Any, layout: Layout) -> NDArray[np.uint8]:
+def _palette(dataset: Any, layout: PixelLayout) -> NDArray[np.uint8]:
     """`(2**bits, 3)` uint8: the colour of every possible sample."""
     from pydicom.pixel_data_handlers.util import apply_color_lut
 
@@ -82,7 +82,7 @@ def _palette(dataset: Any, layout: Layout) -> NDArray[np.uint8]:
     return (table >> 8 if table.max() > 255 else table).astype(np.uint8)
 
 
-def _grey_reader(dataset: Any, layout: Layout, read_raw: RawReader, encapsulated: bool) -> ReadFrame:
+def _grey_reader(dataset: Any, layout: PixelLayout, read_raw: RawReader, encapsulated: bool) -> ReadFrame:
     def values(t: int) -> NDArray[Any]:
         raw = read_raw(t)
         return raw if encapsulated else _stored_values(raw, layout)
@@ -105,7 +105,7 @@ def _grey_reader(dataset: Any, layout: Layout, read_raw: RawReader, encapsulated
     return windowed
 
 
-def _whole_file_mapping(dataset: Any, layout: Layout, values: RawReader) -> ToGrey:
+def _whole_file_mapping(dataset: Any, layout: PixelLayout, values: RawReader) -> ToGrey:
     given = _mapping(dataset, layout)
     if given is not None:
         return given
@@ -115,7 +115,7 @@ def _whole_file_mapping(dataset: Any, layout: Layout, values: RawReader) -> ToGr
     return percentile_window(values, layout.frames).apply
 
 
-def _tabulated(mapping: ToGrey, layout: Layout) -> ToGrey:
+def _tabulated(mapping: ToGrey, layout: PixelLayout) -> ToGrey:
     """The same mapping by looking up each possible value, where there are few enough."""
     if layout.bits_stored > 16:
         return mapping
@@ -124,7 +124,7 @@ def _tabulated(mapping: ToGrey, layout: Layout) -> ToGrey:
     return lambda values: table[np.clip(values.astype(np.int64) - lowest, 0, len(table) - 1)]
 
 
-def _mapping(dataset: Any, layout: Layout) -> ToGrey | None:
+def _mapping(dataset: Any, layout: PixelLayout) -> ToGrey | None:
     """Stored values to grey by the file's VOI LUT or first window; None when it has neither."""
     from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi
 

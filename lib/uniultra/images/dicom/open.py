@@ -10,7 +10,8 @@ from uniultra.images.dicom.codec import COMPRESSED, check_syntax
 from uniultra.images.dicom.colour import picture_reader
 from uniultra.images.dicom.file import dicom_damage, read_dicom_file
 from uniultra.images.dicom.geometry import read_geometry
-from uniultra.images.dicom.pixels import EncapsulatedFrames, Layout, NativeFrames, read_layout
+from uniultra.images.dicom.layout import PixelLayout, read_layout
+from uniultra.images.dicom.pixels import EncapsulatedFrames, NativeFrames
 from uniultra.images.dicom.tags import (
     frame_times,
     plane_spacing,
@@ -44,7 +45,7 @@ def open_dicom(path: Path, asked: AxisKind | None) -> UltrasoundImage:
 
 
 def _describe(
-    dataset: Any, layout: Layout, digest: str, asked: AxisKind | None, read_frame: ReadFrame
+    dataset: Any, layout: PixelLayout, digest: str, asked: AxisKind | None, read_frame: ReadFrame
 ) -> UltrasoundImage:
     kind = choose_axis_kind(layout.frames, suggested_axis_kind(dataset, layout.frames), asked)
     found = regions(dataset)

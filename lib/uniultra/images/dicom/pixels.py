@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,75 +11,14 @@ from numpy.typing import NDArray
 from uniultra.errors import ImageError
 from uniultra.images.dicom.codec import decode
 from uniultra.images.dicom.file import DicomFile, fragments
-from uniultra.images.files import check_frame, truncated
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the samples of a frame are stored; names follow the DICOM image pixel module."""
-
-    frames: int
-    rows: int
-    columns: int
-    samples: int
-    photometric: str
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    planar: bool
-
-    @property
-    def subsampled(self) -> bool:
-        """Uncompressed pixels that share their colour with their neighbour: Y Y Cb Cr."""
-        return self.photometric == "YBR_FULL_422"
-
-
-GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
-COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
-
-
-def read_layout(dataset: Any) -> Layout:
-    """The layout a DICOM header declares.
-
-    Raises:
-        ImageError: an interpretation, depth or size that is no ultrasound picture.
-    """
-    photometric = str(dataset.get("PhotometricInterpretation", "")).strip().upper()
-    samples = int(dataset.get("SamplesPerPixel", 1) or 1)
-    if samples != {**dict.fromkeys(GREY, 1), **dict.fromkeys(COLOUR, 3)}.get(photometric):
-        raise ImageError(
-            f"Expected one of {', '.join(GREY)} with 1 sample or {', '.join(COLOUR)} with 3; the file says "
-            f"otherwise (samples: {samples}). Convert it to RGB or MONOCHROME2."
-        )
-    allocated = int(dataset.BitsAllocated)
-    stored = int(dataset.get("BitsStored", allocated) or allocated)
-    high = int(dataset.get("HighBit", stored - 1))
-    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or not stored - 1 <= high < allocated:
-        raise ImageError(
-            f"Expected 8, 16 or 32 bits per sample; got {stored} stored in {allocated} (high bit {high}). "
-            "Convert the file."
-        )
-    layout = Layout(
-        frames=int(dataset.get("NumberOfFrames", 1) or 1),
-        rows=int(dataset.Rows),
-        columns=int(dataset.Columns),
-        samples=samples,
-        photometric=photometric,
-        bits_allocated=allocated,
-        bits_stored=stored,
-        high_bit=high,
-        signed=int(dataset.get("PixelRepresentation", 0) or 0) == 1,
-        planar=samples == 3 and int(dataset.get("PlanarConfiguration", 0) or 0) == 1,
-    )
-    check_frame(layout.frames, layout.rows, layout.columns, samples)
-    return layout
+from uniultra.images.dicom.layout import PixelLayout
+from uniultra.images.files import truncated
 
 
 class NativeFrames:
     """Frames of uncompressed pixel data, each read alone from its place in the file."""
 
-    def __init__(self, file: DicomFile, layout: Layout) -> None:
+    def __init__(self, file: DicomFile, layout: PixelLayout) -> None:
         self._file, self._layout = file, layout
         pixels = layout.rows * layout.columns
         if layout.subsampled and layout.columns % 2:
@@ -125,7 +63,7 @@ def _spread_colour(pairs: NDArray[Any]) -> NDArray[Any]:
 class EncapsulatedFrames:
     """Frames of compressed pixel data; the fragments of one frame are read and decoded alone."""
 
-    def __init__(self, file: DicomFile, layout: Layout) -> None:
+    def __init__(self, file: DicomFile, layout: PixelLayout) -> None:
         self._file, self._layout = file, layout
         self._frames = _group_by_frame(file, layout.frames)
 

@@ -19,7 +19,7 @@ from uniultra.serve.tasks.cancellation import GoingOn, for_seconds
 from uniultra.serve.tasks.image_cache import OpenImages, only_image
 from uniultra.serve.tasks.mask_files import checked_extension, write_planes
 from uniultra.serve.wire import answers, wire
-from uniultra.weights import tensors
+from uniultra.weights import loading
 
 Answer = tuple[str | None, dict[str, Any]]  # MONAI Label's: a file or none, and JSON
 
@@ -48,14 +48,14 @@ class ModelTask(InferTask):
         return self._predictor
 
     def is_valid(self) -> bool:
-        return self._entry.available
+        return loading.available(self._entry.name)
 
     def unavailable(self) -> dict[str, Any]:
         """What `/info/` says of a model without weights."""
         return {
             "type": self.type,
             "description": self.description,
-            "command": tensors.how(self._entry.name),
+            "command": loading.how(self._entry.name),
         }
 
     def info(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class ModelTask(InferTask):
         if not self.is_valid():
             name = self._entry.name
             raise ModelError(
-                f"The weights of {name!r} are not on the server. Run `{tensors.how(name)}` there, or "
+                f"The weights of {name!r} are not on the server. Run `{loading.how(name)}` there, or "
                 f"`uniultra weights add {name} FILE` with your own; no restart is needed."
             )
 

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from uniultra.errors import ModelError
-from uniultra.networks.network import PromptNetwork
-from uniultra.predict.predictor import MASK_LOGIT
+from uniultra.networks.network import MASK_LOGIT, PromptNetwork
 
 # Everything behind the image encoder; SAM2's decoder holds `conv_s0` and `conv_s1`.
 PARTS = ("sam_prompt_encoder.", "sam_mask_decoder.", "no_mem_embed")

@@ -25,8 +25,7 @@ from uniultra.train.batches import Batch
 from uniultra.train.distillation.encoder_features import ADAPTERS, Pyramid, pyramid
 from uniultra.train.objective import Objective
 from uniultra.train.recipe import Recipe
-from uniultra.weights import bundle
-from uniultra.weights import tensors as weights
+from uniultra.weights import loading
 
 Weight = Annotated[float, Field(ge=0)]
 Match = Literal["pyramid", "embedding"]
@@ -215,13 +214,13 @@ def load_teacher(settings: DistillSettings, side: int | None = None) -> PromptNe
         ModelError: unknown model, or weights that are missing, damaged or made for another network.
     """
     if settings.weights is None:
-        return weights.load(settings.model, side)[0]
+        return loading.load(settings.model, side)[0]
     path = Path(settings.weights)
     if path.is_dir():
-        return bundle.assemble(path, side, settings.model)[0]
+        return loading.assemble(path, side, settings.model)[0]
     if not path.is_file():
         raise ModelError("There is no such file of the teacher's weights; see `weights` in the recipe.")
-    return weights.load_file(settings.model, path, side)
+    return loading.load_file(settings.model, path, side)
 
 
 def _levelled(network: PromptNetwork) -> bool:
