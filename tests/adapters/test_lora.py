@@ -1,4 +1,4 @@
-"""LoRA on every kind of encoder: starts at its base, trains what it should, folds into its base."""
+"""LoRA on every kind of encoder: starts at its base, trains what it should."""
 
 from copy import deepcopy
 
@@ -43,19 +43,13 @@ def moved(network):
 
 
 @torch.no_grad()
-def test_starts_at_its_base_and_folds_into_it(network, picture):
-    names = set(network.state_dict())
+def test_starts_at_its_base_and_moves_from_it(network, picture):
     base = network.encode(picture).image
     lora.inject(network, BOTH)
     assert torch.equal(network.encode(picture).image, base)
     adapted = moved(network).encode(picture).image
     assert not torch.allclose(adapted, base, atol=1e-3)
-    merged = lora.merge(deepcopy(network))
-    assert set(merged.state_dict()) == names
-    assert torch.equal(network.encode(picture).image, adapted)
-    torch.testing.assert_close(merged.encode(picture).image, adapted, atol=2e-5, rtol=1e-4)
-    with pytest.raises(ModelError, match="none"):
-        lora.merge(merged)
+    assert torch.equal(deepcopy(network).encode(picture).image, adapted)
 
 
 def test_only_updates_prompt_encoder_and_decoder_learn(network, picture):

@@ -214,7 +214,7 @@ def test_status_counts_what_there_is(run, studies, masks):
         ("bob", 0, 1),
     ]
     code, said, _ = run("campaign", "status")
-    assert "2 labelled, 1 in work, 0 started, 1 left; 1 passed over" in said
+    assert "2 labelled, 1 in work, 0 started, 1 left; 1 skipped" in said
 
 
 def test_status_of_a_damaged_label_names_it_and_fails(run, studies, masks):

@@ -7,19 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from made_bundles import MODEL, changed_bundle, own_weights
 
 from uniultra.errors import ModelError
 from uniultra.images.types import Plane
-from uniultra.models import build
 from uniultra.predict import Predictor
 from uniultra.predict import hot_swap as swapping
 from uniultra.predict.shared_networks import Loaded
 from uniultra.predict.still import Still
 from uniultra.prompts.types import Point, PromptSet
-from uniultra.weights import bundle, loading, tensors
+from uniultra.weights import bundle
 from uniultra.weights.deployed import Published
 
-MODEL = "uniultra_mini"
 STILL = Plane("k", 0)
 CLICK = [PromptSet(points=(Point(30, 20),))]
 
@@ -28,19 +27,11 @@ CLICK = [PromptSet(points=(Point(30, 20),))]
 def campaign(tmp_path, monkeypatch):
     """A studies folder's bundles, and a function that publishes one more."""
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "weights"))
-    torch.manual_seed(2)
-    tensors.save(tmp_path / "weights" / f"{MODEL}.safetensors", build(MODEL, 64), {})
+    own_weights(tmp_path / "weights", 2)
     published = Published(tmp_path / "studies")
 
     def publish(seed: int, trains=("",)) -> str:
-        network, digest = loading.load(MODEL)
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for value in bundle.trained_tensors(MODEL, network, trains).values():
-                if value.is_floating_point():
-                    value.add_(0.2 * torch.randn(value.shape, generator=generator))
-        bundle.save(tmp_path / f"b{seed}", network, MODEL, over=(digest, trains))
-        return published.publish(tmp_path / f"b{seed}")
+        return published.publish(changed_bundle(tmp_path / f"b{seed}", seed, trains, by=0.2))
 
     return published, publish
 
@@ -254,7 +245,7 @@ def test_a_look_at_what_no_longer_answers_is_done_again(slow):
     choice.choose("x")
     assert predictor.loaded().adapter == "x"
     choice.choose(None)
-    predictor._swap.look(old, predictor._take)  # of a click that began before all that
+    predictor._swap.check(old, predictor._take)  # of a click that began before all that
     swapped(predictor)
     until(lambda: predictor.loaded().adapter is None)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from noise_source import Noise
 
 from uniultra.datasets.samples import Row
 from uniultra.errors import ImageError
@@ -15,22 +16,13 @@ from uniultra.predict import Predictor
 from uniultra.prompts import Box, Point, PromptSet
 
 MODEL = entry("uniultra_mini")
+SOURCE = Noise(shape=(1, 80, 80))
 CLICK = PromptSet(points=(Point(40, 30),))
 OTHERS = (
     PromptSet(points=(Point(40, 30, positive=False),)),
     PromptSet(points=(Point(40, 30), Point(9, 9))),
     PromptSet(points=(Point(40, 30),), box=Box(20, 10, 60, 50)),
 )
-
-
-class Source:
-    content_hash = "lone"
-
-    def plane_shape(self, axis):
-        return 80, 64
-
-    def picture(self, plane):
-        return np.random.default_rng(0).integers(0, 255, (80, 64), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +40,7 @@ def network():
 
 def answers(network, policy, prompts):
     predictor = Predictor.of(network, replace(MODEL, lone_click=policy), device="cpu")
-    return predictor.predict(Source(), Plane("k", 0), prompts)
+    return predictor.predict(SOURCE, Plane("k", 0), prompts)
 
 
 def test_a_lone_click_is_answered_by_the_best_of_three_where_the_entry_says_so(network):
@@ -72,9 +64,9 @@ def test_both_policies_are_compared_on_the_rows_of_a_manifest(network, tmp_path)
 
     rows = []
     for n, filled in enumerate((True, True, False)):
-        mask = np.zeros((80, 64), bool)
+        mask = np.zeros((80, 80), bool)
         mask[10 : 30 + n, 12:40] = filled
-        Image.fromarray(Source().picture(None)).save(tmp_path / f"{n}.png")
+        Image.fromarray(SOURCE.picture(Plane("k", 0))).save(tmp_path / f"{n}.png")
         Image.fromarray(mask).save(tmp_path / f"{n}_mask.png")
         files = tmp_path / f"{n}.png", tmp_path / f"{n}_mask.png"
         rows.append(Row("ab"[n % 2], str(n), "val", *files))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from made_bundles import own_weights
+from noise_source import Noise
 
 from uniultra.images.types import Plane
 from uniultra.models import build
@@ -14,40 +15,25 @@ from uniultra.predict import Predictor
 from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.predict.network_cache import NetworkCache
 from uniultra.prompts import Point, PromptSet
-from uniultra.weights import tensors
 
 NAMES = ("uniultra_mini", "uniultra_mini.one", "uniultra_mini.two")
 CLICK = PromptSet(points=(Point(40, 60),))
 
 
-class Source:
-    """One picture of noise."""
-
-    content_hash = "noise"
-
-    def plane_shape(self, axis: str) -> tuple[int, int]:
-        return 120, 160
-
-    def picture(self, plane: Plane) -> np.ndarray:
-        return np.random.default_rng(0).integers(0, 255, (120, 160), np.uint8)
-
-
 @pytest.fixture(autouse=True)
-def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three networks that share nothing."""
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
-    for seed, name in enumerate(NAMES):
-        torch.manual_seed(seed)
-        tensors.save(tmp_path / f"{name}.safetensors", build("uniultra_mini"), {})
+    own_weights(tmp_path, side=None, names=NAMES)
 
 
 def made(limit: int) -> tuple[NetworkCache, list[Predictor]]:
     resident, cache = NetworkCache(limit), EmbeddingCache(1 << 30)
-    return resident, [Predictor(name, device="cpu", cache=cache, resident=resident) for name in NAMES]
+    return resident, [Predictor(name, device="cpu", cache=cache, networks=resident) for name in NAMES]
 
 
 def ask(predictor: Predictor) -> tuple[np.ndarray, float]:
-    [found] = predictor.predict(Source(), Plane("k", 0), [CLICK])
+    [found] = predictor.predict(Noise(), Plane("k", 0), [CLICK])
     return found.mask, found.timings["cached"]
 
 

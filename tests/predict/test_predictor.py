@@ -1,11 +1,12 @@
 """A predictor answers from its cache, and never with another's mask."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from noise_source import Noise
 
 from uniultra.errors import ModelError, PromptError
 from uniultra.images.types import Plane
@@ -13,29 +14,6 @@ from uniultra.predict import Predictor
 from uniultra.predict.device import choose_device, worker
 from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
-
-
-@dataclass
-class Source:
-    """A stack of random pictures that counts how often it is read."""
-
-    name: str
-    seed: int = 0
-    shape: tuple = (2, 120, 160)
-    reads: list = field(default_factory=list)
-
-    @property
-    def content_hash(self):
-        return self.name
-
-    def plane_shape(self, axis):
-        return self.shape[1:3]
-
-    def picture(self, plane):
-        self.reads.append(plane)
-        rng = np.random.default_rng([self.seed, plane.index])
-        coarse = rng.integers(0, 255, (6, 8, *self.shape[3:]), dtype=np.uint8)
-        return np.kron(coarse, np.ones((20, 20, *(1,) * len(self.shape[3:])), np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +25,10 @@ CLICK = PromptSet(points=(Point(40, 60),))
 
 
 def test_the_second_prompt_reads_nothing(predictor):
-    source = Source("second")
+    source = Noise("second")
     [first] = predictor.predict(source, Plane("k", 0), [CLICK])
     [again] = predictor.predict(source, Plane("k", 0), [CLICK])
-    assert len(source.reads) == 1
+    assert len(source.readers) == 1
     assert (first.timings["cached"], again.timings["cached"]) == (0, 1)
     assert np.array_equal(first.mask, again.mask) and first.score == again.score
     assert set(again.timings) == {"cached", "read", "queue", "encode", "decode", "total"}
@@ -58,7 +36,7 @@ def test_the_second_prompt_reads_nothing(predictor):
 
 
 def test_prefetch_makes_the_first_prompt_a_later_one(predictor):
-    source = Source("prefetch")
+    source = Noise("prefetch")
     assert predictor.prefetch(source, Plane("k", 1)) is True
     assert predictor.prefetch(source, Plane("k", 1)) is False
     [answer] = predictor.predict(source, Plane("k", 1), [CLICK])
@@ -75,7 +53,7 @@ def test_several_objects_in_one_call_equal_one_call_each(predictor):
         PromptSet(lasso=Lasso(((10, 10), (90, 15), (60, 100)))),
         PromptSet(mask=MaskPrompt(grid), points=(Point(99, 99, False),)),
     ]
-    source = Source("several")
+    source = Noise("several")
     together = predictor.predict(source, Plane("k", 0), sets)
     for prompts, answer in zip(sets, together, strict=True):
         [alone] = predictor.predict(source, Plane("k", 0), [prompts])
@@ -87,7 +65,7 @@ def test_several_objects_in_one_call_equal_one_call_each(predictor):
 def test_a_network_that_takes_logits_gets_no_map_where_no_mask_was_given(monkeypatch):
     predictor = Predictor("uniultra_mini", device="cpu")
     seen = []
-    network = predictor._load().network
+    network = predictor.loaded().network
 
     def decode(embedding, coords, labels, dense):
         seen.append(dense)
@@ -97,13 +75,13 @@ def test_a_network_that_takes_logits_gets_no_map_where_no_mask_was_given(monkeyp
     monkeypatch.setattr(network, "decode", decode)
     monkeypatch.setattr(network, "map_channels", 1)
     masked = replace(CLICK, mask=MaskPrompt(np.ones((120, 160), bool)))
-    predictor.predict(Source("logits"), Plane("k", 0), [CLICK, masked, CLICK])
+    predictor.predict(Noise("logits"), Plane("k", 0), [CLICK, masked, CLICK])
     [dense] = seen
     assert dense.shape[:2] == (3, 1) and dense[1].all() and not dense[0].any() and not dense[2].any()
 
 
 def test_colour_pictures_are_seen_in_colour(predictor):
-    source = Source("colour", shape=(1, 120, 160, 3))
+    source = Noise("colour", shape=(1, 120, 160, 3))
     [answer] = predictor.predict(source, Plane("k", 0), [CLICK])
     assert answer.mask.shape == (120, 160)
 
@@ -111,7 +89,7 @@ def test_colour_pictures_are_seen_in_colour(predictor):
 def test_many_users_never_get_each_others_masks():
     """A cache of two embeddings, eight images, eight threads: every answer equals the lone one."""
     predictor = Predictor("uniultra_mini", device="cpu", cache=EmbeddingCache(3 << 20))
-    sources = [Source(f"user-{n}", seed=n) for n in range(8)]
+    sources = [Noise(f"user-{n}", seed=n) for n in range(8)]
     prompts = [PromptSet(points=(Point(10 + 15 * n, 20 + 10 * n),)) for n in range(8)]
 
     def ask(n):
@@ -135,21 +113,21 @@ def test_work_runs_on_one_thread_that_stays():
 
 
 def test_a_failing_call_leaves_the_worker_alive(predictor):
-    class Broken(Source):
+    class Broken(Noise):
         def picture(self, plane):
             raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
         predictor.predict(Broken("broken"), Plane("k", 0), [CLICK])
-    assert predictor.predict(Source("after"), Plane("k", 0), [CLICK])
+    assert predictor.predict(Noise("after"), Plane("k", 0), [CLICK])
 
 
 def test_bad_prompts_are_refused_before_anything_is_read(predictor):
-    source = Source("bad")
+    source = Noise("bad")
     for prompts in ([], [PromptSet()], [PromptSet(points=(Point(500, 5),))]):
         with pytest.raises(PromptError):
             predictor.predict(source, Plane("k", 0), prompts)
-    assert not source.reads
+    assert not source.readers
 
 
 def test_constructing_is_cheap_and_warm_up_loads():
@@ -161,8 +139,8 @@ def test_constructing_is_cheap_and_warm_up_loads():
 
 def test_warming_up_does_not_stand_in_the_way_of_who_was_quicker(monkeypatch):
     predictor = Predictor("uniultra_mini", device="cpu")
-    predictor.predict(Source("quick"), Plane("k", 0), [CLICK])
-    monkeypatch.setattr(predictor._load().network, "encode", lambda _: pytest.fail("encoded again"))
+    predictor.predict(Noise("quick"), Plane("k", 0), [CLICK])
+    monkeypatch.setattr(predictor.loaded().network, "encode", lambda _: pytest.fail("encoded again"))
     predictor.warm_up()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from noise_source import Noise
 
 from uniultra.adapters import apg
 from uniultra.images.types import Plane
@@ -19,21 +20,6 @@ from uniultra.prompts import Point, PromptSet
 from uniultra.weights import bundle, loading, tensors
 
 PLANE, NOTHING, CLICK = Plane("k", 0), PromptSet(), PromptSet(points=(Point(40, 60),))
-
-
-class Source:
-    """Pictures of noise."""
-
-    def __init__(self, name: str) -> None:
-        self.content_hash = name
-        self.read = 0
-
-    def plane_shape(self, axis: str) -> tuple[int, int]:
-        return 120, 160
-
-    def picture(self, plane: Plane) -> np.ndarray:
-        self.read += 1
-        return np.random.default_rng(plane.index).integers(0, 255, (120, 160), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +72,13 @@ def test_tasks_share_their_base_and_its_embedding() -> None:
     cache, [breast, thyroid, clicks] = predictors(
         "autosamus_mini.breast", "autosamus_mini.thyroid", "uniultra_mini"
     )
-    source = Source("shared")
+    source = Noise("shared")
     [first] = breast.predict(source, PLANE, [NOTHING])
     [second] = thyroid.predict(source, PLANE, [NOTHING])
     [third] = clicks.predict(source, PLANE, [CLICK])
     assert [a.timings["cached"] for a in (first, second, third)] == [0, 1, 1]
-    assert source.read == 1 and len(cache) == 1
-    bases = {id(breast._load().network.base), id(thyroid._load().network.base), id(clicks._load().network)}
+    assert len(source.readers) == 1 and len(cache) == 1
+    bases = {id(breast.loaded().network.base), id(thyroid.loaded().network.base), id(clicks.loaded().network)}
     assert len(bases) == 1
     assert not np.array_equal(first.mask, second.mask), "each task has a generator of its own"
 
@@ -102,23 +88,23 @@ def test_an_answer_on_a_shared_base_is_that_of_the_network_alone(name: str) -> N
     _, [shared, _] = predictors(name, "uniultra_mini")
     alone = Predictor.of(loading.load(name)[0], shared.entry, device="cpu")
     for index in range(2):
-        [mine] = shared.predict(Source("alone"), Plane("k", index), [NOTHING])
-        [its] = alone.predict(Source("alone"), Plane("k", index), [NOTHING])
+        [mine] = shared.predict(Noise("alone"), Plane("k", index), [NOTHING])
+        [its] = alone.predict(Noise("alone"), Plane("k", index), [NOTHING])
         assert np.array_equal(mine.mask, its.mask) and mine.score == its.score
 
 
 def test_a_base_of_other_numbers_is_another() -> None:
     cache, [breast, stranger] = predictors("autosamus_mini.breast", "autosamus_mini.stranger")
-    source = Source("other")
+    source = Noise("other")
     breast.predict(source, PLANE, [NOTHING])
     [answer] = stranger.predict(source, PLANE, [NOTHING])
     assert answer.timings["cached"] == 0 and len(cache) == 2
-    assert breast._load().network.base is not stranger._load().network.base
+    assert breast.loaded().network.base is not stranger.loaded().network.base
 
 
 def test_a_base_goes_when_nobody_uses_it() -> None:
     _, [stranger] = predictors("autosamus_mini.stranger")
-    base = weakref.ref(stranger._load().network.base)
+    base = weakref.ref(stranger.loaded().network.base)
     del stranger
     gc.collect()
     assert base() is None
@@ -126,12 +112,12 @@ def test_a_base_goes_when_nobody_uses_it() -> None:
 
 def test_what_is_not_kept_pushes_nothing_out() -> None:
     cache, [breast] = predictors("autosamus_mini.breast")
-    breast.predict(Source("kept"), PLANE, [NOTHING])
+    breast.predict(Noise("kept"), PLANE, [NOTHING])
     for index in range(3):
-        [answer] = breast.predict(Source("film"), Plane("k", index), [NOTHING], keep=False)
+        [answer] = breast.predict(Noise("film"), Plane("k", index), [NOTHING], keep=False)
         assert answer.timings["cached"] == 0
     assert len(cache) == 1
-    [answer] = breast.predict(Source("kept"), PLANE, [NOTHING], keep=False)
+    [answer] = breast.predict(Noise("kept"), PLANE, [NOTHING], keep=False)
     assert answer.timings["cached"] == 1, "what is kept is used all the same"
 
 

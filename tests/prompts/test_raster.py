@@ -5,7 +5,8 @@ import pytest
 
 from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
 from uniultra.prompts.coordinates import Fit
-from uniultra.prompts.raster import CELL, batch, encode
+from uniultra.prompts.kinds import CELL
+from uniultra.prompts.raster import batch, encode
 
 FIT = Fit(128, 256, 256)
 

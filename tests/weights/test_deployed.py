@@ -5,36 +5,21 @@ import zipfile
 
 import pytest
 import torch
+from made_bundles import MODEL, changed_bundle, own_weights
 
 from uniultra.cli.main import main
 from uniultra.errors import ModelError
 from uniultra.files import atomic, checksummed
-from uniultra.models import build
-from uniultra.weights import bundle, exchange, loading, tensors
+from uniultra.weights import bundle, exchange, loading
 from uniultra.weights.deployed import CURRENT, ChangedError, Published
-
-MODEL = "uniultra_mini"
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """Random weights of a small input, and a maker of bundles over them."""
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "weights"))
-    torch.manual_seed(1)
-    own = tmp_path / "weights" / f"{MODEL}.safetensors"
-    tensors.save(own, build(MODEL, 64), {})
-
-    def make(name: str, seed: int, trains=("",), **changes):
-        network, digest = loading.load(MODEL)
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for value in bundle.trained_tensors(MODEL, network, trains).values():
-                if value.is_floating_point():
-                    value.add_(0.05 * torch.randn(value.shape, generator=generator))
-        bundle.save(tmp_path / name, network, MODEL, **{"over": (digest, trains), **changes})
-        return tmp_path / name
-
-    return make
+    own_weights(tmp_path / "weights", 1)
+    return lambda name, seed, *trains, **changes: changed_bundle(tmp_path / name, seed, *trains, **changes)
 
 
 def test_publish_roll_back_and_choose(machine, tmp_path):

@@ -11,25 +11,16 @@ from uniultra.active.strategy import QueryStrategy
 from uniultra.errors import RequestError
 
 DEFAULT = "default"
-# A file of this folder for each strategy; it holds `STRATEGY`.
-FILES = {
-    DEFAULT: "cold_start",
-    "random": "random",
-    "foreground_random": "foreground_random",
-    "entropy": "entropy",
-    "boundary_entropy": "boundary_entropy",
-    "iou_head": "iou_head",
-    "disagreement": "disagreement",
-    "coreset": "coreset",
-    "typiclust": "typiclust",
-    "clasp_pe": "clasp_pe",
-    "stochastic_batches": "stochastic_batches",
-}
+# Each strategy's file in `strategies/` holds `STRATEGY`; that of the default is `cold_start`.
+FILES = (
+    *(DEFAULT, "random", "foreground_random", "entropy", "boundary_entropy", "iou_head", "disagreement"),
+    *("coreset", "typiclust", "clasp_pe", "stochastic_batches"),
+)
 
 
 def names() -> tuple[str, ...]:
     """Names of all strategies, the default first."""
-    return tuple(FILES)
+    return FILES
 
 
 def strategy(name: str) -> QueryStrategy:
@@ -40,8 +31,9 @@ def strategy(name: str) -> QueryStrategy:
     """
     if name not in FILES:
         raise RequestError(f"Unknown query strategy; expected one of {', '.join(FILES)}.")
-    found: QueryStrategy = import_module(f"uniultra.active.strategies.{FILES[name]}").STRATEGY
-    return found
+    file = "cold_start" if name == DEFAULT else name
+    loaded: QueryStrategy = import_module(f"uniultra.active.strategies.{file}").STRATEGY
+    return loaded
 
 
 def order(name: str, pool: Pool) -> Order:

@@ -2,8 +2,7 @@
 
     y = W x + (alpha / rank) B A x
 
-beside chosen linear layers of the image encoder, B starting at zero. Being linear it can be folded into W
-(`merge`), after which the network costs what its base costs.
+beside chosen linear layers of the image encoder, B starting at zero.
 """
 
 from __future__ import annotations
@@ -64,26 +63,14 @@ class LoRA(FrozenNorms):
     def __init__(self, encoder: nn.Module, config: LoRAConfig) -> None:
         super().__init__(encoder)
         self.scale = config.alpha / config.rank
-        self.targets = targets(encoder, config.targets)
         self.layers = nn.ModuleList()
-        for n, name in enumerate(self.targets):
+        for n, name in enumerate(targets(encoder, config.targets)):
             linear: Any = encoder.get_submodule(name)
             self.layers.append(LoRALayer(linear.in_features, linear.out_features, config.rank))
             linear.register_forward_hook(partial(self._add, n))
 
     def _add(self, index: int, _linear: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         return output + self.scale * self.layers[index](inputs[0])
-
-    @torch.no_grad()
-    def fold(self, encoder: nn.Module) -> None:
-        """Add the updates to the linear layers of `encoder` and take the hooks away."""
-        for name, layer in zip(self.targets, self.layers, strict=True):
-            linear: Any = encoder.get_submodule(name)
-            update: Any = layer
-            linear.weight += self.scale * (update.b.weight @ update.a.weight)
-            for key, hook in list(linear._forward_hooks.items()):
-                if isinstance(hook, partial) and getattr(hook.func, "__self__", None) is self:
-                    del linear._forward_hooks[key]
 
 
 def targets(encoder: nn.Module, ends: Sequence[str]) -> list[str]:
@@ -93,14 +80,14 @@ def targets(encoder: nn.Module, ends: Sequence[str]) -> list[str]:
         ModelError: one of the ends fits no linear layer.
     """
     linears = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
-    found = {end: [name for name in linears if f".{name}".endswith(f".{end}")] for end in ends}
-    missing = [end for end, names in found.items() if not names]
-    if missing or not found:
+    chosen = {end: [name for name in linears if f".{name}".endswith(f".{end}")] for end in ends}
+    missing = [end for end, names in chosen.items() if not names]
+    if missing or not chosen:
         raise ModelError(
             f"No linear layer of this encoder is called {', '.join(missing) or 'nothing'}; "
             "choose targets such as attn.qkv, attn.proj."
         )
-    return [name for name in linears if any(name in names for names in found.values())]
+    return [name for name in linears if any(name in names for names in chosen.values())]
 
 
 def inject(network: PromptNetwork, config: LoRAConfig | None = None) -> PromptNetwork:
@@ -112,21 +99,6 @@ def inject(network: PromptNetwork, config: LoRAConfig | None = None) -> PromptNe
     encoder = network.image_encoder
     with torch.device(next(encoder.parameters()).device):
         encoder.lora = LoRA(encoder, config or LoRAConfig())
-    return network
-
-
-def merge(network: PromptNetwork) -> PromptNetwork:
-    """Fold LoRA into the weights of its base (in place): equal output, and no adapter any more.
-
-    Raises:
-        ModelError: the network has no LoRA.
-    """
-    encoder = network.image_encoder
-    lora = getattr(encoder, "lora", None)
-    if not isinstance(lora, LoRA):
-        raise ModelError("Expected a network with LoRA to merge; this one has none.")
-    lora.fold(encoder)
-    del encoder.lora
     return network
 
 

@@ -1,4 +1,4 @@
-"""Which kinds of adapter there are, and what each of them trains."""
+"""The kinds of adapter, each loaded from its file by name, and what each of them trains."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ from uniultra.networks.network import PromptNetwork
 
 DECODER = (".sam_prompt_encoder.", ".sam_mask_decoder.")
 # A file of this folder for each kind; it holds a frozen dataclass of settings, the layers, `inject`, `KIND`.
-FILES = {
-    "ch": "ch",
-    "lora": "lora",
-    "samus": "samus",
-    "samus_hiera": "samus_hiera",
-    "med2d": "med2d",
-    "lr": "lr",
-    "apg": "apg",
-}
+FILES = ("ch", "lora", "samus", "samus_hiera", "med2d", "lr", "apg")
 
 
 @dataclass(frozen=True)
@@ -46,12 +38,12 @@ def kind(name: str) -> AdapterKind:
     """The adapter kind called `name`.
 
     Raises:
-        ModelError: no such kind; the text lists those there are.
+        ModelError: no such kind; the text lists them.
     """
     if name not in FILES:
         raise ModelError(f"Unknown adapter; expected one of {', '.join(FILES)}.")
-    found: AdapterKind = import_module(f"uniultra.adapters.{FILES[name]}").KIND
-    return found
+    loaded: AdapterKind = import_module(f"uniultra.adapters.{name}").KIND
+    return loaded
 
 
 def matches(parameter: str, fragments: tuple[str, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -25,19 +26,28 @@ def from_json(adapter: str, text: str) -> Any:
     Raises:
         ModelError: no such kind, an unknown setting, or a value of the wrong type.
     """
-    config = kind(adapter).config
     try:
-        found = json.loads(text) if len(text) <= MAX_TEXT else None
+        values = json.loads(text) if len(text) <= MAX_TEXT else None
     except (ValueError, RecursionError):
-        found = None
-    known = {field.name for field in fields(config)}
-    if not isinstance(found, dict) or not set(found) <= known:
+        values = None
+    return checked(adapter, values)
+
+
+def checked(adapter: str, values: object) -> Any:
+    """The settings of an adapter of kind `adapter` from their names and values.
+
+    Raises:
+        ModelError: see `from_json`.
+    """
+    config = kind(adapter).config
+    names = {field.name for field in fields(config)}
+    if not isinstance(values, Mapping) or not set(values) <= names:
         raise ModelError(
-            f"Expected settings of the adapter {adapter} ({', '.join(sorted(known))}); these are damaged "
+            f"Expected settings of the adapter {adapter} ({', '.join(sorted(names))}); these are damaged "
             "or of another version."
         )
     try:
-        return TypeAdapter(config).validate_python(found)
+        return TypeAdapter(config).validate_python(dict(values))
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"])

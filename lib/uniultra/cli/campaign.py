@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,45 +113,52 @@ def _add_status(actions: Commands) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from uniultra.store.campaign.status import status
+    from uniultra.errors import ModelError
+    from uniultra.store.progress import status
+    from uniultra.weights.deployed import Published
 
-    found = status(open_store(options))
-    if options.json:
-        print(json.dumps(found, indent=2))
-    else:
-        _print_status(found)
-    return 1 if found["problems"] else 0
+    try:
+        adapters = Published(options.studies).read().models
+    except ModelError:
+        adapters = None
+    campaign = status(open_store(options), adapters)
+    print(json.dumps(campaign, indent=2) if options.json else "\n".join(_status_lines(campaign)))
+    return 1 if campaign["problems"] else 0
 
 
-def _print_status(found: dict[str, Any]) -> None:
-    print(f"{found['campaign']}: {', '.join(found['structures']) or 'no structures named yet'}")
-    print(
-        f"{found['units']} units of {found['images']} images: {found['labelled']} labelled, "
-        f"{found['leased']} in work, {found['started']} started, {found['left']} left; "
-        f"{found['skipped']} passed over"
-    )
-    states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
-    print(f"versions: {states or 'none'}; images to train on: {found['trainable']}")
-    for one in found["annotators"]:
-        cost = [f"{one[what]:g} {what}" for what in ("seconds", "clicks") if one[what] is not None]
-        cost = [f"median {' and '.join(cost)}"] if cost else []
-        held = [f"{one['leased']} in work"] if one["leased"] else []
-        said = ", ".join([f"{one['labelled']} labelled", *held, *cost])
-        print(f"  {one['name'] or '(no name)':20} {said}")
-    if found["agreement"] and found["agreement"]["images"]:
-        agreement = found["agreement"]
-        distances = ", ".join(f"HD95 {value:.1f} {unit}" for unit, value in agreement["hd95"].items())
-        print(
-            f"agreement: Dice {agreement['dice']:.3f}{distances and ', '}{distances} "
-            f"on {agreement['images']} images"
-        )
-    for model, adapter in (found["adapters"] or {}).items():
-        print(f"{model} answers with {adapter or 'its own weights'}")
-    if found["adapters"] is None:
-        print("!! the list of adapters is damaged; see `uniultra adapters list`")
-    for one in found["problems"]:
-        place = f"{one['image']} revision {one['revision']}" if one["image"] else "a file"
-        print(f"!! {place}: {one['reason']}; put aside in .uniultra/quarantine")
+def _status_lines(campaign: dict[str, Any]) -> Iterator[str]:
+    yield f"{campaign['campaign']}: {', '.join(campaign['structures']) or 'no structures named yet'}"
+    yield (
+        "{units} units of {images} images: {labelled} labelled, {leased} in work, {started} started, "
+        "{left} left; {skipped} skipped"
+    ).format(**campaign)
+    states = ", ".join(f"{count} {state}" for state, count in campaign["states"].items())
+    yield f"versions: {states or 'none'}; images to train on: {campaign['trainable']}"
+    yield from map(_annotator_line, campaign["annotators"])
+    if campaign["agreement"]["images"]:
+        yield _agreement_line(**campaign["agreement"])
+    if campaign["adapters"] is None:
+        yield "!! the list of adapters is damaged; see `uniultra adapters list`"
+    for model, adapter in (campaign["adapters"] or {}).items():
+        yield f"{model} answers with {adapter or 'its own weights'}"
+    for problem in campaign["problems"]:
+        place = f"{problem['image']} revision {problem['revision']}" if problem["image"] else "a file"
+        yield f"!! {place}: {problem['reason']}; see .uniultra/quarantine"
+
+
+def _annotator_line(person: dict[str, Any]) -> str:
+    costs = [f"{person[unit]:g} {unit}" for unit in ("seconds", "clicks") if person[unit] is not None]
+    parts = [f"{person['labelled']} labelled"]
+    if person["leased"]:
+        parts.append(f"{person['leased']} in work")
+    if costs:
+        parts.append(f"median {' and '.join(costs)}")
+    return f"  {person['name'] or '(no name)':20} {', '.join(parts)}"
+
+
+def _agreement_line(images: int, dice: float, hd95: dict[str, float]) -> str:
+    medians = [f"Dice {dice:.3f}", *(f"HD95 {distance:.1f} {unit}" for unit, distance in hd95.items())]
+    return f"agreement: median {', '.join(medians)} on {images} images"
 
 
 def _add_prelabel(actions: Commands) -> None:

@@ -16,7 +16,7 @@ from uniultra import __version__
 from uniultra.errors import ModelError
 from uniultra.export.formats import OBJECTS, POINTS, SUFFIXES, Format, Part, Tensors, backend
 from uniultra.models.registry import ModelEntry, entry
-from uniultra.networks.network import Embedding, PromptNetwork
+from uniultra.networks.network import Embedding, PromptFreeNetwork, PromptNetwork
 from uniultra.weights import loading, tensors
 
 # Largest difference from torch, as a share of the largest number in the answer (at least of 1).
@@ -40,16 +40,14 @@ class _Encoder(nn.Module):
 class _Decoder(nn.Module):
     """The tensors of one picture's embedding, then coords, labels and dense prompts, to logits and IoU."""
 
-    def __init__(self, network: PromptNetwork, prompted: bool) -> None:
+    def __init__(self, network: PromptNetwork) -> None:
         super().__init__()
         self.network = network
-        self.prompted = prompted
 
     def forward(self, *inputs: Tensor) -> Tensors:
-        if not self.prompted:
+        if isinstance(self.network, PromptFreeNetwork):
             image, *high = inputs
-            coords, labels = image.new_zeros(1, 1, 2), image.new_full((1, 1), -1.0)
-            return self.network.decode(Embedding(image, tuple(high)), coords, labels, None)
+            return self.network.segment(Embedding(image, tuple(high)), multimask=False)
         *parts, coords, labels, dense = inputs
         # Repeated here: whether one picture or many are given would become fixed in the trace.
         image, *high = (t.expand(coords.shape[0], -1, -1, -1) for t in parts)
@@ -125,7 +123,7 @@ def _parts(network: PromptNetwork, prompted: bool) -> list[Part]:
     embedding: Tensors = encoder(picture)
     names = ("image", *(f"high_{n}" for n in range(len(embedding) - 1)))
     first = Part("encoder", encoder, ("pictures",), names, (picture,), ((picture,),))
-    decoder, outputs = _Decoder(network, prompted), ("logits", "iou")
+    decoder, outputs = _Decoder(network), ("logits", "iou")
     if not prompted:
         return [first, Part("decoder", decoder, names, outputs, embedding, (embedding,))]
     return [

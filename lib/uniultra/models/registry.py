@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uniultra.errors import ModelError
 from uniultra.networks.network import PromptNetwork
+from uniultra.prompts.kinds import KINDS
 
 System = Literal["sam", "sam2", "uniultra", "samus", "autosamus", "lgmedseg", "sam_med2d", "baseline"]
 Tensors = dict[str, Tensor]
@@ -64,7 +65,7 @@ class ModelEntry:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     grey: bool = False
-    prompts: tuple[str, ...] = ("point", "box", "scribble", "lasso", "mask")
+    prompts: tuple[str, ...] = tuple(KINDS)
     lone_click: Literal["single", "best"] = "single"
     closer: bool = False
     trains: tuple[str, ...] | None = None

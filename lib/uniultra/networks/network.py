@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uniultra.errors import ModelError
 from uniultra.prompts import raster
 
 WIDTH = 256  # channels of every embedding, in SAM and SAM2 alike
@@ -156,6 +157,16 @@ class PromptNetwork(nn.Module):
             return encoded
         given = (dense != 0).flatten(1).any(1)
         return torch.where(given.view(-1, 1, 1, 1), encoded, none.to(encoded.dtype))
+
+
+def check_side(image_size: int) -> None:
+    """Refuse an input side that neither Hiera's windows nor TinyViT's grid can tile.
+
+    Raises:
+        ModelError: not a positive multiple of 32.
+    """
+    if image_size <= 0 or image_size % 32:
+        raise ModelError(f"The input side must be a positive multiple of 32; got {image_size}.")
 
 
 class PromptFreeNetwork(PromptNetwork):

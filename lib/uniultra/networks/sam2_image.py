@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from uniultra.errors import ModelError
-from uniultra.networks.network import WIDTH, Embedding, PromptNetwork
+from uniultra.networks.network import WIDTH, Embedding, PromptNetwork, check_side
 
 STRIDE = 16
 
@@ -64,18 +63,6 @@ class Sam2Image(PromptNetwork):
         return Embedding(
             image + self.no_mem_embed.view(1, WIDTH, 1, 1),
             (decoder.conv_s0(high0), decoder.conv_s1(high1)),
-        )
-
-
-def check_side(image_size: int) -> None:
-    """Refuse an input side that Hiera's windows cannot tile.
-
-    Raises:
-        ModelError: not a positive multiple of 32.
-    """
-    if image_size <= 0 or image_size % 32:
-        raise ModelError(
-            f"The input side must be a positive multiple of 32 (Hiera's windows); got {image_size}."
         )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from uniultra.errors import ModelError
 from uniultra.networks.network import WIDTH
 
 WIDTHS = (64, 128, 160, 320)
@@ -93,13 +92,3 @@ class TinyVitPyramid(TinyVitTrunk):
             lateral(f) for lateral, f in zip(self.laterals, self.features(pictures), strict=True)
         )
         return {"backbone_fpn": [high0, high1, third + last]}
-
-
-def check_side(image_size: int) -> None:
-    """Refuse an input side that the decoder's grid cannot hold.
-
-    Raises:
-        ModelError: not a positive multiple of 32.
-    """
-    if image_size <= 0 or image_size % 32:
-        raise ModelError(f"The input side must be a positive multiple of 32; got {image_size}.")

@@ -1,7 +1,15 @@
 """One persistent worker thread and one lock per device.
 
-Kernel plans and allocator pools are kept per thread, so all work on a device runs on one thread that
-lives as long as the process. The lock lets other work (a training step) take the device in turn.
+Kernel plans and allocator pools are kept per thread, so all work on a device runs on one thread that lives as
+long as the process; callers wait for a future and hold no lock meanwhile. The thread takes the device's
+`lock` for each function, so that work on another thread (a training step) can take the device in turn. What
+runs under it must not wait for the worker: it would wait for itself.
+
+The queue is first come, first served, with one exception: work ahead of a click (`submit_ahead`) must never
+make a click wait. So the queue holds only a token for it. When the token's turn comes and a click is waiting
+behind, the token goes to the end of the queue; else it runs the oldest work ahead. A click can thus wait for
+one such function that has already begun, never for two. `_counting` guards the number of waiting clicks and
+is held for that alone, never together with `lock`.
 """
 
 from __future__ import annotations
@@ -31,13 +39,13 @@ class DeviceWorker:
         self.lock = threading.Lock()
         self._asked = -math.inf
         self._ahead: deque[tuple[Callable[[], object], Future[object]]] = deque()
-        self._wanted = 0  # functions in the queue that somebody waits for
+        self._wanted = 0  # functions in the queue that a caller waits for
         self._counting = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"uniultra-{device}")
 
     @property
     def quiet_for(self) -> float:
-        """Seconds since somebody last asked for something; what runs in the background does not count."""
+        """Seconds since the last `submit` that was not in the background."""
         return time.monotonic() - self._asked
 
     def submit(self, work: Callable[[], Result], *, background: bool = False) -> Future[Result]:
@@ -50,7 +58,7 @@ class DeviceWorker:
         return self._thread.submit(self._answer, work)
 
     def submit_ahead(self, work: Callable[[], Result]) -> Future[Result]:
-        """Queue `work` that nobody waits for yet; whatever `submit` gets until it begins goes before it."""
+        """Queue `work` that no user waits for yet; whatever is submitted until it begins goes before it."""
         future: Future[Result] = Future()
         self._ahead.append((work, future))  # type: ignore[arg-type]
         self._thread.submit(self._go_ahead)
@@ -64,7 +72,7 @@ class DeviceWorker:
     def _go_ahead(self) -> None:
         with self._counting:
             wanted = self._wanted
-        if wanted:  # to the end of the queue, behind those
+        if wanted:
             self._thread.submit(self._go_ahead)
             return
         work, future = self._ahead.popleft()
@@ -72,7 +80,7 @@ class DeviceWorker:
             return
         try:
             future.set_result(self._run(work))
-        except Exception as error:  # whoever asks for the result gets it
+        except Exception as error:  # raised where the result is asked for
             future.set_exception(error)
 
     def _run(self, work: Callable[[], Result]) -> Result:

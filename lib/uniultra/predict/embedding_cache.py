@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from uniultra.images.types import Plane
 from uniultra.networks.network import Embedding
-from uniultra.predict.second_look import Crop
+from uniultra.prompts.types import Crop
 
 
 class Key(NamedTuple):
@@ -18,7 +18,7 @@ class Key(NamedTuple):
     plane: Plane
     model: str
     weights: str
-    window: Crop | None = None  # of the plane; None for all of it
+    crop: Crop | None = None  # of the plane; None for all of it
 
 
 class EmbeddingCache:

@@ -1,4 +1,22 @@
-"""The network of a campaign: the bundle that was published last, taken over while clicks go on."""
+"""The network of a campaign: the bundle that was published last, swapped in while clicks go on.
+
+A click looks at one file's stamp (`check`) and goes on with the network that it got; it never waits for a new
+one. When the stamp has changed, one daemon thread loads what is now published, beside the old network, and
+hands it to the predictor (`take`), which replaces one reference under its own lock. Clicks under way hold the
+old network on their stack and finish on it.
+
+What may happen in between decides the rest:
+
+- Another bundle is published while one loads: `_busy` keeps a second thread from starting, and the stamp seen
+  stays the older one, so the next click after the first swap checks again.
+- The predictor was released or loaded anew while the thread worked: `take` compares with the network that the
+  thread started from and refuses; the stamp is forgotten, so the next click checks what answers then.
+- A bundle cannot be loaded: its stamp counts as seen, so it is tried once and not at every click, what
+  answered before goes on, and `problem` says why. If the network was loaded anew meanwhile (`first` has seen
+  another stamp), the failure is of no concern any more and is not reported.
+- The program ends while a thread is inside torch: `shutdown.unbroken` makes the exit wait, for a thread that
+  is cut off in native code aborts the process.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +36,7 @@ from uniultra.predict.shutdown import unbroken
 log = logging.getLogger(__name__)
 
 
-class Published(Protocol):
+class BundleSource(Protocol):
     """What says which bundle a model answers with; `uniultra.weights.deployed.Published`."""
 
     def stamp(self) -> object: ...
@@ -28,7 +46,7 @@ class Published(Protocol):
     def path(self, bundle_id: str) -> Path: ...
 
 
-class Swap:
+class HotSwap:
     """Loads what was published, off the path of clicks.
 
     A bundle that cannot be loaded leaves what answered before, and `problem` says why.
@@ -39,10 +57,10 @@ class Swap:
         published: where they are.
     """
 
-    def __init__(self, model: ModelEntry, device: torch.device, published: Published) -> None:
+    def __init__(self, model: ModelEntry, device: torch.device, published: BundleSource) -> None:
         self.model, self.device, self.published = model, device, published
         self.problem: str | None = None
-        self._seen: object = None  # stamp of what was looked at last
+        self._seen: object = None  # stamp of what was loaded or tried last
         self._busy = threading.Lock()
 
     def first(self) -> Loaded:
@@ -54,25 +72,22 @@ class Swap:
         self._seen = self.published.stamp()
         self.problem = None
         try:
-            chosen = self.published.current(self.model.name)
-            if chosen is not None:
-                return load_bundle(self.model, self.published.path(chosen), chosen, self.device)
+            return self._load(self.published.current(self.model.name))
         except ModelError as error:
             self._complain(error)
         return load(self.model, self.device)
 
-    def look(self, now: Loaded, take: Callable[[Loaded, Loaded], bool]) -> None:
-        """Look whether something else was published; if so, load it in a thread and give it to `take`.
+    def check(self, now: Loaded, take: Callable[[Loaded, Loaded], bool]) -> None:
+        """If something else was published, load it in a thread and give it to `take`.
 
         Args:
             now: what answers.
-            take: is given `now` and what is to answer; False where `now` no longer answers, so that it
-                took nothing.
+            take: replaces `now` by the new network; returns False, and does nothing, where `now` no longer
+                answers.
         """
         stamp = self.published.stamp()
         if stamp == self._seen or not self._busy.acquire(blocking=False):
             return
-        # Once for each stamp, also when it fails: what cannot be loaded is not tried at every click.
         self._seen = stamp
         threading.Thread(target=self._swap, args=(stamp, now, take), name="adapter", daemon=True).start()
 
@@ -81,22 +96,23 @@ class Swap:
             chosen, new = self.published.current(self.model.name), now
             if chosen != now.adapter:
                 with unbroken():
-                    new = (
-                        load(self.model, self.device)
-                        if chosen is None
-                        else load_bundle(self.model, self.published.path(chosen), chosen, self.device)
-                    )
+                    new = self._load(chosen)
             if not take(now, new):
-                self._seen = object()  # what answers instead was not looked at: the next click does
+                self._seen = object()  # no stamp equals it
                 return
             if new is not now:
                 log.info("%s answers with %s", self.model.name, chosen or "its own weights")
             self.problem = None
         except (ModelError, OSError, RuntimeError) as error:  # RuntimeError: the device has no memory left
-            if self._seen == stamp:  # else the network was loaded anew since, maybe of another choice
+            if self._seen == stamp:
                 self._complain(error)
         finally:
             self._busy.release()
+
+    def _load(self, chosen: str | None) -> Loaded:
+        if chosen is None:
+            return load(self.model, self.device)
+        return load_bundle(self.model, self.published.path(chosen), chosen, self.device)
 
     def _complain(self, error: Exception) -> None:
         text = str(error) if isinstance(error, ModelError) else "The device or the disk could not hold it."

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uniultra.errors import PromptError
+from uniultra.images.frames import Kept
 from uniultra.images.types import FrameSource, Picture, Plane
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import Embedding, PromptNetwork
@@ -20,7 +21,7 @@ from uniultra.predict import second_look
 from uniultra.predict.decoding import decode, square
 from uniultra.predict.device import choose_device, worker
 from uniultra.predict.embedding_cache import EmbeddingCache, Key
-from uniultra.predict.hot_swap import Published, Swap
+from uniultra.predict.hot_swap import BundleSource, HotSwap
 from uniultra.predict.network_cache import NetworkCache
 from uniultra.predict.postprocess import tidy
 from uniultra.predict.shared_networks import Loaded, load
@@ -40,7 +41,7 @@ class Prediction:
         score: predicted IoU, 0..1.
         model: name in the registry.
         adapter: id of the adapter bundle that answered, None for the shipped weights.
-        timings: seconds of `queue`, `read`, `encode`, `decode` (with all of the closer look), `total`;
+        timings: seconds of `queue`, `read`, `encode`, `decode` (with all of the second look), `total`;
             `cached` is 1 when the plane's embedding was there already, else 0.
     """
 
@@ -65,7 +66,7 @@ class Predictor:
             its embeddings.
         published: where a campaign publishes adapters; the newest answers from the next click on that comes
             after it was loaded, and clicks under way finish on the network they began with.
-        resident: keeps the networks of several predictors within a limit; None keeps every one.
+        networks: keeps the networks of several predictors within a limit; None keeps every one.
 
     Raises:
         ModelError: unknown model or device.
@@ -77,16 +78,16 @@ class Predictor:
         *,
         device: str = "auto",
         cache: EmbeddingCache | None = None,
-        published: Published | None = None,
-        resident: NetworkCache | None = None,
+        published: BundleSource | None = None,
+        networks: NetworkCache | None = None,
     ) -> None:
         self.entry = entry(model)
         self.device = choose_device(device)
         self.cache = EmbeddingCache(CACHE_BYTES) if cache is None else cache
-        self._resident = resident
+        self._networks = networks
         self._loading = threading.Lock()
         self._loaded: Loaded | None = None
-        self._swap = None if published is None else Swap(self.entry, self.device, published)
+        self._swap = None if published is None else HotSwap(self.entry, self.device, published)
 
     @classmethod
     def of(cls, network: PromptNetwork, model: ModelEntry, *, device: str = "auto") -> Predictor:
@@ -105,7 +106,7 @@ class Predictor:
             source: the image.
             plane: of the image.
             prompts: one set for each object.
-            keep: keep the embedding for the next prompt; without, nobody else's is pushed out.
+            keep: keep the embedding for the next prompt; without, no other one is pushed out of the cache.
 
         Raises:
             PromptError: no prompt set, an empty one, or one that lies outside the picture.
@@ -118,33 +119,35 @@ class Predictor:
             prompt.check(shape)
         if not prompts:
             raise PromptError("Expected at least one object with a prompt; got none.")
-        loaded = self._load()
+        loaded = self.loaded()
         key = self._key(source, plane, loaded)
         fit = Fit(*shape, loaded.network.image_size, self.entry.fit)
         encoded = [encode(p, fit) for p in prompts]
         lone = [p.lone_click for p in prompts]
         timings = {"cached": float(key in self.cache)}
-        picture = None if timings["cached"] else source.picture(plane)
+        read = Kept(lambda: source.picture(plane))
+        if not timings["cached"]:
+            read()  # on the caller's thread, so that decoding a file never keeps the device waiting
         timings["read"] = time.perf_counter() - start
         queued = time.perf_counter()
 
-        def look() -> tuple[Tensor, Tensor]:
+        def work() -> tuple[Tensor, Tensor]:
             began = time.perf_counter()
-            embedding = self._embedding(key, loaded, source, plane, picture, keep)
+            embedding = self._embedding(key, loaded, read, keep)
             encoded_at = time.perf_counter()
-            logits, iou = decode(loaded.network, self.entry, embedding, encoded, lone)
-            found = fit.picture(logits)
+            small, iou = decode(loaded.network, self.entry, embedding, encoded, lone)
+            logits = fit.picture(small)
             timings.update(
                 queue=began - queued, encode=encoded_at - began, decode=time.perf_counter() - encoded_at
             )
-            return found, iou
+            return logits, iou
 
-        found, iou = worker(self.device).submit(look).result()
+        logits, iou = worker(self.device).submit(work).result()
         if self.entry.closer:
-            asked = time.perf_counter()
-            self._look_closer(loaded, key, source, plane, picture, keep, prompts, found, iou)
-            timings["decode"] += time.perf_counter() - asked
-        masks, scores = (found > 0).cpu().numpy(), iou.tolist()
+            began = time.perf_counter()
+            self._second_look(loaded, key, read, keep, prompts, logits, iou)
+            timings["decode"] += time.perf_counter() - began
+        masks, scores = (logits > 0).cpu().numpy(), iou.tolist()
         timings["total"] = time.perf_counter() - start
         return [
             Prediction(tidy(mask, prompt), score, self.entry.name, loaded.adapter, timings)
@@ -152,20 +155,19 @@ class Predictor:
         ]
 
     def prefetch(self, source: FrameSource, plane: Plane) -> bool:
-        """Encode a plane before it is asked for, when nobody waits for the device; False when it is cached.
+        """Encode a plane before it is asked for, when no click waits for the device; False when it is cached.
 
         Raises:
             ImageError: the image has no such plane or cannot be decoded.
             ModelError: the weights are missing or damaged.
         """
-        loaded = self._load()
+        loaded = self.loaded()
         key = self._key(source, plane, loaded)
         if key in self.cache:
             return False
-        picture = source.picture(plane)
-        worker(self.device).submit_ahead(
-            lambda: self._embedding(key, loaded, source, plane, picture)
-        ).result()
+        read = Kept(lambda: source.picture(plane))
+        read()
+        worker(self.device).submit_ahead(lambda: self._embedding(key, loaded, read)).result()
         return True
 
     def cached(self, source: FrameSource, plane: Plane) -> bool:
@@ -175,12 +177,12 @@ class Predictor:
 
     def warm_up(self) -> None:
         """Load the weights and run the network once, so that the first prompt is as quick as the second."""
-        loaded = self._load()
+        loaded = self.loaded()
         size = loaded.network.image_size
 
         def work() -> None:
             if len(self.cache):
-                return  # somebody's prompt was quicker
+                return  # a user's prompt was quicker
             blank = torch.zeros(1, 3, size, size, device=self.device)
             middle = PromptSet(points=(Point(size / 2, size / 2),) if self.entry.prompts else ())
             drawn = [encode(middle, Fit(size, size, size))]
@@ -188,14 +190,6 @@ class Predictor:
             decode(loaded.network, self.entry, embedding, drawn, [middle.lone_click])
 
         worker(self.device).submit(work).result()
-
-    def loaded(self) -> Loaded:
-        """The network that answers now, and what its embeddings are kept by; loads the weights if need be.
-
-        Raises:
-            ModelError: the weights are missing or damaged.
-        """
-        return self._load()
 
     def release(self) -> None:
         """Let go of the network; the next click loads it again, and those under way finish on it."""
@@ -206,14 +200,19 @@ class Predictor:
         """Id of the bundle that answers now; None for the model's own weights, and before the first use."""
         if self._loaded is None:
             return None
-        return self._load().adapter
+        return self.loaded().adapter
 
     @property
     def problem(self) -> str | None:
         """Why the published bundle does not answer; None when it does or there is none."""
         return None if self._swap is None else self._swap.problem
 
-    def _load(self) -> Loaded:
+    def loaded(self) -> Loaded:
+        """The network that answers now, and what its embeddings are kept by; loads the weights if need be.
+
+        Raises:
+            ModelError: the weights are missing or damaged.
+        """
         now = self._loaded
         if now is None:
             with self._loading:
@@ -221,13 +220,13 @@ class Predictor:
                 if now is None:
                     now = load(self.entry, self.device) if self._swap is None else self._swap.first()
                     self._loaded = now
-                    if self._resident is not None:
-                        self._resident.loaded(self, now.network)
+                    if self._networks is not None:
+                        self._networks.loaded(self, now.network)
                 return now
-        if self._resident is not None:
-            self._resident.used(self)
+        if self._networks is not None:
+            self._networks.used(self)
         if self._swap is not None:
-            self._swap.look(now, self._take)
+            self._swap.check(now, self._take)
         return now
 
     def _take(self, before: Loaded, new: Loaded) -> bool:
@@ -238,65 +237,52 @@ class Predictor:
             self._loaded = new
         if before.encoder != new.encoder:
             self.cache.forget(*before.encoder)
-        if self._resident is not None and new is not before:
-            self._resident.loaded(self, new.network)
+        if self._networks is not None and new is not before:
+            self._networks.loaded(self, new.network)
         return True
 
-    def _look_closer(
+    def _second_look(
         self,
         loaded: Loaded,
         key: Key,
-        source: FrameSource,
-        plane: Plane,
-        picture: Picture | None,
+        read: Kept,
         keep: bool,
         prompts: Sequence[PromptSet],
-        found: Tensor,
+        logits: Tensor,
         iou: Tensor,
     ) -> None:
-        """Ask small objects again; logits `(N,H,W)` there and predicted IoU `(N,)` become the means."""
-        looks = [second_look.look(*one) for one in zip((found > 0).cpu().numpy(), prompts, strict=True)]
-        near = {n: one for n, one in enumerate(looks) if one is not None}
-        parts = {n: key._replace(window=window) for n, (window, _) in near.items()}
-        if picture is None and any(part not in self.cache for part in parts.values()):
-            picture = source.picture(plane)
+        """Ask small objects again; `logits` `(N,H,W)` and predicted IoU `(N,)` become the means of both."""
+        looks = [second_look.look(*pair) for pair in zip((logits > 0).cpu().numpy(), prompts, strict=True)]
+        near = {n: look for n, look in enumerate(looks) if look is not None}
+        parts = {n: key._replace(crop=crop) for n, (crop, _) in near.items()}
+        if any(part not in self.cache for part in parts.values()):
+            read()
 
         def work() -> None:
-            for n, (window, prompt) in near.items():
-                embedding = self._embedding(parts[n], loaded, source, plane, picture, keep)
-                fit = Fit(*window.shape, loaded.network.image_size, self.entry.fit)
+            for n, (crop, prompt) in near.items():
+                embedding = self._embedding(parts[n], loaded, read, keep)
+                fit = Fit(*crop.shape, loaded.network.image_size, self.entry.fit)
                 drawn, lone = [encode(prompt, fit)], [prompt.lone_click]
-                logits, sure = decode(loaded.network, self.entry, embedding, drawn, lone)
-                found[n][window.slices].add_(fit.picture(logits)[0]).div_(2)
+                again, sure = decode(loaded.network, self.entry, embedding, drawn, lone)
+                logits[n][crop.slices].add_(fit.picture(again)[0]).div_(2)
                 iou[n].add_(sure[0]).div_(2)
 
         if near:
             worker(self.device).submit(work).result()
 
-    def _embedding(
-        self,
-        key: Key,
-        loaded: Loaded,
-        source: FrameSource,
-        plane: Plane,
-        picture: Picture | None,
-        keep: bool = True,
-    ) -> Embedding:
-        """The cached embedding of a plane or a window of it, encoded if need be; on the device's thread."""
-        found = self.cache.get(key)
-        if found is None:
+    def _embedding(self, key: Key, loaded: Loaded, read: Kept, keep: bool = True) -> Embedding:
+        """The cached embedding of a plane or a crop of it, encoded if need be; on the device's thread."""
+        embedding = self.cache.get(key)
+        if embedding is None:
             # It may have been dropped between the look-up and now; then the plane is read here.
-            picture = source.picture(plane) if picture is None else picture
-            if key.window is not None:
-                picture = picture[key.window.slices]
-            found = loaded.network.encode(
-                square(picture, self.entry, loaded.network.image_size)[None].to(self.device)
-            )
+            picture: Picture = read() if key.crop is None else read()[key.crop.slices]
+            side = loaded.network.image_size
+            embedding = loaded.network.encode(square(picture, self.entry, side)[None].to(self.device))
             # A click that began before a swap leaves nothing that no later click could use.
             now = self._loaded
             if keep and now is not None and now.encoder == loaded.encoder:
-                self.cache.put(key, found)
-        return found
+                self.cache.put(key, embedding)
+        return embedding
 
     def _key(self, source: FrameSource, plane: Plane, loaded: Loaded) -> Key:
         return Key(source.content_hash, plane, *loaded.encoder)

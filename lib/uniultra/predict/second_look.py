@@ -1,44 +1,24 @@
 """A second look at a small object: the part of the picture around it, enlarged.
 
 After the zoom-in of arXiv 2001.10331: a network of fixed input size sees a small object coarsely, so the
-window around its first answer is asked the same prompts, and the logits of both looks are averaged. The
+crop around its first answer is asked the same prompts, and the logits of both looks are averaged. The
 numbers below were chosen on `val` pictures and generated scenes; training/results/closer.json has the gain.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uniultra.prompts.types import Box, Lasso, MaskPrompt, PromptSet, Scribble
+from uniultra.prompts.kinds import cropped
+from uniultra.prompts.types import Crop, PromptSet
 
 MARGIN = 1.0  # of the object's own size, on each side
 LEAST = 0.3  # of the picture's sides: a closer look has too little around it
 MOST = 0.5  # of the picture's area: beyond it a second look shows nothing new
-GRID = 16  # steps over a picture's side, so that the next click on an object finds its window encoded
-
-
-class Crop(NamedTuple):
-    """Rows `top` to `bottom` and columns `left` to `right` of a picture, the latter of each not included."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return self.bottom - self.top, self.right - self.left
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """The same for a `(H,W)` array."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+GRID = 16  # steps over a picture's side, so that the next click on an object finds its crop encoded
 
 
 def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Crop, PromptSet] | None:
@@ -59,11 +39,11 @@ def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Crop, PromptSet] 
         ends += [(p.x, p.y) for p in prompts.points if p.positive]
     left, right = _span([x for x, _ in ends], columns)
     top, bottom = _span([y for _, y in ends], rows)
-    window = Crop(top, bottom, left, right)
-    if math.prod(window.shape) > MOST * rows * columns:
+    crop = Crop(top, bottom, left, right)
+    if math.prod(crop.shape) > MOST * rows * columns:
         return None
-    near = _within(prompts, window)
-    return (window, near) if near else None
+    near = cropped(prompts, crop)
+    return (crop, near) if near else None
 
 
 def _span(ends: list[float], length: int) -> tuple[int, int]:
@@ -72,29 +52,3 @@ def _span(ends: list[float], length: int) -> tuple[int, int]:
     middle, step = (low + high) / 2, length / GRID
     first, last = math.floor((middle - half) / step) * step, math.ceil((middle + half) / step) * step
     return max(0, int(first)), min(length, int(last))
-
-
-def _within(prompts: PromptSet, window: Crop) -> PromptSet:
-    """Clicks outside the window are left out, outlines are cut at its border."""
-
-    def moved(x: float, y: float) -> tuple[float, float]:
-        return x - window.left, y - window.top
-
-    def kept(x: float, y: float) -> tuple[float, float]:
-        rows, columns = window.shape
-        x, y = moved(x, y)
-        return min(max(x, 0.0), columns - 1.0), min(max(y, 0.0), rows - 1.0)
-
-    box, lasso, mask = prompts.box, prompts.lasso, prompts.mask
-    return PromptSet(
-        points=tuple(
-            replace(p, x=x, y=y)
-            for p in prompts.points
-            for x, y in [moved(p.x, p.y)]
-            if -0.5 <= x < window.shape[1] - 0.5 and -0.5 <= y < window.shape[0] - 0.5
-        ),
-        box=box and Box(*kept(box.x0, box.y0), *kept(box.x1, box.y1)),
-        scribbles=tuple(Scribble(s.pixels[window.slices], s.positive) for s in prompts.scribbles),
-        lasso=lasso and Lasso(tuple(kept(x, y) for x, y in lasso.polygon)),
-        mask=mask and MaskPrompt(mask.mask[window.slices]),
-    )

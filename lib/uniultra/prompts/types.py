@@ -6,7 +6,8 @@ objects are several sets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,25 @@ from numpy.typing import NDArray
 from uniultra.errors import PromptError
 
 Mask = NDArray[np.bool_]  # (H,W)
+
+
+class Crop(NamedTuple):
+    """Rows `top` to `bottom` and columns `left` to `right` of a picture, the latter of each not included."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The same for a `(H,W)` array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,9 @@ class Scribble:
     pixels: Mask
     positive: bool = True
 
+    def __bool__(self) -> bool:
+        return bool(self.pixels.any())
+
 
 @dataclass(frozen=True)
 class Lasso:
@@ -76,18 +99,25 @@ class PromptSet:
     box: Box | None = None
     scribbles: tuple[Scribble, ...] = ()
     lasso: Lasso | None = None
-    mask: MaskPrompt | None = field(default=None)
+    mask: MaskPrompt | None = None
 
     def __bool__(self) -> bool:
-        return bool(
-            self.points or self.box or self.lasso or self.mask or any(s.pixels.any() for s in self.scribbles)
-        )
+        return bool(self._given())
+
+    def of(self, field: str) -> tuple[Any, ...]:
+        """The prompts in a field: several, one or none."""
+        value = getattr(self, field)
+        return value if isinstance(value, tuple) else () if value is None else (value,)
 
     @property
     def lone_click(self) -> bool:
         """Whether this is one positive click and nothing else, which may mean a part or the whole."""
-        given = self.box or self.lasso or self.mask or any(s.pixels.any() for s in self.scribbles)
-        return len(self.points) == 1 and self.points[0].positive and not given
+        given = self._given()
+        return len(given) == 1 and isinstance(given[0], Point) and given[0].positive
+
+    def _given(self) -> list[Any]:
+        """All prompts, without scribbles of no pixel."""
+        return [prompt for field in fields(self) for prompt in self.of(field.name) if prompt]
 
     def check(self, shape: tuple[int, int]) -> None:
         """Refuse prompts that cannot belong to a picture of `shape` = (rows, columns).

@@ -263,7 +263,7 @@ class UniUltraParts:
             device=self.settings.device,
             cache=self._embeddings,
             published=published,
-            resident=self._resident,
+            networks=self._resident,
         )
         return kind(name, predictor, self.images, self.settings.labels)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from uniultra.adapters.registry import DECODER, kind, matches
-from uniultra.adapters.settings import from_json
+from uniultra.adapters.settings import checked
 from uniultra.errors import ModelError
 from uniultra.models.factory import build, settings, trained
 from uniultra.models.registry import ModelEntry, entry
@@ -58,7 +57,7 @@ def adapter_config(found: ModelEntry, recipe: Recipe) -> Any:
         return None
     if found.adapter is None:
         raise ModelError(f"The model {found.name} has no adapter; take `adapter` out of the recipe.")
-    return from_json(found.adapter, json.dumps(asdict(settings(found)) | recipe.adapter))
+    return checked(found.adapter, asdict(settings(found)) | recipe.adapter)
 
 
 def trained_fragments(found: ModelEntry, recipe: Recipe) -> tuple[str, ...]:

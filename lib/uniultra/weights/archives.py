@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def _empty(*_anything: Any) -> dict[Any, Any]:
 
 
 # SAM-Med2D's release holds its optimiser as an object beside the weights.
-_STAND_INS = [
+_STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_Discarded, "torch.optim.adam.Adam"),
     (_Discarded, "torch.optim.adamw.AdamW"),
     (_empty, "collections.defaultdict"),

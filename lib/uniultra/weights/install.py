@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from uniultra.adapters.settings import from_json
+from uniultra.adapters.settings import checked, from_json
 from uniultra.errors import ModelError
 from uniultra.models.counting import on_meta
 from uniultra.models.mappings import CheckpointLayout
@@ -82,7 +81,7 @@ def add(name: str, path: Path, notes: Mapping[str, str] | None = None) -> Path:
     if misfits and model.convert is not None:
         checkpoint = model.convert(checkpoint)
         if isinstance(model.convert, CheckpointLayout) and model.convert.settings:
-            settings = from_json(str(model.adapter), json.dumps(dict(model.convert.settings)))
+            settings = checked(str(model.adapter), model.convert.settings)
         misfits = tensors.misfit(on_meta(name, config=settings).state_dict(), checkpoint)
     if misfits:
         raise ModelError(
@@ -93,10 +92,7 @@ def add(name: str, path: Path, notes: Mapping[str, str] | None = None) -> Path:
     try:
         tensors.save_tensors(target, checkpoint, metadata)
     except OSError as error:
-        raise ModelError(
-            f"The weights cannot be written ({error.strerror or 'no reason given'}). Make room, or set "
-            "UNIULTRA_WEIGHTS to a folder that can be written."
-        ) from error
+        raise tensors.unwritable("weights", error) from error
     return target
 
 

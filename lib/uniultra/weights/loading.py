@@ -6,7 +6,6 @@ files have to be those that were released.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from uniultra.adapters.registry import kind
-from uniultra.adapters.settings import from_json, to_json
+from uniultra.adapters.settings import checked, from_json, to_json
 from uniultra.errors import ModelError
 from uniultra.models.factory import build, settings
 from uniultra.models.registry import entry, is_name
@@ -216,7 +215,7 @@ def merge(folder: Path, target: Path | None = None) -> Path:
 
 def _config(described: bundle.BundleConfig) -> Any:
     """Settings of a bundle's adapter; None where it has no adapter."""
-    return described.adapter and from_json(described.adapter, json.dumps(described.config))
+    return described.adapter and checked(described.adapter, described.config)
 
 
 def config_metadata(name: str, config: Any) -> dict[str, str]:

@@ -1,18 +1,20 @@
-"""What has come of a download so far: kept on disk with a note of its version, hashed as it comes."""
+"""The part of a download that has come: kept on disk with a note of its version, hashed as it comes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from filelock import FileLock, Timeout
 
 from uniultra.errors import ModelError
+from uniultra.weights.tensors import unwritable
 
 NOTE_BYTES = 1 << 14
 
@@ -38,23 +40,20 @@ class Partial:
         self.done = 0
 
     def __enter__(self) -> Partial:
-        try:
+        with _writing():
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
-            raise ModelError("Another run is fetching this file now; wait until it has finished.") from None
-        except OSError as error:
-            raise _unwritable(error) from error
-        try:
-            self._open()
-        except OSError as error:
-            self._lock.release()
-            raise _unwritable(error) from error
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise ModelError("Another run is fetching this file; wait until it has finished.") from None
+            try:
+                self._open()
+            except OSError:
+                self._lock.release()
+                raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
         self._lock.release()
 
@@ -62,8 +61,8 @@ class Partial:
         """What a request says to get only the rest."""
         if not self.done:
             return {}
-        asked = {"Range": f"bytes={self.done}-"}
-        return asked | ({"If-Range": self._validator} if self._validator else {})
+        rest = {"Range": f"bytes={self.done}-"}
+        return rest | ({"If-Range": self._validator} if self._validator else {})
 
     def note(self, headers: Message) -> None:
         """Remember which version of the file the server is sending."""
@@ -72,10 +71,8 @@ class Partial:
         validator = tag if tag.startswith('"') else headers.get("Last-Modified")
         if validator != self._validator or not self._note.exists():
             self._validator = validator
-            try:
+            with _writing():
                 self._note.write_text(json.dumps({"url": self._url, "validator": validator}), "utf-8")
-            except OSError as error:
-                raise _unwritable(error) from error
 
     def append(self, chunk: bytes) -> None:
         """Keep what came.
@@ -83,10 +80,8 @@ class Partial:
         Raises:
             ModelError: the disk is full or the folder cannot be written.
         """
-        try:
+        with _writing():
             self._stream.write(chunk)
-        except OSError as error:
-            raise _unwritable(error) from error
         self._digest.update(chunk)
         self.done += len(chunk)
 
@@ -114,23 +109,21 @@ class Partial:
         Raises:
             ModelError: the disk is full or the folder cannot be written.
         """
-        try:
+        with _writing():
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
             self._path.replace(self._target)
-        except OSError as error:
-            raise _unwritable(error) from error
         self._note.unlink(missing_ok=True)
 
     def _open(self) -> None:
-        kept = self._known_version() and self._path.is_file()
+        kept = self._noted_version() and self._path.is_file()
         self._stream = self._path.open("r+b" if kept else "w+b")
         while block := self._stream.read(1 << 20):
             self._digest.update(block)
             self.done += len(block)
 
-    def _known_version(self) -> bool:
+    def _noted_version(self) -> bool:
         try:
             with self._note.open("rb") as stream:
                 found = json.loads(stream.read(NOTE_BYTES))
@@ -144,8 +137,9 @@ class Partial:
         return True
 
 
-def _unwritable(error: OSError) -> ModelError:
-    return ModelError(
-        f"The download cannot be written ({error.strerror or 'no reason given'}). Make room, or set "
-        "UNIULTRA_WEIGHTS to a folder that can be written."
-    )
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unwritable("download", error) from error

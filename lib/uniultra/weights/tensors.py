@@ -55,6 +55,14 @@ def save_tensors(
         temporary.replace(path)
 
 
+def unwritable(what: str, error: OSError) -> ModelError:
+    """The error for weights that the disk does not take."""
+    return ModelError(
+        f"The {what} cannot be written ({error.strerror or 'no reason given'}). Make room, or set "
+        "UNIULTRA_WEIGHTS to a folder that can be written."
+    )
+
+
 def _sort_metadata(path: Path) -> None:
     """Put the notes of a file in order: safetensors writes them in any, and equal weights are equal bytes."""
     with path.open("r+b") as file:

@@ -5,7 +5,7 @@ import pytest
 
 from uniultra.metrics.interactive import next_click
 from uniultra.metrics.overlap import iou
-from uniultra.prompts.raster import lasso_mask
+from uniultra.prompts.kinds import lasso_mask
 from uniultra.prompts.simulation.annotator import EVERY, KINDS, first_prompt
 from uniultra.prompts.simulation.corrections import corrected, depth, error_click
 from uniultra.prompts.simulation.lasso import random_lasso

@@ -95,7 +95,7 @@ def test_a_rollback_is_shown_and_nothing_serves(made: Made, tmp_path: Path) -> N
 def test_agreement_is_the_stores_own_compared_in_the_background(made: Made) -> None:
     page = page_of(made)
     assert page.make().agreement.waiting == 2
-    page.comparing.wait(60)
+    page.comparisons.wait(60)
     (pair,) = page.make().agreement.pairs
     own = [made.store.agreement(image)[0] for image in sorted(made.truth)[:2]]
     assert (pair.first, pair.second, pair.structure, pair.images) == ("Amina", "Mei", "nodule", 2)

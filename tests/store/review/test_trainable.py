@@ -11,7 +11,7 @@ import pytest
 from factories import files_opened, make_cine, make_label, make_picture, write_campaign
 from PIL import Image
 
-from uniultra.store.campaign import status
+from uniultra.store import progress
 from uniultra.store.review import consensus
 from uniultra.store.review.readings import readings
 from uniultra.store.store import LabelStore
@@ -220,7 +220,7 @@ def test_readers_without_a_common_frame_are_not_compared(cine: Any) -> None:
     for frames in ((3,), ()):
         save("ben", *frames)
         assert store.agreement("clip") == []
-        assert status.status(store)["agreement"]["images"] == 0
+        assert progress.status(store, {})["agreement"]["images"] == 0
     save("ben", 0, 3)
     (pair,) = store.agreement("clip")
     assert (pair.annotators, pair.revisions, pair.dice) == (("anna", "ben"), (1, 4), 1.0)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
 from uniultra.images.colour import ybr_to_rgb
-from uniultra.images.dicom.file import dicom_damage, pydicom
+from uniultra.images.dicom.file import dicom_damage, made_dataset, pydicom
 from uniultra.images.dicom.layout import PixelLayout
 from uniultra.images.files import damaged
 from uniultra.images.itk import sitk
@@ -77,11 +77,11 @@ def decode(data: bytes, layout: PixelLayout, syntax: str) -> NDArray[Any]:
             f"Expected a compressed frame of {layout.rows} x {layout.columns} pixels; it holds "
             f"{size[0]} x {size[1]}. Export the file again."
         )
-    one = _one_frame(data, layout, syntax)
+    file = _one_frame(data, layout, syntax)
     shape = (layout.rows, layout.columns) + ((3,) if layout.samples == 3 else ())
     for decoder in (_by_itk, _by_pydicom):
         try:
-            samples = decoder(one)
+            samples = decoder(file)
         except dicom_damage():
             continue
         if samples.shape == shape:
@@ -90,46 +90,39 @@ def decode(data: bytes, layout: PixelLayout, syntax: str) -> NDArray[Any]:
 
 
 def _one_frame(data: bytes, layout: PixelLayout, syntax: str) -> Any:
-    module = pydicom()
-    one, meta = module.dataset.Dataset(), module.dataset.FileMetaDataset()
-    uid = module.uid.generate_uid()
-    meta.MediaStorageSOPClassUID = one.SOPClassUID = US_IMAGE
-    meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = uid
-    meta.TransferSyntaxUID = module.uid.UID(syntax)
-    one.file_meta = meta
-    one.is_little_endian, one.is_implicit_VR = True, False
-    one.Rows, one.Columns, one.SamplesPerPixel = layout.rows, layout.columns, layout.samples
-    one.BitsAllocated, one.BitsStored, one.HighBit = (
+    file = made_dataset(US_IMAGE, syntax)
+    file.Rows, file.Columns, file.SamplesPerPixel = layout.rows, layout.columns, layout.samples
+    file.BitsAllocated, file.BitsStored, file.HighBit = (
         layout.bits_allocated,
         layout.bits_stored,
         layout.high_bit,
     )
-    one.PixelRepresentation = int(layout.signed)
-    one.PhotometricInterpretation = "MONOCHROME2" if layout.samples == 1 else layout.photometric
+    file.PixelRepresentation = int(layout.signed)
+    file.PhotometricInterpretation = "MONOCHROME2" if layout.samples == 1 else layout.photometric
     if layout.samples == 3:
-        one.PlanarConfiguration = int(layout.planar)
+        file.PlanarConfiguration = int(layout.planar)
         # A JFIF picture is YCbCr by definition; many writers forget to say so in the header.
         if syntax in JPEG and data[6:10] == b"JFIF" and layout.photometric == "RGB":
-            one.PhotometricInterpretation = "YBR_FULL_422"
-    one.PixelData = module.encaps.encapsulate([data])
-    one["PixelData"].is_undefined_length = True
-    one["PixelData"].VR = "OB"
-    return one
+            file.PhotometricInterpretation = "YBR_FULL_422"
+    file.PixelData = pydicom().encaps.encapsulate([data])
+    file["PixelData"].is_undefined_length = True
+    file["PixelData"].VR = "OB"
+    return file
 
 
-def _by_itk(one: Any) -> NDArray[Any]:
+def _by_itk(file: Any) -> NDArray[Any]:
     with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
         path = Path(folder) / "frame.dcm"
-        one.save_as(path, write_like_original=False)
+        file.save_as(path, write_like_original=False)
         with _ITK_LOCK:
             image = sitk().ReadImage(str(path))
     return np.asarray(sitk().GetArrayFromImage(image)[0])
 
 
-def _by_pydicom(one: Any) -> NDArray[Any]:
-    samples = np.asarray(one.pixel_array)
+def _by_pydicom(file: Any) -> NDArray[Any]:
+    samples = np.asarray(file.pixel_array)
     # pydicom 2 leaves YBR as it is stored; RCT and ICT are undone by the JPEG 2000 decoder.
-    return ybr_to_rgb(samples) if one.PhotometricInterpretation in ("YBR_FULL", "YBR_FULL_422") else samples
+    return ybr_to_rgb(samples) if file.PhotometricInterpretation in ("YBR_FULL", "YBR_FULL_422") else samples
 
 
 def codestream_size(data: bytes) -> tuple[int, int] | None:

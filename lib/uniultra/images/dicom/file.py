@@ -26,7 +26,7 @@ from uniultra.images.files import (
 UNDEFINED = 0xFFFFFFFF
 MAX_INFLATED = 2**31
 DEFLATED = "1.2.840.10008.1.2.1.99"
-IMPLICIT = "1.2.840.10008.1.2"
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,18 @@ def pydicom() -> Any:
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     warnings.filterwarnings("ignore", module=r"pydicom\.")
     return pydicom
+
+
+def made_dataset(sop_class: str, syntax: str) -> Any:
+    """A DICOM object of our own making, little-endian and explicit, with nothing of a patient."""
+    module = pydicom()
+    made, meta = module.dataset.Dataset(), module.dataset.FileMetaDataset()
+    meta.MediaStorageSOPClassUID = made.SOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = module.uid.generate_uid()
+    meta.TransferSyntaxUID = module.uid.UID(syntax)
+    made.file_meta = meta
+    made.is_little_endian, made.is_implicit_VR = True, False
+    return made
 
 
 def dicom_damage() -> tuple[type[Exception], ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from uniultra.errors import ImageError
 from uniultra.images.dicom.codec import US_IMAGE
-from uniultra.images.dicom.file import dicom_damage, pydicom
+from uniultra.images.dicom.file import EXPLICIT, dicom_damage, made_dataset
 from uniultra.images.dicom.layout import PixelLayout
 from uniultra.images.itk import geometry_of, identity_geometry, read_header
 from uniultra.images.types import Geometry
@@ -53,13 +53,7 @@ def read_geometry(dataset: Any, layout: PixelLayout) -> Geometry:
 
 
 def _probe(dataset: Any, frames: int) -> Any:
-    module = pydicom()
-    probe, meta = module.dataset.Dataset(), module.dataset.FileMetaDataset()
-    meta.MediaStorageSOPClassUID = probe.SOPClassUID = str(dataset.get("SOPClassUID", "") or US_IMAGE)
-    meta.MediaStorageSOPInstanceUID = probe.SOPInstanceUID = module.uid.generate_uid()
-    meta.TransferSyntaxUID = module.uid.ExplicitVRLittleEndian
-    probe.file_meta = meta
-    probe.is_little_endian, probe.is_implicit_VR = True, False
+    probe = made_dataset(str(dataset.get("SOPClassUID", "") or US_IMAGE), EXPLICIT)
     for keyword in SPATIAL:
         if keyword in dataset:
             probe[keyword] = dataset[keyword]

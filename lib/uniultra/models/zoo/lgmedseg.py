@@ -9,9 +9,10 @@ from __future__ import annotations
 from uniultra.models import mappings
 from uniultra.models.official import MOBILE_SAM
 from uniultra.models.registry import ModelEntry, register
+from uniultra.networks.network import check_side
 from uniultra.networks.sam2_image import Sam2Image
 from uniultra.networks.sam_image import SamImage
-from uniultra.networks.tiny_vit import STRIDE, TinyVitEncoder, TinyVitPyramid, check_side
+from uniultra.networks.tiny_vit import STRIDE, TinyVitEncoder, TinyVitPyramid
 
 
 def build_mobile_sam(image_size: int, *, map_channels: int = 1) -> SamImage:

@@ -7,21 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Literal
 
 from uniultra.adapt.gate import Verdict
-from uniultra.adapt.job import Ended, JobFolder, jobs
+from uniultra.adapt.job import Ended, JobFolder, Progress, jobs
 from uniultra.errors import ModelError
-from uniultra.serve.dashboard.facts import GOOD, Facts
 from uniultra.serve.dashboard.schema import Adapter, CurvePoint, Training
-from uniultra.store.types import FINAL
+from uniultra.store.types import Revision
 from uniultra.weights.deployed import Current
 
 POINTS = 300  # of a curve, at most
-Had = frozenset[tuple[str, int]]
 
 
 @dataclass(frozen=True)
-class Known:
+class TrainingJob:
     """A job, without the labels it was given: `labels` is how many."""
 
     folder: JobFolder
@@ -36,51 +35,50 @@ class Jobs:
 
     def __init__(self, studies: Path) -> None:
         self._studies = studies
-        self._kept: dict[Path, Known] = {}
-        self._had: tuple[Path, Had] | None = None
+        self._kept: dict[Path, TrainingJob] = {}
+        self._trained_on: tuple[Path, frozenset[Revision]] | None = None
 
-    def read(self) -> list[Known]:
+    def read(self) -> list[TrainingJob]:
         """All jobs that can be read, the oldest first."""
-        found = []
+        readable = []
         for folder in jobs(self._studies):
-            known = self._kept.get(folder.path)
-            if known is None:
+            job = self._kept.get(folder.path)
+            if job is None:
                 try:
-                    job = folder.job()
+                    record = folder.job()
                 except ModelError:
                     continue
-                known = Known(folder, job.model, job.made, len(job.labels), folder.ended())
-                if known.ended is not None:
-                    self._kept[folder.path] = known
-            found.append(known)
-        return found
+                job = TrainingJob(folder, record.model, record.made, len(record.labels), folder.ended())
+                if job.ended is not None:
+                    self._kept[folder.path] = job
+            readable.append(job)
+        return readable
 
-    def had(self, known: Known) -> Had:
-        """Image and revision of each label that a job was given; kept of the one asked for last."""
-        if self._had is None or self._had[0] != known.folder.path:
-            labels = known.folder.job().labels
-            self._had = known.folder.path, frozenset((one.image, one.revision) for one in labels)
-        return self._had[1]
+    def trained_on(self, job: TrainingJob) -> frozenset[Revision]:
+        """The labels that a job was given; cached for the job of the last call."""
+        if self._trained_on is None or self._trained_on[0] != job.folder.path:
+            labels = job.folder.job().labels
+            self._trained_on = job.folder.path, frozenset((each.image, each.revision) for each in labels)
+        return self._trained_on[1]
 
 
-def adapters(current: Current, known: Sequence[Known]) -> tuple[Adapter, ...]:
+def adapters(current: Current, jobs: Sequence[TrainingJob]) -> tuple[Adapter, ...]:
     """Each verdict of the gate, and each change by hand, in order of time."""
     serving = {bundle for bundle in current.models.values() if bundle is not None}
-    found = [
-        _judged(one, one.ended, one.ended.verdict, serving)
-        for one in known
-        if one.ended is not None and one.ended.verdict is not None
+    listed = [
+        _judged(job, job.ended, job.ended.verdict, serving)
+        for job in jobs
+        if job.ended is not None and job.ended.verdict is not None
     ]
-    by_id = {one.id: one for one in found if one.id is not None}
+    judged = {adapter.id for adapter in listed}
     for change in current.history:
-        if change.what == "published" and change.id in by_id:
+        if change.what == "published" and change.id in judged:
             continue
-        same = {"id": change.id, "model": change.model, "when": change.when, "what": change.what}
-        found.append(Adapter.model_validate({**same, "serving": change.id in serving}))
-    return tuple(sorted(found, key=lambda one: one.when))
+        listed.append(Adapter(**dict(change), serving=change.id in serving))
+    return tuple(sorted(listed, key=lambda adapter: adapter.when))
 
 
-def _judged(job: Known, ended: Ended, verdict: Verdict, serving: set[str]) -> Adapter:
+def _judged(job: TrainingJob, ended: Ended, verdict: Verdict, serving: set[str]) -> Adapter:
     return Adapter(
         id=ended.adapter,
         model=job.model,
@@ -101,45 +99,61 @@ def _judged(job: Known, ended: Ended, verdict: Verdict, serving: set[str]) -> Ad
     )
 
 
-def training(known: Sequence[Known], missing: int | None) -> Training:
+def training(jobs: Sequence[TrainingJob], missing: int | None) -> Training:
     """The newest training, or the one that has not ended.
 
     Args:
-        known: all jobs.
+        jobs: all of them, the oldest first.
         missing: new labels until the next one begins by itself.
     """
-    if not known:
+    if not jobs:
         return Training(state="none", missing=missing)
-    job = next((one for one in known if one.ended is None), known[-1])
-    folder, ended = job.folder, job.ended
-    progress = folder.progress()
-    if ended is not None:
-        state = "failed" if ended.status == "ERROR" else "published" if ended.adapter else "refused"
-    else:
-        state = "running" if folder.busy else "stopped" if folder.stopped else "waiting"
-    verdict = ended.verdict if ended else None
-    return Training.model_validate(
-        {
-            "state": state,
-            "model": job.model,
-            "started": job.made,
-            "ended": ended.when if ended else None,
-            "phase": progress.phase if progress else "starting",
-            "epoch": progress.epoch if progress else None,
-            "epochs": progress.total_epochs if progress else None,
-            "loss": progress.loss if progress else None,
-            "dice": progress.best_metric if progress else None,
-            "left_s": progress.seconds_left if progress else None,
-            "labels": job.labels,
-            "message": (verdict.why if verdict else ended.error if ended else "") or "",
-            "curve": curve(folder),
-            "missing": missing,
-        }
+    job = next((job for job in jobs if job.ended is None), jobs[-1])
+    return Training(
+        state=_state(job),
+        model=job.model,
+        started=job.made,
+        ended=job.ended.when if job.ended else None,
+        labels=job.labels,
+        message=_message(job.ended),
+        curve=curve(job.folder),
+        missing=missing,
+        **_progress(job.folder.progress()),
     )
 
 
+def _state(job: TrainingJob) -> Literal["running", "waiting", "published", "refused", "stopped", "failed"]:
+    if job.ended is None:
+        if job.folder.busy:
+            return "running"
+        return "stopped" if job.folder.stopped else "waiting"
+    if job.ended.status == "ERROR":
+        return "failed"
+    return "published" if job.ended.adapter else "refused"
+
+
+def _message(ended: Ended | None) -> str:
+    """The gate's words, else the error."""
+    if ended is None:
+        return ""
+    return (ended.verdict.why if ended.verdict else ended.error) or ""
+
+
+def _progress(progress: Progress | None) -> dict[str, Any]:
+    if progress is None:
+        return {"phase": "starting"}
+    return {
+        "phase": progress.phase,
+        "epoch": progress.epoch,
+        "epochs": progress.total_epochs,
+        "loss": progress.loss,
+        "dice": progress.best_metric,
+        "left_s": progress.seconds_left,
+    }
+
+
 def curve(folder: JobFolder) -> tuple[CurvePoint, ...]:
-    """Loss and Dice by epoch, as the job's log tells them; thinned evenly where there are very many."""
+    """Loss and Dice by epoch, from the job's log; thinned evenly to about `POINTS`."""
     try:
         lines = (folder.path / "log.jsonl").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -148,37 +162,18 @@ def curve(folder: JobFolder) -> tuple[CurvePoint, ...]:
     dice = None
     for line in lines:
         try:
-            told = json.loads(line)
+            entry = json.loads(line)
         except ValueError:
             continue  # the end of a line that is being written
-        if not isinstance(told, dict) or not isinstance(told.get("epoch"), int):
+        if not isinstance(entry, dict) or not isinstance(epoch := entry.get("epoch"), int):
             continue
-        new = told.get("best_metric")
-        changed, dice = new != dice, new
-        before = points.get(told["epoch"])
-        kept = new if changed else before.dice if before else None
-        points[told["epoch"]] = CurvePoint(epoch=told["epoch"], loss=told.get("loss"), dice=kept)
-    found = [points[epoch] for epoch in sorted(points)]
-    step = -(-len(found) // POINTS) or 1
+        # an entry repeats the Dice of the folds so far: only where it changes, it is that of this epoch
+        changed, dice = entry.get("best_metric") != dice, entry.get("best_metric")
+        before = points[epoch].dice if epoch in points else None
+        points[epoch] = CurvePoint(epoch=epoch, loss=entry.get("loss"), dice=dice if changed else before)
+    ordered = [points[epoch] for epoch in sorted(points)]
+    step = -(-len(ordered) // POINTS) or 1
+    last = len(ordered) - 1
     return tuple(
-        one for n, one in enumerate(found) if n % step == 0 or one.dice is not None or n == len(found) - 1
+        point for n, point in enumerate(ordered) if n % step == 0 or point.dice is not None or n == last
     )
-
-
-def missing(facts: Facts, had: Had, after: int, trains: str) -> int | None:
-    """How many labels are still missing until a training begins by itself; None where it never does.
-
-    Args:
-        facts: the labels.
-        had: those that the newest training was given.
-        after: new labels that it takes, 0 for never.
-        trains: which labels the campaign trains on.
-    """
-    if not after or (facts.readers > 1 and trains == "consensus"):
-        return None  # a consensus is made when a training begins, not before
-    good = ("approved",) if facts.readers > 1 and trains == "adjudicated" else GOOD
-    newest: dict[str, int] = {}
-    for one in facts.versions:
-        if one.tag == FINAL and facts.state(one) in good:
-            newest[one.image] = max(one.revision, newest.get(one.image, 0))
-    return max(0, after - len(set(newest.items()) - had))

@@ -5,16 +5,13 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from uniultra.serve.dashboard.facts import Facts
-from uniultra.serve.dashboard.learning import Known
+from uniultra.serve.dashboard.learning import TrainingJob
 from uniultra.serve.dashboard.schema import Adapter, Notice
 from uniultra.store.campaign import file
 from uniultra.store.errors import CampaignError
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
+from uniultra.store.progress import Snapshot
+from uniultra.store.store import LabelStore
 
 LOW_BYTES = 2 << 30
 REFUSED = 3  # in a row
@@ -22,16 +19,16 @@ REFUSED = 3  # in a row
 
 def notices(
     store: LabelStore,
-    facts: Facts,
-    known: Sequence[Known],
+    snapshot: Snapshot,
+    jobs: Sequence[TrainingJob],
     adapters: Sequence[Adapter],
-    told: Sequence[str] = (),
+    errors: Sequence[str] = (),
 ) -> tuple[Notice, ...]:
-    """Problems first, then warnings; `told` are texts of errors that were met on the way."""
-    found = _folder(store) + _quarantine(store) + _campaign(store) + _labels(facts)
-    found += _learning(known, adapters)
-    found += [_problem(text, "") for text in told]
-    return tuple(sorted(found, key=lambda one: one.level != "problem"))
+    """Problems first, then warnings; `errors` are texts of those met while the page was made."""
+    all_notices = _folder(store) + _quarantine(store) + _campaign(store) + _labels(snapshot)
+    all_notices += _learning(jobs, adapters)
+    all_notices += [_problem(text, "") for text in errors]
+    return tuple(sorted(all_notices, key=lambda notice: notice.level != "problem"))
 
 
 def _folder(store: LabelStore) -> list[Notice]:
@@ -71,8 +68,8 @@ def _campaign(store: LabelStore) -> list[Notice]:
     return []
 
 
-def _labels(facts: Facts) -> list[Notice]:
-    nameless = sum(not one.annotator for one in facts.newest().values())
+def _labels(snapshot: Snapshot) -> list[Notice]:
+    nameless = sum(not annotator for _, annotator in snapshot.newest())
     if not nameless:
         return []
     text = "1 label has" if nameless == 1 else f"{nameless} labels have"
@@ -80,9 +77,9 @@ def _labels(facts: Facts) -> list[Notice]:
     return [_warning(f"{text} no annotator's name.", action)]
 
 
-def _learning(known: Sequence[Known], adapters: Sequence[Adapter]) -> list[Notice]:
+def _learning(jobs: Sequence[TrainingJob], adapters: Sequence[Adapter]) -> list[Notice]:
     found = []
-    ended = [one.ended for one in known if one.ended is not None]
+    ended = [job.ended for job in jobs if job.ended is not None]
     if ended and ended[-1].status == "ERROR":
         text = f"The last training failed: {ended[-1].error or 'it did not say why.'}"
         found.append(_problem(text, "The model that answers clicks is untouched. Start a training again."))

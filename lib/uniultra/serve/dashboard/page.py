@@ -6,22 +6,19 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from uniultra.active.registry import DEFAULT
 from uniultra.errors import ModelError, RequestError
-from uniultra.serve.dashboard import learning, people
-from uniultra.serve.dashboard.agreeing import Comparing
-from uniultra.serve.dashboard.facts import Facts, day_of
+from uniultra.serve.dashboard import learning
+from uniultra.serve.dashboard.comparisons import Comparisons
 from uniultra.serve.dashboard.notices import notices
-from uniultra.serve.dashboard.progress import progress
-from uniultra.serve.dashboard.queue import Ranking, queue
-from uniultra.serve.dashboard.schema import Campaign, Page, Queue, Structure
+from uniultra.serve.dashboard.queue import queue
+from uniultra.serve.dashboard.schema import CampaignHead, CampaignStructure, Page, Queue
 from uniultra.serve.dashboard.thumbnails import Thumbnails
+from uniultra.serve.scoring.rankings import Rankings
+from uniultra.store import progress
+from uniultra.store.store import LabelStore
 from uniultra.weights.deployed import Current, Published
-
-if TYPE_CHECKING:
-    from uniultra.store.store import LabelStore
 
 FRESH_S = 1.0
 SHARE = 10  # making it anew takes at most one part of so many of a processor's time
@@ -40,10 +37,10 @@ class CampaignPage:
         self,
         store: LabelStore,
         after: Callable[[], int] = lambda: 0,
-        rankings: Callable[[], Ranking | None] = lambda: None,
+        rankings: Callable[[], Rankings | None] = lambda: None,
     ) -> None:
         self.store, self._after, self._rankings = store, after, rankings
-        self.comparing = Comparing(store)
+        self.comparisons = Comparisons(store)
         self.thumbnails = Thumbnails()
         self._jobs = learning.Jobs(store.studies)
         self._making = threading.Lock()
@@ -76,28 +73,29 @@ class CampaignPage:
         """The page as it is now."""
         store = self.store
         store.ready()
-        facts, campaign = Facts.read(store), store.campaign
-        known, told = self._jobs.read(), list[str]()
+        snapshot, campaign = progress.Snapshot.read(store), store.campaign
+        jobs, errors = self._jobs.read(), list[str]()
         try:
             current = Published(store.studies).read()
         except ModelError as error:
             current = Current()
-            told.append(str(error))
-        adapters = learning.adapters(current, known)
-        had = self._jobs.had(known[-1]) if known else frozenset()
-        missing = learning.missing(facts, had, self._after(), campaign.trains)
-        structures = tuple(Structure(name=one.name, color=one.color) for one in campaign.labels)
+            errors.append(str(error))
+        adapters = learning.adapters(current, jobs)
+        trained_on = self._jobs.trained_on(jobs[-1]) if jobs else frozenset()
+        after = self._after()
+        missing = max(0, after - len(store.trainable_revisions() - trained_on)) if after else None
+        structures = tuple(CampaignStructure(name=each.name, color=each.color) for each in campaign.labels)
         return Page(
-            today=day_of(facts.now),
-            campaign=Campaign(name=campaign.name, structures=structures, readers=campaign.readers),
-            notices=notices(store, facts, known, adapters, told),
-            progress=progress(facts),
-            annotators=people.annotators(facts),
-            days=people.days(facts),
-            efforts=people.efforts(facts),
+            today=progress.day_of(snapshot.now),
+            campaign=CampaignHead(name=campaign.name, structures=structures, readers=campaign.readers),
+            notices=notices(store, snapshot, jobs, adapters, errors),
+            progress=progress.unit_counts(snapshot),
+            annotators=progress.annotators(snapshot),
+            days=progress.days(snapshot),
+            efforts=progress.efforts(snapshot),
             adapters=adapters,
-            agreement=self.comparing.agreement(),
-            training=learning.training(known, missing),
+            agreement=self.comparisons.agreement(),
+            training=learning.training(jobs, missing),
             queue=self._queue(campaign.strategy or DEFAULT),
         )
 

@@ -7,27 +7,30 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from uniultra.store.progress import AnnotatorProgress, LabelDay, LabelEffort, UnitCounts
+from uniultra.store.review.pooling import PooledAgreement
 
-class _Part(BaseModel):
+
+class _PagePart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Structure(_Part):
+class CampaignStructure(_PagePart):
     """A structure of the campaign; `color` is `#rrggbb`."""
 
     name: str
     color: str
 
 
-class Campaign(_Part):
+class CampaignHead(_PagePart):
     """What is labelled, and by how many."""
 
     name: str
-    structures: tuple[Structure, ...]
+    structures: tuple[CampaignStructure, ...]
     readers: int
 
 
-class Notice(_Part):
+class Notice(_PagePart):
     """Something to know before all else: what is so, and what to do."""
 
     level: Literal["problem", "warning"]
@@ -35,76 +38,7 @@ class Notice(_Part):
     action: str
 
 
-class Progress(_Part):
-    """How far the campaign is, in units: a still or volume, or a frame of a cine that is handed out.
-
-    Attributes:
-        images, units: how many there are.
-        labelled: units that are done; approved: those of them that a reviewer approved.
-        leased: in somebody's hands now; started: neither, but some reader labelled it or left a draft, or
-            it was returned; left: the others. `labelled + leased + started + left` is `units`.
-        drafts, returned, flagged: units that hold a label of that state, counted beside the four above.
-        skipped: units that are not done and that somebody passed over with a reason.
-    """
-
-    images: int
-    units: int
-    labelled: int
-    approved: int
-    leased: int
-    started: int
-    left: int
-    drafts: int
-    returned: int
-    flagged: int
-    skipped: int
-
-
-class Annotator(_Part):
-    """One person's work.
-
-    Attributes:
-        labelled: images whose newest version of this person counts; drafts, returned: those whose is one.
-        today, week: images labelled today and in the last seven days, of the server's clock.
-        leased: units in hand now, as the annotators see them.
-        seconds, clicks: medians over the labels, None where no client said.
-        last: when the newest version was saved, UTC.
-    """
-
-    name: str
-    labelled: int
-    drafts: int
-    returned: int
-    today: int
-    week: int
-    leased: tuple[str, ...]
-    seconds: float | None
-    clicks: float | None
-    last: dt.datetime | None
-
-
-class Day(_Part):
-    """Images whose first final label of an annotator came on this day (of the server's clock)."""
-
-    day: dt.date
-    labels: dict[str, int]
-
-
-class Effort(_Part):
-    """What the first final label of an image cost an annotator.
-
-    `adapter` proposed the mask; None: a model's own weights, or nobody.
-    """
-
-    made: dt.datetime
-    image: str
-    annotator: str
-    seconds: float | None
-    clicks: int | None
-    adapter: str | None
-
-
-class Adapter(_Part):
+class Adapter(_PagePart):
     """A training's result and what the gate said, or a change by hand.
 
     Attributes:
@@ -138,33 +72,13 @@ class Adapter(_Part):
     serving: bool = False
 
 
-class Pair(_Part):
-    """Two annotators on the images that both have labelled, one structure.
-
-    Attributes:
-        dice, hd95: medians over the images; HD95 in `unit`.
-        worst, lowest: the image with the lowest Dice, and that Dice.
-    """
-
-    first: str
-    second: str
-    structure: str
-    images: int
-    dice: float
-    hd95: float | None
-    unit: str
-    worst: str
-    lowest: float
-
-
-class Agreement(_Part):
+class CampaignAgreement(PooledAgreement):
     """Agreement between annotators; `waiting` images have not been compared yet."""
 
-    pairs: tuple[Pair, ...]
     waiting: int
 
 
-class CurvePoint(_Part):
+class CurvePoint(_PagePart):
     """One point of a training's curve; `dice` is that of the folds so far."""
 
     epoch: int
@@ -172,7 +86,7 @@ class CurvePoint(_Part):
     dice: float | None
 
 
-class Training(_Part):
+class Training(_PagePart):
     """The training that runs, or the last one.
 
     Attributes:
@@ -201,7 +115,7 @@ class Training(_Part):
     missing: int | None = None
 
 
-class Next(_Part):
+class Next(_PagePart):
     """One of the units that come next; `score` is what the strategy ranks by, None while it is not known."""
 
     image: str
@@ -209,7 +123,7 @@ class Next(_Part):
     score: float | None
 
 
-class Queue(_Part):
+class Queue(_PagePart):
     """What comes next under the strategy in use; `meaning` says what the scores are, `scored` of `total`."""
 
     strategy: str
@@ -220,18 +134,18 @@ class Queue(_Part):
     total: int
 
 
-class Page(_Part):
+class Page(_PagePart):
     """All of it; `days`, `efforts` and `adapters` in order of time."""
 
     schema_version: Literal[1] = 1
     today: dt.date
-    campaign: Campaign
+    campaign: CampaignHead
     notices: tuple[Notice, ...]
-    progress: Progress
-    annotators: tuple[Annotator, ...]
-    days: tuple[Day, ...]
-    efforts: tuple[Effort, ...]
+    progress: UnitCounts
+    annotators: tuple[AnnotatorProgress, ...]
+    days: tuple[LabelDay, ...]
+    efforts: tuple[LabelEffort, ...]
     adapters: tuple[Adapter, ...]
-    agreement: Agreement
+    agreement: CampaignAgreement
     training: Training
     queue: Queue

@@ -16,9 +16,11 @@ from uniultra.errors import PromptError
 from uniultra.images.types import AxisKind, Plane, PlaneAxis, UltrasoundImage
 from uniultra.prompts import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
 from uniultra.prompts.coordinates import box_from_roi, slice_of, to_xy
+from uniultra.prompts.kinds import KINDS
 from uniultra.serve.http.refusals import TooLargeError
 from uniultra.serve.wire.packing import unpack_mask, unpack_runs
 
+PROMPT_KEYS = tuple(key for kind in KINDS.values() for key in kind.keys)
 MAX_POINTS = 1_000
 MAX_CORNERS = 10_000
 MAX_RUNS = 200_000
@@ -81,6 +83,11 @@ class WireObject(_Wire):
     def points(self) -> list[list[float]]:
         """All clicks, in the order that decides the slice."""
         return [*self.foreground, *self.background]
+
+    @property
+    def prompted(self) -> bool:
+        """Whether there is a prompt of any kind."""
+        return any(getattr(self, key) for key in PROMPT_KEYS)
 
 
 class WireParams(WireObject):
@@ -146,7 +153,7 @@ def prompts_of(wire: WireParams, plane: Plane, shape: tuple[int, int]) -> list[P
     Raises:
         PromptError: prompts both in `objects` and beside it, or a scribble or mask that does not unpack.
     """
-    if wire.objects and (wire.points or wire.roi or wire.scribbles or wire.lasso or wire.mask):
+    if wire.objects and wire.prompted:
         raise PromptError("Expected prompts in objects or beside it, not both. Put each object into objects.")
     return [_prompt_set(one, plane, shape) for one in wire.objects or [wire]]
 
@@ -157,10 +164,10 @@ def refuse_prompts(wire: WireParams) -> None:
     Raises:
         PromptError: there is one.
     """
-    if wire.objects or wire.points or wire.roi or wire.scribbles or wire.lasso or wire.mask:
+    if wire.objects or wire.prompted:
         raise PromptError(
-            "Expected no prompt: this model segments of its own accord. Leave foreground, background, roi, "
-            "scribbles, lasso, mask and objects out, or choose a model that takes prompts."
+            f"Expected no prompt: this model is fully automatic. Leave {', '.join(PROMPT_KEYS)} and objects "
+            "out, or choose a model that takes prompts."
         )
 
 

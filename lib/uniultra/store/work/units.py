@@ -10,7 +10,7 @@ from uniultra.store.context import Context
 from uniultra.store.index import schema
 from uniultra.store.types import WHOLE, State, Unit
 
-_DONE = ("final", "approved", "flagged")
+DONE = ("final", "approved", "flagged")
 
 
 class Done(NamedTuple):
@@ -54,12 +54,12 @@ class WorkList:
     def done(self, unit: Unit) -> bool:
         """Whether enough readers have labelled it, or a reviewer approved a label of it."""
         states = list(self.states(unit).values())
-        return "approved" in states or sum(state in _DONE for state in states) >= self._readers
+        return "approved" in states or sum(state in DONE for state in states) >= self._readers
 
     def waits(self, unit: Unit) -> bool:
         """Whether it may be given to an annotator."""
         states = self.states(unit)
-        busy = {annotator for annotator, state in states.items() if state in _DONE}
+        busy = {annotator for annotator, state in states.items() if state in DONE}
         return not self.done(unit) and len(busy | self.leased.get(unit, set())) < self._readers
 
     def waits_for(self, unit: Unit, annotator: str) -> bool:
@@ -73,7 +73,7 @@ class WorkList:
 
     def left_to(self, unit: Unit, annotator: str) -> bool:
         """Whether there is still something for this annotator to label, leased or not."""
-        return not self.done(unit) and self.states(unit).get(annotator) not in _DONE
+        return not self.done(unit) and self.states(unit).get(annotator) not in DONE
 
     def returned_to(self, unit: Unit) -> set[str]:
         """The annotators whose label of it a reviewer returned."""

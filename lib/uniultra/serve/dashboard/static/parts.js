@@ -91,11 +91,11 @@ function clicksTile({ efforts }, tile) {
   return tile("Clicks per image", number(now, now % 1 ? 1 : 0), `median of the last ${part}; the first ${part}: ${number(before, before % 1 ? 1 : 0)}`);
 }
 
-function agreementTile({ agreement: { pairs, waiting }, campaign }, tile) {
+function agreementTile({ agreement: { pairs, dice, waiting }, campaign }, tile) {
   if (!pairs.length && waiting) return tile("Agreement", DASH, `${count(waiting, "image")} to be compared`);
   if (!pairs.length) return tile("Agreement", DASH, campaign.readers > 1 ? "No image has two readers yet." : "One reader per image.");
   const lowest = pairs.reduce((a, b) => (b.dice < a.dice ? b : a));
-  return tile("Agreement, Dice", number(median(pairs.map((pair) => pair.dice)), 2), pairs.length > 1 ? `lowest ${number(lowest.dice, 2)}: ${lowest.first} and ${lowest.second}` : `${lowest.first} and ${lowest.second}`);
+  return tile("Agreement, Dice", number(dice, 2), pairs.length > 1 ? `lowest ${number(lowest.dice, 2)}: ${lowest.first} and ${lowest.second}` : `${lowest.first} and ${lowest.second}`);
 }
 
 function who(data) {
