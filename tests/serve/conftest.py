@@ -94,19 +94,28 @@ class WaitingPredictor:
         raise ModelError("There is no network here.")
 
 
+@pytest.fixture(scope="session")
+def without_networks() -> Callable[[pytest.MonkeyPatch], None]:
+    """Puts `WaitingPredictor` in the place of the networks, its gate open."""
+
+    def put(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr("uniultra.serve.app.Predictor", WaitingPredictor)
+        patch.setattr("uniultra.serve.tasks.infer.ModelTask.is_valid", lambda self: True)
+        WaitingPredictor.gate.set()
+        WaitingPredictor.alone.set()
+
+    return put
+
+
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def client(tmp_path_factory: pytest.TempPathFactory, without_networks: Any) -> Iterator[Any]:
     """A client of the application with `WaitingPredictor`, in this process."""
     folder = tmp_path_factory.mktemp("served")
-    patch = pytest.MonkeyPatch()
-    patch.setattr("uniultra.serve.app.Predictor", WaitingPredictor)
-    patch.setattr("uniultra.serve.tasks.infer.ModelTask.is_valid", lambda self: True)
-    WaitingPredictor.gate.set()
-    WaitingPredictor.alone.set()
     conf = {"models": "uniultra_mini,autosamus_mini", "labels": "head,femur"}
-    with serving(folder, make_studies(folder / "studies"), patch, **conf) as running:
-        yield running
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        without_networks(patch)
+        with serving(folder, make_studies(folder / "studies"), patch, **conf) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +137,14 @@ def tasks(tmp_path_factory: pytest.TempPathFactory, tasks_folder: Path) -> Itera
         patch.setenv("UNIULTRA_WEIGHTS", str(tasks_folder))
         with serving(folder, make_studies(folder / "studies"), patch, models="all", device="cpu") as running:
             yield running
+
+
+@pytest.fixture(scope="module")
+def studies(tasks: Any) -> Path:
+    """The studies folder of `tasks`."""
+    from monailabel.config import settings
+
+    return Path(settings.MONAI_LABEL_STUDIES)
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from uniultra.adapters import apg
 from uniultra.models import build
+from uniultra.store.store import LabelStore
 from uniultra.weights import bundle, loading, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +56,29 @@ def serving(folder: Path, studies: Path, patch: pytest.MonkeyPatch, **conf: str)
                 parts.trainings.wait(30)
     logs.uninstall()
     logging.getLogger().setLevel(level)
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until a condition holds, and fail when it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def app_store() -> LabelStore:
+    """The label store of the running application."""
+    from monailabel.interfaces.utils.app import app_instance
+
+    store: LabelStore = app_instance().datastore().store
+    return store
+
+
+def png(values: Any = ((9,) * 8,) * 6) -> bytes:
+    """A grey picture as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(values, np.uint8)).save(file, "png")
+    return file.getvalue()
 
 
 def infer(client: Any, name: str, image: str, query: dict[str, Any] | None = None, /, **params: Any) -> Any:

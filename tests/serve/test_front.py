@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import logging
 import time
@@ -11,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import png
 
 from uniultra.errors import ModelError
+from uniultra.serve.settings import Settings
 from uniultra.serve.wire.packing import unpack_mask
 
 URL = "/infer/uniultra_mini"
@@ -35,7 +36,7 @@ def test_info_is_answered_while_more_people_click_than_there_are_threads(client:
             client.get(path)
         assert client.get("/info/").json()["models"]["uniultra_mini"]["dimension"] == 2
         assert client.post("/activelearning/random", json={}).status_code == 200
-        assert client.put("/session/", files={"files": ("a.png", _png())}).status_code == 200
+        assert client.put("/session/", files={"files": ("a.png", png())}).status_code == 200
         assert not any(c.done() for c in clicks)
         predictor.gate.set()
         for n, answer in enumerate(c.result(30) for c in clicks):
@@ -65,20 +66,12 @@ def test_clicks_are_answered_while_more_whole_images_wait_than_there_are_threads
         assert client.delete("/datastore/label", params={"id": image, "tag": "original"}).status_code == 200
 
 
-def _png() -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.new("L", (8, 6), 9).save(file, "png")
-    return file.getvalue()
-
-
 def test_every_route_of_monai_label_has_one_of_ours_in_front(client: Any) -> None:
     from fastapi.routing import APIRoute
 
-    from uniultra.serve.front import _router
+    from uniultra.serve.front import router
 
-    ours = {(m, r.path) for r in _router(False).routes for m in r.methods}
+    ours = {(m, r.path) for r in router(False).routes for m in r.methods}
     names = "info model infer wsi_infer batch_infer train activelearning scoring datastore logs ohif session"
     stock = set()
     for name in names.split():
@@ -94,7 +87,7 @@ def test_our_routes_come_first_once(client: Any) -> None:
     from uniultra.serve import front
 
     before = list(app.router.routes)
-    front.install(app, max_upload_bytes=1, allow_reload=True)
+    front.install(app, Settings(allow_reload=True))
     assert app.router.routes == before
     # MONAI Label knows no packed answer
     assert click(client).json()["plane"] == {"axis": "k", "index": 0}
@@ -142,7 +135,7 @@ def test_an_image_may_come_with_the_request(client: Any) -> None:
     opened = len(app_instance().images)
     answer = client.post(
         URL,
-        files={"file": ("/home/someone/a.png", _png())},
+        files={"file": ("/home/someone/a.png", png())},
         data={"params": '{"foreground": [[3, 3]], "result": "packed"}'},
     )
     assert answer.status_code == 200 and answer.json()["bbox"] == [0, 0, 7, 5]
@@ -302,7 +295,7 @@ def test_an_upload_takes_no_room_among_the_opened_images_before_it_is_clicked(
 
     opened = app_instance().images
     before = len(opened)
-    session = client.put("/session/", files={"files": ("a.png", _png())}).json()["session_id"]
+    session = client.put("/session/", files={"files": ("a.png", png())}).json()["session_id"]
     assert len(opened) == before
     body = {"params": json.dumps({"foreground": [[3, 3]], "result": "packed"})}
     for _ in range(2):

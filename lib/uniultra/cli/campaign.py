@@ -180,7 +180,7 @@ def _prelabel(options: argparse.Namespace) -> int:
     store = open_store(options)
     with tqdm(desc=options.model, unit="image", file=sys.stderr, disable=None) as bar:
 
-        def told(done: int, of: int) -> None:
+        def progress(done: int, of: int) -> None:
             bar.total = of
             bar.update(done - bar.n)
 
@@ -191,7 +191,7 @@ def _prelabel(options: argparse.Namespace) -> int:
             label=options.label,
             which=options.images,
             limit=options.limit,
-            told=told,
+            progress=progress,
         )
     print(f"{len(done.saved)} images proposed as `original`, {len(done.skipped)} passed over")
     return listed(done.failed)

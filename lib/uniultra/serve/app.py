@@ -20,6 +20,7 @@ from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.predict.network_cache import NetworkCache
 from uniultra.predict.shutdown import unbroken
 from uniultra.serve.http import logs
+from uniultra.serve.http.guards import check_known
 from uniultra.serve.scoring.background import BackgroundScores
 from uniultra.serve.scoring.rankings import Rankings
 from uniultra.serve.scoring.studies import background_of
@@ -41,7 +42,7 @@ from uniultra.serve.wire.info import with_campaign, with_wire
 from uniultra.store.campaign import file as campaign
 from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore
-from uniultra.store.errors import CampaignError, NotFoundError, StoreError
+from uniultra.store.errors import CampaignError, StoreError
 from uniultra.weights import loading
 from uniultra.weights.deployed import Published
 
@@ -81,13 +82,7 @@ class UniUltraParts:
         if server is not None:
             from uniultra.serve import front
 
-            limit = self.settings.max_upload_mb << 20
-            front.install(
-                server.app,
-                max_upload_bytes=limit,
-                allow_reload=self.settings.allow_reload,
-                hosts=self.settings.allowed_hosts,
-            )
+            front.install(server.app, self.settings)
         return self.settings
 
     # MONAI Label's hooks
@@ -189,7 +184,7 @@ class UniUltraParts:
     # work
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Lease the next unit to whoever asks; MONAI Label adds the image's information."""
+        """Lease the next unit to the annotator who asks; MONAI Label adds the image's information."""
         return next_sample(request, self._datastore, self.rankings)
 
     # inference
@@ -212,11 +207,8 @@ class UniUltraParts:
         """
         if isinstance(model, str) and model not in self._infers:
             self._look_for_variants()
-        found = self._infers.get(model) if isinstance(model, str) else None
-        if found is None:
-            names = ", ".join(self._infers)
-            raise NotFoundError(f"There is no model of that name on this server. There are: {names}.")
-        return found
+        check_known(model, self._infers, "model")
+        return self._infers[str(model)]
 
     def infer(
         self,

@@ -30,7 +30,6 @@ the embedding cache's lock, and must never wait for its own caller.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -64,6 +63,7 @@ from uniultra.serve.http.hosts import HostCheck
 from uniultra.serve.http.origins import OriginCheck
 from uniultra.serve.http.thread_pools import Chooser, Endpoint, Values, in_pool, pool
 from uniultra.serve.routes import batch, images, infer, labels, leases, prefetch, sessions, training
+from uniultra.serve.settings import Settings
 
 _STOCK = (
     *(info, model, stock_infer, wsi_infer, batch_infer, train, activelearning),
@@ -72,7 +72,7 @@ _STOCK = (
 _MARK = "uniultra_front"
 
 
-def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool, hosts: Sequence[str] = ()) -> None:
+def install(app: FastAPI, conf: Settings) -> None:
     """Put the front on MONAI Label's application; a second call does nothing.
 
     The application has begun to run when an app is built, so its routes are reordered in place and
@@ -82,7 +82,7 @@ def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool, hosts: S
         return
     setattr(app.state, _MARK, True)
     before = len(app.router.routes)
-    app.include_router(_router(allow_reload), prefix=settings.MONAI_LABEL_API_STR)
+    app.include_router(router(conf.allow_reload), prefix=settings.MONAI_LABEL_API_STR)
     ours = app.router.routes[before:]
     del app.router.routes[before:]
     app.router.routes[:0] = ours
@@ -93,14 +93,16 @@ def install(app: FastAPI, *, max_upload_bytes: int, allow_reload: bool, hosts: S
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(OriginCheck, allowed=origins)
     # a page that a person let in is often served under the same name
-    app.add_middleware(HostCheck, allowed=[*hosts, *filter(None, (urlsplit(o).hostname for o in origins))])
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=max_upload_bytes)
+    named = filter(None, (urlsplit(origin).hostname for origin in origins))
+    app.add_middleware(HostCheck, allowed=[*conf.allowed_hosts, *named])
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=conf.max_upload_mb << 20)
     app.add_middleware(AccessLog)
     app.add_exception_handler(RequestValidationError, _misshapen)
 
 
-def _router(allow_reload: bool) -> APIRouter:
-    router = APIRouter()
+def router(allow_reload: bool) -> APIRouter:
+    """Our routes, then MONAI Label's own, each on a thread pool."""
+    routes = APIRouter()
     quick, work, batches = pool("info", 2), pool("work", 8), pool("batch", 2)
     clicks, whole = pool("infer", 16), pool("whole", 4)
     ahead, pages = pool("prefetch", 1), pool("page", 2)
@@ -116,7 +118,7 @@ def _router(allow_reload: bool) -> APIRouter:
         *((route, pages) for route in CAMPAIGN_ROUTES),
     )
     for (method, path, endpoint), chosen in ours:
-        router.add_api_route(
+        routes.add_api_route(
             path,
             in_pool(endpoint, chosen),
             methods=[method],
@@ -130,7 +132,7 @@ def _router(allow_reload: bool) -> APIRouter:
             if not isinstance(route, APIRoute) or {(m, route.path) for m in route.methods} <= taken:
                 continue
             endpoint = route.endpoint
-            router.add_api_route(
+            routes.add_api_route(
                 route.path,
                 in_pool(
                     endpoint,
@@ -141,10 +143,10 @@ def _router(allow_reload: bool) -> APIRouter:
                 include_in_schema=False,  # MONAI Label's own route documents it
                 response_model=None,
             )
-    router.add_api_route("/proxy/{path:path}", _no_proxy, methods=["GET", "POST"], include_in_schema=False)
+    routes.add_api_route("/proxy/{path:path}", _no_proxy, methods=["GET", "POST"], include_in_schema=False)
     if not allow_reload:
-        router.add_api_route("/reload", _no_reload, methods=["POST"], include_in_schema=False)
-    return router
+        routes.add_api_route("/reload", _no_reload, methods=["POST"], include_in_schema=False)
+    return routes
 
 
 async def _misshapen(_request: Request, error: Exception) -> JSONResponse:

@@ -27,7 +27,7 @@ from uniultra.store.review.agreement import Agreement
 from uniultra.store.review.pooling import pooled
 from uniultra.store.review.readings import by_reader
 from uniultra.store.store import LabelStore
-from uniultra.store.types import FINAL, LabelVersion, Lease, State, Unit
+from uniultra.store.types import FINAL, LabelVersion, State, Unit
 from uniultra.store.work.units import DONE, WorkList
 
 DRAFT = "draft"
@@ -119,7 +119,6 @@ class Snapshot:
         work: who has labelled, holds and skipped what.
         versions: of people, final or draft, of the images there are, in order of time.
         states: by image and revision.
-        leases: that run.
         skipped: who skipped what, and why.
     """
 
@@ -129,7 +128,6 @@ class Snapshot:
     work: WorkList
     versions: Sequence[LabelVersion]
     states: Mapping[tuple[str, int], State]
-    leases: Sequence[Lease]
     skipped: Mapping[Unit, Mapping[str, str]]
 
     @classmethod
@@ -152,7 +150,6 @@ class Snapshot:
             work=work,
             versions=sorted(versions, key=lambda each: (each.made, each.image, each.revision)),
             states=store.states(),
-            leases=store.leases(),
             skipped=store.skipped(),
         )
 
@@ -258,6 +255,7 @@ def annotators(snapshot: Snapshot) -> tuple[AnnotatorProgress, ...]:
     """The work of everybody who has labelled or holds something, by name."""
     newest, finals, first = snapshot.newest(), snapshot.newest(FINAL), snapshot.first()
     today, drafts = day_of(snapshot.now), Counter(draft.annotator for draft in snapshot.drafts())
+    held = sorted(snapshot.work.leased.items())
     states = Counter[tuple[str, str]](
         (name, snapshot.state(version)) for (_, name), version in finals.items()
     )
@@ -272,13 +270,13 @@ def annotators(snapshot: Snapshot) -> tuple[AnnotatorProgress, ...]:
             returned=states[name, "returned"],
             today=days[today],
             week=sum(days[today - dt.timedelta(days=back)] for back in range(7)),
-            leased=tuple(shown(lease.unit) for lease in snapshot.leases if lease.annotator == name),
+            leased=tuple(shown(unit) for unit, holders in held if name in holders),
             seconds=_median(version.origin.seconds for version in own),
             clicks=_median(version.origin.clicks for version in own),
             last=max((version.made for (_, who), version in newest.items() if who == name), default=None),
         )
 
-    names = {name for _, name in newest} | {lease.annotator for lease in snapshot.leases}
+    names = {name for _, name in newest}.union(*(holders for _, holders in held))
     return tuple(map(progress, sorted(names)))
 
 
@@ -295,12 +293,8 @@ def efforts(snapshot: Snapshot) -> tuple[LabelEffort, ...]:
     costly = [each for each in snapshot.first() if (each.origin.seconds, each.origin.clicks) != (None, None)]
     return tuple(
         LabelEffort(
-            made=version.made,
-            image=version.image,
-            annotator=version.annotator,
-            seconds=version.origin.seconds,
-            clicks=version.origin.clicks,
-            adapter=version.origin.adapter,
+            **version.model_dump(include={"made", "image", "annotator"}),
+            **version.origin.model_dump(include={"seconds", "clicks", "adapter"}),
         )
         for version in costly[-EFFORTS:]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import time
@@ -13,11 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from in_process import infer, serving
-from PIL import Image
+from in_process import app_store, infer, png, serving
 
-from uniultra.images.types import FrameSource, Plane
-from uniultra.predict import Prediction
 from uniultra.serve.tasks.lease_renewal import LeaseRenewal
 from uniultra.store.store import LabelStore
 
@@ -31,54 +27,31 @@ CAMPAIGN = {
 }
 
 
-class Answering:
-    """Stands in for the network: finds nothing."""
-
-    adapter = problem = None
-
-    def __init__(self, model: str, **_: Any) -> None:
-        self._model = model
-
-    def predict(self, source: FrameSource, plane: Plane, prompts: Any, **_: Any) -> list[Prediction]:
-        empty = np.zeros(source.plane_shape(plane.axis), bool)
-        return [Prediction(empty, 0.5, self._model, None, {"total": 0.1, "cached": 0.0}) for _ in prompts]
-
-    def warm_up(self) -> None:
-        """Nothing to load."""
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("labelled")
 
 
 @pytest.fixture(scope="module")
-def campaign(folder: Path, tiny_studies: Callable[[Path], Path]) -> Iterator[Any]:
+def campaign(folder: Path, tiny_studies: Callable[[Path], Path], without_networks: Any) -> Iterator[Any]:
     """A client of an application with a campaign of two readers."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr("uniultra.serve.app.Predictor", Answering)
-    patch.setattr("uniultra.serve.tasks.infer.ModelTask.is_valid", lambda self: True)
     studies = tiny_studies(folder / "studies")
     (studies / "campaign.yaml").write_text(yaml.safe_dump(CAMPAIGN))
-    with serving(folder, studies, patch, models="uniultra_mini") as running:
-        yield running
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        without_networks(patch)
+        with serving(folder, studies, patch, models="uniultra_mini") as running:
+            yield running
 
 
 @pytest.fixture
 def store(campaign: Any) -> LabelStore:
-    from monailabel.interfaces.utils.app import app_instance
-
-    found: LabelStore = app_instance().datastore().store
-    return found
+    return app_store()
 
 
 def mask(left: int = 10, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> bytes:
     voxels = np.zeros(shape, np.uint8)
     voxels[10:30, left : left + 20] = 1
-    file = io.BytesIO()
-    Image.fromarray(voxels).save(file, "png")
-    return file.getvalue()
+    return png(voxels)
 
 
 def save(

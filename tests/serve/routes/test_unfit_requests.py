@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from in_process import infer
-from PIL import Image
+from in_process import app_store, infer, png
 
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
@@ -21,10 +19,7 @@ DEEP = "[" * 200 + "]" * 200
 
 @pytest.fixture
 def store(client: Any) -> LabelStore:
-    from monailabel.interfaces.utils.app import app_instance
-
-    found: LabelStore = app_instance().datastore().store
-    return found
+    return app_store()
 
 
 def kept(store: LabelStore) -> list[tuple[Path, int]]:
@@ -36,12 +31,10 @@ def kept(store: LabelStore) -> list[tuple[Path, int]]:
 def save(client: Any, params: str, image: str = "grey") -> Any:
     voxels = np.zeros((60, 80), np.uint8)
     voxels[10:30, 10:30] = 1
-    file = io.BytesIO()
-    Image.fromarray(voxels).save(file, "png")
     return client.put(
         "/datastore/label",
         params={"image": image},
-        files={"label": ("label.png", file.getvalue())},
+        files={"label": ("label.png", png(voxels))},
         data={"params": params},
     )
 

@@ -25,13 +25,6 @@ SHAPE = (60, 80)
 
 
 @pytest.fixture(scope="module")
-def studies(tasks: Any) -> Path:
-    from monailabel.config import settings
-
-    return Path(settings.MONAI_LABEL_STUDIES)
-
-
-@pytest.fixture(scope="module")
 def expected(studies: Path, tasks: Any) -> dict[str, np.ndarray]:
     """The masks (T,H,W) that the network gives when nobody serves it."""
     predictor = Predictor(AUTO, device="cpu")

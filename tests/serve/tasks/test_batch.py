@@ -10,19 +10,12 @@ from typing import Any
 import itk
 import numpy as np
 import pytest
-from in_process import infer
+from in_process import app_store, infer
 
 from uniultra.serve.tasks.batch import WholeImages
 
 URL = "/batch/infer/autosamus_mini"
 IMAGES = {"grey", "ward 3__colour", "volume", "cine"}
-
-
-@pytest.fixture(scope="module")
-def studies(tasks: Any) -> Path:
-    from monailabel.config import settings
-
-    return Path(settings.MONAI_LABEL_STUDIES)
 
 
 @pytest.fixture
@@ -180,14 +173,13 @@ def campaign(studies: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("campaign")
 def test_answers_are_of_a_structure_of_the_campaign_and_say_who_made_them(tasks: Any, studies: Path) -> None:
-    from monailabel.interfaces.utils.app import app_instance
 
     body = {"label_tag": "original", "images": ["cine"]}
     refused = tasks.post(URL, params={"run_sync": True}, json=body)
     assert refused.status_code == 422 and "lesion, cyst" in refused.json()["detail"]
     answer = tasks.post(URL, params={"run_sync": True}, json={**body, "label": "lesion"})
     assert answer.json()["cine"]["params"]["label_names"] == {"lesion": 1}
-    store = app_instance().datastore().store
+    store = app_store()
     version = store.versions("cine")[-1]
     assert (version.tag, version.annotator, version.origin.model) == ("original", "", "autosamus_mini")
     assert version.frames == tuple(range(len(version.frames))) and len(version.frames) > 1

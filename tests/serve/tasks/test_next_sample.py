@@ -1,10 +1,10 @@
 """The next sample while hundreds of new files wait to be opened."""
 
 import threading
-import time
 
 import numpy as np
 from factories import files_opened, make_cine, make_picture, write_campaign
+from in_process import until
 
 from uniultra.active.registry import names
 from uniultra.active.score_store import Scored, ScoreStore
@@ -42,10 +42,8 @@ def test_after_200_new_cines_next_opens_none_of_them_and_all_are_counted_in_the_
             sample = next_sample({"client_id": who, "strategy": STRATEGY}, datastore, ranking)
             given.append(Unit(sample["id"], sample["frame"]))
             ids[sample["id"]] = sample["path"]
-        end = time.monotonic() + 60
-        while len(store.unlabelled(wait=False)) < 1 + sum(2 + n % 3 for n in range(200)) - len(given):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        units = 1 + sum(2 + n % 3 for n in range(200)) - len(given)
+        until(lambda: len(store.unlabelled(wait=False)) >= units)
 
     cines = [(thread, path.name) for thread, path in opened if path.suffix == ".nrrd"]
     assert [name for thread, name in cines if thread == threading.get_ident()] == [], (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from in_process import infer
+from in_process import infer, until
 from monailabel.interfaces.utils.app import app_instance
 from PIL import Image
 
@@ -28,10 +28,7 @@ def wish(client: Any, index: int, axis: str = "k", model: str = "uniultra_mini",
 
 
 def until_cached(client: Any, *place: Any, **query: str) -> None:
-    end = time.monotonic() + 60
-    while wish(client, *place, **query).status_code != 200:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: wish(client, *place, **query).status_code == 200)
 
 
 def test_a_wished_picture_is_encoded_and_its_first_click_is_a_later_one(tasks: Any) -> None:
@@ -107,9 +104,7 @@ def test_only_the_newest_wishes_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
         prefetch.wish(predictor, file, None, Plane("k", n))
     prefetch.wish(predictor, file, None, Plane("k", MOST))  # again: it is the newest now
     all_in.set()
-    end = time.monotonic() + 30
-    while len(done) < MOST + 1 and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: len(done) > MOST)
     assert done[:3] == [0, MOST, MOST + 4] and len(done) == MOST + 1 and min(done[1:]) == 5
 
 
@@ -126,25 +121,19 @@ def test_a_wish_that_goes_wrong_ends_no_other(
             raise ends
         return True
 
-    def until_done(*wanted: int) -> None:
-        end = time.monotonic() + 30
-        while tuple(done) != wanted:
-            assert time.monotonic() < end, done
-            time.sleep(0.01)
-
     file = tmp_path / "a.png"
     Image.new("L", (8, 6)).save(file)
     monkeypatch.setattr(Predictor, "prefetch", encode)
     before = threading.enumerate()
     prefetch, predictor = Prefetch(OpenImages(1 << 20)), Predictor("uniultra_mini", device="cpu")
     prefetch.wish(predictor, file, None, Plane("k", 0))
-    until_done(0)
+    until(lambda: done == [0])
     if not issubclass(ends, Exception):  # nothing in the thread catches it: the next wish begins another
         for thread in threading.enumerate():
             if thread.name == "prefetch" and thread not in before:
                 thread.join(30)
     prefetch.wish(predictor, file, None, Plane("k", 1))
-    until_done(0, 1)
+    until(lambda: done == [0, 1])
 
 
 def test_who_clicks_while_others_wish_gets_the_same_masks(

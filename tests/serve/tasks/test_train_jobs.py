@@ -2,13 +2,13 @@
 
 import os
 import signal
-import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import torch
 from adapting_parts import make_campaign
-from in_process import infer, serving
+from in_process import infer, serving, until
 
 from uniultra.adapt import job as jobs
 from uniultra.adapt.job import Ended, Progress
@@ -18,7 +18,6 @@ from uniultra.serve.settings import Settings
 from uniultra.serve.tasks import train_jobs
 from uniultra.serve.tasks.train import AdaptTask
 from uniultra.serve.tasks.train_jobs import BusyError, Trainings, fit_settings
-from uniultra.serve.tasks.train_records import utc_now
 from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
@@ -71,10 +70,8 @@ def let_go(studies: Path, one: str) -> None:
 
 
 def begun(studies: Path, one: str, times: int = 1) -> None:
-    end = time.monotonic() + 60
-    while sum("begun" in line for line in jobs.JobFolder(studies / jobs.FOLDER / one).lines()) < times:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    folder = jobs.JobFolder(studies / jobs.FOLDER / one)
+    until(lambda: sum("begun" in line for line in folder.lines()) >= times)
 
 
 def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
@@ -94,10 +91,7 @@ def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
     assert again["id"] == first["id"] and len(trainings.records()) == 1
     begun(studies, first["id"], 2)
     let_go(studies, first["id"])
-    end = time.monotonic() + 60
-    while len(trainings.records()) < 2:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: len(trainings.records()) == 2)
     done, new = trainings.records()
     assert done["status"] == "DONE" and new["status"] == "RUNNING"
     snapshots = [len(folder.job().labels) for folder in jobs.jobs(studies)]
@@ -127,17 +121,12 @@ def test_a_job_that_another_server_works_on_is_waited_for(machine, monkeypatch):
     folder = jobs.create(studies, MODEL, labels, fit_settings(MODEL, {}))
     (folder.path / "elsewhere").touch()
     trainings.start(MODEL, {"model": MODEL})
-    end = time.monotonic() + 60
-    while (folder.path / "elsewhere").stat().st_size <= train_jobs.CRASHES:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: (folder.path / "elsewhere").stat().st_size > train_jobs.CRASHES)
     assert folder.ended() is None, "it has not crashed"
     (folder.path / "elsewhere").unlink()
     begun(studies, folder.path.name)
     let_go(studies, folder.path.name)
-    while folder.ended() is None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(folder.ended)
     assert folder.ended().status == "DONE"
 
 
@@ -290,7 +279,7 @@ def test_the_routes_speak_as_stock_does(machine, tmp_path, monkeypatch):
         assert told["adapters"] == {MODEL: {"adapter": None, "problem": None}}
         assert client.delete("/train/").json()["status"] == "STOPPED"
         assert [one["status"] for one in client.get("/train/", params={"all": True}).json()] == ["STOPPED"]
-        folder.end(Ended(status="DONE", when=utc_now(), seconds=125.0))
+        folder.end(Ended(status="DONE", when=datetime.now(UTC), seconds=125.0))
         stats = client.get("/info/").json()["train_stats"][MODEL]
         assert stats["total_time"] == "0:02:05" and stats["published"] is None
 
@@ -305,8 +294,5 @@ def test_a_published_adapter_answers_over_http_and_is_named(machine, tmp_path, m
             network.sam_mask_decoder.iou_token.weight.add_(1)
         bundle.save(tmp_path / "made", network, MODEL, over=(digest, (".sam_mask_decoder.",)))
         one = Published(studies).publish(tmp_path / "made")
-        end = time.monotonic() + 60
-        while client.get("/info/").json()["adapters"][MODEL]["adapter"] != one:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: client.get("/info/").json()["adapters"][MODEL]["adapter"] == one)
         assert infer(client, MODEL, "image0", **click).json()["adapter"] == one

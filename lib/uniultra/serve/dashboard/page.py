@@ -12,9 +12,10 @@ from uniultra.errors import ModelError, RequestError
 from uniultra.serve.dashboard import learning
 from uniultra.serve.dashboard.comparisons import Comparisons
 from uniultra.serve.dashboard.notices import notices
-from uniultra.serve.dashboard.queue import QueueRanking, queue
+from uniultra.serve.dashboard.queue import queue
 from uniultra.serve.dashboard.schema import CampaignHead, CampaignStructure, Page, Queue
 from uniultra.serve.dashboard.thumbnails import Thumbnails
+from uniultra.serve.scoring.rankings import Rankings
 from uniultra.store import progress
 from uniultra.store.store import LabelStore
 from uniultra.weights.deployed import Current, Published
@@ -36,7 +37,7 @@ class CampaignPage:
         self,
         store: LabelStore,
         after: Callable[[], int] = lambda: 0,
-        rankings: Callable[[], QueueRanking | None] = lambda: None,
+        rankings: Callable[[], Rankings | None] = lambda: None,
     ) -> None:
         self.store, self._after, self._rankings = store, after, rankings
         self.comparisons = Comparisons(store)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from uniultra.active import registry
 from uniultra.active.scoring import UnitScore
 from uniultra.serve.dashboard.schema import Next, Queue
+from uniultra.serve.scoring.rankings import Rankings
 from uniultra.store.types import Unit
 
 SHOWN = 12
@@ -21,15 +21,7 @@ MEANING = {
 }
 
 
-class QueueRanking(Protocol):
-    """The part of `uniultra.serve.scoring.rankings.Rankings` that is asked."""
-
-    def order(self, strategy: str, units: Sequence[Unit]) -> list[Unit]: ...
-
-    def score(self, unit: Unit) -> UnitScore | None: ...
-
-
-def queue(strategy: str, waiting: Sequence[Unit], rankings: QueueRanking | None) -> Queue:
+def queue(strategy: str, waiting: Sequence[Unit], rankings: Rankings | None) -> Queue:
     """The units that come next; without rankings those that wait, in no order.
 
     Raises:

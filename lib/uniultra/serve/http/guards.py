@@ -23,25 +23,22 @@ def check_form(values: dict[str, Any]) -> None:
 
 
 def check_strategy(values: dict[str, Any]) -> None:
-    """The strategy exists, after `params` had its say; its labels and tag are plain."""
-    merged = {"strategy": values["strategy"], **(values.get("params") or {})}
-    check_known(merged["strategy"], app_instance().info()["strategies"], "strategy")
+    """The strategy exists; its labels and tag are plain."""
+    merged = _merged(values, "strategy", "strategies")
     if merged.get("label_tag") is not None:
         check_tag(merged["label_tag"])
 
 
-def check_trainer(values: dict[str, Any]) -> None:
-    """The trainer exists, after `params` had its say."""
-    merged = {"model": values["model"], **(values.get("params") or {})}
-    check_known(merged["model"], app_instance().info()["trainers"], "trainer")
-    refuse_code(merged)
-
-
 def check_scoring(values: dict[str, Any]) -> None:
-    """The scoring method exists, after `params` had its say."""
-    merged = {"method": values["method"], **(values.get("params") or {})}
-    check_known(merged["method"], app_instance().info()["scoring"], "scoring method")
-    refuse_code(merged)
+    """The scoring method exists."""
+    refuse_code(_merged(values, "method", "scoring"))
+
+
+def _merged(values: dict[str, Any], key: str, kind: str) -> dict[str, Any]:
+    """The options of a task as MONAI Label merges them: `params` may name another task than the address."""
+    merged: dict[str, Any] = {key: values[key], **(values.get("params") or {})}
+    check_known(merged[key], app_instance().info()[kind], key)
+    return merged
 
 
 def check_all(values: dict[str, Any]) -> None:
@@ -52,7 +49,7 @@ def check_all(values: dict[str, Any]) -> None:
 
 
 def check_gpu(values: dict[str, Any]) -> None:
-    """MONAI Label runs `nvidia-smi`, which must be there."""
+    """MONAI Label runs `nvidia-smi`."""
     if shutil.which("nvidia-smi") is None:
         raise NotFoundError("This server has no nvidia-smi to ask, most likely because it has no GPU.")
 
@@ -66,24 +63,19 @@ def refused(status: type[RequestError], text: str) -> Guard:
     return guard
 
 
+_no_slides = refused(NotFoundError, "Whole-slide images are not served here. Use /infer/{model}.")
 # by the name of MONAI Label's endpoint
 GUARDS: dict[str, Callable[[dict[str, Any]], None]] = {
     "api_sample": check_strategy,
-    "train.api_run": check_all,
     "scoring.api_run": check_all,
-    "train.api_run_model": check_trainer,
     "scoring.api_run_method": check_scoring,
     "gpu_info": check_gpu,
     "api_update_model": refused(
         ProtectedError, "Weights are published by training, not uploaded. Nothing was changed."
     ),
     "api_delete_model": refused(ProtectedError, "Weights are not deleted over HTTP. Nothing was changed."),
-    "api_run_wsi_inference": refused(
-        NotFoundError, "Whole-slide images are not served here. Use /infer/{model}."
-    ),
-    "api_run_wsi_v2_inference": refused(
-        NotFoundError, "Whole-slide images are not served here. Use /infer/{model}."
-    ),
+    "api_run_wsi_inference": _no_slides,
+    "api_run_wsi_v2_inference": _no_slides,
     "api_get_ohif": refused(NotFoundError, "No OHIF viewer is served here. Use 3D Slicer."),
 }
 

@@ -1,4 +1,4 @@
-"""Logs without patients: no path, id, query or body in any record, whoever writes it.
+"""Logs without patients: no path, id, query or body in any record, whichever library writes it.
 
 Records are cleaned where they are made, so every handler of every library gets the clean one, also
 those that MONAI Label and uvicorn configure. What stays: where a record comes from, constant text,
@@ -19,7 +19,7 @@ from typing import Any
 from uniultra.errors import ModelError
 from uniultra.serve.settings import SettingsError
 
-# these name a setting, never a request, and whoever starts the server must read them
+# these name a setting, never a request, and the person who starts the server must read them
 _READABLE = (ModelError, SettingsError)
 _OURS = "uniultra."
 _HIDDEN = "…"

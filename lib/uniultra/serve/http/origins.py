@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OriginCheck:
-    """ASGI middleware that refuses what a page of an origin that nobody named sends.
+    """ASGI middleware that refuses requests of web pages whose origin is not allowed.
 
     A form on any web page can post to 127.0.0.1 without asking first. Browsers say where such a
     request comes from; Slicer and scripts send no `Origin`.

@@ -42,7 +42,7 @@ def received(upload: UploadFile) -> Iterator[Path]:
         RequestError: nothing that could be a file name.
     """
     ext = split_name(plain_name(upload))[1].lower()
-    # a folder of its own: a header can then name no file beside it that is somebody else's
+    # a folder of its own: a header can then name no other upload beside it
     with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
         path = Path(folder) / f"upload{ext}"
         with path.open("xb") as file:

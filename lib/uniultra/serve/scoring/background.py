@@ -1,4 +1,4 @@
-"""Scores every unit of the studies folder while nobody clicks, for the query strategies.
+"""Scores every unit of the studies folder for the query strategies, while no one clicks.
 
 One thread asks the network piece by piece on the device's worker: a picture to encode, or a few clicks.
 Before each piece it waits until people have been quiet for a moment, and after it as long as the piece
@@ -88,7 +88,7 @@ class BackgroundScores:
 
     def __init__(self, studies: Studies, predictor: Callable[[], Answering], scores: ScoreStore) -> None:
         self._studies, self._predictor, self._scores = studies, predictor, scores
-        self._contents: dict[str, tuple[int, int, str]] = {}
+        self._contents: dict[str, str] = {}
         self._unreadable: set[object] = set()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._starting = threading.Lock()
@@ -112,8 +112,8 @@ class BackgroundScores:
 
     def scored(self, unit: Unit) -> Scored | None:
         """Under what a unit's scores are kept; None until its file has been looked at. Reads no file."""
-        known = self._contents.get(unit.image)
-        return None if known is None else Scored(known[2], unit.frame)
+        content = self._contents.get(unit.image)
+        return None if content is None else Scored(content, unit.frame)
 
     def look(self) -> int:
         """Score what has no score yet, here and now.
@@ -172,26 +172,21 @@ class BackgroundScores:
     def _due(self, unit: Unit, generation: str) -> bool:
         """Whether a unit has no score of this generation; looks at its file, and reads it when it is new."""
         try:
-            file = self._studies.file(unit.image)
-            stat = file.stat()
+            stat = self._studies.file(unit.image).stat()
         except (NotFoundError, OSError):
             return False
-        known = self._contents.get(unit.image)
-        if known is None or known[:2] != (stat.st_mtime_ns, stat.st_size):
-            content = self._scores.content(unit.image, stat.st_mtime_ns, stat.st_size)
-            if content is None:
-                file_now = (unit.image, stat.st_mtime_ns, stat.st_size)
-                if file_now in self._unreadable:
-                    return False
-                try:
-                    content = self._studies.open(unit.image).content_hash
-                except (ImageError, NotFoundError):
-                    self._unreadable.add(file_now)
-                    return False
-                self._scores.note(unit.image, stat.st_mtime_ns, stat.st_size, content)
-            known = (stat.st_mtime_ns, stat.st_size, content)
-            self._contents[unit.image] = known
-        place = Scored(known[2], unit.frame)
+        file = (unit.image, stat.st_mtime_ns, stat.st_size)
+        content = self._scores.content(*file)
+        if content is None and file not in self._unreadable:
+            try:
+                content = self._studies.open(unit.image).content_hash
+                self._scores.note(*file, content)
+            except (ImageError, NotFoundError):
+                self._unreadable.add(file)
+        if content is None:
+            return False
+        self._contents[unit.image] = content
+        place = Scored(content, unit.frame)
         return place not in self._unreadable and self._scores.get(place, generation) is None
 
     def _prototypes(self, prober: Prober) -> dict[str, Tensor]:

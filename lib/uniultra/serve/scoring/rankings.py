@@ -1,4 +1,4 @@
-"""Units in the order a strategy would label them, from what is in memory: nobody waits for a network here."""
+"""Ranks units with a query strategy from cached scores only; never runs a network."""
 
 from __future__ import annotations
 

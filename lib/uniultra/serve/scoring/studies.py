@@ -1,4 +1,4 @@
-"""The campaign as scoring in the background sees it."""
+"""The campaign as the background scorer sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch inference: a model that segments of its own accord, run over the images of the store.
+"""Batch inference: a fully automatic model, run over the images of the store.
 
 MONAI Label's own task hands each image a GPU by its number and fails where there is none, and ends at
 the first image that cannot be read. Here the images go one after the other through the server's device,

@@ -1,7 +1,7 @@
-"""Runs of batch inference in this process, told as MONAI Label tells its background tasks.
+"""Runs of batch inference in this process, with records like MONAI Label's background tasks.
 
-MONAI Label starts another process for each run, which would load the networks a second time and work on
-the device beside whoever is clicking. A run here is a thread that waits its turn for the device.
+MONAI Label starts another process for each run, which would load the networks a second time and compete with
+clicks for the device. A run here is a thread that waits its turn for the device.
 """
 
 from __future__ import annotations
@@ -97,11 +97,11 @@ class BatchRuns:
             return self._runs[-1]
 
     def current(self) -> BatchRun | None:
-        """The run that is going on."""
+        """The run that is running now."""
         return self._runs[-1] if self._runs and self._runs[-1].running else None
 
     def records(self) -> list[dict[str, Any]]:
-        """All that are remembered, the newest last."""
+        """The last runs, the newest at the end."""
         return [run.record for run in list(self._runs)]
 
 

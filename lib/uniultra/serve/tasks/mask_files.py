@@ -36,7 +36,7 @@ def checked_extension(wanted: str | None) -> str:
 def write_planes(image: UltrasoundImage, masks: Iterable[tuple[Plane, Mask]], ext: str) -> str:
     """A new temporary file of the size of `image` that holds the masks of some of its planes.
 
-    Returns its path; whoever asked deletes it. Masks are taken one by one as they come.
+    Returns its path; the caller deletes it. Masks are consumed one by one.
     """
     full = np.zeros(image.shape, dtype=bool)
     for plane, mask in masks:

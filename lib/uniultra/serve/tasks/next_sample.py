@@ -1,4 +1,4 @@
-"""The next unit to label: leased to whoever asks, in the order of a strategy."""
+"""The next unit to label: leased to the annotator who asks, in the order of a strategy."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.types import FINAL, Lease, Unit
 
 
-class Ranking(Protocol):
+class Ranker(Protocol):
     """Orders units by a strategy's name, without waiting for a network."""
 
     def order(self, strategy: str, units: Sequence[Unit]) -> list[Unit]: ...
 
 
 def annotator_of(request: dict[str, Any]) -> str:
-    """Who sends a request: `annotator`, else `client_id`, else nobody in particular."""
+    """The annotator who sends a request: `annotator`, else `client_id`, else an empty name."""
     for key in ("annotator", "client_id"):
         if isinstance(request.get(key), str) and request[key]:
             return str(request[key])
@@ -27,7 +27,7 @@ def annotator_of(request: dict[str, Any]) -> str:
 
 
 def next_sample(
-    request: dict[str, Any], datastore: StudiesDatastore, ranking: Ranking | None
+    request: dict[str, Any], datastore: StudiesDatastore, ranking: Ranker | None
 ) -> dict[str, Any]:
     """Lease a unit to the annotator of a request: `{id, path, frame, lease}`; `{}` when none is left.
 
@@ -49,9 +49,10 @@ def next_sample(
     if ranking is None:
         random.shuffle(waiting)
     else:
-        asked = str(request.get("strategy") or DEFAULT)
-        own = store.campaign.strategy
-        waiting = ranking.order(own if asked == DEFAULT and own else asked, waiting)
+        strategy = str(request.get("strategy") or DEFAULT)
+        if strategy == DEFAULT:
+            strategy = store.campaign.strategy or DEFAULT
+        waiting = ranking.order(strategy, waiting)
     lease = store.claim(waiting, annotator)
     if lease is None:
         return {}

@@ -22,7 +22,7 @@ Which = Literal["unlabeled", "all"]
 
 @dataclass
 class Prelabelled:
-    """Ids of the images that were done, and of others why not."""
+    """Ids of the images that were done, and why others were not."""
 
     saved: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -37,11 +37,11 @@ def prelabel(
     label: str | None = None,
     which: Which = "unlabeled",
     limit: int | None = None,
-    told: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Prelabelled:
     """Keep what a model marks on every frame as a label `original` of each image.
 
-    An image that this model has answered already is passed over, so that a run which was cut off goes on.
+    An image that this model has answered already is skipped, so that an interrupted run resumes.
 
     Args:
         store: of the studies folder; a server may be running on it.
@@ -50,7 +50,7 @@ def prelabel(
         label: name of the structure it marks, where the campaign has several.
         which: images without a final label, or all.
         limit: at most so many images.
-        told: is called with how many images are done, of how many.
+        progress: called with the number of images done, and of how many.
 
     Raises:
         RequestError: the model answers prompts, or marks nothing that the campaign labels.
@@ -59,8 +59,8 @@ def prelabel(
     predictor = Predictor(model, device=device)
     if predictor.entry.prompts:
         raise RequestError(
-            "Expected a model that segments of its own accord, such as autosamus_mini.TASK; this one answers "
-            "prompts. See `uniultra models`."
+            "Expected a fully automatic model, such as autosamus_mini.TASK; this one answers prompts. See "
+            "`uniultra models`."
         )
     named = proposals.structure(store.campaign, model, label)
     current = store.current()
@@ -80,7 +80,7 @@ def prelabel(
                 done.saved.append(image)
             except UniUltraError as error:
                 done.failed[image] = str(error)
-        told(number, len(ids[:limit]))
+        progress(number, len(ids[:limit]))
     return done
 
 

@@ -8,7 +8,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from uniultra.active import registry
-from uniultra.serve.tasks.next_sample import Ranking, next_sample
+from uniultra.serve.tasks.next_sample import Ranker, next_sample
 
 
 class RankedSample(Strategy):
@@ -19,7 +19,7 @@ class RankedSample(Strategy):
         ranking: orders the units.
     """
 
-    def __init__(self, name: str, ranking: Ranking) -> None:
+    def __init__(self, name: str, ranking: Ranker) -> None:
         super().__init__(registry.strategy(name).description)
         self._name, self._ranking = name, ranking
 
@@ -27,6 +27,6 @@ class RankedSample(Strategy):
         return next_sample({**request, "strategy": self._name}, datastore, self._ranking)  # type: ignore[arg-type]
 
 
-def all_strategies(ranking: Ranking) -> dict[str, RankedSample]:
+def all_strategies(ranking: Ranker) -> dict[str, RankedSample]:
     """Every registered strategy by its name, the default first."""
     return {name: RankedSample(name, ranking) for name in registry.names()}

@@ -1,8 +1,12 @@
-"""Trainings of the server: one at a time, each in a process of its own, gone on with after any end.
+"""Training jobs of the server: one at a time, each in its own process, resumed after any interruption.
 
-A job's labels are those there were when it began. A client that stops the training and starts it again at
-every label it submits (stock Slicer's auto-update) therefore never sets it back: the job goes on, and the
-labels that came since go into the next one, which follows by itself.
+A job's labels are those that existed when it began. A client that stops the training and starts it again at
+every label it submits (stock Slicer's auto-update) therefore never sets it back: the job resumes, and newer
+labels go into the next job, which follows automatically.
+
+`Trainings._lock` guards which process runs and what follows it. It is re-entrant, because the end of one
+process (`_watch`) begins the next under it. It is never held while a process is waited for: `stop` signals
+under the lock and waits outside, else the watching thread could not report the end that `stop` waits for.
 """
 
 from __future__ import annotations
@@ -13,7 +17,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +30,7 @@ from uniultra.adapt.process import BUSY
 from uniultra.adapt.settings import FitSettings
 from uniultra.errors import ModelError, RequestError, UniUltraError
 from uniultra.serve.settings import Settings
-from uniultra.serve.tasks.train_records import record, utc_now
+from uniultra.serve.tasks.train_records import record
 from uniultra.store.types import Revision, TrainingLabel
 from uniultra.train.recipe import complaint
 
@@ -125,7 +130,7 @@ class Trainings:
 
     def last(self, model: str) -> JobFolder | None:
         """The newest job of a model."""
-        return next((one for one in reversed(jobs.jobs(self.studies)) if self._is_of(one, model)), None)
+        return next(self._of(model, reversed(jobs.jobs(self.studies))), None)
 
     # what happens by itself
 
@@ -183,17 +188,14 @@ class Trainings:
                 log.warning("training %s is left out: its job.json cannot be read", folder.path.name)
             return None
 
-    def _is_of(self, folder: JobFolder, model: str) -> bool:
-        job = self._job(folder)
-        return job is not None and job.model == model
-
-    def _unfinished(self, model: str) -> JobFolder | None:
-        found = jobs.jobs(self.studies)
-        return next((one for one in found if one.ended() is None and self._is_of(one, model)), None)
+    def _of(self, model: str, folders: Iterable[JobFolder]) -> Iterator[JobFolder]:
+        """Those of the jobs that adapt a model and can be read."""
+        return (folder for folder in folders if (job := self._job(folder)) is not None and job.model == model)
 
     def _begin(self, model: str, request: dict[str, Any]) -> JobFolder:
         """Go on with a model's job that has not ended, newer labels to follow; else begin a new one."""
-        folder = self._unfinished(model)
+        every = self._of(model, jobs.jobs(self.studies))
+        folder = next((folder for folder in every if folder.ended() is None), None)
         if folder is None:
             folder = self._new(model, request)
         else:
@@ -269,7 +271,7 @@ class Trainings:
                 self._launch(folder)
                 return
             text = f"The training process died {CRASHES} times; see output.txt in the job's folder."
-            folder.end(Ended(status="ERROR", when=utc_now(), error=text))
+            folder.end(Ended(status="ERROR", when=datetime.now(UTC), error=text))
         if self._queue:
             self._begin(*self._queue.pop(0))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from uniultra.adapt.job import Job, JobFolder, Progress
+from uniultra.adapt.job import Job, JobFolder
 
 
 def record(folder: JobFolder, *, running: bool = False, job: Job | None = None) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def record(folder: JobFolder, *, running: bool = False, job: Job | None = None) 
 
 
 def stats(folder: JobFolder | None) -> dict[str, Any]:
-    """How far a job is, by the keys of MONAI Label's trainers; `total_time` is there when it has ended."""
+    """How far a job is, by the keys of MONAI Label's trainers; `total_time` once it has ended."""
     progress = None if folder is None else folder.progress()
     if folder is None or progress is None:
         return {}
@@ -50,23 +50,10 @@ def stats(folder: JobFolder | None) -> dict[str, Any]:
         "total_time" if ended else "current_time": _clock(ended.seconds if ended else progress.total_time),
         "phase": progress.phase,
     }
-    found |= _own(progress)
+    found |= progress.model_dump(include={"loss", "seconds_left"}, exclude_none=True)
     if ended:
         found |= {"published": ended.adapter, "why": ended.verdict.why if ended.verdict else ended.error}
     return found
-
-
-def _own(progress: Progress) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in (("loss", progress.loss), ("seconds_left", progress.seconds_left))
-        if value is not None
-    }
-
-
-def utc_now() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)
 
 
 def _local(when: datetime) -> str:

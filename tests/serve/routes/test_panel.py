@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from in_process import serving
-from PIL import Image
+from in_process import png, serving
 
 from uniultra.adapt.job import FOLDER, Ended, Job, JobFolder, Progress
 from uniultra.adapt.settings import FitSettings
@@ -41,12 +39,6 @@ def panel(studies: Path, tasks_folder: Path) -> Iterator[Any]:
         conf = {"models": "uniultra_mini", "preload": "false"}
         with serving(studies.parent, studies, patch, **conf) as running:
             yield running
-
-
-def png(values: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(values).save(file, "png")
-    return file.getvalue()
 
 
 def save(client: Any, image: str, name: str, data: bytes, annotator: str, **params: Any) -> int:
