@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from uniultra.cli import main
+from uniultra.cli import evaluate, main
 
 WORDS = ["evaluate", "--suite", "absent", "--data", "nowhere"]
 
@@ -17,7 +17,7 @@ def test_the_command_starts_the_program_of_the_checkout(tmp_path, capfd):
 
 
 def test_a_wheel_says_that_a_checkout_is_needed(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(main, "__file__", str(tmp_path / "site-packages/uniultra/cli/main.py"))
+    monkeypatch.setattr(evaluate, "__file__", str(tmp_path / "site-packages/uniultra/cli/evaluate.py"))
     assert main.main(WORDS) == 2
     assert "checkout" in capsys.readouterr().err
 
