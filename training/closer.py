@@ -1,9 +1,9 @@
-"""What a second look at small objects is worth (`predict/closer.py`), on `val` pictures and generated scenes.
+"""Gain of the second look at small objects (`predict/second_look.py`), on `val` pictures and scenes.
 
     .venv/bin/python training/closer.py --data DIR --json training/results/closer.json
 
-Scenes are of 512 pixels, their targets of 0.05 to 6 % of them. The same clicks (RITM's protocol) and tight
-boxes are asked of one network with and without it.
+Generated scenes have 512 x 512 pixels, their targets cover 0.05 to 6 % of them. One network gets the same
+clicks (RITM's protocol) and tight boxes with and without the second look.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ def of_pictures(data: Path, name: str, split: str, limit: int) -> Iterator[tuple
 
 
 def of_scenes(least: float, most: float, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Scenes, and one target each of the asked share of the picture."""
-    found = 0
+    """Scenes with one target each whose area, as a fraction of the picture, is in the range."""
+    count = 0
     for n in range(100 * limit):
         drawn = scene(np.random.default_rng([SEED, n]), 512)
         for target in drawn.targets[::-1]:
             if least <= target.mean() < most:
                 yield drawn.picture, components(target)[0]
-                found += 1
+                count += 1
                 break
-        if found == limit:
+        if count == limit:
             return
 
 
 def ask(predictor: Predictor, pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     """Means over the pictures."""
-    told: dict[str, list[float]] = {f"dice@{k}": [] for k in (1, 3, 5)} | {"dice_box": [], "noc85": []}
+    results: dict[str, list[float]] = {f"dice@{k}": [] for k in (1, 3, 5)} | {"dice_box": [], "noc85": []}
     for picture, truth in pairs:
         source = Still(picture)
 
@@ -72,10 +72,10 @@ def ask(predictor: Predictor, pairs: list[tuple[np.ndarray, np.ndarray]]) -> dic
 
         run = click_until(answer, truth, clicks=CLICKS, until=IOU, at_least=5)
         for k in (1, 3, 5):
-            told[f"dice@{k}"].append(dice(run.mask_at(k), truth))
-        told["noc85"].append(next((n for n, iou in enumerate(run.ious, 1) if iou >= IOU), CLICKS))
-        told["dice_box"].append(dice(answer(PromptSet(box=tight_box(truth))), truth))
-    return {key: round(fmean(values), 4) for key, values in told.items()} | {"n": len(pairs)}
+            results[f"dice@{k}"].append(dice(run.mask_at(k), truth))
+        results["noc85"].append(next((n for n, iou in enumerate(run.ious, 1) if iou >= IOU), CLICKS))
+        results["dice_box"].append(dice(answer(PromptSet(box=tight_box(truth))), truth))
+    return {key: round(fmean(values), 4) for key, values in results.items()} | {"n": len(pairs)}
 
 
 def main() -> None:
@@ -88,20 +88,21 @@ def main() -> None:
     parser.add_argument("--name", default="uniultra_mini", help="a model's name in the registry")
     parser.add_argument("--split", default="val", choices=("train", "val"), help="never test: this selects")
     parser.add_argument("--limit", type=int, default=20, help="pictures of each set, scenes of each size")
-    given = parser.parse_args()
-    network, digest = loading.load(given.name)
+    options = parser.parse_args()
+    network, digest = loading.load(options.name)
     ways = {
-        name: Predictor.of(network, replace(registry.entry(given.name), closer=closer))
+        name: Predictor.of(network, replace(registry.entry(options.name), closer=closer))
         for name, closer in (("once", False), ("closer", True))
     }
-    made = {name: list(of_pictures(given.data, name, given.split, given.limit)) for name in SETS}
-    made |= {name: list(of_scenes(*size, given.limit)) for name, size in SIZES.items()}
-    told = {
-        name: {way: ask(predictor, pairs) for way, predictor in ways.items()} for name, pairs in made.items()
+    pairs_of = {name: list(of_pictures(options.data, name, options.split, options.limit)) for name in SETS}
+    pairs_of |= {name: list(of_scenes(*size, options.limit)) for name, size in SIZES.items()}
+    results = {
+        name: {way: ask(predictor, pairs) for way, predictor in ways.items()}
+        for name, pairs in pairs_of.items()
     }
-    result = {"model": given.name, "weights_sha256": digest, "split": given.split, "sets": told}
-    given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(told, indent=1))
+    result = {"model": options.name, "weights_sha256": digest, "split": options.split, "sets": results}
+    options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

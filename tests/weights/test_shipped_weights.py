@@ -68,7 +68,7 @@ def test_it_obeys_its_prompts_on_part_of_every_test_set(shared_dir):
     """Part of the pictures, so that it fits everyday testing; the slow test takes them all."""
     predictor = Predictor("uniultra_mini", device="cpu")
     scores, obedience = evaluate(predictor, shared_dir / "data", limit=10, scenes=20)
-    assert obedience.failures == [], obedience
+    assert not obedience.failures, obedience
     assert set(scores) >= {"hc18_fetal_head", "busi_breast", "dltrack_aponeurosis", *UNSEEN}
 
 
@@ -88,7 +88,7 @@ def test_the_committed_numbers_are_what_the_weights_reach(shared_dir, project_ro
 
 
 def test_a_missed_limit_is_named():
-    good = Obedience(0.1, 0.1, 0.99, 0.99, 0.5, 10, 10)
-    assert good.failures == []
-    bad = Obedience(0.3, 0.4, 0.5, 0.5, 0.1, 10, 10)
-    assert bad.failures == list(LIMITS)
+    good = Obedience.of(dict(zip(LIMITS, (0.1, 0.1, 0.99, 0.99, 0.5), strict=True)), 10, 10)
+    assert good.failures == ()
+    bad = Obedience.of(dict(zip(LIMITS, (0.3, 0.4, 0.5, 0.5, 0.1), strict=True)), 10, 10)
+    assert bad.failures == tuple(LIMITS)

@@ -1,17 +1,17 @@
-r"""What ten labels of an organ that the weights never saw are worth, by the server's own training job.
+r"""Gain from ten labels of an organ absent from the training data, by the server's own training job.
 
     .venv/bin/python training/benchmark/adaptation.py --data ../shared/data \
         --output training/benchmark/results/adaptation.json
 
-For each set and draw ten pictures are labelled, recording by recording; the job cross-validates, passes its
-gate or not, and publishes; then a click and a box are asked on all pictures of the other recordings, before
-and after, and on test pictures of organs that the weights know. Where nothing was published, after is before.
-A recording is the manifest's group, or what stands before `_slice_` in the picture's name. The intervals are
-of the mean gain over pictures and draws, after minus before of the same draw, recordings and draws resampled.
-Nothing was chosen by looking at these sets.
-The old organs are named to the job as an admin names them (`train_known`): it rehearses their `train`
-pictures and its gate looks at `val`; what they lose is measured on `test`. `--unknown` names none, as it
-comes out of the box. A set whose turn it was in an earlier run stays in the file.
+For each set and draw ten pictures are labelled, recording by recording; the job cross-validates and, if it
+passes its gate, publishes; then one click and a box are scored on all pictures of the other recordings,
+before and after, and on test pictures of the organs that the weights were trained on. If nothing was
+published, after equals before. A recording is the manifest's group, or the part of the picture's name
+before `_slice_`. The intervals are of the mean gain over pictures and draws (after minus before of the same
+draw), with recordings and draws resampled. These sets were not used for any choice.
+The job gets the old organs as `train_known`, as an administrator sets it: it rehearses their `train` pictures
+and its gate measures on `val`; the loss is measured on `test`. `--unknown` leaves them out, as by default.
+Sets measured in an earlier run stay in the file.
 """
 
 from __future__ import annotations
@@ -74,21 +74,21 @@ def main() -> None:
             os.environ["UNIULTRA_WEIGHTS"] = str(Path(name) / "weights")
             (Path(name) / "weights").mkdir()
             shutil.copy(options.weights, Path(name) / "weights" / f"{MODEL}.safetensors")
-        told = measure(options, Path(name))
+        result = measure(options, Path(name))
     if options.output.is_file():
-        told["sets"] = json.loads(options.output.read_bytes())["sets"] | told["sets"]
-    options.output.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        result["sets"] = json.loads(options.output.read_bytes())["sets"] | result["sets"]
+    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     network, digest = loading.load(MODEL)
     network = network.to(choose_device(options.device))
     old = {
-        name: [c for one in known_pictures(spread(options.data, name, options.old)) for c in cases_of(one)]
+        name: [c for p in known_pictures(spread(options.data, name, options.old)) for c in cases_of(p)]
         for name in OLD
     }
-    known = {name: scores(network, registry.entry(MODEL), cases) for name, cases in old.items()}
-    told: dict[str, Any] = {
+    old_start = {name: scores(network, registry.entry(MODEL), cases) for name, cases in old.items()}
+    result: dict[str, Any] = {
         "date": str(date.today()),
         "machine": this_machine(choose_device(options.device)).model_dump(mode="json"),
         "weights_sha256": digest,
@@ -99,8 +99,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
     for name in options.sets:
         rows = read_manifest(options.data, [name], ["test"])
-        told["sets"][name] = one_set(options, folder, name, rows, network, old, known)
-    return told
+        result["sets"][name] = measure_set(options, folder, name, rows, network, old, old_start)
+    return result
 
 
 def settings_of(options: argparse.Namespace) -> FitSettings:
@@ -113,76 +113,77 @@ def spread(data: Path, name: str, count: int) -> list[Row]:
     return [rows[int(n)] for n in np.linspace(0, len(rows) - 1, min(count, len(rows))).round()]
 
 
-def one_set(
+def measure_set(
     options: argparse.Namespace,
     folder: Path,
     name: str,
     rows: Sequence[Row],
     network: Any,
     old: dict[str, Any],
-    known: dict[str, Any],
+    old_start: dict[str, Any],
 ) -> dict[str, Any]:
-    entry, old_organs = registry.entry(MODEL), jobs.Known(folder=options.data.resolve(), sets=OLD)
-    kept = [row for row in rows if known_pictures([row])]
-    cases = [cases_of(known_pictures([row])[0])[0] for row in kept]
-    start = scores(network, entry, cases)
-    recordings = np.array([recording(row) for row in kept])
+    rows = [row for row in rows if known_pictures([row])]
+    cases = [cases_of(known_pictures([row])[0])[0] for row in rows]
+    start = scores(network, registry.entry(MODEL), cases)
+    recordings = np.array([recording(row) for row in rows])
     gains, draws = [], []
     for draw in range(options.draws):
         chosen, rest = drawn(recordings, options.labels, draw)
         studies = folder / f"{name}-{draw}"
-        labels = [make_label(studies, kept[int(n)]) for n in chosen]
-        job = jobs.create(
-            studies, MODEL, labels, settings_of(options), seed=draw, threads=options.threads, nice=0,
-            device=options.device, known=None if options.unknown else old_organs,
-        )  # fmt: skip
-        began = time.monotonic()
-        process.main([str(job.path)])
-        seconds = time.monotonic() - began
-        ended = job.ended()
-        mean = {"click": start, "old": known}
+        labels = [make_label(studies, rows[int(n)]) for n in chosen]
+        ended, seconds = run_job(options, studies, labels, draw)
+        after, old_after = start, old_start
         if ended.adapter:
-            adapted = loading.assemble(Published(studies).path(ended.adapter))[0].to(
-                next(network.parameters()).device
-            )
-            mean = {
-                "click": scores(adapted, entry, cases),
-                "old": {one: scores(adapted, entry, c) for one, c in old.items()},
-            }
-        after = np.asarray(mean["click"])
+            device = next(network.parameters()).device
+            adapted = loading.assemble(Published(studies).path(ended.adapter))[0].to(device)
+            after, *of_old = (scores(adapted, registry.entry(MODEL), c) for c in (cases, *old.values()))
+            old_after = dict(zip(old, of_old, strict=True))
         gains.append(np.where(rest[:, None], after - start, np.nan))
-        draws.append(
-            {
-                "seconds": round(seconds, 1),
-                "published": ended.adapter is not None,
-                "verdict": ended.verdict.model_dump(mode="json") if ended.verdict else None,
-                "error": ended.error,
-                "left": int(rest.sum()),
-                **{
-                    f"{prompt}_{when}": mean_of(found[rest, n])
-                    for n, prompt in enumerate(("click", "box"))
-                    for when, found in (("before", start), ("after", after))
-                },
-                "pictures": {
-                    kept[n].id: np.round([*start[n], *after[n]], 4).tolist() for n in np.flatnonzero(rest)
-                },
-                "old_lost": {one: lost(known[one], mean["old"][one]) for one in known},
-            }
-        )
+        result = {
+            "seconds": round(seconds, 1),
+            "published": ended.adapter is not None,
+            "verdict": ended.verdict.model_dump(mode="json") if ended.verdict else None,
+            "error": ended.error,
+            "left": int(rest.sum()),
+            **{
+                f"{prompt}_{when}": mean_of(dice[rest, n])
+                for n, prompt in enumerate(("click", "box"))
+                for when, dice in (("before", start), ("after", after))
+            },
+            "pictures": {
+                rows[n].id: np.round([*start[n], *after[n]], 4).tolist() for n in np.flatnonzero(rest)
+            },
+            "old_lost": {organ: lost(old_start[organ], old_after[organ]) for organ in old_start},
+        }
+        draws.append(result)
         shutil.rmtree(studies)
-        told = {k: v for k, v in draws[-1].items() if k not in ("verdict", "pictures")}
-        print(name, draw, json.dumps(told), flush=True)
+        shown = {key: value for key, value in result.items() if key not in ("verdict", "pictures")}
+        print(name, draw, json.dumps(shown), flush=True)
     return summary(np.array(gains), recordings.tolist(), draws)
 
 
+def run_job(
+    options: argparse.Namespace, studies: Path, labels: list[TrainingLabel], draw: int
+) -> tuple[Any, float]:
+    """Run the server's training job on the labels; returns its end and its seconds."""
+    old_organs = jobs.Known(folder=options.data.resolve(), sets=OLD)
+    job = jobs.create(
+        studies, MODEL, labels, settings_of(options), seed=draw, threads=options.threads, nice=0,
+        device=options.device, known=None if options.unknown else old_organs,
+    )  # fmt: skip
+    began = time.monotonic()
+    process.main([str(job.path)])
+    return job.ended(), time.monotonic() - began
+
+
 def recording(row: Row) -> str:
-    """What was pictured together."""
-    found = re.match(r"(.+)_slice_", row.id)
-    return found[1] if found else row.group or row.id
+    """The recording that a picture belongs to."""
+    slice_of = re.match(r"(.+)_slice_", row.id)
+    return slice_of[1] if slice_of else row.group or row.id
 
 
 def drawn(recordings: Any, labels: int, draw: int) -> tuple[Any, Any]:
-    """Places of the pictures to label, whole recordings in a random order; and which are of none of these."""
+    """Indices of the pictures to label, recording by recording; mask of the other recordings' pictures."""
     names = np.unique(recordings)
     mixed = np.random.default_rng([draw, len(recordings)]).permutation(names)
     order = np.concatenate([np.flatnonzero(recordings == name) for name in mixed])
@@ -223,16 +224,16 @@ def summary(gains: Any, recordings: list[str], draws: list[dict[str, Any]]) -> d
         "box_gain": rounded(box),
         "gap_closed": round(closed, 3),
         "target_reached": bool(reached),
-        "old_lost": {name: mean_of(found) for name, found in lost.items()},
-        "old_lost_most": {name: max(found) for name, found in lost.items()},
+        "old_lost": {name: mean_of(values) for name, values in lost.items()},
+        "old_lost_most": {name: max(values) for name, values in lost.items()},
         "published": sum(d["published"] for d in draws),
         "seconds_most": max(d["seconds"] for d in draws),
         "draws": draws,
     }
 
 
-def rounded(found: Estimate) -> dict[str, Any]:
-    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(found).items()}
+def rounded(estimate: Estimate) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(estimate).items()}
 
 
 def lost(before: Any, after: Any) -> dict[str, float]:

@@ -1,9 +1,9 @@
-r"""Eight people at one server: who is given what, and whether every label arrives where it belongs.
+r"""Eight annotators at one server: how units are handed out, and whether every label is stored correctly.
 
     .venv/bin/python training/benchmark/annotators.py --output training/benchmark/results/annotators.json
 
-Each asks for the next image, clicks on it and submits a label that no other has, until nothing is left; over
-HTTP, with the default strategy. Then what the server says of every label is compared with what was sent.
+Each annotator requests the next image, clicks on it and submits a unique label, until nothing is left; over
+HTTP, with the default strategy. Then the server's record of every label is compared with the label sent.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from crashes.server import Server
 from pydantic import BaseModel, ConfigDict
 
 KINDS = ("next_sample", "click", "submit")
+Key = tuple[str, int]  # image, revision
 
 
 class _Strict(BaseModel):
@@ -38,7 +39,7 @@ class _Strict(BaseModel):
 
 
 class Times(_Strict):
-    """Seconds of one kind of request."""
+    """Durations of one kind of request, seconds."""
 
     n: int
     p50_s: float
@@ -47,17 +48,18 @@ class Times(_Strict):
 
 
 class Campaign(_Strict):
-    """One campaign to its end.
+    """One complete campaign.
 
     Attributes:
-        given: units that were handed out, counting each time.
-        labels: that were acknowledged; versions: that the server has.
-        twice: units that more were given than there are readers.
-        again: units that one annotator was given twice.
-        forgotten: units that too few were given.
-        lost: labels that were acknowledged and are not there.
-        crossed: labels on another image, of another annotator or with other content than what was sent.
-        errors: requests that were refused or failed.
+        given: units handed out, counting repetitions.
+        labels: acknowledged labels.
+        versions: label versions on the server.
+        twice: units handed out to more annotators than `readers`.
+        again: units handed out twice to one annotator.
+        forgotten: units handed out to fewer annotators than `readers`.
+        lost: acknowledged labels missing on the server.
+        crossed: labels stored with another image, annotator or content than sent.
+        errors: rejected or failed requests.
     """
 
     annotators: int
@@ -78,7 +80,7 @@ class Campaign(_Strict):
 
 
 class Report(_Strict):
-    """All of it."""
+    """The result file."""
 
     date: str
     machine: dict[str, Any]
@@ -105,14 +107,14 @@ def main() -> None:
     for readers in (1, 2):
         with tempfile.TemporaryDirectory() as name:
             count = options.annotators * options.images // readers
-            found = campaign(Path(name), options.annotators, count, readers, small=not options.own_weights)
-        report.campaigns.append(found)
-        print(found.model_dump_json(), flush=True)
+            result = campaign(Path(name), options.annotators, count, readers, small=not options.own_weights)
+        report.campaigns.append(result)
+        print(result.model_dump_json(), flush=True)
     options.output.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def campaign(folder: Path, annotators: int, images: int, readers: int, *, small: bool) -> Campaign:
-    """Label `images` pictures by so many annotators, `readers` of them each, and look at what came of it."""
+    """Label `images` pictures with several annotators, `readers` per picture, and check the result."""
     studies = folder / "studies"
     made.pictures(studies, images)
     (studies / "campaign.yaml").write_text(f"readers: {readers}\ntrain_after: 0\n")
@@ -125,7 +127,7 @@ def campaign(folder: Path, annotators: int, images: int, readers: int, *, small:
         server.click("image000")  # the network is loaded
         people = [Person(server, f"person {n}") for n in range(annotators)]
         began = time.perf_counter()
-        threads = [threading.Thread(target=one.work) for one in people]
+        threads = [threading.Thread(target=person.work) for person in people]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -137,7 +139,7 @@ def campaign(folder: Path, annotators: int, images: int, readers: int, *, small:
 
 
 class Person:
-    """An annotator: asks, clicks, submits, until there is nothing left."""
+    """An annotator: requests the next image, clicks and submits until nothing is left."""
 
     def __init__(self, server: Server, name: str) -> None:
         self.server, self.name = server, name
@@ -150,16 +152,16 @@ class Person:
     def work(self) -> None:
         """Label until nothing is left or a request fails."""
         try:
-            while self._one():
+            while self._label_next():
                 pass
         except (requests.RequestException, KeyError, ValueError) as error:
             self.errors.append(f"{type(error).__name__}: {error}"[:300])
 
-    def _one(self) -> bool:
-        asked = self._timed("next_sample", "POST", "/activelearning/default", json={"annotator": self.name})
-        if not asked:
+    def _label_next(self) -> bool:
+        unit = self._timed("next_sample", "POST", "/activelearning/default", json={"annotator": self.name})
+        if not unit:
             return False
-        image, frame = asked["id"], asked["frame"]
+        image, frame = unit["id"], unit["frame"]
         self.given.append((image, frame))
         answer = self._timed(
             "click",
@@ -173,16 +175,16 @@ class Person:
             },
         )
         data = made.mask(int(image[-3:]), (int(self.name.split()[1]), len(self.given)))
-        said = _json(annotator=self.name, clicks=1, model=answer["model"], client_says=f"{self.name} {image}")
-        kept = self._timed(
+        info = _json(annotator=self.name, clicks=1, model=answer["model"], client_says=f"{self.name} {image}")
+        version = self._timed(
             "submit",
             "PUT",
             "/datastore/label",
             params={"image": image, "tag": "final"},
-            data={"params": said},
+            data={"params": info},
             files={"label": (f"{image}.png", data)},
         )
-        self.saved[image, kept["revision"]] = made.sha256(data)
+        self.saved[image, version["revision"]] = made.sha256(data)
         return True
 
     def _timed(self, kind: str, method: str, path: str, **rest: Any) -> dict[str, Any]:
@@ -190,44 +192,49 @@ class Person:
         answer = self.session.request(method, f"{self.server.url}{path}", timeout=300, **rest)
         self.seconds[kind].append(time.perf_counter() - began)
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        body: dict[str, Any] = answer.json()
+        return body
 
 
 def judge(server: Server, people: list[Person], images: int, readers: int, seconds: float) -> Campaign:
-    """Compare what everybody was given and sent with what the server has."""
-    given = Counter(unit for one in people for unit in one.given)
-    again = sum(count > 1 for one in people for count in Counter(one.given).values())
-    lost = crossed = versions = 0
-    sent = {key: (one.name, digest) for one in people for key, digest in one.saved.items()}
+    """Compare the handed-out units and the submitted labels with the server's records."""
+    given = Counter(unit for person in people for unit in person.given)
+    sent = {key: (person.name, digest) for person in people for key, digest in person.saved.items()}
+    stored: dict[Key, dict[str, Any]] = {}
     for n in range(images):
-        image = f"image{n:03}"
-        told = requests.get(f"{server.url}/labels/{image}", timeout=300).json()["versions"]
-        there = {(image, one["revision"]): one for one in told}
-        versions += len(there)
-        lost += sum(key[0] == image and key not in there for key in sent)
-        for key, version in there.items():
-            file = requests.get(f"{server.url}/labels/{image}/{key[1]}", timeout=300).content
-            right = (version["annotator"], made.sha256(file)) == sent.get(key)
-            crossed += not (right and version["info"]["client_says"] == f"{version['annotator']} {image}")
-    times = {kind: [second for one in people for second in one.seconds[kind]] for kind in KINDS}
+        stored |= _stored(server, f"image{n:03}")
+    times = {kind: [second for person in people for second in person.seconds[kind]] for kind in KINDS}
     return Campaign(
         annotators=len(people),
         images=images,
         readers=readers,
         given=sum(given.values()),
         labels=len(sent),
-        versions=versions,
+        versions=len(stored),
         twice=sum(count > readers for count in given.values()),
-        again=again,
+        again=sum(count > 1 for person in people for count in Counter(person.given).values()),
         forgotten=sum(given[f"image{n:03}", 0] < readers for n in range(images)),
-        lost=lost,
-        crossed=crossed,
-        errors=[error for one in people for error in one.errors],
+        lost=len(sent.keys() - stored.keys()),
+        crossed=sum(_crossed(server, key, version, sent.get(key)) for key, version in stored.items()),
+        errors=[error for person in people for error in person.errors],
         seconds=round(seconds, 1),
         requests_per_s=round(sum(map(len, times.values())) / seconds, 2),
-        times={kind: _times(found) for kind, found in times.items()},
+        times={kind: _times(values) for kind, values in times.items()},
     )
+
+
+def _stored(server: Server, image: str) -> dict[Key, dict[str, Any]]:
+    """The server's label versions of an image."""
+    answer = requests.get(f"{server.url}/labels/{image}", timeout=300).json()
+    return {(image, version["revision"]): version for version in answer["versions"]}
+
+
+def _crossed(server: Server, key: Key, version: dict[str, Any], sent: tuple[str, str] | None) -> bool:
+    """Whether a stored version differs in annotator, content or image from the label that was sent."""
+    image, revision = key
+    file = requests.get(f"{server.url}/labels/{image}/{revision}", timeout=300).content
+    name = version["annotator"]
+    return (name, made.sha256(file)) != sent or version["info"]["client_says"] != f"{name} {image}"
 
 
 def _times(seconds: list[float]) -> Times:

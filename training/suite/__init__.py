@@ -1,1 +1,1 @@
-"""The papers' comparison: all systems trained on the same bases and pictures, scored alike."""
+"""Comparison of the published systems: trained on the same bases and pictures, scored alike."""

@@ -1,4 +1,4 @@
-"""`uniultra evaluate --suite`: all systems trained and scored alike, as JSON, a page and pictures."""
+"""`uniultra evaluate --suite`: trains and scores all systems alike; writes JSON, a page and figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 TRAINING = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
-    sys.path[0] = str(TRAINING)  # Python put this folder there; the package `suite` lies in the one above
+    sys.path[0] = str(TRAINING)  # Python puts this folder there; the package `suite` lies in its parent
 
 from suite.page import render
 from suite.picture import draw_clicks
@@ -19,10 +19,10 @@ from uniultra.predict.device import choose_device
 
 
 def run(options: argparse.Namespace) -> None:
-    """Work through a suite and write `OUTPUT.json`, `OUTPUT.md` and a picture per test set.
+    """Run a suite and write `OUTPUT.json`, `OUTPUT.md` and a figure per test set.
 
     Raises:
-        RequestError: no work folder or output file was named.
+        RequestError: no work folder or output file was given.
         ModelError, ImageError: the suite or the data cannot be used.
     """
     file = suite_file(options.suite)
@@ -45,21 +45,21 @@ def run(options: argparse.Namespace) -> None:
 
 
 def suite_file(name: str) -> Path:
-    """The suite's YAML file: as named, or `training/suite_NAME.yaml` of this checkout.
+    """The suite's YAML file: `name` itself, or `training/suite_NAME.yaml` of this checkout.
 
     Raises:
-        ModelError: there is no suite of this name.
+        ModelError: unknown suite.
     """
     if name.endswith((".yaml", ".yml")):
         return Path(name)
-    known = sorted(path.stem.removeprefix("suite_") for path in TRAINING.glob("suite_*.yaml"))
-    if name not in known:
-        raise ModelError(f"Unknown suite; expected one of {', '.join(known)}, or a YAML file.")
+    names = sorted(path.stem.removeprefix("suite_") for path in TRAINING.glob("suite_*.yaml"))
+    if name not in names:
+        raise ModelError(f"Unknown suite; expected one of {', '.join(names)}, or a YAML file.")
     return TRAINING / f"suite_{name}.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program; 0 when it went well, 2 when it could not run."""
+    """Run the program; returns 0, 2 on an error, 130 if interrupted."""
     parser = argparse.ArgumentParser(prog="uniultra evaluate --suite", description=__doc__)
     parser.add_argument("suite")
     parser.add_argument("--data", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""The page of a comparison: our tables, the papers' own beside them, and what differs between the two."""
+"""Renders the results page: our tables, the papers' tables, and the differences between their methods."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 from string import Template
 
 from suite import tables
-from suite.papers import DIFFERENCES
 from suite.schema import Suite, Task
-from uniultra.evaluate.markdown import interval, page, section, table
+from uniultra.evaluate.markdown import interval, page, section
 
-# The page's own words, and the papers' tables as printed; none of their numbers was measured here.
+# The page's text and the papers' tables as printed; none of their numbers was measured here.
 PAGE = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8"))
 
 
@@ -21,9 +20,11 @@ def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) 
 
     Args:
         suite: the results.
-        pictures: path of the picture of Dice against clicks as the page should link it, by (task, test
-            set); see `suite.picture`.
+        pictures: link to the figure of Dice against clicks (`suite.picture`) by (task, test set).
     """
+    sides = sorted({system.image_size for system in suite.systems})
+    data = dict.fromkeys(name for base in suite.bases for name in base.datasets)
+    scenes = ", synthetic scenes" if any(base.scenes for base in suite.bases) else ""
     return PAGE.substitute(
         made=_made(suite),
         about_bases=_bases(suite),
@@ -33,7 +34,10 @@ def render(suite: Suite, pictures: Mapping[tuple[str, str], str] | None = None) 
         jitters=suite.protocol.jitters,
         stopping=_stopping(suite),
         tasks=page(part for task in suite.tasks for part in _task(suite, task, pictures or {})).rstrip(),
-        differences=table(("", "UniUltra", "SAMUS", "LG-MedSeg", "here"), _differences(suite)),
+        here_start="our own bases: " + ", ".join(base.name for base in suite.bases),
+        here_data=f"bases: {', '.join(data)}{scenes}; then {', '.join(task.name for task in suite.tasks)}",
+        here_training=f"{suite.images_planned:,} images seen per run, see above",
+        here_input=" and ".join(f"{side} px" for side in sides),
     )
 
 
@@ -98,21 +102,3 @@ def _set(suite: Suite, task: Task, dataset: str) -> list[str]:
             if summary.marked is not None
         ),
     ]
-
-
-def _differences(suite: Suite) -> list[tuple[str, ...]]:
-    """The papers' ways with ours as the last column; every aspect of the papers gets one."""
-    sides = " and ".join(f"{side} px" for side in sorted({s.image_size for s in suite.systems}))
-    data = dict.fromkeys(name for base in suite.bases for name in base.datasets)
-    scenes = ", synthetic scenes" if any(base.scenes for base in suite.bases) else ""
-    here = {
-        "start": "our own bases: " + ", ".join(base.name for base in suite.bases),
-        "data": f"bases: {', '.join(data)}{scenes}; then {', '.join(task.name for task in suite.tasks)}",
-        "training": f"{suite.images_planned:,} images seen per run, see above",
-        "input": sides,
-        "prompt when tested": "1, 3, 5 clicks by error region, tight and jittered box; none if none is taken",
-        "Dice, IoU": "per picture at stored resolution, nothing added",
-        "distance": "HD95, Euclidean, px at stored resolution and mm; missing ones counted",
-        "best model chosen on": "never the test pictures",
-    }
-    return [(*line, here[line[0]]) for line in DIFFERENCES]

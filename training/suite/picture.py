@@ -1,4 +1,4 @@
-"""Dice against clicks, a line per system, as the picture of a results page."""
+"""Figure of a results page: Dice against clicks, a line per system."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from uniultra.evaluate import plots
 
 
 def draw_clicks(suite: Suite, task: str, dataset: str, path: Path) -> bool:
-    """Draw mean Dice after every click of one test set, and prompt-free systems as level lines.
+    """Draw mean Dice after every click on one test set; prompt-free systems are horizontal lines.
 
     Args:
         suite: the results.
-        task, dataset: which of its summaries.
+        task, dataset: the summaries to draw.
         path: `.svg` or `.png`.
 
     Returns:
-        False, with nothing written, where no system has numbers to draw.
+        False, without writing a file, if no system has numbers to draw.
 
     Raises:
-        RequestError: no such task, another ending, or matplotlib is not installed.
+        RequestError: unknown task, unsupported file type, or matplotlib is not installed.
     """
     plots.check_picture(path)
     tasks = {described.name: described for described in suite.tasks}

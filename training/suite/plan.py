@@ -1,4 +1,4 @@
-"""The plan of a comparison as YAML: which bases are trained, which systems adapt them, what is scored."""
+"""The plan of a comparison as YAML: bases to train, systems that adapt them, sets to score."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from uniultra.train.recipe import Recipe
 
 
 class PlannedBase(Record):
-    """A network of phase A.
+    """A base network of phase A.
 
     Attributes:
-        recipe: of its training.
-        scored: sets to score before anything is added to it, None for all of the suite's.
-        note: what a reader must know about its budget.
+        recipe: recipe of its training.
+        scored: sets to score before any adaptation; None scores all sets of the suite.
+        note: remark about its budget.
     """
 
     recipe: dict[str, Any]
@@ -33,12 +33,12 @@ class PlannedSystem(Record):
 
     Attributes:
         title, paper, method: for the page.
-        base: name among the bases; its weights are where the recipe starts.
-        after: a system whose result, of the same seed, is where the recipe starts instead.
-        recipe: what differs from the suite's `defaults`.
-        seeds: of the runs.
-        scored: sets to score, None for all of the suite's.
-        note: what a reader must know, a reduced budget above all.
+        base: name of the base whose weights the training starts from.
+        after: system whose result with the same seed the training starts from instead.
+        recipe: settings that override the suite's `defaults`.
+        seeds: one run per seed.
+        scored: sets to score; None scores all sets of the suite.
+        note: remark for readers, such as a reduced budget.
     """
 
     title: str
@@ -58,12 +58,12 @@ class SuitePlan(Record):
     Attributes:
         task: the set that phase B trains on.
         scored: sets whose `test` pictures are scored.
-        protocol: how.
-        zero_shot: models that are scored as they are when their official weights are on this machine.
-        against: the system with which those of the same base are compared.
+        protocol: how pictures are scored.
+        zero_shot: models to score without training, if their official weights are on this machine.
+        against: by base, the system that the other systems of that base are compared with.
         defaults: training settings of all systems.
 
-    A file may also have `cuda`, a mapping like the rest of it, which is laid over the rest on a GPU.
+    A file may also contain a mapping `cuda`, which overrides the other settings on a GPU.
     """
 
     task: str
@@ -78,38 +78,38 @@ class SuitePlan(Record):
 
     @classmethod
     def read(cls, path: Path, device: str = "cpu") -> SuitePlan:
-        """A suite's plan from a YAML file, for a device.
+        """Read a suite's plan from a YAML file for a device.
 
         Raises:
-            ModelError: no such file, or settings that cannot be used.
+            ModelError: the file cannot be read, or its settings are invalid.
         """
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
             on_gpu = values.pop("cuda", {}) if isinstance(values, dict) else {}
-            found = cls.model_validate(_laid_over(values, on_gpu) if device.startswith("cuda") else values)
+            plan = cls.model_validate(_overridden(values, on_gpu) if device.startswith("cuda") else values)
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             raise ModelError("The suite cannot be read. Name one of training/suite_*.yaml.") from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
             raise ModelError(f"The suite cannot be used: {place}: {first['msg']}.") from None
-        unknown = {s.base for s in found.systems.values()} - set(found.bases)
-        unknown |= set(found.against.values()) - set(found.systems)
-        unknown |= {s.after for s in found.systems.values() if s.after} - set(found.systems)
+        unknown = {s.base for s in plan.systems.values()} - set(plan.bases)
+        used = {*plan.against.values(), *(s.after for s in plan.systems.values() if s.after)}
+        unknown |= used - set(plan.systems)
         if unknown:
-            raise ModelError(f"The suite names what it does not describe: {', '.join(sorted(unknown))}.")
-        for name in found.systems:
-            found.recipe(name, 1, Path("base.safetensors"))
-        return found
+            raise ModelError(f"The suite uses undefined names: {', '.join(sorted(unknown))}. Define them.")
+        for name in plan.systems:
+            plan.recipe(name, 1, Path("base.safetensors"))
+        return plan
 
     def recipe(self, system: str, seed: int, start: Path) -> Recipe:
-        """The training of a system with a seed, from the weights of its base."""
+        """The training recipe of a system with a seed, starting from the weights `start`."""
         own = self.systems[system].recipe
         return Recipe.of({**self.defaults, **own, "seed": seed, "start": str(start)})
 
 
-def _laid_over(values: Any, changes: Any) -> Any:
-    """`values` with `changes` in their place; mappings are joined, all else is replaced."""
+def _overridden(values: Any, changes: Any) -> Any:
+    """`values` updated with `changes`; nested mappings are merged."""
     if not (isinstance(values, dict) and isinstance(changes, dict)):
         return changes
-    return values | {key: _laid_over(values.get(key), value) for key, value in changes.items()}
+    return values | {key: _overridden(values.get(key), value) for key, value in changes.items()}

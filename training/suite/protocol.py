@@ -1,14 +1,13 @@
-"""How the suite scores all systems alike; see `uniultra.evaluate.scoring`.
+"""The suite's evaluation protocol, the same for all systems; see `uniultra.evaluate.scoring`.
 
-- Clicks: the answers after 1, 3 and 5 clicks, and NoC. A model that takes masks is given its previous
-  answer to refine.
-- Box: the tight box of the object; and boxes with every side moved by up to 10 % of the box's size,
-  whose scores are averaged.
-- Prompt-free models are asked once: the whole answer against the whole label (`none`), and the largest
-  component of the answer against the largest of the label (`none_largest`), which is the number to put
-  beside those of promptable models.
+- Clicks: the answers after 1, 3 and 5 clicks, and NoC. A model that takes masks refines its previous answer.
+- Box: the tight box of the object, and boxes with every side moved by up to 10 % of the box's size, whose
+  scores are averaged.
+- Prompt-free models answer once: the whole answer against the whole label (`none`), and the largest
+  component of the answer against the largest of the label (`none_largest`), to be compared with promptable
+  models.
 
-Distances are in pixels of the stored picture, and in mm where its pitch is known.
+Distances are in pixels of the stored picture, and in mm if its pixel spacing is known.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ def score_pictures(
 
     Args:
         predictor: the model.
-        rows: the pictures; leave out sets whose masks are lines, of which Dice says nothing.
-        prompts: kinds that the model takes (`ModelEntry.prompts`); none at all for a prompt-free model.
-        protocol: how to ask.
-        progress: words before the progress bar; None shows no bar.
+        rows: the pictures; without sets of one-pixel lines, for which Dice is meaningless.
+        prompts: prompt kinds that the model takes (`ModelEntry.prompts`); empty for a prompt-free model.
+        protocol: how to prompt.
+        progress: label of the progress bar; None shows no bar.
     """
     rule = EvaluationProtocol(
         clicks=protocol.clicks,
@@ -59,6 +58,5 @@ def score_pictures(
         click_jitter=0,
         seed=protocol.seed,
     )
-    # Scribbles and shaky clicks are not among the questions.
     scores = score(predictor, rows, prompts, rule, QUESTIONS, lines=(), progress=progress)
     return [picture.averaged() for picture in scores]

@@ -1,8 +1,8 @@
-"""All systems on the same bases, pictures, prompts and metrics: train, score, compare, write it down.
+"""Trains, scores and compares all systems on the same bases, pictures, prompts and metrics.
 
-Phase A trains every base network on data that holds nothing of the task. Phase B adapts it, once per
-seed, by each system's own recipe. Whatever was done already is kept in the work folder, so that a suite
-that was stopped goes on, training by training and score by score.
+Phase A trains every base network on data without the task. Phase B adapts it, once per seed, by each
+system's own recipe. Finished trainings and scores are kept in the work folder, from which a stopped suite
+resumes: a training is reused only if its recipe is unchanged, scores only if rows and protocol are unchanged.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from suite import schema
 from suite.plan import SuitePlan
 from suite.protocol import score_pictures
 from suite.summary import compare, summarise
-from uniultra.datasets.manifest import Row, read_manifest
+from uniultra.datasets.manifest import read_manifest
 from uniultra.evaluate.machine import this_machine
 from uniultra.evaluate.records import PictureScore
 from uniultra.evaluate.summaries import Runs
@@ -46,27 +47,19 @@ COMPARED: tuple[tuple[str, schema.Metric], ...] = (("click_1", "dice"), ("box", 
 
 
 class _Kept(BaseModel):
-    """Scores in the work folder, and how they were made."""
+    """Scores in the work folder, with the protocol that produced them."""
 
     protocol: schema.SuiteProtocol
     pictures: list[PictureScore]
 
-    @classmethod
-    def read(cls, path: Path) -> _Kept | None:
-        """Kept scores; None where there are none, or they are of another version or damaged."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            return None
-
 
 class SuiteRun:
-    """A suite being worked through.
+    """Runs a suite.
 
     Args:
         plan: what to train and score.
         data: folder with manifest.csv.
-        work: folder for trainings and scores; a run that was stopped goes on from it.
+        work: folder for trainings and scores, from which a stopped run resumes.
         device: `cpu` or `cuda[:N]`.
     """
 
@@ -74,25 +67,27 @@ class SuiteRun:
         self.plan, self.data, self.work, self.device = plan, data, work, device
 
     def run(self, only: Iterable[str] | None = None) -> schema.Suite:
-        """Train and score all systems, or `only` some with their bases, and gather the results.
+        """Train and score all systems, or `only` these and their bases, and collect the results.
 
         Raises:
-            ModelError, ImageError: a recipe or the data cannot be used.
+            ModelError, ImageError: a recipe or the data is invalid.
         """
         chosen = [name for name in self.plan.systems if only is None or name in set(only)]
         needed = {self.plan.systems[name].base for name in chosen}
         bases = [self._base(name) for name in self.plan.bases if name in needed]
         bases += [self._zero_shot(name) for name in self.plan.zero_shot if loading.available(name)]
+        task = self.plan.task
         runs, summaries, systems = [], [], []
         pictures: dict[str, Runs] = {}
         for name in chosen:
             seeds = self.plan.systems[name].seeds
-            of_seeds = [self._run(name, seed) for seed in seeds]
-            runs += [run for run, _ in of_seeds]
-            pictures[name] = [scores for _, scores in of_seeds]
+            pictures[name] = [self._run(name, seed) for seed in seeds]
+            for seed, scores in zip(seeds, pictures[name], strict=True):
+                spent, means = _spent(self._folder(name, seed)), self._summary([scores])
+                runs.append(schema.Run(system=name, task=task, seed=seed, spent=spent, scores=means))
             systems.append(self._system(name))
-            scores = self._summary(pictures[name])
-            summaries.append(schema.Summary(system=name, task=self.plan.task, seeds=seeds, scores=scores))
+            means = self._summary(pictures[name])
+            summaries.append(schema.Summary(system=name, task=task, seeds=seeds, scores=means))
         return schema.Suite(
             made=datetime.now(UTC).date().isoformat(),
             commit=_commit(),
@@ -135,19 +130,10 @@ class SuiteRun:
             **more,
         )
 
-    def _run(self, name: str, seed: int) -> tuple[schema.Run, list[PictureScore]]:
-        recipe = self._recipe(name, seed)
-        folder = self._folder(name, seed)
+    def _run(self, name: str, seed: int) -> list[PictureScore]:
+        recipe, folder = self._recipe(name, seed), self._folder(name, seed)
         network = self._trained(recipe, folder)
-        scores = self._scores(folder, network, entry(recipe.model), self.plan.systems[name].scored)
-        run = schema.Run(
-            system=name,
-            task=self.plan.task,
-            seed=seed,
-            spent=_spent(folder),
-            scores=self._summary([scores]),
-        )
-        return run, scores
+        return self._scores(folder, network, entry(recipe.model), self.plan.systems[name].scored)
 
     def _summary(self, runs: Runs) -> list[schema.SetSummary]:
         return summarise(runs, self.plan.protocol.clicks)
@@ -166,10 +152,10 @@ class SuiteRun:
         return self.plan.recipe(name, seed, result_path(folder, entry(first.model), first))
 
     def _trained(self, recipe: Recipe, folder: Path) -> PromptNetwork:
-        """The trained network, after training it if that has not been done."""
+        """The trained network; trains it first unless the folder holds a training of this recipe."""
         done = folder / "done.json"
         settings = recipe.model_dump_json()
-        if not done.is_file() or json.loads(done.read_text(encoding="utf-8")) != json.loads(settings):
+        if not done.is_file() or json.loads(done.read_bytes()) != json.loads(settings):
             (folder / SCORES).unlink(missing_ok=True)
             Trainer(recipe, self.data, folder, self.device).run()
             done.write_text(settings, encoding="utf-8")
@@ -178,16 +164,15 @@ class SuiteRun:
     def _scores(
         self, folder: Path, network: PromptNetwork, model: ModelEntry, sets: tuple[str, ...] | None = None
     ) -> list[PictureScore]:
-        """The scores of all test pictures of the sets (None: all of the suite's), kept in the work folder."""
+        """Scores of the test pictures of `sets` (None: all sets of the suite), kept in the work folder."""
         path = folder / SCORES
-        rows = [row for row in self._rows() if row.dataset in (sets or self.plan.scored)]
-        kept = _Kept.read(path)
-        if (
-            kept is not None
-            and [(p.dataset, p.id) for p in kept.pictures] == [(row.dataset, row.id) for row in rows]
-            and kept.protocol == self.plan.protocol
-        ):
-            return kept.pictures
+        rows = read_manifest(self.data, list(self.plan.scored), ["test"])
+        rows = [row for row in rows if row.dataset in (sets or self.plan.scored)]
+        with suppress(OSError, ValidationError):  # none yet, damaged, or of another version
+            kept = _Kept.model_validate_json(path.read_bytes())
+            same = [(p.dataset, p.id) for p in kept.pictures] == [(row.dataset, row.id) for row in rows]
+            if same and kept.protocol == self.plan.protocol:
+                return kept.pictures
         predictor = Predictor.of(network, model, device=self.device)
         pictures = score_pictures(predictor, rows, model.prompts, self.plan.protocol, folder.name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,24 +180,21 @@ class SuiteRun:
         path.write_text(kept.model_dump_json(), encoding="utf-8")
         return pictures
 
-    def _rows(self) -> list[Row]:
-        return read_manifest(self.data, list(self.plan.scored), ["test"])
-
     def _system(self, name: str) -> schema.SuiteSystem:
         planned = self.plan.systems[name]
         seed = planned.seeds[0]
         recipe = self._recipe(name, seed)
-        found = entry(recipe.model)
+        model = entry(recipe.model)
         network = trained_network(recipe, self._folder(name, seed))
-        counts = count_network(network, found, trained_fragments(found, recipe))
-        prompt = "point" if found.prompts else "none"
+        counts = count_network(network, model, trained_fragments(model, recipe))
+        prompt = "point" if model.prompts else "none"
         with torch.no_grad():
             work = count_work(network, prompt)
             pace = measure_pace(network.to(self.device), prompt, repeats=5, warm_up=1)
         return schema.SuiteSystem(
             **planned.model_dump(include={"title", "paper", "base", "method", "note"}),
             name=name,
-            prompts=found.prompts,
+            prompts=model.prompts,
             image_size=network.image_size,
             parameters=counts.parameters_total,
             trained=counts.parameters_trained,
@@ -223,8 +205,7 @@ class SuiteRun:
 
     def _task(self) -> schema.Task:
         name = self.plan.task
-        labelled = len(read_manifest(self.data, [name], ["train"]))
-        tested = len(read_manifest(self.data, [name], ["test"]))
+        labelled, tested = (len(read_manifest(self.data, [name], [split])) for split in ("train", "test"))
         return schema.Task(name=name, labelled=labelled, tested=tested, note=self.plan.task_note)
 
     def _comparisons(self, pictures: dict[str, Runs]) -> list[schema.Comparison]:
@@ -236,23 +217,21 @@ class SuiteRun:
                 continue
             names = {"system": name, "against": other, "task": task, "dataset": task}
             for prompt, metric in COMPARED:
-                difference = compare(runs, pictures[other], task, prompt, metric)
-                if difference is not None:
-                    comparisons.append(
-                        schema.Comparison(**names, prompt=prompt, metric=metric, difference=difference)
-                    )
+                if difference := compare(runs, pictures[other], task, prompt, metric):
+                    values = names | {"prompt": prompt, "metric": metric, "difference": difference}
+                    comparisons.append(schema.Comparison.model_validate(values))
         return comparisons
 
 
 def _spent(folder: Path) -> schema.Spent:
-    """What the training in `folder` cost."""
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    """The cost of the training in `folder`."""
+    result = json.loads((folder / "result.json").read_bytes())
     seconds, ending = round(result["seconds"], 1), _ENDINGS[result["ended"]]
     return schema.Spent(images_seen=result["images"], seconds=seconds, stopped_by=ending)
 
 
 def _commit() -> str | None:
-    """The short hash of the source tree's commit, None outside a repository."""
+    """Short hash of the checked-out commit; None outside a repository."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     folder = Path(__file__).resolve().parent
     try:

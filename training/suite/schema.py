@@ -1,7 +1,7 @@
-"""What a comparison of systems is written down as: one JSON file, checked when it is read.
+"""Result file of a comparison of systems: one JSON file, validated on reading.
 
 A base network is trained (phase A), frozen, and adapted by every system to a task it never saw (phase B),
-once per seed. Lengths of time are seconds, shares are 0..1, counts are counted.
+once per seed. Durations are in seconds, fractions 0..1.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class SuiteProtocol(Record):
     """How pictures are scored.
 
     Attributes:
-        clicks: at most so many per object; NoC is given only with 20.
-        until: clicking on an object stops at this IoU (never before the fifth click); None: never.
+        clicks: maximum number of clicks per object; NoC is reported only with 20.
+        until: IoU at which clicking stops (never before the fifth click); None never stops early.
         jitters: jittered boxes per object, whose scores are averaged.
-        jitter: share of the box's size by which each side may move.
-        seed: of the jitter; every system gets the same boxes.
+        jitter: fraction of the box's size by which each side may move.
+        seed: seeds the jitter; all systems get the same boxes.
     """
 
     clicks: int = Field(default=20, ge=5)
@@ -39,7 +39,7 @@ class SuiteProtocol(Record):
 
 
 class PromptScore(Record):
-    """Means over a test set for one prompt; `undefined` answers have no HD95 and are left out of it."""
+    """Means over a test set for one prompt; `undefined` answers have no HD95 and are left out of its mean."""
 
     dice: Estimate
     iou: Estimate
@@ -49,7 +49,7 @@ class PromptScore(Record):
 
 
 class ClickScore(Record):
-    """Clicks to an IoU threshold, and the share of objects that never reach it."""
+    """Clicks to an IoU threshold, and the fraction of objects that never reach it."""
 
     noc: Estimate
     failed: Estimate
@@ -59,12 +59,12 @@ class SetSummary(Record):
     """One test set, over one or several seeds.
 
     Attributes:
-        n: pictures with a label; n_empty: without.
+        n, n_empty: pictures with and without a label.
         prompts: by prompt, see `suite.protocol.PROMPTS`.
         clicks: by threshold ("85", "90"), for 20 clicks.
         dice_by_click: mean Dice after 1, 2, 3, … clicks.
-        marked: share of the empty pictures where a prompt-free model marked something.
-        seconds_image, seconds_prompt: medians.
+        marked: fraction of the pictures without a label on which a prompt-free model marked something.
+        seconds_image, seconds_prompt: median time of encoding a picture, and of decoding a prompt.
     """
 
     dataset: str
@@ -79,7 +79,7 @@ class SetSummary(Record):
 
 
 class Spent(Record):
-    """What a training cost and why it ended."""
+    """Cost of a training and the reason why it ended."""
 
     images_seen: int
     seconds: float
@@ -101,11 +101,11 @@ class Base(Record):
 
 
 class Task(Record):
-    """What phase B adapts to.
+    """The task that phase B adapts to.
 
     Attributes:
-        labelled: pictures to train on; tested: pictures held back.
-        note: how they were divided.
+        labelled, tested: number of pictures to train on, and of test pictures.
+        note: how they were split.
     """
 
     name: str
@@ -115,7 +115,7 @@ class Task(Record):
 
 
 class SuiteSystem(Record):
-    """A method on a base: what it adds, trains and costs."""
+    """A method on a base, with its parameters and cost."""
 
     name: str
     title: str
@@ -152,7 +152,7 @@ class Summary(Record):
 
 
 class Comparison(Record):
-    """A system minus another on the same pictures."""
+    """Paired difference: a system minus another on the same pictures."""
 
     system: str
     against: str
@@ -164,7 +164,7 @@ class Comparison(Record):
 
 
 class Suite(Record):
-    """Everything a page of results is made from."""
+    """All results of a comparison, the source of its page."""
 
     schema_version: Literal[1] = 1
     made: str
@@ -181,7 +181,7 @@ class Suite(Record):
     comparisons: list[Comparison] = Field(default_factory=list)
 
     def scored(self, task: str) -> tuple[str, ...]:
-        """The test sets of a task: what was adapted to first, then what may have been forgotten."""
+        """The test sets of a task: the task itself first, then the sets that may have been forgotten."""
         scores = [score for summary in self.summaries if summary.task == task for score in summary.scores]
         names = dict.fromkeys(score.dataset for score in scores)
         return tuple(sorted(names, key=lambda name: name != task))
@@ -194,5 +194,5 @@ class Suite(Record):
         unknown |= {r.task for r in results} - tasks
         unknown |= {s.base for s in self.systems} - {b.name for b in self.bases}
         if unknown:
-            raise ValueError(f"names that nothing describes: {', '.join(sorted(unknown))}")
+            raise ValueError(f"undefined names: {', '.join(sorted(unknown))}")
         return self

@@ -1,4 +1,4 @@
-"""From scores of pictures to means of test sets with their intervals, over any number of seeds."""
+"""Means over test sets with their intervals from picture scores, over any number of seeds."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from uniultra.errors import RequestError
 from uniultra.evaluate import summaries
 from uniultra.evaluate.scoring import key
 from uniultra.evaluate.summaries import Runs, by_set
-from uniultra.metrics.intervals import RESAMPLES, Estimate
+from uniultra.metrics.intervals import Estimate
 
 
-def summarise(runs: Runs, clicks: int, resamples: int = RESAMPLES) -> list[SetSummary]:
-    """Means per test set, in the order in which the sets come.
+def summarise(runs: Runs, clicks: int) -> list[SetSummary]:
+    """Means per test set, in order of first appearance.
 
     Args:
-        runs: the pictures' scores of each seed; every seed must have scored the same pictures.
-        clicks: how many were allowed.
-        resamples: bootstrap samples of each interval.
+        runs: picture scores of each seed; all seeds must have scored the same pictures.
+        clicks: maximum number of clicks of the protocol.
 
     Raises:
-        RequestError: no run, or seeds that scored different pictures.
+        RequestError: no scores, or seeds that scored different pictures.
     """
     names = list(dict.fromkeys(picture.dataset for run in runs for picture in run))
     if not names:
         raise RequestError("Expected scores of at least one picture; got none.")
-    return [_set(name, _of_set(runs, name), clicks, resamples) for name in names]
+    return [_set(name, _of_set(runs, name), clicks) for name in names]
 
 
 def compare(first: Runs, second: Runs, dataset: str, prompt: str, metric: Metric) -> Estimate | None:
-    """The mean of `first` minus that of `second` on the same pictures; None where one has no such score.
+    """Paired difference `first` minus `second`; None if one of them lacks the score.
 
     Raises:
-        RequestError: the two scored different pictures.
+        RequestError: they scored different pictures.
     """
     tables = _of_set(first, dataset), _of_set(second, dataset)
     return summaries.difference(*tables, key(metric, PROMPTS[prompt]), paired_seeds=False)
@@ -45,8 +44,8 @@ def _of_set(runs: Runs, dataset: str) -> Runs:
     return [by_set(run).get(dataset, []) for run in runs]
 
 
-def _set(name: str, runs: Runs, clicks: int, resamples: int) -> SetSummary:
-    estimates = summaries.summarise(runs, resamples)
+def _set(name: str, runs: Runs, clicks: int) -> SetSummary:
+    estimates = summaries.summarise(runs)
     pictures = [picture for run in runs for picture in run]
     marked = [float(picture.marked) for picture in pictures if picture.marked is not None]
     prompts = {prompt: _prompt(estimates, question) for prompt, question in PROMPTS.items()}
@@ -55,7 +54,7 @@ def _set(name: str, runs: Runs, clicks: int, resamples: int) -> SetSummary:
         dataset=name,
         n=labelled,
         n_empty=len(runs[0]) - labelled,
-        prompts={prompt: found for prompt, found in prompts.items() if found},
+        prompts={prompt: score for prompt, score in prompts.items() if score},
         clicks={
             str(share): ClickScore(noc=estimates[f"noc{share}"], failed=estimates[f"nof{share}"])
             for share in THRESHOLDS
@@ -78,7 +77,7 @@ def _prompt(estimates: dict[str, Estimate], question: str) -> PromptScore | None
 
 
 def _dice_by_click(runs: list[tuple[float, ...]], clicks: int) -> tuple[float, ...]:
-    """Mean Dice after each click; what a run ended with counts for the clicks that were not made."""
+    """Mean Dice after each click; the last answer counts for clicks that were not made."""
     after = ([ious[min(k, len(ious) - 1)] for ious in runs] for k in range(clicks if runs else 0))
     return tuple(statistics.fmean(2 * iou / (1 + iou) for iou in ious) for ious in after)
 

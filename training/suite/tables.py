@@ -1,4 +1,4 @@
-"""The tables of our own numbers, as Markdown; empty where there is nothing to show."""
+"""Markdown tables of our own results; empty strings if there is nothing to show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDS = {"images": "", "clock": ", stopped by the clock", "early_stop": ", stopp
 
 
 def bases(suite: Suite) -> str:
-    """Phase A: what each base saw."""
+    """Phase A: the training of each base."""
     lines = (
         (
             base.name,
@@ -39,14 +39,14 @@ def bases(suite: Suite) -> str:
 
 
 def systems(suite: Suite) -> str:
-    """What each system is and costs."""
+    """Size and cost of each system."""
     sizes = ("input", "parameters", "trained", "of it adapter")
     costs = ("GMAC picture / prompt", "ms picture / prompt")
     return table(("system", "on", "method", *sizes, *costs, "note"), map(_system, suite.systems))
 
 
 def spent(suite: Suite, task: Task) -> str:
-    """Phase B: what each run saw, one line per system."""
+    """Phase B: the trainings of each system, one row per system."""
     lines = []
     for system in suite.systems:
         runs = [r for r in suite.runs if r.system == system.name and r.task == task.name]
@@ -58,7 +58,7 @@ def spent(suite: Suite, task: Task) -> str:
 
 
 def by_prompt(suite: Suite, task: Task, dataset: str, cell: Callable[[PromptScore], str | None]) -> str:
-    """A line per system, a column per prompt that any of them takes."""
+    """A row per system, a column per prompt that any of them takes."""
     lines = (
         (title, *(cell(summary.prompts[p]) if p in summary.prompts else None for p in PROMPTS))
         for title, summary in scored(suite, task, dataset)
@@ -67,14 +67,14 @@ def by_prompt(suite: Suite, task: Task, dataset: str, cell: Callable[[PromptScor
 
 
 def distance(score: PromptScore) -> str:
-    """Cells of HD95: pixels, millimetres where known, and how many answers have none."""
+    """A cell of HD95: pixels, millimetres if known, and the number of answers without a distance."""
     text = interval(score.hd95_px, 1) or NOTHING
     text += f"; {interval(score.hd95_mm, 2)} mm" if score.hd95_mm else ""
     return text + (f" ({score.undefined} without)" if score.undefined else "")
 
 
 def clicks(suite: Suite, task: Task, dataset: str) -> str:
-    """NoC and the share of objects that never reach it, of systems that were clicked 20 times."""
+    """NoC and the fraction of objects that never reach the threshold, for runs of 20 clicks."""
     names = [str(threshold) for threshold in THRESHOLDS]
     lines = (
         (
@@ -89,7 +89,7 @@ def clicks(suite: Suite, task: Task, dataset: str) -> str:
 
 
 def comparisons(suite: Suite, task: Task) -> str:
-    """Differences between systems."""
+    """Paired differences between systems."""
     titles = {s.name: s.title for s in suite.systems}
     lines = (
         (
@@ -106,8 +106,8 @@ def comparisons(suite: Suite, task: Task) -> str:
 
 
 def scored(suite: Suite, task: Task, dataset: str) -> list[tuple[str, SetSummary]]:
-    """Titles and summaries of a test set: the bases as they were before, then the systems in their order."""
-    found = [
+    """Titles and summaries of a test set: the bases before adaptation, then the systems in order."""
+    rows = [
         (f"{base.name}, not adapted", score)
         for base in suite.bases
         for score in base.scores
@@ -116,12 +116,12 @@ def scored(suite: Suite, task: Task, dataset: str) -> list[tuple[str, SetSummary
     for system in suite.systems:
         for summary in suite.summaries:
             if (summary.system, summary.task) == (system.name, task.name):
-                found += [(system.title, s) for s in summary.scores if s.dataset == dataset]
-    return found
+                rows += [(system.title, s) for s in summary.scores if s.dataset == dataset]
+    return rows
 
 
 def hours(seconds: float) -> str:
-    """A length of time for people."""
+    """A duration in readable units."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,1 +1,1 @@
-"""Measuring models: accuracy benchmarks and replayed campaigns."""
+"""Evaluation of models: accuracy benchmarks and simulated campaigns."""

@@ -1,7 +1,7 @@
-"""How good a model is on pictures it never saw, and whether it obeys its prompts.
+"""Quick evaluation on test pictures: one click, one tight box, and prompt obedience.
 
-Component rule: every number is of the largest 8-connected component of a mask. Empty masks take part
-in nothing and are counted as `n_empty`.
+Component rule: every number is of the largest 8-connected component of a mask. Pictures without a label are
+left out of the means and counted as `n_empty`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from uniultra.datasets.manifest import read_manifest, scored_sets
-from uniultra.evaluate.obedience import LIMITS, Obedience, ObedienceCase, at_most, obedience
+from uniultra.evaluate.markdown import number
+from uniultra.evaluate.obedience import Obedience, ObedienceCase, at_most, obedience
 from uniultra.evaluate.records import EvaluationProtocol, PictureScore
 from uniultra.evaluate.scoring import LINES, Question, score
 from uniultra.evaluate.summaries import column
@@ -25,7 +26,7 @@ ONCE = EvaluationProtocol(clicks=1, seeds=0, click_jitter=0)  # one click, one t
 
 @dataclass(frozen=True)
 class SetMeans:
-    """Mean Dice over the non-empty test pictures of one set."""
+    """Mean Dice over the labelled test pictures of one set."""
 
     n: int
     n_empty: int
@@ -42,17 +43,15 @@ def evaluate(
     *,
     limit: int | None = None,
     scenes: int = 60,
-    seed: int = 7,
 ) -> tuple[dict[str, SetMeans], Obedience]:
     """Score a model on the `test` rows of a data folder.
 
     Args:
         predictor: the model.
         data: folder with manifest.csv.
-        datasets: names of the sets; None takes all that have `test` rows but those in LINES.
-        limit: at most so many pictures of each set, for a quick look.
+        datasets: names of the sets; None takes all sets with `test` rows except those of `scoring.LINES`.
+        limit: maximum number of pictures per set, for a quick look.
         scenes: generated pictures for the two-structures test.
-        seed: of the random clicks and of the scenes, which training never drew.
     """
     sets: dict[str, SetMeans] = {}
     cases: list[ObedienceCase] = []
@@ -63,7 +62,7 @@ def evaluate(
             predictor, rows, ("point", "box"), ONCE, questions, lines=(), cases=cases, progress=name
         )
         sets[name] = _means(scores)
-    return sets, obedience(predictor, cases, scenes=scenes, seed=seed)
+    return sets, obedience(predictor, cases, scenes=scenes)
 
 
 def _means(scores: Sequence[PictureScore]) -> SetMeans:
@@ -82,8 +81,8 @@ def report(sets: dict[str, SetMeans], obedience: Obedience) -> dict[str, Any]:
     return {
         "component_rule": "largest 8-connected component",
         "sets": {name: asdict(means) for name, means in sets.items()},
-        "obedience": asdict(obedience),
-        "limits": LIMITS,
+        "obedience": obedience.model_dump(include={"n_pictures", "n_scenes"}) | obedience.values,
+        "limits": obedience.limits,
         "failures": obedience.failures,
     }
 
@@ -96,8 +95,8 @@ def table(sets: dict[str, SetMeans], obedience: Obedience) -> str:
         for name, s in sets.items()
     ]
     lines.append("")
-    for name, value in obedience.values.items():
-        wanted = f"{'<' if at_most(name) else '>='} {LIMITS[name]:g}"
+    for name, limit in obedience.limits.items():
+        bound = f"{'<' if at_most(name) else '>='} {limit:g}"
         verdict = "missed" if name in obedience.failures else "reached"
-        lines.append(f"{name:22}{value:8.3f}   wanted {wanted}: {verdict}")
+        lines.append(f"{name:22}{number(obedience.values[name]):>8}   required {bound}: {verdict}")
     return "\n".join(lines)

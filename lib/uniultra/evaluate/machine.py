@@ -1,4 +1,4 @@
-"""What results were made on, for the file that holds them."""
+"""The machine that results were measured on, for result files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROCESSORS = Path("/proc/cpuinfo")
 
 
 def this_machine(device: torch.device) -> Machine:
-    """This machine with `device`; kinds and versions only, never a name of host or person."""
+    """Describe this machine with `device`: hardware types and versions, never a host or user name."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -39,7 +39,7 @@ def _processor() -> str:
 
 
 class Machine(BaseModel, frozen=True, extra="forbid"):
-    """What it ran on; nothing that names a person or a host."""
+    """Hardware and software of a measurement, without host or user names."""
 
     processor: str
     threads: int

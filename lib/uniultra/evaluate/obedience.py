@@ -1,14 +1,16 @@
-"""Whether a model obeys its prompts: clicks elsewhere, two structures of a scene, boxes of other pictures."""
+"""Prompt obedience: clicks elsewhere, two structures of a scene, corrective clicks, shuffled boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
+from uniultra.evaluate.records import Record
 from uniultra.metrics.overlap import dice, iou
 from uniultra.predict.still import STILL, Answers, Still
 from uniultra.prompts.simulation.clicks_boxes import center_click, corrective_click, tight_box
@@ -28,40 +30,41 @@ LIMITS = {
 
 
 def at_most(name: str) -> bool:
-    """Whether a limit must not be exceeded: two masks that should differ overlap by less."""
+    """Whether a limit is an upper bound: the overlap of two masks that should differ."""
     return name.endswith("iou")
 
 
-@dataclass(frozen=True)
-class Obedience:
-    """Whether the prompt decides the answer; see LIMITS for what must be reached.
+class Obedience(Record):
+    """Whether the prompt decides the answer.
 
-    A number is NaN where nothing could be asked: a model without a surplus pixel is never corrected.
+    Attributes:
+        values: by the names of LIMITS; None where a test had no case: a model whose masks have no surplus
+            pixel is never corrected.
+        limits: what must be reached.
+        failures: names of the missed limits.
+        n_pictures, n_scenes: labelled pictures and generated scenes that were prompted.
     """
 
-    two_clicks_iou: float
-    two_structures_iou: float
-    holds_click: float
-    excludes_negative: float
-    box_minus_shuffled: float
+    values: dict[str, float | None]
+    limits: dict[str, float]
+    failures: tuple[str, ...]
     n_pictures: int
     n_scenes: int
 
-    @property
-    def values(self) -> dict[str, float]:
-        """What was measured, by the name of its limit."""
-        return {name: getattr(self, name) for name in LIMITS}
-
-    @property
-    def failures(self) -> list[str]:
-        """Names of the limits that are missed."""
-        limits = ((name, value, LIMITS[name]) for name, value in self.values.items())
-        return [name for name, value, limit in limits if (value >= limit if at_most(name) else value < limit)]
+    @classmethod
+    def of(cls, values: dict[str, float | None], n_pictures: int, n_scenes: int) -> Obedience:
+        """Compare the values with LIMITS."""
+        missed = tuple(
+            name
+            for name, limit in LIMITS.items()
+            if (value := values[name]) is not None and (value >= limit if at_most(name) else value < limit)
+        )
+        return cls(values=values, limits=LIMITS, failures=missed, n_pictures=n_pictures, n_scenes=n_scenes)
 
 
 @dataclass(frozen=True, eq=False)
 class ObedienceCase:
-    """An object of a picture with what a model answered to its first click and to its tight box."""
+    """An object of a picture with a model's answers to its first click and to its tight box."""
 
     source: Still
     truth: Mask
@@ -73,13 +76,13 @@ class ObedienceCase:
 def obedience(
     answers: Answers, cases: Sequence[ObedienceCase], *, scenes: int = 60, seed: int = 7
 ) -> Obedience:
-    """Ask a promptable model on labelled pictures and on generated scenes.
+    """Test a promptable model on labelled pictures and on generated scenes.
 
     Args:
         answers: the model that answered the cases' click and box; it takes points, boxes and masks.
         cases: not empty.
         scenes: generated pictures for the two-structures test.
-        seed: of the random clicks and of the scenes, which training never drew.
+        seed: of the random clicks and of the scenes; training never draws these scenes.
     """
     rng = np.random.default_rng(seed)
     elsewhere, excluded, held = [], [], [_at(case.clicked, case.click) for case in cases]
@@ -95,19 +98,20 @@ def obedience(
             [corrected] = _ask(answers, case.source, refined)
             excluded.append(not _at(corrected, surplus))
     shuffled = _shuffled_box_dice(answers, cases, rng)
-    return Obedience(
-        two_clicks_iou=_median(elsewhere),
-        two_structures_iou=_two_structures(answers, scenes, seed),
-        holds_click=_mean(held),
-        excludes_negative=_mean(excluded),
-        box_minus_shuffled=_mean(case.box_dice for case in cases) - shuffled,
-        n_pictures=len(cases),
-        n_scenes=scenes,
-    )
+    values = {
+        "two_clicks_iou": _reduced(np.median, elsewhere),
+        "two_structures_iou": _reduced(np.median, _two_structures(answers, scenes, seed)),
+        "holds_click": _reduced(np.mean, held),
+        "excludes_negative": _reduced(np.mean, excluded),
+        "box_minus_shuffled": float(np.mean([case.box_dice for case in cases]) - np.mean(shuffled)),
+    }
+    return Obedience.of(values, len(cases), scenes)
 
 
-def _shuffled_box_dice(answers: Answers, cases: Sequence[ObedienceCase], rng: np.random.Generator) -> float:
-    """Mean Dice when every picture is given another picture's box, scaled to its size."""
+def _shuffled_box_dice(
+    answers: Answers, cases: Sequence[ObedienceCase], rng: np.random.Generator
+) -> list[float]:
+    """Dice of every picture when it is given another picture's box, scaled to its size."""
     order = rng.permutation(len(cases))
     # A cycle through a random order, so that no picture keeps its own box.
     donors = dict(zip(order, np.roll(order, 1), strict=True))
@@ -120,29 +124,28 @@ def _shuffled_box_dice(answers: Answers, cases: Sequence[ObedienceCase], rng: np
         foreign = Box(box.x0 * x, box.y0 * y, box.x1 * x, box.y1 * y)
         [mask] = _ask(answers, case.source, PromptSet(box=foreign))
         values.append(dice(mask, case.truth))
-    return _mean(values)
+    return values
 
 
-def _two_structures(answers: Answers, scenes: int, seed: int) -> float:
-    """Median IoU of the masks of two structures of a generated scene, one click each."""
-    found: list[float] = []
+def _two_structures(answers: Answers, scenes: int, seed: int) -> list[float]:
+    """IoU of the masks of two structures of each generated scene, one click each."""
+    ious: list[float] = []
     number = 0
-    while len(found) < scenes:
+    while len(ious) < scenes:
         drawn = scene(np.random.default_rng([seed, number]))
         number += 1
         apart = [n for n in range(len(drawn.targets)) if drawn.clickable[n].sum() > 200]
         if len(apart) < 2 or iou(drawn.targets[apart[0]], drawn.targets[apart[1]]) > 0.05:
             continue
-        sets = [PromptSet(points=(center_click(drawn.clickable[n]),)) for n in apart[:2]]
-        first, second = _ask(answers, Still(drawn.picture), *sets)
-        found.append(iou(first, second))
-    return _median(found)
+        prompts = [PromptSet(points=(center_click(drawn.clickable[n]),)) for n in apart[:2]]
+        first, second = _ask(answers, Still(drawn.picture), *prompts)
+        ious.append(iou(first, second))
+    return ious
 
 
 def _other_click(truth: Mask, rng: np.random.Generator) -> Point | None:
-    """A click at least APART pixels outside the labelled component, or None where there is no room."""
-    far = ndimage.distance_transform_edt(~truth) >= APART
-    rows, columns = np.nonzero(far)
+    """A click at least APART pixels outside the labelled component; None if no pixel is that far."""
+    rows, columns = np.nonzero(ndimage.distance_transform_edt(~truth) >= APART)
     if not len(rows):
         return None
     n = rng.integers(len(rows))
@@ -150,17 +153,12 @@ def _other_click(truth: Mask, rng: np.random.Generator) -> Point | None:
 
 
 def _ask(answers: Answers, source: Still, *prompts: PromptSet) -> list[Mask]:
-    return [found.mask for found in answers.predict(source, STILL, prompts)]
+    return [prediction.mask for prediction in answers.predict(source, STILL, prompts)]
 
 
 def _at(mask: Mask, point: Point) -> bool:
     return bool(mask[round(point.y), round(point.x)])
 
 
-def _mean(values: Iterable[float | bool]) -> float:
-    numbers = list(values)
-    return float(np.mean(numbers)) if numbers else float("nan")
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values)) if values else float("nan")
+def _reduced(statistic: Callable[[Any], Any], values: Sequence[float | bool]) -> float | None:
+    return float(statistic(values)) if values else None

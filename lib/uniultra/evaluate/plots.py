@@ -1,4 +1,4 @@
-"""Curves as pictures: a panel for each set, a line for each system or strategy."""
+"""Curves as figures: a panel per set, a line per system or strategy."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from uniultra.errors import RequestError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, distinguishable with any colour vision; styles distinguish what repeats.
+# Okabe and Ito's colours, distinguishable with any colour vision; line styles tell repeated colours apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a panel; its look comes from its place among the curves.
+    """A line of a panel; its index among the curves decides colour and style.
 
     Attributes:
-        x, y: of its points.
-        low, high: bounds of each point; None where it has none.
-        marker: of the points.
+        label: name in the legend.
+        x, y: coordinates of the points.
+        low, high: bounds of the band around the points; None draws no band.
+        marker: matplotlib marker of the points; None draws none.
     """
 
     label: str
@@ -40,8 +41,8 @@ class Panel:
     """Curves over one axis.
 
     Attributes:
-        levels: label, height, grey and style of horizontal lines.
-        limits: of the x axis.
+        levels: label, height, grey level and style of horizontal lines.
+        limits: limits of the x axis.
     """
 
     title: str
@@ -53,36 +54,36 @@ class Panel:
 
 
 def check_picture(path: Path) -> None:
-    """Refuse before hours are spent what could not be drawn after them.
+    """Check before a long measurement that its figure can be drawn after it.
 
     Raises:
-        RequestError: another ending than .svg or .png, or matplotlib is not installed.
+        RequestError: the name does not end in .svg or .png, or matplotlib is not installed.
     """
     if path.suffix not in (".svg", ".png"):
-        raise RequestError("Expected a picture's name to end in .svg or .png. Name it so.")
+        raise RequestError("Expected a name ending in .svg or .png for the figure. Rename the file.")
     check_matplotlib()
 
 
 def check_matplotlib() -> None:
-    """Refuse to draw without matplotlib.
+    """Check that matplotlib is installed.
 
     Raises:
-        RequestError: it is not installed.
+        RequestError: it is not.
     """
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError:
-        raise RequestError("Drawing needs matplotlib; install it, or leave the pictures out.") from None
+        raise RequestError("Drawing needs matplotlib; install it, or leave the figures out.") from None
 
 
 def draw(panels: Sequence[Panel], path: Path, ylabel: str, size: tuple[float, float]) -> None:
     """Draw panels side by side.
 
     Args:
-        panels: their curves are named by one legend.
+        panels: from left to right; the legend names the curves of the first.
         path: `.svg` or `.png`.
-        ylabel: beside the first panel.
-        size: of the picture, inches.
+        ylabel: label of the first panel's y axis.
+        size: width and height of the figure, inches.
 
     Raises:
         RequestError: see `check_picture`.
@@ -91,12 +92,12 @@ def draw(panels: Sequence[Panel], path: Path, ylabel: str, size: tuple[float, fl
     import matplotlib
     from matplotlib.figure import Figure
 
-    # The same results give the same file, so that a change in it means something; text stays text.
+    # The same results give the same bytes, so that a diff means a change; text stays text.
     with matplotlib.rc_context({"svg.hashsalt": "uniultra", "svg.fonttype": "none"}):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for place, panel in zip(axes, panels, strict=True):
-            _draw(place, panel)
+        for ax, panel in zip(axes, panels, strict=True):
+            _draw(ax, panel)
         axes[0].set_ylabel(ylabel)
         lines, names = axes[0].get_legend_handles_labels()
         figure.legend(lines, names, loc="outside right upper", frameon=False, fontsize="small")

@@ -1,6 +1,6 @@
-"""The records that every evaluation shares: how pictures are asked, one picture's scores, what was measured.
+"""Records shared by all evaluations: the evaluation protocol, the scores of a picture, the measured model.
 
-Shares, Dice and IoU are 0..1, lengths of time seconds.
+Fractions, Dice and IoU are 0..1, durations seconds.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ DIGITS = 6
 
 
 class Record(BaseModel):
-    """A frozen part of a result file; unknown fields are refused."""
+    """A frozen part of a result file; unknown fields are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class EvaluationProtocol(Record):
-    """How pictures are asked and scored; every system is asked the same.
+    """How pictures are prompted and scored; all systems get the same prompts.
 
     Attributes:
-        clicks: at most so many per object; NoC and NoF are given only with 20.
-        until, at_least: clicking ends at this IoU, never before so many clicks; None: it goes on while
-            anything is wrong.
-        seeds: noisy boxes, scribbles and shaky clicks per object, each kind.
-        box_jitter: share of the box's size by which each side may move.
-        click_jitter: pixels by which a click may miss the centre; 0 asks no shaky clicks.
-        tolerance: of the surface Dice of one-pixel lines, in pixels of the stored mask.
+        clicks: maximum number of clicks per object; NoC and NoF are reported only with 20.
+        until: IoU at which clicking stops; None clicks until no pixel is wrong.
+        at_least: number of clicks before `until` may stop it.
+        seeds: number of noisy boxes, of scribbles and of jittered clicks per object.
+        box_jitter: fraction of the box's size by which each side may move.
+        click_jitter: maximum distance of a jittered click from the centre, pixels; 0 leaves them out.
+        tolerance: tolerance of the surface Dice of one-pixel lines, in pixels of the stored mask.
         scenes: generated pictures of the obedience test.
-        seed: of all that is drawn.
+        seed: seeds all random prompts.
     """
 
     clicks: int = Field(default=20, ge=1)
@@ -47,17 +47,19 @@ class EvaluationProtocol(Record):
 
 
 class PictureScore(Record):
-    """One picture and one system.
+    """Scores of one system on one picture.
 
     Attributes:
-        group: the patient, or the picture's own ID where none is known.
-        values: by key, see `uniultra.evaluate.scoring.key`; None where there is no distance, as one of two
-            masks is empty.
-        repeated: the same for what is asked once per seed.
+        dataset, id: the picture in the manifest.
+        group: the patient, or the picture's own ID if the patient is unknown.
+        values: by key, see `uniultra.evaluate.scoring.key`; None for a distance that is undefined, as one of
+            the masks is empty.
+        repeated: values of random prompts, one per seed.
         ious: IoU after each click.
         judged: by kind of prompt, pairs of predicted and true IoU.
-        marked: for a prompt-free model on an empty label, whether it marked anything.
-        seconds_image, seconds_prompt: encoding, and the median of decoding one prompt; None if not run.
+        marked: whether a prompt-free model marked anything on an empty label.
+        seconds_image: time of encoding the picture; None if not run.
+        seconds_prompt: median time of decoding one prompt; None if not run.
     """
 
     dataset: str
@@ -72,11 +74,11 @@ class PictureScore(Record):
     seconds_prompt: float | None = None
 
     def rounded(self) -> PictureScore:
-        """With six digits, as result files hold it: what is computed from it can be computed from a file."""
+        """Rounded to six digits as in result files, so that statistics can be recomputed from a file."""
         return PictureScore.model_validate(_rounded(self.model_dump()))
 
     def averaged(self) -> PictureScore:
-        """With the means over seeds among `values`, over the answers that have one."""
+        """With the means over seeds moved into `values`; undefined distances are left out of the mean."""
         means = {}
         for key, values in self.repeated.items():
             defined = [value for value in values if value is not None]
@@ -85,13 +87,13 @@ class PictureScore(Record):
 
 
 class MeasuredModel(Record):
-    """What was measured.
+    """The measured model.
 
     Attributes:
-        name: in the registry.
-        sha256: of the weights.
+        name: name in the registry.
+        sha256: SHA-256 of the weights.
         image_size: side of the input, pixels.
-        trained_on: sets of the manifest that it was trained on, as its weights say; None: they do not.
+        trained_on: sets it was trained on according to its weights; None if they do not say.
     """
 
     name: str

@@ -1,11 +1,11 @@
-"""What a system is asked about one picture, and the scores of its answers.
+"""Prompts a system on one picture at a time and scores its answers.
 
-The target is the largest 8-connected component of the label; a promptable system's whole answer counts.
-Clicks as `uniultra.metrics.interactive`. What is drawn (noisy boxes, scribbles, shaky clicks) comes from
-the picture's own seed: the same for every system, in any order of pictures.
+The target is the largest 8-connected component of the label; a promptable system is scored by its whole
+answer. Clicks are simulated by `uniultra.metrics.interactive`. Random prompts (noisy boxes, scribbles,
+jittered clicks) are seeded by the picture: they are the same for every system and any order of pictures.
 
-A prompt-free system is asked once. It cannot know which component is meant: its whole answer is scored
-against the whole label, and the component of its answer that is meant for the target against the target.
+A prompt-free system answers once. It cannot know the target: its whole answer is scored against the whole
+label, and the component of its answer that overlaps the target most is scored against the target.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from uniultra.prompts.simulation.clicks_boxes import (
 )
 from uniultra.prompts.types import Mask, PromptSet
 
-# Sets of one-pixel lines, for which the plain Dice of a filled mask means nothing.
+# Sets of one-pixel lines, which have no area to measure Dice on.
 LINES = ("dltrack_fascicle",)
 CLICKS = (1, 2, 3, 5, 10)
 THRESHOLDS = (80, 85, 90)  # per cent of IoU, for NoC and NoF
@@ -45,12 +45,12 @@ _DISTANCES = {"hd95": hd95, "assd": average_distance}
 
 @dataclass(frozen=True)
 class Question:
-    """What is measured of the answer to one kind of prompt, beside its overlap.
+    """What is measured on the answers to one kind of prompt, besides the overlap.
 
     Attributes:
-        iou: the IoU.
-        distances: `hd95`, `assd`.
-        salt: of the random numbers of this kind of prompt.
+        iou: also measure the IoU.
+        distances: any of `hd95`, `assd`.
+        salt: seeds this kind of prompt, for random prompts.
     """
 
     iou: bool = False
@@ -59,7 +59,7 @@ class Question:
 
 
 _NEAR = Question(distances=("hd95", "assd"))
-# By the end of the keys of its answers: `@N` after N clicks, `_none` without a prompt.
+# By the ending of the keys: `@N` after N clicks, `_none` without a prompt.
 QUESTIONS: Mapping[str, Question] = {
     **{f"@{k}": _NEAR if k in (1, 5) else Question() for k in CLICKS},
     "@1_jittered": Question(salt="click"),
@@ -78,7 +78,7 @@ def key(measure: str, question: str) -> str:
 
 
 def overlap_of(dataset: str, lines: Sequence[str] = LINES) -> Overlap:
-    """How answers of a set are scored: a line one pixel wide has no area for Dice to speak of."""
+    """Overlap measure of a set: Dice, or surface Dice (`nsd`) for sets of one-pixel lines."""
     return "nsd" if dataset in lines else "dice"
 
 
@@ -86,7 +86,7 @@ def score(
     answers: Answers,
     rows: Sequence[Row],
     prompts: Sequence[str],
-    rule: EvaluationProtocol,
+    protocol: EvaluationProtocol,
     questions: Mapping[str, Question] = QUESTIONS,
     *,
     lines: Sequence[str] = LINES,
@@ -97,39 +97,56 @@ def score(
     """Score a system on pictures of a manifest.
 
     Args:
-        answers: the system.
+        answers: the system, such as a `Predictor`.
         rows: the pictures.
-        prompts: kinds that it takes (`ModelEntry.prompts`); none at all for a prompt-free model.
-        rule: how to ask.
-        questions: what to ask and measure.
+        prompts: prompt kinds that it takes (`ModelEntry.prompts`); empty for a prompt-free model.
+        protocol: how to prompt.
+        questions: which prompts to give and what to measure.
         lines: sets that are scored by surface Dice.
-        cases: gets what the obedience tests go on from; only sets scored by Dice.
-        rounded: as in a result file.
-        progress: words before the progress bar; None shows no bar.
+        cases: receives the cases of the obedience tests; only sets scored by Dice.
+        rounded: round as in a result file.
+        progress: label of the progress bar; None shows no bar.
 
     Returns:
         One score per row, in the order of `rows`.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from uniultra.predict import Predictor
+        >>> from uniultra.synthesis.scene import scene
+        >>> drawn, folder = scene(np.random.default_rng(1)), Path(tempfile.mkdtemp())
+        >>> Image.fromarray(drawn.picture).save(folder / "image.png")
+        >>> Image.fromarray(drawn.targets[0]).save(folder / "mask.png")
+        >>> row = Row("scenes", "1", "test", folder / "image.png", folder / "mask.png", None, "")
+        >>> predictor = Predictor("uniultra_mini", device="cpu")
+        >>> [picture] = score(predictor, [row], ("box",), EvaluationProtocol(seeds=2))
+        >>> sorted(picture.values)
+        ['assd_px', 'dice_box', 'ellipse_box', 'hd95_px']
+        >>> picture.values["dice_box"] > 0.8, len(picture.repeated["dice_box_noisy"])
+        (True, 2)
     """
     kinds = frozenset(prompts)
     bar = tqdm(rows, desc=progress, disable=progress is None)
-    scores = [Examination(answers, row, kinds, rule, questions, lines).score(cases) for row in bar]
+    scores = [Examination(answers, row, kinds, protocol, questions, lines).score(cases) for row in bar]
     return [picture.rounded() for picture in scores] if rounded else scores
 
 
 class Examination:
-    """One picture while a system is asked about it."""
+    """One picture while a system is prompted on it."""
 
     def __init__(
         self,
         answers: Answers,
         row: Row,
         kinds: frozenset[str],
-        rule: EvaluationProtocol,
+        protocol: EvaluationProtocol,
         questions: Mapping[str, Question] = QUESTIONS,
         lines: Sequence[str] = LINES,
     ) -> None:
         self.picture, self.label = load_pair(row)
-        self.answers, self.row, self.kinds, self.rule = answers, row, kinds, rule
+        self.answers, self.row, self.kinds, self.protocol = answers, row, kinds, protocol
         self.questions, self.overlap = questions, overlap_of(row.dataset, lines)
         self.click_counts = [int(name[1:]) for name in questions if name[1:].isdecimal()]
         self.source, self.shape = Still(self.picture), (self.label.shape[0], self.label.shape[1])
@@ -142,9 +159,11 @@ class Examination:
 
     @property
     def truth(self) -> Mask:
+        """The target, `(H,W)`."""
         return self.parts[0]
 
     def score(self, cases: list[ObedienceCase] | None = None) -> PictureScore:
+        """Give all prompts and score the answers; an object's case is appended to `cases`."""
         ious: tuple[float, ...] = ()
         marked = None
         if not self.kinds:
@@ -168,7 +187,7 @@ class Examination:
         )
 
     def ask(self, *prompts: PromptSet) -> list[Prediction]:
-        """The answers to prompts in one call, with the time they took noted."""
+        """Predict for all prompts in one call and record the time."""
         predictions = self.answers.predict(self.source, STILL, prompts)
         timings = predictions[0].timings
         if not timings.get("cached"):
@@ -178,31 +197,31 @@ class Examination:
         return predictions
 
     def run(self, ask: Ask) -> ClickRun:
-        """The clicks of the protocol."""
+        """Simulate the protocol's clicks on the target."""
         return click_until(
             ask,
             self.truth,
-            clicks=self.rule.clicks if self.overlap == "dice" else max(self.click_counts),
-            until=self.rule.until,
-            at_least=max(self.rule.at_least, *self.click_counts),
+            clicks=self.protocol.clicks if self.overlap == "dice" else max(self.click_counts),
+            until=self.protocol.until,
+            at_least=max(self.protocol.at_least, *self.click_counts),
             refine="mask" in self.kinds,
         )
 
     def _prompt_free(self) -> bool | None:
-        """Ask without a prompt; on an empty label, whether anything was marked."""
+        """Predict without a prompt; on an empty label, return whether anything was marked."""
         [answer] = self.ask(PromptSet())
         if not self.parts:
             return bool(answer.mask.any())
         parts = components(answer.mask) or [answer.mask]
-        # The target is one component of the label; the part of the answer that is meant for it counts.
-        meant = max(parts, key=lambda part: (part & self.truth).sum())
+        # The target is one component of the label: the component of the answer that overlaps it most counts.
+        matched = max(parts, key=lambda part: (part & self.truth).sum())
         self._measure({"_none": answer.mask}, self.label)
-        self._measure({"_none_target": meant, "_none_largest": parts[0]}, self.truth)
+        self._measure({"_none_target": matched, "_none_largest": parts[0]}, self.truth)
         return None
 
     def _prompted(self, cases: list[ObedienceCase] | None) -> tuple[float, ...]:
-        """Ask with every kind of prompt that the system takes; the IoU after each click."""
-        # Clicks come first, so that a prompt's time is of one prompt and not of a batch.
+        """Give every kind of prompt that the system takes; returns the IoU after each click."""
+        # Clicks come first, so that the time of a prompt is measured on one prompt and not on a batch.
         run = self._clicks() if "point" in self.kinds else None
         box = self._boxes() if "box" in self.kinds else None
         if "scribble" in self.kinds:
@@ -213,7 +232,7 @@ class Examination:
         return run.ious if run else ()
 
     def _clicks(self) -> ClickRun:
-        """Click until it is right, then once more with a shaky hand."""
+        """Click until the answer is right, then give the jittered first clicks."""
         answers: list[Prediction] = []
 
         def ask(prompts: PromptSet) -> Mask:
@@ -222,18 +241,18 @@ class Examination:
 
         run = self.run(ask)
         self._measure({f"@{k}": run.mask_at(k) for k in self.click_counts}, self.truth)
-        if self.overlap == "dice" and self.rule.clicks == MAX_CLICKS:
+        if self.overlap == "dice" and self.protocol.clicks == MAX_CLICKS:
             for share in THRESHOLDS:
                 self.values[f"noc{share}"] = clicks_needed(run.ious, share / 100)
                 self.values[f"nof{share}"] = float(failed(run.ious, share / 100))
         self._judge("1 click", answers[:1])
         self._judge(f"2 to {JUDGED} clicks", answers[1:JUDGED])
-        if self.rule.click_jitter:
+        if self.protocol.click_jitter:
             self._drawn("@1_jittered")
         return run
 
     def _boxes(self) -> Mask:
-        """Ask with the tight box, whose answer is returned, and with noisy ones."""
+        """Give the tight box and the noisy boxes; returns the answer to the tight box."""
         [tight] = self.ask(PromptSet(box=tight_box(self.truth)))
         self._measure({"_box": tight.mask}, self.truth)
         self._judge("box", [tight])
@@ -244,23 +263,23 @@ class Examination:
         if question == "_scribble":
             return PromptSet(scribbles=(random_scribble(self.truth, rng),))
         if question == "_box_noisy":
-            return PromptSet(box=noisy_box(self.truth, rng, self.rule.box_jitter))
-        return PromptSet(points=(shaky_click(self.truth, rng, self.rule.click_jitter),))
+            return PromptSet(box=noisy_box(self.truth, rng, self.protocol.box_jitter))
+        return PromptSet(points=(shaky_click(self.truth, rng, self.protocol.click_jitter),))
 
     def _drawn(self, question: str, kind: str = "") -> None:
-        """Ask once per seed, in one call; `kind` is the prompt's name where its answers judge themselves."""
-        if question not in self.questions or not self.rule.seeds:
+        """Give a random prompt once per seed, in one call; with `kind`, also record the predicted IoU."""
+        if question not in self.questions or not self.protocol.seeds:
             return
-        words = (self.questions[question].salt, self.row.dataset, self.row.id)
-        rng = np.random.default_rng([self.rule.seed, *"".join(words).encode()])
-        answers = self.ask(*[self._draw(question, rng) for _ in range(self.rule.seeds)])
+        salt = f"{self.questions[question].salt}{self.row.dataset}{self.row.id}"
+        rng = np.random.default_rng([self.protocol.seed, *salt.encode()])
+        answers = self.ask(*[self._draw(question, rng) for _ in range(self.protocol.seeds)])
         scores = [self._scores(question, answer.mask, self.truth) for answer in answers]
-        self.repeated |= {name: tuple(one[name] for one in scores) for name in scores[0]}
+        self.repeated |= {name: tuple(values[name] for values in scores) for name in scores[0]}
         if kind:
             self._judge(kind, answers)
 
     def _judge(self, kind: str, answers: Sequence[Prediction]) -> None:
-        """Note what the system thought of its answers, where it thinks; the IoU of lines says nothing."""
+        """Record predicted against true IoU, if the system predicts one; lines have no meaningful IoU."""
         if self.overlap == "dice" and answers and not any(math.isnan(answer.score) for answer in answers):
             self.judged[kind] = tuple((answer.score, iou(answer.mask, self.truth)) for answer in answers)
 
@@ -270,21 +289,21 @@ class Examination:
                 self.values |= self._scores(question, mask, truth)
 
     def _scores(self, question: str, mask: Mask, truth: Mask) -> dict[str, float | None]:
-        """All that a question measures of an answer, by key."""
-        wanted = self.questions[question]
+        """All measures of an answer to a question, by key."""
+        measures = self.questions[question]
         scores: dict[str, float | None] = {key(self.overlap, question): self._overlap(mask, truth)}
-        if wanted.iou:
+        if measures.iou:
             scores[key("iou", question)] = iou(mask, truth)
-        for name in wanted.distances:
+        for name in measures.distances:
             distance = _DISTANCES[name](mask, truth)
             pixels = None if math.isnan(distance) else distance
             scores[key(f"{name}_px", question)] = pixels
             if self.row.spacing_mm is not None:
-                # The pitch is the same along both axes, so the distance scales with it.
+                # The pixel spacing is the same along both axes, so the distance scales with it.
                 scores[key(f"{name}_mm", question)] = pixels and pixels * self.row.spacing_mm
         return scores
 
     def _overlap(self, mask: Mask, truth: Mask) -> float:
         if self.overlap == "dice":
             return dice(mask, truth)
-        return surface_dice(mask, truth, self.rule.tolerance)
+        return surface_dice(mask, truth, self.protocol.tolerance)

@@ -1,7 +1,7 @@
-"""From scores of pictures to means with their intervals, and to differences between systems.
+"""Means with confidence intervals from picture scores, and paired differences between systems.
 
-A *run* is the scores of one system, or of one training of it, on the pictures of one set; several runs are
-trainings with different seeds.
+A *run* is the scores of one system on the pictures of one set; several runs are trainings of the system with
+different seeds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from uniultra.errors import RequestError
 from uniultra.evaluate.records import PictureScore
-from uniultra.metrics.intervals import RESAMPLES, Estimate, difference_interval, mean_interval
+from uniultra.metrics.intervals import Estimate, difference_interval, mean_interval
 
 Scores = Sequence[PictureScore]
 Runs = Sequence[Scores]
 
 
 def by_set(scores: Scores) -> dict[str, list[PictureScore]]:
-    """The pictures of each set, in the order in which the sets come."""
+    """Group scores by set, in order of first appearance."""
     sets: dict[str, list[PictureScore]] = {}
     for score in scores:
         sets.setdefault(score.dataset, []).append(score)
@@ -28,14 +28,14 @@ def by_set(scores: Scores) -> dict[str, list[PictureScore]]:
 
 
 def keys(scores: Scores) -> list[str]:
-    """All keys that any of the pictures has, in order."""
+    """All keys that occur in any score, in order of first appearance."""
     return list(dict.fromkeys(key for score in scores for key in (*score.values, *score.repeated)))
 
 
 def column(runs: Runs, key: str) -> NDArray[np.float64]:
-    """The values of one key, `(seeds, pictures)`; NaN where a picture has none.
+    """The values of one key, `(seeds, pictures)`; NaN if a picture lacks it.
 
-    The seeds of what is drawn for a picture, one run after the other; of what is asked once, the runs.
+    A random prompt has a row per prompt seed, run after run; any other prompt has a row per run.
     """
     tables = []
     for scores in runs:
@@ -46,21 +46,20 @@ def column(runs: Runs, key: str) -> NDArray[np.float64]:
     return np.concatenate(tables)
 
 
-def estimate(runs: Runs, key: str, resamples: int = RESAMPLES) -> Estimate | None:
-    """Mean of one key with its interval over groups and seeds; None where no picture has it.
+def estimate(runs: Runs, key: str) -> Estimate | None:
+    """Mean of one key with its interval over groups and seeds; None if no picture has the key.
 
     Raises:
         RequestError: the runs scored different pictures.
     """
     groups = _groups(runs)
     values = column(runs, key)
-    return None if np.isnan(values).all() else mean_interval(values, groups, resamples=resamples)
+    return None if np.isnan(values).all() else mean_interval(values, groups)
 
 
-def summarise(runs: Runs, resamples: int = RESAMPLES) -> dict[str, Estimate]:
-    """The estimates of all keys that any picture has; errors as in `estimate`."""
-    estimates = {key: estimate(runs, key, resamples) for key in keys(runs[0])}
-    return {key: found for key, found in estimates.items() if found is not None}
+def summarise(runs: Runs) -> dict[str, Estimate]:
+    """The estimates of all keys; errors as in `estimate`."""
+    return {key: mean for key in keys(runs[0]) if (mean := estimate(runs, key)) is not None}
 
 
 def difference(
@@ -70,33 +69,32 @@ def difference(
     other_key: str | None = None,
     *,
     paired_seeds: bool = True,
-    resamples: int = RESAMPLES,
 ) -> Estimate | None:
     """Mean of `first` minus `second`, paired by picture.
 
     Args:
-        first, second: on one set each.
-        key: of the first; `other_key` of the second where it is another one.
-        paired_seeds: pair by seed too, as of prompts that are drawn alike for both; where one was asked
-            once, its answer stands beside all of the other's. Seeds of trainings are independent.
-        resamples: bootstrap samples.
+        first, second: runs on the same pictures of one set.
+        key: key of `first`.
+        other_key: key of `second`; None takes `key`.
+        paired_seeds: also pair by seed. True for random prompts, which both systems share; a single row is
+            compared with all rows of the other. False for training seeds, which are independent.
 
     Returns:
-        None where no picture has both.
+        The difference, or None if no picture has both keys.
 
     Raises:
-        RequestError: the two scored different pictures.
+        RequestError: the runs scored different pictures.
     """
     groups = _groups([*first, *second])
     tables = column(first, key), column(second, other_key or key)
     if not paired_seeds and not any(np.isnan(table).all() for table in tables):
-        return difference_interval(*tables, groups, resamples=resamples)
-    apart = tables[0] - tables[1]
-    return None if np.isnan(apart).all() else mean_interval(apart, groups, resamples=resamples)
+        return difference_interval(*tables, groups)
+    differences = tables[0] - tables[1]
+    return None if np.isnan(differences).all() else mean_interval(differences, groups)
 
 
 def _groups(runs: Runs) -> list[str]:
-    """The group of each picture, of runs on the same pictures."""
+    """The group of each picture of runs on the same pictures."""
     if any([score.id for score in scores] != [score.id for score in runs[0]] for scores in runs):
         raise RequestError("Expected scores of the same pictures; got different ones. Score them again.")
     return [score.group for score in runs[0]]

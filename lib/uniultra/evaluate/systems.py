@@ -1,4 +1,4 @@
-"""What is measured: a model by name or file, and where its weights say they were trained."""
+"""Systems to measure: models by registry name, weights file or folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from uniultra.weights import bundle, loading, tensors
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Something that answers prompts.
+    """A segmentation system to measure.
 
     Attributes:
-        title: for tables.
-        answers: the thing itself.
-        prompts: kinds that it takes; none at all for a prompt-free model.
-        model: what it is, None for a method without weights.
-        network: None for a method without one.
-        entry: how the network is fed.
+        title: name in tables.
+        answers: the predictor.
+        prompts: prompt kinds that it takes; empty for a prompt-free model.
+        model: description of its weights; None for a method without weights.
+        network: its network; None for a method without one.
+        entry: the network's registry entry.
     """
 
     title: str
@@ -39,63 +39,61 @@ class System:
 def system(
     named: str, device: str = "auto", *, family: str | None = None, title: str | None = None
 ) -> System:
-    """The model called `named`, or of the weights file or folder `named`.
+    """Load the model or weights `named`.
 
     Args:
         named: NAME of the registry, FILE.safetensors, or the folder of a bundle or of a training's result.
         device: `auto`, `cpu` or `cuda[:N]`.
-        family: the registry's name of a file's network, where the file does not say it.
-        title: for tables, None for its name.
+        family: registry name of a file's network, used if the file does not tell.
+        title: name in tables; None takes the model's name.
 
     Raises:
         ModelError: unknown model, or its weights are missing, damaged or of another network.
     """
     path = Path(named)
-    if is_name(named):
-        network, digest = loading.load(named)
-        found, name = loading.find(named), named
+    if is_name(named) or not (path.exists() or path.suffix or path.name != named):
+        name = named
+        network, digest = loading.load(name)  # an unknown name is refused with a list of the names
+        weights = loading.find(name)
     elif path.exists():
-        found = _inside(path)
-        name = _name(found, family)
-        if found.is_dir():
-            network, digest = loading.assemble(found)
+        weights = _inside(path)
+        name = _name(weights, family)
+        if weights.is_dir():
+            network, digest = loading.assemble(weights)
         else:
-            network, digest = loading.load_file(name, found), tensors.file_sha256(found)
-    elif path.suffix or path.name != named:
-        raise ModelError("Expected a weights file or folder; there is none of that name. Check --model.")
+            network, digest = loading.load_file(name, weights), tensors.file_sha256(weights)
     else:
-        entry(named)  # refuses, and lists what there is
-        raise ModelError("Unknown model.")
-    how = entry(name)
+        raise ModelError("Weights file or folder not found. Check --model.")
+    model = entry(name)
     return System(
         title=title or name,
-        answers=Predictor.of(network, how, device=device),
-        prompts=how.prompts,
+        answers=Predictor.of(network, model, device=device),
+        prompts=model.prompts,
         model=MeasuredModel(
             name=name,
             sha256=digest,
             image_size=network.image_size,
-            trained_on=trained_on(found) if found else None,
+            trained_on=trained_on(weights) if weights else None,
         ),
         network=network,
-        entry=how,
+        entry=model,
     )
 
 
 def _inside(path: Path) -> Path:
-    """The weights that `path` is or holds: a file, or a bundle's folder."""
+    """The weights file or bundle folder at `path`, or the only one inside it."""
     if path.is_file() or (path / "config.json").is_file():
         return path
-    held = [*path.glob(f"*{tensors.SUFFIX}"), *(p.parent for p in path.glob("*/config.json"))]
-    if len(held) != 1:
+    candidates = [*path.glob(f"*{tensors.SUFFIX}"), *(p.parent for p in path.glob("*/config.json"))]
+    if len(candidates) != 1:
         raise ModelError(
-            f"Expected a folder with one .safetensors file or one bundle; got {len(held)}. Name the file."
+            f"Expected one .safetensors file or bundle in the folder; got {len(candidates)}. Name the file."
         )
-    return held[0]
+    return candidates[0]
 
 
 def _name(path: Path, family: str | None) -> str:
-    """The registry's name of the network that weights are of."""
+    """The registry name of the weights' network."""
     if path.is_dir():
         return bundle.describe(path)[0].model
     notes = tensors.metadata(path)
@@ -108,5 +106,6 @@ def _name(path: Path, family: str | None) -> str:
     if family:
         return family
     raise ModelError(
-        "The file does not say of which model it is. Name it NAME.safetensors, see `uniultra models`."
+        "The weights file does not say which model it belongs to. Rename it to NAME.safetensors, with a NAME "
+        "listed by `uniultra models`."
     )

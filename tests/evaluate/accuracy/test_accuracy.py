@@ -107,7 +107,7 @@ def test_refusals(data, tiny, tmp_path, monkeypatch):
     for name, match in (
         ("sam2_t", "uniultra weights get"),
         ("nothing", "Unknown model"),
-        ("no.safetensors", "none"),
+        ("no.safetensors", "not found"),
     ):
         with pytest.raises(ModelError, match=match):
             measure(AccuracyRequest(data, "val", name))
@@ -120,7 +120,7 @@ def test_a_place_that_cannot_be_written_is_refused_first(tmp_path):
     (tmp_path / "folder.json").mkdir()
     for path, match in (
         (tmp_path / "out.txt", ".json"),
-        (tmp_path / "file" / "out.json", "cannot be made"),
+        (tmp_path / "file" / "out.json", "cannot be created"),
         (tmp_path / "folder.json", "cannot be written"),
     ):
         with pytest.raises(RequestError, match=match):

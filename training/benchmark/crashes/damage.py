@@ -1,4 +1,4 @@
-"""Single flipped bits and truncations in the files of a campaign, and what is made of them."""
+"""Flips single bits and truncates files of a campaign, and checks that the damage is noticed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def work(violations: list[Violation], count: int, seed: int) -> dict[str, Damage
     """`count` flips and half as many truncations in each kind of file."""
     with tempfile.TemporaryDirectory() as name:
         labels = LabelDamage(violations, Path(name), seed)
-        found = {kind: labels.run(kind, count) for kind in FILES}
+        damage = {kind: labels.run(kind, count) for kind in FILES}
         bundles = BundleDamage(violations, Path(name), seed)
-        return found | {"bundle": bundles.run(count)}
+        return damage | {"bundle": bundles.run(count)}
 
 
 def spoil(path: Path, chance: random.Random, truncate: bool, silent: bool) -> None:
-    """Damage a file; silently, as a disk does, its date stays."""
+    """Damage a file; `silent` keeps its modification time, as a failing disk does."""
     stat, data = path.stat(), bytearray(path.read_bytes())
     if truncate:
         del data[chance.randrange(len(data)) :]
@@ -52,12 +52,12 @@ def spoil(path: Path, chance: random.Random, truncate: bool, silent: bool) -> No
 
 
 class LabelDamage:
-    """Damage to the label store, met by a store that is opened afterwards.
+    """Damages a label store's files and then opens the store.
 
     Args:
-        violations: to add to.
-        folder: to work in.
-        seed: of every choice.
+        violations: list that found violations are appended to.
+        folder: working folder.
+        seed: seeds all random choices.
     """
 
     def __init__(self, violations: list[Violation], folder: Path, seed: int) -> None:
@@ -79,17 +79,17 @@ class LabelDamage:
         store.index.close()
 
     def run(self, kind: str, count: int) -> Damage:
-        """Damage of one kind of file."""
+        """Damage one kind of file."""
         found, chance = Damage(), random.Random(f"{self.seed} {kind}")
         for n in range(count + count // 2):
             self.number, truncate = n, n >= count
-            outcome = self._one(kind, chance, truncate)
+            outcome = self._damage(kind, chance, truncate)
             found.truncations += truncate
             found.flips += not truncate
             setattr(found, outcome, getattr(found, outcome) + 1)
         return found
 
-    def _one(self, kind: str, chance: random.Random, truncate: bool) -> Outcome:
+    def _damage(self, kind: str, chance: random.Random, truncate: bool) -> Outcome:
         shutil.rmtree(self.hurt, ignore_errors=True)
         shutil.copytree(self.whole, self.hurt)
         private = self.hurt / ".uniultra"
@@ -104,56 +104,62 @@ class LabelDamage:
         try:
             return self._judge(store, kind, how)
         except UniUltraError:
-            return "noticed"  # it says that it cannot work; nothing is made of the damage
+            return "noticed"  # the store refuses to work
         finally:
             store.index.close()
 
     def _judge(self, store: LabelStore, kind: str, how: str) -> Outcome:
         wrong = self._wrong(store)
-        told = bool(store.problems()) or any((store.private).glob("index.damaged-*"))
+        reported = bool(store.problems()) or any(store.private.glob("index.damaged-*"))
         lost = {key for key in self.versions if key not in self._answers(store)[0]}
-        # one damaged file costs one version at most
+        # One damaged file costs one version at most.
         if len(lost) > (kind in ("label", "record")):
             wrong.append(f"good labels are gone: {sorted(lost)}")
-        elif lost and not told:
-            wrong.append("a label is gone, and nobody was told")
+        elif lost and not reported:
+            wrong.append("a label is gone without a reported problem")
         for what in wrong:
             self.violations.append(
                 Violation(part="damage", seed=self.seed, number=self.number, what=f"{how}: {what}")
             )
         if wrong:
             return "changed"
-        return "noticed" if told else "same"
+        return "noticed" if reported else "same"
 
     def _wrong(self, store: LabelStore) -> list[str]:
-        """Everything that is answered otherwise than it was saved."""
+        """All differences between the store's answers and the saved state."""
+        if problem := self._wrong_training_label(store):
+            return [problem]
+        versions, states, _ = self._answers(store)
+        skips, whole = store.skipped(), not store.problems()
+        differences = {
+            "a record has changed": any(map(self._record_changed, versions, versions.values())),
+            "a state has changed": whole
+            and any(states[key] != self.states[key] for key in versions if key in states),
+            "a skip has changed": any(self.skips.get(unit) != by for unit, by in skips.items()),
+            "a skip is gone without a reported problem": whole and len(skips) < len(self.skips),
+        }
+        return [text for text, differs in differences.items() if differs]
+
+    def _wrong_training_label(self, store: LabelStore) -> str | None:
         for label in store.trainable():
             key = (label.image, label.revision)
             if key not in self.truth and self._was_beside(label):
                 continue
             if label != self.truth.get(key):
-                return [f"another label to train on: {key}"]
+                return f"another label to train on: {key}"
             if made.sha256((store.studies / label.file).read_bytes()) != label.sha256:
-                return [f"a damaged label to train on: {key}"]
+                return f"a damaged label to train on: {key}"
             if self.states[key] in ("returned", "flagged"):
-                return [f"a label to train on that a reviewer returned: {key}"]
-        versions, states, _ = self._answers(store)
-        found = []
-        known = {key: version for key, version in versions.items() if key in self.versions}
-        if any(self.versions[key] != version for key, version in known.items()) or any(
-            not version.info.get("by_hand") for key, version in versions.items() if key not in known
-        ):
-            found.append("a record says something else")
-        if not store.problems() and any(states[key] != self.states[key] for key in versions if key in states):
-            found.append("a state is another")
-        if any(self.skips.get(unit) != by for unit, by in store.skipped().items()):
-            found.append("a skip is another")
-        if not store.problems() and len(store.skipped()) < len(self.skips):
-            found.append("a skip is gone, and nobody was told")
-        return found
+                return f"a label to train on that a reviewer returned: {key}"
+        return None
+
+    def _record_changed(self, key: tuple[str, int], version: LabelVersion) -> bool:
+        """Whether a version differs from the saved version; a label found in labels/ is a new version."""
+        saved = self.versions.get(key)
+        return not version.info.get("by_hand") if saved is None else saved != version
 
     def _was_beside(self, label: TrainingLabel) -> bool:
-        """Whether it is the whole copy in labels/ of a version that is damaged: the store takes that over."""
+        """Whether it is the intact copy in labels/ of a damaged version, which the store adopts."""
         return any(label.image == of and label.sha256 == v.sha256 for (of, _), v in self.versions.items())
 
     def _answers(
@@ -169,7 +175,7 @@ class LabelDamage:
 
 
 def _as_trained(version: LabelVersion, groups: dict[str, str]) -> TrainingLabel:
-    """A version as a training sees it."""
+    """The training label of a version."""
     return TrainingLabel(
         image=version.image,
         revision=version.revision,
@@ -183,14 +189,14 @@ def _as_trained(version: LabelVersion, groups: dict[str, str]) -> TrainingLabel:
 
 
 class BundleDamage:
-    """Damage to a published bundle, met by a server that loads it."""
+    """Damages a published bundle's files and then loads it as a server does."""
 
     def __init__(self, violations: list[Violation], folder: Path, seed: int) -> None:
         self.violations, self.seed = violations, seed
         self.studies, self.weights = folder / "bundles", folder / "weights"
 
     def run(self, count: int) -> Damage:
-        """Damage of the bundle's files and of `current.json`."""
+        """Damage the bundle's files and `current.json`."""
         before = os.environ.get("UNIULTRA_WEIGHTS")
         os.environ["UNIULTRA_WEIGHTS"] = str(self.weights)
         try:
@@ -219,7 +225,7 @@ class BundleDamage:
 
             outcome = _outcome(use)
             if outcome == "changed":
-                what = f"{'truncated' if truncate else 'flipped'} {path.name}: it says something else"
+                what = f"{'truncated' if truncate else 'flipped'} {path.name}: its content has changed"
                 self.violations.append(Violation(part="damage", seed=self.seed, number=n, what=what))
             path.write_bytes(data)
             found.truncations += truncate
@@ -230,8 +236,6 @@ class BundleDamage:
     def _publish(self) -> Published:
         """A bundle of a few tensors over random weights."""
         import torch
-
-        from uniultra.weights import loading
 
         made.small_weights(self.weights)
         network, digest = loading.load(MODEL)

@@ -1,1 +1,1 @@
-"""The accuracy benchmark: what a model answers on labelled pictures, beside simple alternatives."""
+"""The accuracy benchmark: a model on labelled pictures, compared with simple alternatives."""

@@ -1,8 +1,7 @@
-"""The accuracy benchmark: a model, and the systems it is put beside, on pictures of a manifest."""
+"""Runs the accuracy benchmark: a model and its alternatives on the pictures of a manifest."""
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import os
 import statistics
@@ -23,7 +22,7 @@ from uniultra.evaluate.accuracy import schema
 from uniultra.evaluate.accuracy.classical import classical
 from uniultra.evaluate.accuracy.comparisons import differences, jitter, organs, set_score
 from uniultra.evaluate.machine import this_machine
-from uniultra.evaluate.obedience import LIMITS, ObedienceCase, obedience
+from uniultra.evaluate.obedience import ObedienceCase, obedience
 from uniultra.evaluate.records import EvaluationProtocol, PictureScore
 from uniultra.evaluate.scoring import score
 from uniultra.evaluate.summaries import Scores, by_set
@@ -33,7 +32,7 @@ from uniultra.metrics.cost import count_work, measure_pace
 from uniultra.models.counting import count_network
 from uniultra.predict.device import choose_device
 
-UNET = "unet"  # the registry's network of equal cost that takes no prompt
+UNET = "unet"  # the registry's prompt-free network of equal cost
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,12 @@ class AccuracyRequest:
         data: the manifest or its folder.
         split: of the manifest.
         model: a name, a weights file or a folder, see `uniultra.evaluate.systems.system`.
-        sets: names of the manifest's sets; None takes all that have rows of the split.
-        limit: at most so many pictures of each set, the first of the manifest.
-        alternatives: ask GrabCut, the random walker and the U-Net too.
-        baselines: weights of other trainings, by the name they get in the tables.
+        sets: names of the manifest's sets; None takes all sets with rows of the split.
+        limit: maximum number of pictures per set, in the manifest's order.
+        alternatives: also measure GrabCut, the random walker and the U-Net.
+        baselines: weights of other trainings, as (name in the tables, file).
         device: `auto`, `cpu` or `cuda[:N]`.
-        protocol: how to ask.
+        protocol: how pictures are prompted and scored.
     """
 
     data: Path
@@ -64,12 +63,12 @@ class AccuracyRequest:
 
 
 def measure(request: AccuracyRequest) -> tuple[schema.Accuracy, System, list[Row]]:
-    """Measure; the results, the model, and the rows that were asked about.
+    """Measure a model; returns the results, the model, and the manifest rows that were scored.
 
     Raises:
         ImageError: no manifest, or no rows of that split or set.
-        ModelError: an unknown model, or one without weights.
-        RequestError: an alternative's name is taken, or what it needs is not installed.
+        ModelError: an unknown model, or a model without weights.
+        RequestError: an alternative's name is taken, or a package that it needs is not installed.
     """
     rows = chosen(request)
     own = system(request.model, request.device)
@@ -77,11 +76,12 @@ def measure(request: AccuracyRequest) -> tuple[schema.Accuracy, System, list[Row
         raise ModelError("Expected a model with weights to measure. Check --model.")
     others, missing = _others(request, own)
     cases: list[ObedienceCase] = []
-    rule = request.protocol
-    scores = score(own.answers, rows, own.prompts, rule, cases=cases, rounded=True, progress=own.title)
-    of_others = {name: _scores_of(other, name, rows, rule) for name, other in others.items()}
+    protocol = request.protocol
+    scores = score(own.answers, rows, own.prompts, protocol, cases=cases, rounded=True, progress=own.title)
+    of_others = {name: _scores_of(other, name, rows, protocol) for name, other in others.items()}
     trained_on = own.model.trained_on
-    sets = {name: set_score(some, trained_on) for name, some in by_set(scores).items()}
+    sets = {name: set_score(pictures, trained_on) for name, pictures in by_set(scores).items()}
+    testable = cases and "mask" in own.prompts
     accuracy = schema.Accuracy(
         uniultra=__version__,
         made=datetime.now(UTC).date().isoformat(),
@@ -89,10 +89,10 @@ def measure(request: AccuracyRequest) -> tuple[schema.Accuracy, System, list[Row
         split=request.split,
         limit=request.limit,
         model=own.model,
-        protocol=rule,
+        protocol=protocol,
         sets=sets,
         organs=organs(sets),
-        obedience=_obedience(own, cases, rule),
+        obedience=obedience(own.answers, cases, scenes=protocol.scenes) if testable else None,
         calibration=calibrations(picture.judged for picture in scores),
         robustness=jitter(scores),
         cost=_cost(own, scores),
@@ -106,10 +106,10 @@ def measure(request: AccuracyRequest) -> tuple[schema.Accuracy, System, list[Row
 
 
 def chosen(request: AccuracyRequest) -> list[Row]:
-    """The rows to ask about, set by set.
+    """The manifest rows to score, set by set.
 
     Raises:
-        ImageError: no manifest, or a set or split that it does not have.
+        ImageError: no manifest, or it lacks the split or a requested set.
     """
     rows = read_manifest(request.data, None, [request.split])
     names = list(dict.fromkeys(row.dataset for row in rows))
@@ -119,12 +119,12 @@ def chosen(request: AccuracyRequest) -> list[Row]:
                 f"The manifest has no rows of set {name!r} in split {request.split}; "
                 f"it has {', '.join(names)}. Check --sets."
             )
-    kept = [name for name in names if request.sets is None or name in request.sets]
-    return [row for name in kept for row in [r for r in rows if r.dataset == name][: request.limit]]
+    sets = [name for name in names if request.sets is None or name in request.sets]
+    return [row for name in sets for row in [r for r in rows if r.dataset == name][: request.limit]]
 
 
 def _others(request: AccuracyRequest, own: System) -> tuple[dict[str, System], dict[str, str]]:
-    """The alternatives by name, and those that cannot be asked with the reason."""
+    """The alternatives by name, and the reasons why others cannot be measured."""
     others = classical(only_ellipse=not request.alternatives)
     missing = {}
     if request.alternatives and UNET not in dict(request.baselines):
@@ -140,48 +140,33 @@ def _others(request: AccuracyRequest, own: System) -> tuple[dict[str, System], d
     return others, missing
 
 
-def _scores_of(other: System, name: str, rows: list[Row], rule: EvaluationProtocol) -> list[PictureScore]:
-    """An alternative's scores; methods without a network run side by side on all processors, untimed."""
-    rule = rule.model_copy(update={"click_jitter": 0})
+def _scores_of(other: System, name: str, rows: list[Row], protocol: EvaluationProtocol) -> list[PictureScore]:
+    """An alternative's scores; methods without a network run in parallel on all processors, untimed."""
+    protocol = protocol.model_copy(update={"click_jitter": 0})
     workers = min(os.cpu_count() or 1, len(rows) // 4)  # a process takes as long to start as several pictures
     if other.network is not None or name == "ellipse" or workers < 2:
-        return score(other.answers, rows, other.prompts, rule, rounded=True, progress=other.title)
+        return score(other.answers, rows, other.prompts, protocol, rounded=True, progress=other.title)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        scores = pool.map(partial(_untimed, other, rule), rows)
+        scores = pool.map(partial(_untimed, other, protocol), rows)
         return list(tqdm(scores, desc=other.title, total=len(rows)))
 
 
-def _untimed(other: System, rule: EvaluationProtocol, row: Row) -> PictureScore:
-    [picture] = score(other.answers, [row], other.prompts, rule, rounded=True)
+def _untimed(other: System, protocol: EvaluationProtocol, row: Row) -> PictureScore:
+    [picture] = score(other.answers, [row], other.prompts, protocol, rounded=True)
     return picture.model_copy(update={"seconds_image": None, "seconds_prompt": None})
 
 
 def _alternative(
     other: System, own: Scores, theirs: Scores, trained_on: Iterable[str] | None
 ) -> schema.Alternative:
-    # Nothing was trained where there are no weights; such a row stands with the sets as the model saw them.
-    saw = other.model.trained_on if other.model else trained_on
+    # A method without weights is not trained: its sets are grouped as seen or unseen like the model's own.
+    seen = other.model.trained_on if other.model else trained_on
     return schema.Alternative(
         title=other.title,
         model=other.model,
-        sets={name: set_score(some, saw) for name, some in by_set(theirs).items()},
+        sets={name: set_score(pictures, seen) for name, pictures in by_set(theirs).items()},
         differences=differences(own, theirs),
         cost=_cost(other, theirs),
-    )
-
-
-def _obedience(
-    own: System, cases: list[ObedienceCase], rule: EvaluationProtocol
-) -> schema.ObedienceScore | None:
-    if not cases or "mask" not in own.prompts:
-        return None
-    found = obedience(own.answers, cases, scenes=rule.scenes)
-    return schema.ObedienceScore(
-        values={name: None if math.isnan(value) else value for name, value in found.values.items()},
-        limits=LIMITS,
-        failures=tuple(found.failures),
-        n_pictures=found.n_pictures,
-        n_scenes=found.n_scenes,
     )
 
 

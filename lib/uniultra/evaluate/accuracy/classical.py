@@ -1,4 +1,4 @@
-"""Segmentation without a network, asked as a model is: the ellipse in the box, GrabCut, the random walker."""
+"""Promptable segmentation without a network: the ellipse in the box, GrabCut, the random walker."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from uniultra.prompts.types import Box, Mask, PromptSet
 SIDE = 256  # longer side of the picture that GrabCut and the random walker work on
 CLICK_RADIUS = 5  # pixels of that picture that a click marks
 ITERATIONS = 5
-# Chosen on `val` pictures: smoothing before either in pixels, the share of a box whose inscribed ellipse is
-# object for certain, how far from a click GrabCut looks first, how much edges count for the walker.
-SMOOTHING, MIDDLE, NEAR, BETA = 1.5, 0.8, 30, 1000.0
+# Chosen on `val` pictures.
+SMOOTHING = 1.5  # sigma of the Gaussian before either method, pixels
+MIDDLE = 0.8  # fraction of a box whose inscribed ellipse is certainly object
+NEAR = 30  # pixels around the marked object that are probably object for GrabCut
+BETA = 1000.0  # edge weight of the random walker
 UNKNOWN, OBJECT, BACKGROUND = 0, 1, 2
 Method = Callable[[Picture, PromptSet], Mask]
 
 
 class Classical:
-    """A method without a network, with the predictor's way of being asked."""
+    """A method without a network behind the predictor's interface."""
 
     def __init__(self, name: str, method: Method) -> None:
         self.name, self.method = name, method
@@ -35,7 +37,7 @@ class Classical:
     def predict(self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]) -> list[Prediction]:
         picture = source.picture(plane)
         start = time.perf_counter()
-        masks = [self.method(picture, one) for one in prompts]
+        masks = [self.method(picture, prompt_set) for prompt_set in prompts]
         seconds = time.perf_counter() - start
         timings = {"cached": 1.0, "encode": 0.0, "decode": seconds}
         return [Prediction(mask, float("nan"), self.name, None, timings) for mask in masks]
@@ -45,28 +47,28 @@ def classical(*, only_ellipse: bool = False) -> dict[str, System]:
     """The methods by name.
 
     Raises:
-        RequestError: OpenCV, which has GrabCut, is not installed.
+        RequestError: OpenCV, which provides GrabCut, is not installed.
     """
-    found = {"ellipse": System("ellipse in the box", Classical("ellipse", _ellipse), ("box",))}
+    methods = {"ellipse": System("ellipse in the box", Classical("ellipse", _ellipse), ("box",))}
     if only_ellipse:
-        return found
+        return methods
     try:
-        import cv2  # noqa: F401  (asked before hours are spent)
+        import cv2  # noqa: F401  (fail before the long measurement, not after it)
     except ModuleNotFoundError:
         raise RequestError(
             "GrabCut needs OpenCV, which is not installed. Run `pip install uniultra[benchmark]`."
         ) from None
     prompts = ("point", "box", "scribble")
-    found["grabcut"] = System("GrabCut", Classical("grabcut", grabcut), (*prompts, "mask"))
-    found["random_walker"] = System("random walker", Classical("random_walker", random_walker), prompts)
-    return found
+    methods["grabcut"] = System("GrabCut", Classical("grabcut", grabcut), (*prompts, "mask"))
+    methods["random_walker"] = System("random walker", Classical("random_walker", random_walker), prompts)
+    return methods
 
 
 def grabcut(picture: Picture, prompts: PromptSet) -> Mask:
-    """GrabCut (Rother et al. 2004) as OpenCV has it, on the smoothed picture at SIDE pixels.
+    """GrabCut (Rother et al. 2004) of OpenCV, on the smoothed picture at SIDE pixels.
 
-    What `_seeds` marks is certain. Probably object is the mask to refine, else the inside of the box, else
-    what lies within NEAR pixels of the marked object; everything else is probably background.
+    The marks of `_seeds` are certain. Probable object is the mask to refine, else the inside of the box,
+    else the pixels within NEAR of the marked object; all others are probable background.
 
     Args:
         picture: `(H,W)` uint8.
@@ -76,7 +78,7 @@ def grabcut(picture: Picture, prompts: PromptSet) -> Mask:
 
     small, seeds, inside = _seeds(picture, prompts)
     if prompts.mask and prompts.mask.mask.any():
-        inside = _shrunk(prompts.mask.mask, small.shape)
+        inside = _resized_mask(prompts.mask.mask, small.shape)
     elif inside is None and (seeds == OBJECT).any():
         inside = ndimage.distance_transform_edt(seeds != OBJECT) <= NEAR
     labels = np.full(small.shape, cv2.GC_PR_BGD, np.uint8)
@@ -86,20 +88,20 @@ def grabcut(picture: Picture, prompts: PromptSet) -> Mask:
     labels[seeds == OBJECT] = cv2.GC_FGD
     sure = np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD))
     if sure.all() or not sure.any():
-        return _enlarged(~sure, picture.shape)  # nothing to tell apart
+        return _resized_mask(~sure, picture.shape)  # a single class: nothing to separate
     cv2.setRNGSeed(0)
     colour = np.repeat(np.round(small).astype(np.uint8)[..., None], 3, axis=2)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(np.ascontiguousarray(colour), labels, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    return _enlarged(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)), picture.shape)
+    return _resized_mask(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)), picture.shape)
 
 
 def random_walker(picture: Picture, prompts: PromptSet) -> Mask:
-    """The random walker (Grady 2006) as scikit-image has it, on the smoothed picture at SIDE pixels.
+    """The random walker (Grady 2006) of scikit-image, on the smoothed picture at SIDE pixels.
 
     Args:
         picture: `(H,W)` uint8.
-        prompts: points, box, scribbles; `_seeds` says what they mark.
+        prompts: points, box, scribbles; see `_seeds` for the marks they leave.
     """
     from skimage.segmentation import random_walker as walk
 
@@ -108,7 +110,7 @@ def random_walker(picture: Picture, prompts: PromptSet) -> Mask:
         return np.zeros(picture.shape[:2], bool)  # negative clicks alone mark nothing
     if (seeds == UNKNOWN).any() and (seeds == BACKGROUND).any():
         seeds = walk(small / 255, seeds, beta=BETA, mode="bf")  # solved exactly
-    return _enlarged(seeds == OBJECT, picture.shape)
+    return _resized_mask(seeds == OBJECT, picture.shape)
 
 
 def _ellipse(picture: Picture, prompts: PromptSet) -> Mask:
@@ -119,14 +121,14 @@ def _ellipse(picture: Picture, prompts: PromptSet) -> Mask:
 def _seeds(
     picture: Picture, prompts: PromptSet
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], Mask | None]:
-    """The small, smoothed picture `(h,w)`, what is certain on it, and the box's area.
+    """The small, smoothed picture `(h,w)`, its certain labels, and the box's area (None without a box).
 
-    Clicks and scribbles are certain. With a box so is its outside, and, where no click or scribble shows the
-    object, its middle; without one the picture's border is background.
+    Clicks and scribbles are certain. A box makes its outside certain too, and its middle if no click or
+    scribble marks the object; without a box the picture's border is background.
     """
     rows, columns = picture.shape[:2]
-    share = min(1.0, SIDE / max(rows, columns))
-    shape = max(4, round(rows * share)), max(4, round(columns * share))
+    factor = min(1.0, SIDE / max(rows, columns))
+    shape = max(4, round(rows * factor)), max(4, round(columns * factor))
     small = ndimage.gaussian_filter(_resized(picture.astype(float), shape), SMOOTHING)
     seeds = np.zeros(shape, np.int32)
     ys, xs = np.mgrid[: shape[0], : shape[1]]
@@ -157,9 +159,9 @@ def _middle(box: Mask) -> Mask:
     y, x = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
     height, width = MIDDLE * (np.ptp(rows) + 1) / 2, MIDDLE * (np.ptp(columns) + 1) / 2
     inner = Box(x - width + 0.5, y - height + 0.5, x + width - 0.5, y + height - 0.5)
-    found = ellipse_in(inner, (box.shape[0], box.shape[1]))
-    found[round(y), round(x)] = True  # also of a box that is too thin for an ellipse
-    return found
+    middle = ellipse_in(inner, (box.shape[0], box.shape[1]))
+    middle[round(y), round(x)] = True  # a box may be too thin for an ellipse
+    return middle
 
 
 def _resized(picture: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -168,11 +170,5 @@ def _resized(picture: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np
     return np.asarray(resize(picture, shape, order=1, anti_aliasing=True, preserve_range=True))
 
 
-def _shrunk(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    return np.asarray(_resized(mask.astype(float), shape) > 0.5)
-
-
-def _enlarged(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    from skimage.transform import resize
-
-    return np.asarray(resize(mask.astype(float), shape[:2], order=1, anti_aliasing=False) > 0.5)
+def _resized_mask(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    return np.asarray(_resized(mask.astype(float), shape[:2]) > 0.5)

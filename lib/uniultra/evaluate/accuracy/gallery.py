@@ -1,4 +1,4 @@
-"""Best, median and worst cases of every set as a picture: truth, answer and prompt on the ultrasound."""
+"""Best, median and worst case of every set as a figure: truth, answer and prompt over the ultrasound."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-# Columns: what is asked, by the end of the key of the score that ranks the cases.
+# Columns: the prompt's title, by the ending of the key of the score that ranks the cases.
 COLUMNS = {"@1": "1 click", "@5": "5 clicks", "_box": "tight box", "_none_target": "no prompt"}
 RANKS = ("best", "median", "worst")
 # Okabe and Ito's colours, distinguishable with any colour vision.
@@ -31,10 +31,10 @@ WIDTH = 3.6  # inches of a panel
 
 
 def check(folder: Path) -> None:
-    """Refuse before hours are spent what could not be drawn after them.
+    """Check before the long measurement that figures can be drawn after it.
 
     Raises:
-        RequestError: nothing can be written there, or matplotlib is not installed.
+        RequestError: the folder is not writable, or matplotlib is not installed.
     """
     check_matplotlib()
     check_folder(folder)
@@ -44,10 +44,10 @@ def draw(accuracy: Accuracy, model: System, rows: Sequence[Row], folder: Path) -
     """Write `SET.png` for every set with a label, and return their paths.
 
     Args:
-        accuracy: what was measured.
-        model: the measured model; it is asked again for the cases drawn.
-        rows: the pictures of the benchmark.
-        folder: of the pictures.
+        accuracy: the results.
+        model: the measured model; it is prompted again for the cases drawn.
+        rows: the manifest rows that were measured.
+        folder: where the figures go.
     """
     paths = []
     by_id = {(row.dataset, row.id): row for row in rows}
@@ -57,7 +57,7 @@ def draw(accuracy: Accuracy, model: System, rows: Sequence[Row], folder: Path) -
         if not keys:
             continue
         cases = {
-            end: [(by_id[one.dataset, one.id], one.values[key]) for one in ranked(scores, key)]
+            end: [(by_id[case.dataset, case.id], case.values[key]) for case in ranked(scores, key)]
             for end, key in keys.items()
         }
         paths.append(folder / f"{name}.png")
@@ -67,8 +67,8 @@ def draw(accuracy: Accuracy, model: System, rows: Sequence[Row], folder: Path) -
 
 def ranked(scores: Sequence[PictureScore], key: str) -> list[PictureScore]:
     """The best, the median and the worst case of one key; the upper of two medians."""
-    valued = [(value, one) for one in scores if (value := one.values.get(key)) is not None]
-    order = [one for _, one in sorted(valued, key=lambda pair: -pair[0])]
+    valued = [(value, picture) for picture in scores if (value := picture.values.get(key)) is not None]
+    order = [picture for _, picture in sorted(valued, key=lambda pair: -pair[0])]
     return [order[0], order[(len(order) - 1) // 2], order[-1]]
 
 
@@ -77,18 +77,18 @@ def _sheet(
 ) -> None:
     from matplotlib.figure import Figure
 
-    kinds, rule = frozenset(model.prompts), accuracy.protocol
+    kinds = frozenset(model.prompts)
     columns = {
-        end: [(Examination(model.answers, row, kinds, rule), value) for row, value in some]
-        for end, some in cases.items()
+        end: [(Examination(model.answers, row, kinds, accuracy.protocol), value) for row, value in ranks]
+        for end, ranks in cases.items()
     }
-    tall = max(one.shape[0] / one.shape[1] for some in columns.values() for one, _ in some)
+    tall = max(case.shape[0] / case.shape[1] for ranks in columns.values() for case, _ in ranks)
     size = WIDTH * len(cases), (min(tall, 1.3) * WIDTH + 0.5) * len(RANKS) + 0.8
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(RANKS), len(cases), squeeze=False)
     title = NAMES[accuracy.sets[name].overlap]
-    for column, (end, some) in enumerate(columns.items()):
-        for line, (examination, value) in enumerate(some):
+    for column, (end, ranks) in enumerate(columns.items()):
+        for line, (examination, value) in enumerate(ranks):
             panel = grid[line][column]
             _panel(panel, examination, *_answer(examination, end))
             heading = f"{COLUMNS[end]}, {RANKS[line]}: {title} {value:.3f}"

@@ -1,4 +1,4 @@
-"""The results as Markdown, and in short for a terminal."""
+"""Results of the accuracy benchmark as a Markdown page, and in short for a terminal."""
 
 from __future__ import annotations
 
@@ -116,15 +116,15 @@ def _set(accuracy: Accuracy, name: str) -> list[str]:
         _means(systems, DISTANCES, digits=2),
         *_differences(accuracy, name, prompts | {"noc85": "NoC@85"}),
         *(
-            f"{title} marked something on {one.n_marked_empty} of {one.n_empty} pictures without a label."
-            for title, one in systems.items()
-            if one.n_marked_empty is not None
+            f"{title} marked something on {s.n_marked_empty} of {s.n_empty} pictures without a label."
+            for title, s in systems.items()
+            if s.n_marked_empty is not None
         ),
     ]
 
 
 def _means(systems: Mapping[str, SetScore], columns: Mapping[str, str], digits: int = 3) -> str:
-    """A line per system; columns that no system has and systems that have no column are left out."""
+    """A row per system; columns that no system fills and systems that fill no column are left out."""
     lines = (
         (title, *(_mean(score, key, digits) for key in columns))
         for title, score in systems.items()
@@ -134,14 +134,14 @@ def _means(systems: Mapping[str, SetScore], columns: Mapping[str, str], digits: 
 
 
 def _differences(accuracy: Accuracy, name: str, columns: Mapping[str, str]) -> list[str]:
-    """The model minus each alternative on the same pictures."""
+    """Paired differences: the model minus each alternative."""
     lines = (
         (other.title, *(interval(differences.get(key)) for key in columns))
         for other in accuracy.alternatives.values()
         if (differences := other.differences.get(name))
     )
-    shown = table(("minus", *columns.values()), lines, sparse=True)
-    return section(f"{accuracy.model.name} minus the others, paired:", "", shown)
+    paired = table(("minus", *columns.values()), lines, sparse=True)
+    return section(f"{accuracy.model.name} minus the others, paired:", "", paired)
 
 
 def _robustness(accuracy: Accuracy) -> list[str]:
@@ -161,13 +161,13 @@ def _robustness(accuracy: Accuracy) -> list[str]:
 
 def _calibration(accuracy: Accuracy) -> list[str]:
     kinds = [
-        (kind, str(one.n), f"{one.error:.3f}", f"{one.bias:+.3f}", number(one.correlation))
-        for kind, one in accuracy.calibration.items()
+        (kind, str(fit.n), f"{fit.error:.3f}", f"{fit.bias:+.3f}", number(fit.correlation))
+        for kind, fit in accuracy.calibration.items()
     ]
     bins = [
-        (f"{one.low:.1f} to {one.high:.1f}", str(one.n), number(one.predicted), number(one.actual))
-        for one in (accuracy.calibration["all"].bins if kinds else ())
-        if one.n
+        (f"{b.low:.1f} to {b.high:.1f}", str(b.n), number(b.predicted), number(b.actual))
+        for b in (accuracy.calibration["all"].bins if kinds else ())
+        if b.n
     ]
     header = ("answers to", "answers", "expected calibration error", "predicted minus true", "correlation")
     return section(

@@ -1,4 +1,4 @@
-"""Results as files: JSON with a line per picture, and back."""
+"""Reads and writes result files: JSON with one line per picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def write(accuracy: Accuracy, path: Path) -> None:
     head = json.loads(accuracy.model_dump_json(exclude={"pictures"}))
     systems = [
         f"  {json.dumps(name)}: [\n"
-        + ",\n".join("   " + json.dumps(one.model_dump(mode="json", exclude_defaults=True)) for one in scores)
+        + ",\n".join("   " + json.dumps(p.model_dump(mode="json", exclude_defaults=True)) for p in scores)
         + "\n  ]"
         for name, scores in accuracy.pictures.items()
     ]
@@ -34,5 +34,6 @@ def read(path: Path) -> Accuracy:
         return Accuracy.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         raise RequestError(
-            "Expected a result of `uniultra benchmark accuracy`; the file is not one. Make it again."
+            "Expected a result file of `uniultra benchmark accuracy`; this file cannot be read as one. "
+            "Run the benchmark again."
         ) from None

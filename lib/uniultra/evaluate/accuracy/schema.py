@@ -1,6 +1,6 @@
-"""What the accuracy benchmark is written down as: one JSON file, checked when it is read.
+"""Result file of the accuracy benchmark: one JSON file, validated on reading.
 
-Shares, Dice and IoU are 0..1, lengths of time seconds, intervals `[low, high]` of 95 %.
+Fractions, Dice and IoU are 0..1, durations seconds, intervals `[low, high]` of 95 %.
 """
 
 from __future__ import annotations
@@ -10,25 +10,26 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from uniultra.evaluate.machine import Machine
+from uniultra.evaluate.obedience import Obedience
 from uniultra.evaluate.records import EvaluationProtocol, MeasuredModel, Overlap, PictureScore, Record
 from uniultra.metrics.calibration import IouCalibration
 from uniultra.metrics.intervals import Estimate
 
 COMPONENT_RULE = "largest 8-connected component of the label"
-OWN = "model"  # the measured model among the pictures' systems
+OWN = "model"  # key of the measured model in `Accuracy.pictures`
 Interval = tuple[float, float]
 
 
 class SetScore(BaseModel):
-    """Means over one set; they stand beside these fields, each under its key, see docs/benchmark.md.
+    """Means over one set, as extra fields under their keys (docs/benchmark.md).
 
     Attributes:
-        n: pictures with a label; n_empty: without.
-        n_marked_empty: of a prompt-free model, pictures without a label on which it marked something.
-        n_no_distance: box answers that are empty, and so are in no distance's mean.
-        seen: whether the model was trained on pictures of this set; None where its weights do not say.
+        n, n_empty: pictures with and without a label.
+        n_marked_empty: pictures without a label on which a prompt-free model marked something.
+        n_no_distance: empty answers to the box, which have no distance.
+        seen: whether the model was trained on pictures of this set; None if its weights do not say.
         overlap: `dice`, or `nsd` for sets of one-pixel lines.
-        intervals: under the same keys.
+        intervals: of the means, under the same keys.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -49,24 +50,14 @@ class SetScore(BaseModel):
 
 
 class Organs(Record):
-    """Means of several sets' means, every set weighing alike; sets of lines take no part."""
+    """Means over several sets with equal weight per set; sets of lines are left out."""
 
     sets: tuple[str, ...]
     means: dict[str, float]
 
 
-class ObedienceScore(Record):
-    """The three tests of the prompt, and their limits; None where nothing could be asked."""
-
-    values: dict[str, float | None]
-    limits: dict[str, float]
-    failures: tuple[str, ...]
-    n_pictures: int
-    n_scenes: int
-
-
 class Jitter(Record):
-    """Overlap of clean prompts, of moved ones, and clean minus moved on the same pictures."""
+    """Overlap for clean prompts, for jittered prompts, and the paired difference clean minus jittered."""
 
     clean: Estimate
     jittered: Estimate
@@ -74,12 +65,12 @@ class Jitter(Record):
 
 
 class Cost(Record):
-    """What a picture and a prompt cost; of a method without a network only the time is known.
+    """Cost of a picture and of a prompt; a method without a network has times only.
 
     Attributes:
-        gmac_encode, gmac_decode: counted multiplications, in thousand millions.
+        gmac_encode, gmac_decode: multiply-accumulate operations, in 10^9.
         seconds_encode, seconds_decode: medians of the network alone.
-        seconds_image, seconds_prompt: medians as asked here, with resizing and drawing.
+        seconds_image, seconds_prompt: medians of the whole prediction, with resizing and rasterising.
     """
 
     parameters: int | None = None
@@ -95,8 +86,8 @@ class Alternative(Record):
     """Another system on the same pictures.
 
     Attributes:
-        differences: by set and key, the model's mean minus this one's on the same pictures, paired. A
-            prompt-free system is compared by its one answer, component by component.
+        differences: by set and key, the paired mean difference, measured model minus this system. A
+            prompt-free system's single answer stands for every prompt.
     """
 
     title: str
@@ -107,12 +98,12 @@ class Alternative(Record):
 
 
 class Accuracy(Record):
-    """Everything that the benchmark measured.
+    """All results of the benchmark.
 
     Attributes:
-        organs: `seen`, `unseen` and `unknown`, those that there are.
-        missing: alternatives that could not be asked, and why.
-        pictures: by system, `model` being the model itself.
+        organs: under `seen`, `unseen` and `unknown`; empty groups are left out.
+        missing: alternatives that were not measured, with the reason.
+        pictures: scores by system; the measured model is `model`.
     """
 
     schema_version: Literal[1] = 1
@@ -126,7 +117,7 @@ class Accuracy(Record):
     component_rule: str = COMPONENT_RULE
     sets: dict[str, SetScore]
     organs: dict[str, Organs]
-    obedience: ObedienceScore | None
+    obedience: Obedience | None
     calibration: dict[str, IouCalibration]
     robustness: dict[str, dict[str, Jitter]]
     cost: Cost

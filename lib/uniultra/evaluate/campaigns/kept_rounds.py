@@ -1,4 +1,4 @@
-"""Finished rounds of a simulation on the disk, so that a stopped one is resumed."""
+"""Finished rounds of a simulation on disk, from which a stopped simulation resumes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class KeptRounds:
     """The rounds of one set under one set of conditions.
 
     Args:
-        folder: of the simulation.
+        folder: work folder of the simulation.
         dataset: name of the set.
-        conditions: all that a round's result depends on beside strategy, seed and number. Their hash is part
-            of the folder's name, so that a round is never taken for one of another protocol, data or weights.
+        conditions: everything a round depends on besides strategy, seed and number. Their hash is part of
+            the folder's name, so that rounds of another protocol, data or weights are never reused.
     """
 
     def __init__(self, folder: Path, dataset: str, conditions: Any) -> None:
@@ -29,7 +29,7 @@ class KeptRounds:
         self._folder = folder / f"{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def once(self, strategy: str, seed: int, number: int, run: Callable[[], Round]) -> Round:
-        """A finished round; what is not kept yet is run and kept."""
+        """The stored round; if there is none yet, it is run and stored."""
         finished = self.get(strategy, seed, number)
         if finished is None:
             finished = run()
@@ -37,14 +37,14 @@ class KeptRounds:
         return finished
 
     def get(self, strategy: str, seed: int, number: int) -> Round | None:
-        """A finished round, or None; a damaged file counts as none."""
+        """The stored round; None if it is missing or damaged."""
         try:
             return Round.model_validate_json(self._path(strategy, seed, number).read_bytes())
         except (OSError, ValidationError):
             return None
 
     def put(self, strategy: str, seed: int, number: int, finished: Round) -> None:
-        """Keep a finished round, whole or not at all."""
+        """Store a finished round atomically."""
         atomic.write(self._path(strategy, seed, number), finished.model_dump_json().encode())
 
     def _path(self, strategy: str, seed: int, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""A campaign on one set, replayed: a strategy chooses, the masks are the labels, the model is adapted."""
+"""Replays a campaign on one labelled set: a strategy picks pictures, the model adapts to their masks."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.prompts.simulation.clicks_boxes import components
 
 Fit = Callable[[PromptNetwork, Sequence[Labelled], int], PromptNetwork]
-START, FULL = "start", "full"  # kept beside the strategies: no label, and all
+START, FULL = "start", "full"  # stored beside the strategies: rounds without labels, and with all labels
 
 
 @dataclass(eq=False)
 class Replay:
-    """One set with its model.
+    """One set with its base model.
 
     Attributes:
-        name: of the set.
-        network, model: the base that every round adapts anew, and how it is fed.
-        pool: what may be labelled, with what the annotator would say.
-        held_out: what is measured on.
+        name: name of the set.
+        network, model: the base network that every round adapts anew, and its registry entry.
+        pool: pictures to choose from, with the labels an annotator would draw.
+        held_out: objects to measure on.
         fit: adapts the base to labelled pictures with a seed.
         kept: finished rounds.
     """
@@ -53,26 +53,28 @@ class Replay:
         return self.kept.once(START, 0, 0, lambda: self._trained((), 0)[1])
 
     def full(self, seed: int) -> Round:
-        """The model with everything labelled."""
+        """The model adapted to the whole pool."""
         everything = tuple(range(len(self.pool)))
         return self.kept.once(FULL, seed, 0, lambda: self._trained(everything, seed)[1])
 
     def campaign(
         self, strategy: str, seed: int, rounds: int, batch: int, progress: Callable[[], object]
     ) -> list[Round]:
-        """All rounds of one campaign; what is kept already is not run again.
+        """All rounds of one campaign; stored rounds are not run again.
 
         Args:
             strategy: name in the registry.
-            seed: of the strategy and of training; strategies of one seed train alike.
-            rounds, batch: how many, and the labels of each.
+            seed: seeds the strategy and the training; all strategies train alike with one seed.
+            rounds: number of rounds.
+            batch: labels per round.
             progress: called after each round.
         """
         done: list[Round] = []
         for number in range(rounds):
             last = number + 1 == rounds
             finished = self.kept.get(strategy, seed, number)
-            # A kept round without a next batch was the last of a shorter campaign: it is run again.
+            # Resuming: a round is enough to go on from only if it stored the next batch. A stored last round
+            # of a shorter campaign did not, so it is run again.
             if finished is None or not (last or finished.then):
                 if done:
                     labelled = (*done[-1].labelled, *done[-1].then)
@@ -90,14 +92,14 @@ class Replay:
     def _choice(
         self, strategy: str, seed: int, batch: int, network: PromptNetwork, labelled: tuple[int, ...]
     ) -> tuple[int, ...]:
-        """The strategy's next batch, with what `network` says of the pool."""
+        """The strategy's next batch, from `network`'s scores of the pool."""
         marked = np.zeros(len(self.pool), bool)
         marked[list(labelled)] = True
-        # Every strategy draws from the same chance, set by set, so that seeds can be paired.
+        # All strategies share the random stream of a set and seed, so that they can be compared in pairs.
         rng = np.random.default_rng([seed, len(labelled) // batch, *self.name.encode()])
         groups = [picture.group for picture in self.pool]
         pool = pool_of(self._scored(strategy, network, labelled), marked, rng, groups=groups, batch=batch)
-        return tuple(int(place) for place in registry.order(strategy, pool)[:batch])
+        return tuple(int(index) for index in registry.order(strategy, pool)[:batch])
 
     def _scored(
         self, strategy: str, network: PromptNetwork, labelled: tuple[int, ...]
@@ -115,16 +117,16 @@ class Replay:
     def _of_pool(self, network: PromptNetwork, labelled: tuple[int, ...], views: bool) -> list[UnitScore]:
         prober = Prober(network, self.model)
         with torch.inference_mode():
-            known: dict[int, Embedding] = {n: prober.encode(self.pool[n].picture) for n in labelled}
-            seen = [(self.pool[n].name, *prober.seen(known[n], self.pool[n].mask)) for n in labelled]
-            found = prototypes(seen)
+            embeddings: dict[int, Embedding] = {n: prober.encode(self.pool[n].picture) for n in labelled}
+            seen = [(self.pool[n].name, *prober.seen(embeddings[n], self.pool[n].mask)) for n in labelled]
+            classes = prototypes(seen)
         return [
-            score_unit(prober, one.picture, found, known.get(n), views=views)
-            for n, one in enumerate(self.pool)
+            score_unit(prober, unit.picture, classes, embeddings.get(n), views=views)
+            for n, unit in enumerate(self.pool)
         ]
 
     def _trained(self, labelled: tuple[int, ...], seed: int) -> tuple[PromptNetwork, Round]:
-        """The base adapted to labels, itself where none of them has anything to learn, and how it does."""
+        """The base adapted to the labels (the base itself if they hold no structure), and its scores."""
         pictures = [self.pool[n] for n in labelled]
         network, seconds = self.network, 0.0
         if any(components(picture.mask, SMALLEST) for picture in pictures):

@@ -1,4 +1,4 @@
-"""What a simulation found, as text for a terminal and as curves of Dice over labels."""
+"""Results of a simulation as text for a terminal and as curves of Dice over labels."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ from pathlib import Path
 
 from uniultra.evaluate import plots
 from uniultra.evaluate.campaigns.schema import PROMPTS, Prompt, SetResult, Simulation
-from uniultra.evaluate.markdown import bounded
-from uniultra.metrics.learning_curves import Band
+from uniultra.evaluate.markdown import interval
 
 
 def table(simulation: Simulation) -> str:
-    """One block for each set and kind of prompt, then the win matrices."""
+    """One block per set and kind of prompt, then the win matrices."""
     lines: list[str] = []
     for name, result in simulation.sets.items():
         for prompt in PROMPTS:
             lines += [
                 f"{name}, {prompt}: {result.pool} to label, {result.held_out} held out; no label "
-                f"{result.start[prompt]:.3f}, all labels {_band(result.full[prompt])}",
+                f"{result.start[prompt]:.3f}, all labels {interval(result.full[prompt])}",
                 f"  {'strategy':20}{'AUBC':24}{'last round':24}{'labels to 95 %':>14}",
             ]
             for strategy, of_strategy in result.strategies.items():
                 curves = of_strategy.curves[prompt]
                 reached = "never" if curves.labels_to_95 is None else str(curves.labels_to_95)
-                lines.append(
-                    f"  {strategy:20}{_band(curves.aubc_band):24}{_band(curves.bands[-1]):24}{reached:>14}"
-                )
+                area, last = interval(curves.aubc_band), interval(curves.bands[-1])
+                lines.append(f"  {strategy:20}{area:24}{last:24}{reached:>14}")
             lines.append("")
     for prompt in PROMPTS:
         lines.append(f"share of the sets in which the row beats the column ({prompt}):")
@@ -35,12 +33,12 @@ def table(simulation: Simulation) -> str:
 
 
 def draw(simulation: Simulation, path: Path, prompt: Prompt = "click") -> None:
-    """Draw the curves: a panel for each set, a line with its band for each strategy.
+    """Draw the curves: a panel per set, a line with its band per strategy.
 
     Args:
         simulation: the results.
         path: `.svg` or `.png`.
-        prompt: whose Dice.
+        prompt: the prompt whose Dice is drawn.
 
     Raises:
         RequestError: see `uniultra.evaluate.plots.check_picture`.
@@ -65,7 +63,3 @@ def _panel(name: str, result: SetResult, prompt: Prompt) -> plots.Panel:
     )
     title = f"{name} ({result.pool} to choose from)"
     return plots.Panel(title, "labels", result.budgets, curves, levels)
-
-
-def _band(band: Band) -> str:
-    return bounded(band.mean, band.low, band.high)

@@ -1,6 +1,6 @@
-"""What a simulated campaign is written down as: one JSON file, checked when it is read.
+"""Result file of simulated campaigns: one JSON file, validated on reading.
 
-Dice is 0..1 and of the largest 8-connected component, after one click on its middle, and of its tight box.
+Dice is 0..1 and of the largest 8-connected component, for one click at its centre and for its tight box.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ class CampaignProtocol(Record):
 
     Attributes:
         strategies: names in the registry of query strategies.
-        seeds: campaigns of each strategy and set, numbered from 0.
-        batch: labels of a round; rounds: at most so many, fewer where a set has no more pictures.
-        held_out: split that is measured on, of sets with `train` rows.
-        fit: how the model is adapted after a round, from its base every time; shorter than in a campaign, as
-            hundreds of rounds are run.
+        seeds: number of campaigns per strategy and set, numbered from 0.
+        batch: labels per round.
+        rounds: maximum number of rounds; a small set allows fewer.
+        held_out: split to measure on, for sets with `train` rows.
+        fit: how the base model is adapted anew after each round; shorter than in a real campaign, as hundreds
+            of rounds are run.
     """
 
     strategies: tuple[str, ...]
@@ -39,14 +40,14 @@ class CampaignProtocol(Record):
 
 
 class Round(Record):
-    """One round of one campaign, as it is kept until all are done.
+    """One finished round of one campaign, as stored in the work folder.
 
     Attributes:
-        labelled: places in the pool in the order they were labelled; empty ones among them.
-        then: places that the strategy would have labelled next, as many as a batch has.
+        labelled: indices into the pool in labelling order, including pictures without a structure.
+        then: the next batch that the strategy would label; empty in the last round.
         click, box: Dice of each held-out picture.
-        foreground: share of all pixels labelled so far that are of the structure.
-        seconds: of adapting; 0 where nothing was there to learn.
+        foreground: fraction of the pixels labelled so far that belong to the structure.
+        seconds: training time; 0 if the labels held nothing to learn.
     """
 
     labelled: tuple[int, ...]
@@ -61,11 +62,12 @@ class Curves(Record):
     """One strategy on one set with one kind of prompt.
 
     Attributes:
-        seeds: mean Dice over the held-out pictures, a row for each seed, a column for each round.
-        bands: mean over seeds and 95 % interval (Student's t), for each round.
-        aubc: area under each seed's curve; aubc_band: their mean and interval.
-        labels_to_95: labels after the first round whose bootstrap lower bound (pictures and seeds) reaches
-            95 % of the Dice with all labels; None where no round does.
+        seeds: mean Dice over the held-out pictures, a row per seed, a column per round.
+        bands: mean over seeds and 95 % interval (Student's t) of each round.
+        aubc: area under the budget curve of each seed.
+        aubc_band: mean and interval of `aubc`.
+        labels_to_95: number of labels after the first round whose bootstrap lower bound (pictures and seeds)
+            reaches 95 % of the Dice with all labels; None if no round does.
     """
 
     seeds: list[list[float]]
@@ -80,7 +82,8 @@ class StrategyResult(Record):
 
     Attributes:
         empty: labels without a structure.
-        foreground: share of the labelled pixels that are of the structure.
+        foreground: fraction of the labelled pixels that belong to the structure.
+        seconds_fit: mean training time of a round.
     """
 
     curves: dict[Prompt, Curves]
@@ -93,13 +96,13 @@ class SetResult(Record):
     """All strategies on one set.
 
     Attributes:
-        pool, pool_empty: pictures that may be labelled, and those without the structure.
-        held_out, patients: pictures measured on, and their patients.
-        seen: whether the base model was trained on pictures of this set; None where it does not say.
-        budgets: labels after each round.
+        pool, pool_empty: number of pictures to label, and of those without the structure.
+        held_out, patients: number of objects measured on, and of their patients.
+        seen: whether the base model was trained on pictures of this set; None if its weights do not say.
+        budgets: number of labels after each round.
         start: mean Dice of the base model.
-        full: with the whole pool labelled, over seeds.
-        compared: pairs of strategies by their AUBC, for each kind of prompt.
+        full: mean Dice with the whole pool labelled, over seeds.
+        compared: pairs of strategies by their AUBC.
     """
 
     pool: int
@@ -115,11 +118,11 @@ class SetResult(Record):
 
 
 class Simulation(Record):
-    """Everything that a simulation found.
+    """All results of a simulation.
 
     Attributes:
-        wins: for each kind of prompt, by row and column in the order of the strategies, the share of sets
-            in which the row's AUBC beat the column's (paired t-test over seeds, Holm, p below 0.05).
+        wins: rows and columns in the order of the strategies: fraction of the sets in which the row's AUBC
+            beats the column's (paired t-test over seeds, Holm, p below 0.05).
     """
 
     schema_version: Literal[1] = 1
