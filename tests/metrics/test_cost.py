@@ -5,13 +5,13 @@ import torch
 
 from uniultra.errors import ModelError
 from uniultra.metrics.cost import count_work, measure_pace
-from uniultra.models.counting import _OnMeta
+from uniultra.models.counting import MetaDevice
 from uniultra.models.factory import build
-from uniultra.models.zoo.sam2 import build_sam2
+from uniultra.networks.sam2_image import HIERA, Sam2Image
 
 
 def on_meta(make):
-    with _OnMeta():
+    with MetaDevice():
         return make()
 
 
@@ -20,7 +20,7 @@ def on_meta(make):
     [("t", 256, 8.75, 0.14), ("t", 448, 21.4, 0.37), ("b", 512, 80.4, 0.48), ("l", 256, 53.6, 0.14)],
 )
 def test_hiera_costs_what_the_analysis_of_sam2_says(size, side, encode, decode):
-    found = count_work(on_meta(lambda: build_sam2(size, side)), "box")
+    found = count_work(on_meta(lambda: Sam2Image(HIERA[size], side)), "box")
     assert found.gmac_encode == pytest.approx(encode, rel=0.003)
     assert found.gmac_decode == pytest.approx(decode, abs=0.006)
 

@@ -11,7 +11,7 @@ from uniultra.adapters import med2d, samus
 from uniultra.adapters.settings import from_json
 from uniultra.errors import ModelError
 from uniultra.models import mappings
-from uniultra.models.counting import _OnMeta, on_meta
+from uniultra.models.counting import MetaDevice, on_meta
 from uniultra.models.registry import entry
 from uniultra.networks.sam_image import SamImage
 from uniultra.networks.sam_vit import SamVit, VitSize
@@ -55,7 +55,7 @@ def test_sam2_checkpoints_of_every_size(size, config):
     with initialize_config_module("sam2", version_base="1.2"):
         described = compose(f"configs/sam2.1/sam2.1_hiera_{config}.yaml")
         OmegaConf.resolve(described)
-        with _OnMeta():
+        with MetaDevice():
             whole = instantiate(described.model, _recursive_=True).state_dict()
     GlobalHydra.instance().clear()
     ours = entry(f"sam2_{size}").convert(whole)

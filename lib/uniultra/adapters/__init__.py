@@ -1,1 +1,1 @@
-"""Adapters: small trainable parts put beside frozen layers, one kind a file."""
+"""Adapters: small trainable modules in parallel to frozen layers, one kind per file."""

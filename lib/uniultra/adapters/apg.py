@@ -1,13 +1,13 @@
-"""AutoSAMUS' auto-prompt generator (APG, MICCAI 2024, arXiv 2309.06824): a network that needs no prompts.
+"""AutoSAMUS' auto-prompt generator (APG, MICCAI 2024, arXiv 2309.06824): a fully automatic network.
 
-Learned object tokens read the decoder's output tokens, then the picture, and the picture reads them. Out
-come a sparse prompt, a new image embedding and, by four convolutions, a dense prompt for the frozen
-decoder. 8,861,312 parameters, the same on SAM and SAM2; one generator a task, on a base that tasks share.
+Learned object tokens and the decoder's output tokens attend to each other, then to the image, and the image
+to them. The result is a sparse prompt, a new image embedding and, by four convolutions, a dense prompt for
+the frozen decoder. 8,861,312 parameters, the same on SAM and SAM2; one generator per task, on a shared base.
 
-The released code learns 50 object tokens and gives the decoder one, and computes refined output tokens
-that it throws away, with whatever only they depend on. Here all are used unless the settings say
-otherwise. All ends start at zero: before training the decoder sees the base's own embedding, output tokens
-and "no mask", with the untrained object tokens as its prompt.
+The released code learns 50 object tokens, of which the decoder gets one, and computes refined output tokens
+which it discards, with everything that only they depend on. Here all are used unless the settings say
+otherwise. All output layers start at zero: before training the decoder gets the base's own embedding, output
+tokens and "no mask", with the untrained object tokens as its prompt.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from uniultra.adapters.cross_branch import ConvNorm, zero
-from uniultra.adapters.cross_transformer import CrossTransformer, Side
+from uniultra.adapters.cross_transformer import CrossTransformer, OneWayLayer
 from uniultra.adapters.registry import AdapterKind
 from uniultra.networks.network import WIDTH, Embedding, PromptFreeNetwork, PromptNetwork
 
@@ -35,13 +34,15 @@ class APGConfig:
     """Settings of the auto-prompt generator.
 
     Attributes:
-        object_tokens: how many are learned.
-        sparse: which of them become the sparse prompt; released: `first`.
-        refine_output_tokens: give the decoder the refined output tokens; released: the base's own.
-        unfreeze_encoder: train the base's image encoder too, at `encoder_rate` times the learning rate,
-            as the paper says; released: the generator only. The base can then serve no other task.
-        encoder_rate: that factor.
-        folded: only what depends on the picture, for use; see `fold`. It cannot be trained further.
+        object_tokens: number of learned object tokens; default 50, as released.
+        sparse: which of them become the sparse prompt; default `all`, released code: `first`.
+        refine_output_tokens: the decoder gets the refined output tokens; default True, released code:
+            False, the base's own.
+        unfreeze_encoder: also train the base's image encoder, at `encoder_rate` times the learning rate,
+            as in the paper; default False, as released. Other tasks can then not share the base.
+        encoder_rate: that factor; default 0.1.
+        folded: keep only the parameters that depend on the image, for inference; see `fold`. A folded
+            generator cannot be trained further.
     """
 
     object_tokens: int = 50
@@ -53,11 +54,11 @@ class APGConfig:
 
 
 class PromptGenerator(nn.Module):
-    """Object tokens that meet the decoder's output tokens, then the picture: 8,491,776 parameters.
+    """Object tokens that attend to the decoder's output tokens, then to the image: 8,491,776 parameters.
 
     Args:
-        config: settings; folded, it holds what the first meeting gives, and 4,220,928 parameters.
-        count: T, output tokens of the decoder.
+        config: settings; if folded, the result of the first step is stored instead: 4,220,928 parameters.
+        count: T, number of output tokens of the decoder.
     """
 
     def __init__(self, config: APGConfig, count: int) -> None:
@@ -71,30 +72,30 @@ class PromptGenerator(nn.Module):
             self.tokens = CrossTransformer(WIDTH)
             self.shared = nn.Linear(WIDTH, WIDTH)
             zero(self.shared)
-        for side in self.image.first:
-            if isinstance(side, Side):
-                side.start_at_zero()
+        for layer in self.image.first:
+            if isinstance(layer, OneWayLayer):
+                layer.start_at_zero()
 
     def forward(self, image: Tensor, output_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read a picture.
+        """Generate the prompts of a batch of images.
 
         Args:
-            image: `(B,256,g,g)`.
+            image: embeddings `(B,256,g,g)`.
             output_tokens: the decoder's own, `(1,T,256)`.
 
         Returns:
             New embedding `(B,256,g,g)`, sparse prompt `(B,K,256)` and output tokens `(1,T,256)`.
         """
-        objects, output_tokens = self.met(output_tokens)
+        objects, output_tokens = self.constant_tokens(output_tokens)
         tokens = torch.cat([objects, output_tokens], dim=1).expand(image.shape[0], -1, -1)
         pixels, tokens = self.image(image.flatten(2).transpose(1, 2), tokens)
         count = self.config.object_tokens if self.config.sparse == "all" else 1
         return pixels.transpose(1, 2).view(image.shape), tokens[:, :count], output_tokens
 
-    def met(self, output_tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Object tokens `(1,K,256)` and output tokens `(1,T,256)` after they read each other.
+    def constant_tokens(self, output_tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Object tokens `(1,K,256)` and output tokens `(1,T,256)` after they attended to each other.
 
-        Nothing here depends on the picture.
+        They do not depend on the image.
         """
         if self.config.folded:
             return self.object_tokens, self.output_tokens
@@ -124,10 +125,10 @@ class APG(nn.Module):
 
 
 class AutoNetwork(PromptFreeNetwork):
-    """A frozen base network with a generator of its prompts; several may hold one base.
+    """A frozen base network with an automatic prompt generator; several may share one base.
 
     Args:
-        base: stays as it is, in eval mode and without gradients (but see `APGConfig.unfreeze_encoder`).
+        base: kept in eval mode and without gradients (but see `APGConfig.unfreeze_encoder`).
         config: settings of the generator.
     """
 
@@ -155,7 +156,7 @@ class AutoNetwork(PromptFreeNetwork):
 
     @property
     def rates(self) -> dict[str, float]:
-        """Factors of the learning rate, by fragments of the names of what is trained."""
+        """Learning rate factors by fragment of the parameter names."""
         return {ENCODER: self.config.encoder_rate} if self.config.unfreeze_encoder else {}
 
     def train(self, mode: bool = True) -> Self:
@@ -166,7 +167,7 @@ class AutoNetwork(PromptFreeNetwork):
         return self
 
     def encode(self, pictures: Tensor) -> Embedding:
-        """The base's embedding, so that all tasks of a base share it."""
+        """The base's embedding, which all tasks on that base share."""
         return self.base.encode(pictures)
 
     def segment(self, embedding: Embedding, multimask: bool) -> tuple[Tensor, Tensor]:
@@ -188,53 +189,52 @@ class AutoNetwork(PromptFreeNetwork):
 
 def output_tokens(decoder: nn.Module) -> Tensor:
     """The decoder's own output tokens in its order, `(1,T,256)`: object score (only SAM2), IoU, masks."""
-    known = dict(decoder.named_parameters())
+    parameters = dict(decoder.named_parameters())
     names = ("obj_score_token.weight", "iou_token.weight", "mask_tokens.weight")
-    return torch.cat([known[name] for name in names if name in known])[None]
+    return torch.cat([parameters[name] for name in names if name in parameters])[None]
 
 
 @contextmanager
 def replaced_tokens(decoder: nn.Module, tokens: Tensor) -> Iterator[None]:
-    """Let the decoder work with other output tokens `(1,T,256)` than its own, for the time of a `with`.
+    """Context manager: the decoder uses these output tokens `(1,T,256)` instead of its own.
 
-    Tasks share the decoder, so one of them decodes at a time (the predictor's device lock sees to it).
+    The hook is on a decoder that all tasks of a base share, so only one of them may decode at a time; the
+    predictor's device lock guarantees that.
     """
-    # The decoder takes them from its weights; its transformer is the first to see them.
-    hook = partial(_put_tokens, tokens)
-    handle = decoder.get_submodule("transformer").register_forward_pre_hook(hook)
+
+    def replace_tokens(_transformer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        image, position, prompts = inputs
+        ours = tokens.to(prompts.dtype).expand(prompts.shape[0], -1, -1)
+        return image, position, torch.cat([ours, prompts[:, ours.shape[1] :]], dim=1)
+
+    # The decoder reads its tokens from its weights; the first module that gets them is its transformer.
+    handle = decoder.get_submodule("transformer").register_forward_pre_hook(replace_tokens)
     try:
         yield
     finally:
         handle.remove()
 
 
-def _put_tokens(own: Tensor, _module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    image, position, tokens = inputs
-    own = own.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
-    return image, position, torch.cat([own, tokens[:, own.shape[1] :]], dim=1)
-
-
 def inject(network: PromptNetwork, config: APGConfig | None = None) -> AutoNetwork:
-    """Freeze `network` and return one around it that needs no prompts.
+    """Freeze `network` and wrap it into a fully automatic network.
 
-    State-dict names are `base.*` and `apg.*`.
+    Names in the state dict are `base.*` and `apg.*`.
     """
     return AutoNetwork(network, config or APGConfig())
 
 
 @torch.no_grad()
 def fold(network: AutoNetwork) -> AutoNetwork:
-    """The same network, on the same base, with the generator's constant half computed once and for all.
+    """The same network on the same base, with the image-independent half of the generator precomputed.
 
-    It answers alike and keeps 4,590,464 of 8,861,312 parameters, which halves the file of a task.
+    Predictions are equal up to rounding. 4,590,464 of 8,861,312 parameters remain: half the file of a task.
     """
     folded = AutoNetwork(network.base, replace(network.config, folded=True))
-    known = network.apg.state_dict()
-    known = {name: value for name, value in known.items() if name in folded.apg.state_dict()}
-    own = output_tokens(network.sam_mask_decoder)
-    objects, tokens = network.apg.generator.met(own)
-    known["generator.object_tokens"], known["generator.output_tokens"] = objects, tokens
-    folded.apg.load_state_dict(known)
+    used = folded.apg.state_dict().keys()
+    state = {name: value for name, value in network.apg.state_dict().items() if name in used}
+    objects, tokens = network.apg.generator.constant_tokens(output_tokens(network.sam_mask_decoder))
+    state["generator.object_tokens"], state["generator.output_tokens"] = objects, tokens
+    folded.apg.load_state_dict(state)
     return folded.train(network.training)
 
 

@@ -1,13 +1,13 @@
 """CH-Adapter: UniUltra's context-edge hybrid adapter for Hiera trunks (arXiv 2511.15771, figure 2).
 
-Beside every block's MLP stands an adapter that reads the same normalised tokens and an edge map
+In parallel to every block's MLP, an adapter takes the same normalised tokens and an edge map
 shared by the whole trunk:
 
     y = x + MLP(z) + scale * (context(z) + edge(e)),    z = LN2(x)
 
 *Context* is a bottleneck MLP D -> D/4 -> D. *Edge* applies four fixed 3x3 Sobel kernels to an
 r-channel map computed once per image from the patch embedding and max-pooled 2x2 at each stage end,
-then a 1x1 convolution to D. Both ends start at zero, so an adapted trunk starts exactly at its base.
+then a 1x1 convolution to D. Both output layers start at zero, so an adapted trunk starts exactly at its base.
 
 The module follows the figure. The released code transposes and reshapes the edge map, detaches it
 so that its convolution never trains, and repeats one kernel response over all channels.
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uniultra.adapters.cross_branch import FeatureAdapter, zero
 from uniultra.adapters.registry import DECODER, AdapterKind
 from uniultra.networks.network import PromptNetwork
 
@@ -39,11 +40,11 @@ class CHAdapterConfig:
     """Settings of the CH-Adapter.
 
     Attributes:
-        reduction: bottleneck factor of the context branch.
-        edge_channels: r, channels of the shared edge map.
-        edge: `magnitude` takes the root of the summed squared responses (r channels, as released);
-            `concat` keeps the four responses apart (4r channels, as drawn).
-        scale: weight of the adapter beside the MLP.
+        reduction: bottleneck factor of the context branch, D -> D/reduction -> D; default 4.
+        edge_channels: r, channels of the shared edge map; default 4.
+        edge: `magnitude` (default, as released) is the root of the summed squared responses, r channels;
+            `concat` (as in the figure) concatenates the four responses, 4r channels.
+        scale: weight of the adapter's output; default 0.5.
     """
 
     reduction: int = 4
@@ -52,41 +53,37 @@ class CHAdapterConfig:
     scale: float = 0.5
 
 
-class CHAdapter(nn.Module):
-    """One block's adapter: tokens `(B,H,W,D)` and edge map `(B,r,H,W)` to a correction `(B,H,W,D)`."""
+class CHAdapter(FeatureAdapter):
+    """The adapter of one block: tokens `(B,H,W,D)` and edge map `(B,r,H,W)` to a correction `(B,H,W,D)`."""
 
     sobel: Tensor
 
     def __init__(self, width: int, config: CHAdapterConfig) -> None:
-        super().__init__()
+        super().__init__(width, config.reduction)
         self.config = config
-        self.down = nn.Linear(width, width // config.reduction)
-        self.up = nn.Linear(width // config.reduction, width)
         responses = config.edge_channels * (4 if config.edge == "concat" else 1)
         self.edge = nn.Conv2d(responses, width, kernel_size=1)
         kernels = torch.tensor(SOBEL, dtype=torch.float32)[:, None].repeat(config.edge_channels, 1, 1, 1)
         # Constants, so neither parameters nor part of a checkpoint; channel c owns kernels 4c..4c+3.
         self.register_buffer("sobel", kernels, persistent=False)
-        for last in (self.up, self.edge):
-            for parameter in last.parameters():
-                nn.init.zeros_(parameter)
+        zero(self.up)
+        zero(self.edge)
 
-    def forward(self, tokens: Tensor, edge_map: Tensor) -> Tensor:
-        context = self.up(F.gelu(self.down(tokens)))
+    def forward(self, tokens: Tensor, edge_map: Tensor) -> Tensor:  # type: ignore[override]
         sobel = self.sobel.to(edge_map.dtype)
         responses = F.conv2d(edge_map, sobel, padding=1, groups=self.config.edge_channels)
         if self.config.edge == "magnitude":
-            # The epsilon keeps the root's gradient finite where the map is flat.
+            # The epsilon keeps the gradient of the root finite where the map is flat.
             responses = responses.unflatten(1, (-1, 4)).square().sum(2).add(1e-6).sqrt()
-        return context + self.edge(responses).permute(0, 2, 3, 1)
+        return super().forward(tokens) + self.edge(responses).permute(0, 2, 3, 1)
 
 
 class CHAdapters(nn.Module):
-    """All CH-Adapters of one Hiera trunk with their shared edge convolution.
+    """The CH-Adapters of one Hiera trunk with their shared edge convolution.
 
-    The trunk's own modules and checkpoint keys stay as they are: hooks on the first block and on
-    every block's MLP do the insertion. The edge pyramid of the forward in progress is kept on this
-    module, so one trunk runs one forward at a time (the predictor's device lock sees to it).
+    They are inserted by hooks on the first block and on every block's MLP, so the trunk's modules and
+    checkpoint keys do not change. The edge pyramid of the current forward is stored on this module, so a
+    trunk may run only one forward at a time; the predictor's device lock guarantees that.
     """
 
     def __init__(self, trunk: nn.Module, config: CHAdapterConfig) -> None:
@@ -103,7 +100,7 @@ class CHAdapters(nn.Module):
             block.mlp.register_forward_hook(partial(self._add, i))
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy of a network in training must not take along what its last forward computed.
+        # A deep copy of a network in training must not contain tensors of the last forward's graph.
         return self.__dict__ | {"_pyramid": []}
 
     def _start(self, _block: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -115,14 +112,26 @@ class CHAdapters(nn.Module):
     def _add(self, index: int, _mlp: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         correction = self.layers[index](inputs[0], self._pyramid[self._stage_of[index]])
         if index == len(self.layers) - 1 and not torch.is_grad_enabled():
-            self._pyramid = []  # kept in training: gradient checkpointing runs blocks again, backwards
+            self._pyramid = []  # kept in training: gradient checkpointing reruns blocks in the backward
         return output + self.config.scale * correction
 
 
 def inject(network: PromptNetwork, config: CHAdapterConfig | None = None) -> PromptNetwork:
-    """Put CH-Adapters into the Hiera trunk of a network (in place) as `trunk.ch_adapters`.
+    """Insert CH-Adapters into the Hiera trunk of a network (in place) as `trunk.ch_adapters`.
 
-    The adapted network's output equals its base's until the adapters are trained.
+    The output of the adapted network equals its base's until the adapters are trained.
+
+    Example:
+        >>> import torch
+        >>> from uniultra.models import build
+        >>> network, picture = build("sam2_mini", image_size=64).eval(), torch.ones(1, 3, 64, 64)
+        >>> with torch.no_grad():
+        ...     before = network.encode(picture).image
+        ...     after = inject(network, CHAdapterConfig(edge="concat")).encode(picture).image
+        >>> torch.equal(before, after)
+        True
+        >>> sum(p.numel() for n, p in network.named_parameters() if ".ch_adapters." in n)
+        54440
     """
     trunk = network.image_encoder.get_submodule("trunk")
     trunk.ch_adapters = CHAdapters(trunk, config or CHAdapterConfig())

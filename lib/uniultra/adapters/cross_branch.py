@@ -1,18 +1,19 @@
-"""What SAMUS puts beside a frozen transformer: a CNN branch, cross-branch attention, feature adapters.
+"""SAMUS's modules beside a frozen transformer: CNN branch, cross-branch attention, feature adapters.
 
-Sources: SAMUS (arXiv 2309.06824) for the ViT; the same parts serve the port onto Hiera.
+Source: SAMUS (arXiv 2309.06824), for the ViT; its port onto Hiera uses the same modules.
 
     global block:  u = LN1(x);  u = u + CBA(u, c, c);  x = x + SA(u)
                    z = LN2(x);  x = x + MLP(z) + scale * FA(z)
-                   c = refine(c), after its use
+                   c = refine(c), for the next global block
     before the neck:  x + scale * c
 
-The CNN's maps never read the tokens, so all of them are made before the first block.
+The CNN's maps do not depend on the tokens, so all are computed before the first block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -46,15 +47,15 @@ class ConvNorm(nn.Module):
         return F.gelu(self.norm(self.conv(x)))
 
     def start_at_zero(self) -> None:
-        """Make the output exactly zero until trained: GELU's slope of 1/2 there lets the norm learn first.
+        """Make the output exactly zero until trained; GELU's slope of 1/2 at 0 lets the norm learn first.
 
-        The convolution cannot be the zero: its norm would multiply the gradient by 1/sqrt(eps).
+        The norm is zeroed and not the convolution, whose gradient it would multiply by 1/sqrt(eps).
         """
         zero(self.norm)
 
 
 class CrossAttention(nn.Module):
-    """Cross-branch attention: tokens `(B,H,W,D)` ask a map `(B,D,h,w)`; no positions, no norm of the map."""
+    """Cross-branch attention of tokens `(B,H,W,D)` to a map `(B,D,h,w)`, without positions or norm."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -62,17 +63,17 @@ class CrossAttention(nn.Module):
         self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, tokens: Tensor, features: Tensor) -> Tensor:
-        asked = features.flatten(2).transpose(1, 2)
+        keys = features.flatten(2).transpose(1, 2)
         q, k, v = (
             t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for t in (self.q(tokens.flatten(1, 2)), self.k(asked), self.v(asked))
+            for t in (self.q(tokens.flatten(1, 2)), self.k(keys), self.v(keys))
         )
         answer = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return self.out(answer).view(tokens.shape)
 
 
 class FeatureAdapter(nn.Module):
-    """Bottleneck MLP on tokens `(…,D)`, D -> D/reduction -> D, without a skip; starts at zero."""
+    """Bottleneck MLP on tokens `(…,D)`, D -> D/reduction -> D, without a skip connection."""
 
     def __init__(self, width: int, reduction: int) -> None:
         super().__init__()
@@ -100,65 +101,78 @@ class Stem(nn.Module):
         return maps
 
 
-class CrossBranch(nn.Module):
-    """The CNN branch and its ties to the global blocks of one transformer.
+@dataclass(frozen=True, kw_only=True)
+class CrossBranchConfig:
+    """Settings that SAMUS and its port onto Hiera share.
 
-    Insertion is by hooks on the encoder's own modules, which keep their names. Maps of the forward in
-    progress are kept on this module, so one encoder runs one forward at a time. While gradients are
-    recorded they stay until the next forward, because a checkpointed block runs again in the backward.
+    Attributes:
+        depthwise: depthwise-separable refinement of the CNN's maps; default False. On SAM's ViT it has 2.4 M
+            parameters instead of 21.2 M.
+        reduction: bottleneck factor of the feature adapters; default 4.
+        scale: weight of the parallel feature adapters and of the CNN's last map; default 0.5.
+    """
+
+    depthwise: bool = False
+    reduction: int = 4
+    scale: float = 0.5
+
+
+class CrossBranch(nn.Module):
+    """The CNN branch and its connections to the stem and the global blocks of one transformer.
+
+    They are inserted by hooks on the encoder's modules, whose names do not change. Maps of the current
+    forward are stored on this module, so an encoder may run only one forward at a time. While gradients are
+    recorded they are kept until the next forward, because a checkpointed block runs again in the backward.
 
     Args:
-        reader: the module whose input is the pictures.
+        encoder: the module that gets the pictures and cuts them into tokens with `patch_embed`.
         blocks: the transformer's global blocks, with `attn` and `mlp`.
-        widths: of the CNN's levels, the last one the tokens'.
-        reduction: bottleneck factor of the feature adapters.
-        scale: weight of the feature adapters and of the CNN's last map.
-        depthwise: depthwise-separable refinement.
+        widths: channels of the CNN's levels, the last equal to that of the blocks' tokens.
+        config: settings.
     """
 
     def __init__(
-        self,
-        reader: nn.Module,
-        blocks: Sequence[Any],
-        widths: Sequence[int],
-        *,
-        reduction: int,
-        scale: float,
-        depthwise: bool,
+        self, encoder: Any, blocks: Sequence[Any], widths: Sequence[int], config: CrossBranchConfig
     ) -> None:
         super().__init__()
         width = widths[-1]
-        self.scale = scale
+        self.scale = config.scale
         self.stem = Stem(widths)
-        self.refine = nn.ModuleList(ConvNorm(width, width, depthwise=depthwise) for _ in blocks)
+        self.refine = nn.ModuleList(ConvNorm(width, width, depthwise=config.depthwise) for _ in blocks)
         self.cross = nn.ModuleList(CrossAttention(width, block.attn.num_heads) for block in blocks)
-        self.parallel = nn.ModuleList(FeatureAdapter(width, reduction) for _ in blocks)
+        self.parallel = nn.ModuleList(FeatureAdapter(width, config.reduction) for _ in blocks)
+        self.input = FeatureAdapter(encoder.patch_embed.proj.out_channels, config.reduction)
         self._levels: list[Tensor] = []
         self._maps: list[Tensor] = []
-        reader.register_forward_pre_hook(self._read)
+        encoder.register_forward_pre_hook(self._compute_maps)
+        encoder.patch_embed.register_forward_hook(self._adapt_input)
         for i, block in enumerate(blocks):
             block.attn.register_forward_pre_hook(partial(self._attend, i))
             block.mlp.register_forward_hook(partial(self._add, i))
 
     def start_at_zero(self) -> None:
-        """Zero every end, so that the adapted encoder is exactly its base until trained."""
+        """Zero every output layer, so that the adapted encoder equals its base until trained."""
+        zero(self.input.up)
         for attention, adapter in zip(self.cross, self.parallel, strict=True):
             zero(attention.get_submodule("out"))
             zero(adapter.get_submodule("up"))
-        # Only the merge reads the last refined map.
+        # `merged` adds the last refined map directly, so that map itself must be zero.
         last: Any = self.refine[-1]
         last.start_at_zero()
 
     def merged(self, features: Tensor) -> Tensor:
-        """The transformer's last features `(B,D,h,w)` with the CNN's added."""
+        """The transformer's last features `(B,D,h,w)` plus the CNN's."""
         return features + self.scale * self._maps[-1]
 
     def forget(self) -> None:
-        """Let go of the maps, unless the backward may still want them."""
+        """Release the maps, unless the backward may still need them."""
         if not torch.is_grad_enabled():
             self._levels, self._maps = [], []
 
-    def _read(self, _reader: nn.Module, inputs: tuple[Tensor]) -> None:
+    def _adapt_input(self, _stem: nn.Module, _inputs: tuple[Tensor], tokens: Tensor) -> Tensor:
+        return tokens + self.input(tokens)
+
+    def _compute_maps(self, _encoder: nn.Module, inputs: tuple[Tensor]) -> None:
         self._levels = self.stem(inputs[0])
         self._maps = [self._levels[-1]]
         for refine in self.refine:
@@ -171,7 +185,7 @@ class CrossBranch(nn.Module):
         return output + self.scale * self.parallel[index](inputs[0])
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy starts without maps: tensors in the middle of a graph cannot be copied.
+        # Deep copies have no maps: non-leaf tensors of a graph cannot be copied.
         return {**super().__getstate__(), "_levels": [], "_maps": []}
 
 

@@ -1,8 +1,8 @@
-"""LoRA (arXiv 2106.09685): the baseline that every other adapter has to beat.
+"""LoRA (arXiv 2106.09685), the baseline for every other adapter: low-rank updates of frozen linear layers.
 
     y = W x + (alpha / rank) B A x
 
-beside chosen linear layers of the image encoder, B starting at zero.
+for selected linear layers of the image encoder; B starts at zero.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ class LoRAConfig:
     """Settings of LoRA.
 
     Attributes:
-        rank: of the update.
-        alpha: the update is scaled by alpha / rank.
-        targets: ends of the dotted names of the linear layers in the encoder. Attention has `attn.qkv` and
-            `attn.proj` in Hiera, SAM's ViT and TinyViT alike; MLPs have `mlp.layers.0`, `mlp.layers.1` in
-            Hiera and `mlp.fc1`, `mlp.fc2` in the others.
+        rank: rank r of the low-rank update; default 8. A higher rank has proportionally more parameters.
+        alpha: the update is scaled by alpha / rank; default 16, a factor of 2 at the default rank.
+        targets: suffixes of the dotted names of the encoder's linear layers to adapt (peft's
+            `target_modules`); default `attn.qkv`. Attention has `attn.qkv` and `attn.proj` in Hiera, SAM's
+            ViT and TinyViT; MLPs have `mlp.layers.0`, `mlp.layers.1` in Hiera and `mlp.fc1`, `mlp.fc2` in
+            the others.
     """
 
     rank: int = 8
@@ -39,12 +40,12 @@ class LoRAConfig:
     targets: tuple[str, ...] = ("attn.qkv",)
 
     def __post_init__(self) -> None:
-        # YAML and JSON bring a list.
+        # YAML and JSON have lists only.
         object.__setattr__(self, "targets", tuple(self.targets))
 
 
 class LoRALayer(nn.Module):
-    """The update of one linear layer: rank * (inputs + outputs) parameters."""
+    """The update B A x of one linear layer: rank * (inputs + outputs) parameters."""
 
     def __init__(self, inputs: int, outputs: int, rank: int) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class LoRALayer(nn.Module):
 
 
 class LoRA(FrozenNorms):
-    """The updates of one encoder, added by hooks on its linear layers, which keep their names."""
+    """The updates of one encoder, added by hooks on its linear layers, whose names do not change."""
 
     def __init__(self, encoder: nn.Module, config: LoRAConfig) -> None:
         super().__init__(encoder)
@@ -73,28 +74,39 @@ class LoRA(FrozenNorms):
         return output + self.scale * self.layers[index](inputs[0])
 
 
-def targets(encoder: nn.Module, ends: Sequence[str]) -> list[str]:
-    """Names of the linear layers of `encoder` that end as one of `ends`.
+def targets(encoder: nn.Module, suffixes: Sequence[str]) -> list[str]:
+    """Dotted names of the linear layers of `encoder` that end with one of the suffixes.
 
     Raises:
-        ModelError: one of the ends fits no linear layer.
+        ModelError: no suffixes, or one that matches no linear layer.
     """
     linears = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
-    chosen = {end: [name for name in linears if f".{name}".endswith(f".{end}")] for end in ends}
-    missing = [end for end, names in chosen.items() if not names]
-    if missing or not chosen:
+    unmatched = [end for end in suffixes if not any(f".{name}".endswith(f".{end}") for name in linears)]
+    if unmatched or not suffixes:
         raise ModelError(
-            f"No linear layer of this encoder is called {', '.join(missing) or 'nothing'}; "
-            "choose targets such as attn.qkv, attn.proj."
+            f"Expected targets that end names of linear layers in this encoder; got {', '.join(unmatched)}. "
+            "Choose targets such as attn.qkv, attn.proj."
         )
-    return [name for name in linears if any(name in names for names in chosen.values())]
+    return [name for name in linears if f".{name}".endswith(tuple(f".{end}" for end in suffixes))]
 
 
 def inject(network: PromptNetwork, config: LoRAConfig | None = None) -> PromptNetwork:
-    """Put LoRA into the image encoder of a network (in place) as `image_encoder.lora`.
+    """Insert LoRA into the image encoder of a network (in place) as `image_encoder.lora`.
+
+    The output of the adapted network equals its base's until the updates are trained.
 
     Raises:
-        ModelError: a target that the encoder does not have.
+        ModelError: a target that matches no linear layer of the encoder.
+
+    Example:
+        >>> import torch
+        >>> from uniultra.models import build
+        >>> network, picture = build("sam2_mini", image_size=64).eval(), torch.ones(1, 3, 64, 64)
+        >>> with torch.no_grad():
+        ...     before = network.encode(picture).image
+        ...     after = inject(network, LoRAConfig(rank=4)).encode(picture).image
+        >>> torch.equal(before, after)
+        True
     """
     encoder = network.image_encoder
     with torch.device(next(encoder.parameters()).device):

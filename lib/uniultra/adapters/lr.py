@@ -1,17 +1,17 @@
 """LRAdapter: LG-MedSeg's low-rank adapter for TinyViT (DOI 10.12677/mos.2025.144358).
 
-A bottleneck d -> r -> d whose two matrices are factored through rank k, parallel to attention and MLP:
+A bottleneck d -> r -> d whose two matrices are factored at rank k, in parallel to attention and MLP:
 
     x + Attn(x) + scale * LRA(LN(x)),    y + MLP(y) + scale * LRA(LN(y))
     LRA(x) = U_up V_up gelu(U_down V_down x)
 
-with the block's own frozen norms and no biases. Equations 3 and 4 of the paper do not multiply as
-printed; this is the one order of its matrices that does. The last of them starts at zero.
+with the block's own frozen norms and no biases. The shapes in equations 3 and 4 of the paper do not match
+as printed; this is the only order of its matrices in which they do. The last matrix starts at zero.
 
-`paper_table(k)` is the placement that the paper's parameter table counts, 17.856 K for k = 4 up to
-142.848 K for k = 32: one adapter in each of the 12 blocks, r = d/8. Its text describes `LRConfig()`.
+`paper_table(k)` is the placement behind the paper's parameter table, 17.856 K for k = 4 up to 142.848 K for
+k = 32: one adapter in each of the 12 blocks, r = d/8. The paper's text describes `LRConfig()`.
 
-Unlike LoRA's, the correction cannot be folded into the frozen weights: a GELU stands between the factors.
+Unlike LoRA's, the correction cannot be merged into the frozen weights, because of the GELU.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ class LRConfig:
     """Settings of the LRAdapter.
 
     Attributes:
-        per_block: beside the attention, the MLP, or both.
-        r_div: the bottleneck is r = d / r_div wide.
-        k: rank of the two factorisations.
-        include_mbconv: one adapter beside each convolutional block of the first stage, too.
-        scale: weight of the adapters.
+        per_block: adapters in parallel to the attention, the MLP, or both (default).
+        r_div: the bottleneck has r = d / r_div channels; default 4.
+        k: rank of the two factorisations; default 16.
+        include_mbconv: also one adapter in parallel to each convolutional block of the first stage; default
+            False.
+        scale: weight of the adapters' output; default 1.
     """
 
     per_block: Literal["attn", "mlp", "both"] = "both"
@@ -51,7 +52,7 @@ class LRConfig:
 
 
 def paper_table(k: int) -> LRConfig:
-    """The placement behind the paper's table of parameters over the rank."""
+    """The placement behind the paper's table of parameter counts by rank."""
     return LRConfig(per_block="mlp", r_div=8, k=k, include_mbconv=True)
 
 
@@ -72,7 +73,7 @@ class LRAdapter(nn.Module):
 
 
 class LRAdapters(FrozenNorms):
-    """All LRAdapters of one TinyViT trunk, inserted by hooks; the trunk's batch norms stay frozen."""
+    """The LRAdapters of one TinyViT trunk, inserted by hooks; the trunk's batch norms stay frozen."""
 
     def __init__(self, trunk: TinyVitTrunk, config: LRConfig) -> None:
         super().__init__(trunk)
@@ -88,10 +89,10 @@ class LRAdapters(FrozenNorms):
                 elif config.include_mbconv:
                     self._insert(f"{stage}_{n}_conv", block.conv1.conv.in_channels, block)
 
-    def _insert(self, name: str, width: int, beside: nn.Module) -> None:
+    def _insert(self, name: str, width: int, module: nn.Module) -> None:
         self.layers[name] = LRAdapter(width, self.config)
         add = self._add_to_map if name.endswith("conv") else self._add_to_tokens
-        beside.register_forward_hook(partial(add, name))
+        module.register_forward_hook(partial(add, name))
 
     def _add_to_tokens(self, name: str, module: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         return output + self.config.scale * self.layers[name](module.norm(inputs[0]))
@@ -102,18 +103,17 @@ class LRAdapters(FrozenNorms):
 
 
 def inject(network: PromptNetwork, config: LRConfig | None = None) -> PromptNetwork:
-    """Put LRAdapters into the TinyViT of a network (in place) as `image_encoder.lr_adapters`.
+    """Insert LRAdapters into the TinyViT of a network (in place) as `image_encoder.lr_adapters`.
 
     Raises:
-        ModelError: another encoder.
+        ModelError: another kind of encoder.
     """
     trunk = network.image_encoder
     if not isinstance(trunk, TinyVitTrunk):
         raise ModelError(
             "Expected a TinyViT encoder for LRAdapters; build them on mobile_sam or sam2_tinyvit."
         )
-    device = next(trunk.parameters()).device
-    with torch.device(device):
+    with torch.device(next(trunk.parameters()).device):
         trunk.lr_adapters = LRAdapters(trunk, config or LRConfig())
     return network
 

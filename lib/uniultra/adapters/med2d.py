@@ -1,11 +1,11 @@
-"""SAM-Med2D's adapter (arXiv 2308.16184): 15.04 M parameters beside every MLP of SAM's ViT.
+"""SAM-Med2D's adapter (arXiv 2308.16184): 15.04 M parameters in parallel to every MLP of SAM's ViT.
 
     y = x + MLP(z) + LN(z + spatial(z * channel(z))),    z = LN2(x)
 
 *Channel* is squeeze-and-excitation, *spatial* a strided 3x3 convolution and a transposed 4x4 one, each
-followed by ReLU. The published adapter has its own skip and closing LayerNorm, so whatever its start, the
-network does not start at SAM. `start="base"` zeroes that LayerNorm, and with it the adapter's output; the
-forward is the same, so released weights load under either.
+followed by ReLU. The published adapter has its own skip connection and a final LayerNorm, so with no
+initialisation of its convolutions does the network start at SAM. `start="base"` zeroes that LayerNorm, and
+with it the adapter's output; the forward is the same, so released weights load with either setting.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Med2DConfig:
     """Settings of SAM-Med2D's adapter.
 
     Attributes:
-        start: `base` starts exactly at the base network, `paper` as published.
-        reduction: of the squeeze-and-excitation.
+        start: `base` (default) starts exactly at the base network, `paper` as published.
+        reduction: bottleneck factor of the squeeze-and-excitation; default 4.
     """
 
     start: Literal["base", "paper"] = "base"
@@ -38,7 +38,7 @@ class Med2DConfig:
 
 
 class Med2DAdapter(nn.Module):
-    """One block's adapter: tokens `(B,g*g,D)` of a square grid to a correction of the same shape."""
+    """The adapter of one block: tokens `(B,g*g,D)` of a square grid to a correction of the same shape."""
 
     def __init__(self, width: int, config: Med2DConfig) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Med2DAdapter(nn.Module):
             nn.ConvTranspose2d(width, width, 4, stride=2, padding=1, bias=False),
             nn.ReLU(),
         )
-        self.norm = nn.LayerNorm(width)  # at 1e-5, unlike SAM's own
+        self.norm = nn.LayerNorm(width)  # eps 1e-5; SAM's own norms have 1e-6
         for module in (*self.channel, *self.spatial):
             if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -65,16 +65,14 @@ class Med2DAdapter(nn.Module):
         side = isqrt(tokens.shape[1])
         excited = tokens * self.channel(tokens.mean(1, keepdim=True))
         grid = excited.transpose(1, 2).unflatten(2, (side, side))
-        answer: Tensor = self.norm(tokens + self.spatial(grid).flatten(2).transpose(1, 2))
-        return answer
+        return self.norm(tokens + self.spatial(grid).flatten(2).transpose(1, 2))
 
 
 class Med2D(nn.Module):
-    """SAM-Med2D's adapters of one `SamVit`, put beside its MLPs by hooks."""
+    """SAM-Med2D's adapters of one `SamVit`, inserted by hooks on its MLPs."""
 
     def __init__(self, encoder: SamVit, config: Med2DConfig) -> None:
         super().__init__()
-        self.config = config
         self.layers = nn.ModuleList(Med2DAdapter(encoder.size.width, config) for _ in encoder.blocks)
         for i, block in enumerate(encoder.blocks):
             block.get_submodule("mlp").register_forward_hook(partial(self._add, i))
@@ -84,16 +82,18 @@ class Med2D(nn.Module):
 
 
 def inject(network: PromptNetwork, config: Med2DConfig | None = None) -> PromptNetwork:
-    """Put SAM-Med2D's adapters into the ViT of a network (in place) as `image_encoder.med2d`.
+    """Insert SAM-Med2D's adapters into the ViT of a network (in place) as `image_encoder.med2d`.
 
     Raises:
-        ModelError: another encoder, or a grid of an odd side, which the strided convolution loses.
+        ModelError: another kind of encoder, or an odd grid side, which the transposed convolution cannot restore.
     """
     encoder = network.image_encoder
     if not isinstance(encoder, SamVit):
         raise ModelError("Expected SAM's ViT for SAM-Med2D's adapter; build it on sam_b_256.")
     if encoder.grid % 2:
-        raise ModelError(f"Expected an even token grid, a side that is a multiple of 32; got {encoder.grid}.")
+        raise ModelError(
+            f"Expected an even token grid; got {encoder.grid}. Use a side that is a multiple of 32."
+        )
     encoder.med2d = Med2D(encoder, config or Med2DConfig())
     return network
 

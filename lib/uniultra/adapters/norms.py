@@ -1,4 +1,4 @@
-"""Batch norms of a frozen network keep their statistics while an adapter in it is trained."""
+"""Frozen batch norms: a network's running statistics do not change while an adapter in it is trained."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class FrozenNorms(nn.Module):
-    """Base of an adapter module: `train()` leaves the batch norms of the network around it in eval mode.
+    """Base of adapter modules: `train()` keeps the batch norms of the surrounding network in eval mode.
 
-    It has to be added to that network after the norms, so that `train` reaches it last.
+    It must be added to that network after the norms: `train` visits children in order and must reach it last.
 
     Args:
-        network: whose batch norms stay as they are.
+        network: the network whose batch norms stay frozen.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        # A list, so that the norms do not become this module's own children.
+        # A plain list, so that the norms do not become child modules of this one.
         self._norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
     def train(self, mode: bool = True) -> Self:

@@ -1,4 +1,4 @@
-"""The kinds of adapter, each loaded from its file by name, and what each of them trains."""
+"""Adapter kinds by name, each imported from its own module, and the parameters that each method trains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uniultra.errors import ModelError
 from uniultra.networks.network import PromptNetwork
 
 DECODER = (".sam_prompt_encoder.", ".sam_mask_decoder.")
-# A file of this folder for each kind; it holds a frozen dataclass of settings, the layers, `inject`, `KIND`.
+# A module of this package per kind: a frozen dataclass of settings, the layers, `inject` and `KIND`.
 FILES = ("ch", "lora", "samus", "samus_hiera", "med2d", "lr", "apg")
 
 
@@ -20,11 +20,11 @@ class AdapterKind:
     """One kind of adapter.
 
     Attributes:
-        name: what configurations and bundles call it.
-        config: dataclass of its settings; all have defaults.
-        inject: puts it into a network and returns the network to use.
+        name: the name in recipes and bundles.
+        config: dataclass of its settings, all with defaults.
+        inject: inserts the adapter into a network and returns the network to use.
         part: name of the module that holds its parameters.
-        trains: fragments of the dotted parameter names that the published method trains.
+        trains: fragments of the dotted names of the parameters that the published method trains.
     """
 
     name: str
@@ -38,7 +38,7 @@ def kind(name: str) -> AdapterKind:
     """The adapter kind called `name`.
 
     Raises:
-        ModelError: no such kind; the text lists them.
+        ModelError: unknown kind; the message lists them.
     """
     if name not in FILES:
         raise ModelError(f"Unknown adapter; expected one of {', '.join(FILES)}.")
@@ -47,5 +47,5 @@ def kind(name: str) -> AdapterKind:
 
 
 def matches(parameter: str, fragments: tuple[str, ...]) -> bool:
-    """Whether a parameter's dotted name holds one of the fragments; `""` fits all."""
+    """Whether a parameter's dotted name contains one of the fragments; `""` matches every name."""
     return any(fragment in f".{parameter}" for fragment in fragments)

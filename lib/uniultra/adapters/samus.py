@@ -1,12 +1,11 @@
 """SAMUS on SAM's ViT with overlapped patches (arXiv 2309.06824): 39.65 M trained of 133.32 M.
 
-Besides the CNN branch and what ties it to the global blocks (`cross_branch`) there are an input feature
-adapter after the patch embedding and a position adapter; the tables of relative positions of the global
-blocks are trained too, as parameters of the base.
+Besides the CNN branch (`cross_branch`) there is a position adapter; the relative position tables of the
+global blocks are trained too, as parameters of the base.
 
-As published the position adapter's output *replaces* the pooled table and every end starts at random, so
-the network does not start at SAM. `start="base"` keeps parameters and counts, adds that output to the
-pooled table and starts all ends at zero. Released weights need `start="paper"`.
+As published, the position adapter's output *replaces* the pooled table and every output layer starts at
+random, so the network does not start at SAM. `start="base"` has the same parameters, but adds that output to
+the pooled table and starts all output layers at zero. Released weights need `start="paper"`.
 """
 
 from __future__ import annotations
@@ -16,58 +15,41 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from uniultra.adapters.cross_branch import ConvNorm, CrossBranch, FeatureAdapter, zero
+from uniultra.adapters.cross_branch import ConvNorm, CrossBranch, CrossBranchConfig
 from uniultra.adapters.registry import AdapterKind
 from uniultra.errors import ModelError
 from uniultra.networks.network import PromptNetwork
 from uniultra.networks.sam_vit import VIT_B, SamVit
 
-STEM = (64, 128, 256)  # widths of the CNN before that of the tokens
+STEM = (64, 128, 256)  # channels of the CNN's levels; the last has that of the tokens
 
 
-@dataclass(frozen=True)
-class SAMUSConfig:
-    """Settings of SAMUS.
+@dataclass(frozen=True, kw_only=True)
+class SAMUSConfig(CrossBranchConfig):
+    """Settings of SAMUS, with those of `CrossBranchConfig`.
 
     Attributes:
-        start: `base` starts exactly at the base network; `paper` is the published forward and init.
-        depthwise: depthwise-separable refinement of the CNN's maps, 2.4 M instead of 21.2 M.
-        reduction: bottleneck factor of the feature adapters.
-        scale: weight of the parallel feature adapters and of the CNN's last map.
+        start: `base` (default) starts exactly at the base network; `paper` is the published forward and
+            initialisation.
     """
 
     start: Literal["base", "paper"] = "base"
-    depthwise: bool = False
-    reduction: int = 4
-    scale: float = 0.5
 
 
 class SAMUS(CrossBranch):
-    """All that SAMUS adds to one `SamVit`."""
+    """The modules that SAMUS adds to one `SamVit`."""
 
     def __init__(self, encoder: SamVit, config: SAMUSConfig) -> None:
         width = encoder.size.width
-        super().__init__(
-            encoder,
-            [encoder.blocks[i] for i in encoder.size.global_blocks],
-            (*STEM, width),
-            reduction=config.reduction,
-            scale=config.scale,
-            depthwise=config.depthwise,
-        )
+        blocks = [encoder.blocks[i] for i in encoder.size.global_blocks]
+        super().__init__(encoder, blocks, (*STEM, width), config)
         self.config = config
-        self.input = FeatureAdapter(width, config.reduction)
         self.position = ConvNorm(width, width)
         if config.start == "base":
             self.start_at_zero()
-            zero(self.input.up)
             self.position.start_at_zero()
-        encoder.patch_embed.register_forward_hook(self._adapt_input)
         encoder.position.register_forward_hook(self._adapt_position)
         encoder.neck.register_forward_pre_hook(self._merge)
-
-    def _adapt_input(self, _patches: nn.Module, _inputs: tuple[Tensor], tokens: Tensor) -> Tensor:
-        return tokens + self.input(tokens)
 
     def _adapt_position(self, _pool: nn.Module, _inputs: tuple[Tensor], pooled: Tensor) -> Tensor:
         adapted = self.position(pooled.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -80,10 +62,10 @@ class SAMUS(CrossBranch):
 
 
 def inject(network: PromptNetwork, config: SAMUSConfig | None = None) -> PromptNetwork:
-    """Put SAMUS into the overlapped ViT of a network (in place) as `image_encoder.samus`.
+    """Insert SAMUS into the ViT with overlapped patches of a network (in place) as `image_encoder.samus`.
 
     Raises:
-        ModelError: another encoder.
+        ModelError: another kind of encoder.
     """
     encoder = network.image_encoder
     if not isinstance(encoder, SamVit) or not encoder.overlapped:

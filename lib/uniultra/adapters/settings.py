@@ -1,4 +1,4 @@
-"""Adapter settings as JSON and back, checked on the way in."""
+"""Adapter settings to and from JSON, validated when read."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MAX_TEXT = 1 << 16
 
 
 def to_json(config: Any) -> str:
-    """The settings of an adapter as JSON."""
+    """Serialise the settings of an adapter as JSON."""
     return json.dumps(asdict(config), sort_keys=True)
 
 
 def from_json(adapter: str, text: str) -> Any:
-    """The settings that `to_json` wrote for an adapter of kind `adapter`.
+    """Read the settings that `to_json` wrote for an adapter of kind `adapter`.
 
     Raises:
-        ModelError: no such kind, an unknown setting, or a value of the wrong type.
+        ModelError: unknown kind, unknown setting, or a value of the wrong type.
     """
     try:
         values = json.loads(text) if len(text) <= MAX_TEXT else None
@@ -34,7 +34,7 @@ def from_json(adapter: str, text: str) -> Any:
 
 
 def checked(adapter: str, values: object) -> Any:
-    """The settings of an adapter of kind `adapter` from their names and values.
+    """Validate the settings of an adapter of kind `adapter`, given by name.
 
     Raises:
         ModelError: see `from_json`.
@@ -43,12 +43,17 @@ def checked(adapter: str, values: object) -> Any:
     names = {field.name for field in fields(config)}
     if not isinstance(values, Mapping) or not set(values) <= names:
         raise ModelError(
-            f"Expected settings of the adapter {adapter} ({', '.join(sorted(names))}); these are damaged "
-            "or of another version."
+            f"Expected settings of the adapter {adapter} ({', '.join(sorted(names))}); got "
+            "others. They are damaged or of another version: remove what is not listed."
         )
     try:
         return TypeAdapter(config).validate_python(dict(values))
     except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(str(part) for part in wrong["loc"])
-        raise ModelError(f"The adapter {adapter} cannot be set so: {where}: {wrong['msg']}.") from None
+        raise ModelError(f"Invalid setting of the adapter {adapter}: {first_error(error)}.") from None
+
+
+def first_error(error: ValidationError) -> str:
+    """Dotted place and message of the first error that pydantic found, without the rejected value."""
+    wrong = error.errors(include_input=False)[0]
+    place = ".".join(str(part) for part in wrong["loc"])[:80]
+    return f"{place}: {wrong['msg']}" if place else wrong["msg"]

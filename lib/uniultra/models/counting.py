@@ -1,4 +1,4 @@
-"""Parameter counts, counted from the built network without allocating it."""
+"""Parameter counts of networks, built without allocating memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uniultra.networks.network import PromptNetwork
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of parameters; fixed kernels are buffers and not counted."""
+    """Numbers of parameters; buffers, such as fixed kernels, are not counted."""
 
     parameters_total: int
     parameters_encoder: int
@@ -27,24 +27,30 @@ class Counts:
 
 
 def count(name: str) -> Counts:
-    """The counts of model `name`, without allocating it."""
+    """Count the parameters of model `name` without allocating them.
+
+    Example:
+        >>> counts = count("uniultra_t")
+        >>> counts.parameters_total, counts.parameters_trained
+        (32620973, 5401581)
+    """
     model = entry(name)
     return count_network(on_meta(name), model, trained(model))
 
 
 def on_meta(name: str, image_size: int | None = None, config: Any = None) -> PromptNetwork:
-    """The network called `name` on the meta device: shapes without numbers."""
-    with _OnMeta():
+    """Build model `name` on the meta device: tensors with shapes but without values."""
+    with MetaDevice():
         return build(name, image_size, config)
 
 
 def count_network(network: nn.Module, model: ModelEntry, fragments: tuple[str, ...]) -> Counts:
-    """The counts of a built network of `model`; `fragments` of the names of the parameters that train."""
+    """Count the parameters of a built network of `model`; `fragments` match the names of trained ones."""
     part = f".{kind(model.adapter).part}." if model.adapter else None
     sizes = {key: p.numel() for key, p in network.named_parameters()}
 
-    def total(wanted: Callable[[str], bool]) -> int:
-        return sum(n for key, n in sizes.items() if wanted(key))
+    def total(counted: Callable[[str], bool]) -> int:
+        return sum(n for key, n in sizes.items() if counted(key))
 
     return Counts(
         parameters_total=sum(sizes.values()),
@@ -54,16 +60,10 @@ def count_network(network: nn.Module, model: ModelEntry, fragments: tuple[str, .
     )
 
 
-def sizes_of(make: Callable[[], nn.Module]) -> dict[str, int]:
-    """Names and sizes of the parameters of the network that `make` builds, without allocating it."""
-    with _OnMeta():
-        return {name: p.numel() for name, p in make().named_parameters()}
+class MetaDevice(TorchFunctionMode):
+    """Context manager that creates new parameters on the meta device.
 
-
-class _OnMeta(TorchFunctionMode):
-    """Make new parameters on the meta device.
-
-    `torch.device("meta")` would do, but Hiera reads numbers back from a `linspace` it makes.
+    Not `torch.device("meta")`, because Hiera reads values back from a `linspace` that it creates.
     """
 
     _MAKERS = (torch.empty, torch.zeros, torch.ones, torch.randn)

@@ -1,4 +1,4 @@
-"""Networks built from entries of the registry: the base, and the adapter in it."""
+"""Build networks from registry entries: the base, then the adapter in it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from uniultra.networks.network import PromptNetwork
 def build(
     name: str, image_size: int | None = None, config: Any = None, map_channels: int | None = None
 ) -> PromptNetwork:
-    """The network called `name`, freshly initialised.
+    """Build the network of model `name` with random weights.
 
     Args:
-        name: in the registry.
-        image_size: side of the input in pixels, None for the entry's own.
-        config: settings of its adapter, None for the entry's own.
-        map_channels: channels of its dense prompt path, see `PromptNetwork`; None for the entry's own.
+        name: name in the registry.
+        image_size: side of the square input in pixels; default the entry's.
+        config: settings of the adapter; default the entry's.
+        map_channels: channels of the dense prompt path, see `PromptNetwork`; default the entry's.
 
     Raises:
-        ModelError: no such model, or a side that the network cannot have.
+        ModelError: unknown model, or a side that the network does not support.
     """
     model = entry(name)
     side = model.image_size if image_size is None else image_size
@@ -32,9 +32,9 @@ def build(
 
 
 def settings(model: ModelEntry, config: Any = None) -> Any:
-    """Settings of the adapter of `model`: `config`, else the entry's own, else the kind's defaults.
+    """Settings of the adapter of `model`: `config`, else the entry's, else the kind's defaults.
 
-    None where the model has no adapter.
+    None if the model has no adapter.
     """
     if model.adapter is None:
         return None
@@ -42,7 +42,14 @@ def settings(model: ModelEntry, config: Any = None) -> Any:
 
 
 def trained(model: ModelEntry) -> tuple[str, ...]:
-    """Fragments of the parameter names that the method of `model` trains; `""` means all."""
+    """Fragments of the names of the parameters that the method of `model` trains; `""` means all.
+
+    Example:
+        >>> trained(entry("uniultra_t"))  # a frozen SAM2 encoder
+        ('.ch_adapters.', '.sam_prompt_encoder.', '.sam_mask_decoder.')
+        >>> trained(entry("sam2_t"))
+        ('',)
+    """
     if model.trains is not None:
         return model.trains
     return ("",) if model.adapter is None else kind(model.adapter).trains

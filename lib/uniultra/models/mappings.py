@@ -1,7 +1,7 @@
-"""Published checkpoints under our names: for each layout, what becomes of every tensor in it.
+"""Published checkpoints by our tensor names: renaming rules for each published layout.
 
-Names are facts of the released files; values are copied as they are. Our networks keep SAM2's names for
-the prompt encoder and the mask decoder, and timm's for SAM's ViT and for TinyViT.
+Values are copied unchanged. Our networks have SAM2's names for the prompt encoder and the mask decoder, and
+timm's for SAM's ViT and TinyViT.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ Rules = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class CheckpointLayout:
-    """How the tensors of one kind of published checkpoint are called here.
+    """Maps the tensor names of a published checkpoint to ours.
 
-    Calling it renames: a dictionary of tensors by their published names becomes one by ours, without
-    those that the network has no use for.
+    Calling it with the tensors by their published names returns them by ours, without unused ones.
 
     Attributes:
-        title: what an error calls it.
-        rules: pairs of a pattern for the whole published name and our name for it; the first that fits
-            counts.
-        unused: patterns of published names that are left out.
-        settings: of the adapter that these weights were trained with, where they are not the defaults.
+        title: the layout's name in error messages.
+        rules: pairs of a regular expression for the full published name and the template of our name; the
+            first match counts.
+        unused: regular expressions of published names that are dropped.
+        settings: adapter settings that these weights were trained with, if not the defaults.
     """
 
     title: str
@@ -39,36 +38,38 @@ class CheckpointLayout:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors by our names.
+        """Rename the tensors.
 
         Raises:
-            ModelError: a name is not of this layout, or two become one.
+            ModelError: a name is not in this layout, or two names map to the same one.
         """
-        renamed, strange = {}, []
+        renamed, unknown = {}, []
         for name, tensor in tensors.items():
             ours = self.rename(name)
             if ours is not None:
                 renamed[ours] = tensor
             elif not self._unused(name):
-                strange.append(name)
-        if strange or not renamed:
+                unknown.append(name)
+        if unknown or not renamed:
             raise ModelError(
-                f"Expected the tensors of {self.title}; {len(strange)} of {len(tensors)} are none of its "
-                f"({', '.join(strange[:3])}). Choose the model that this file was made for."
+                f"Expected the tensors of {self.title}; {len(unknown)} of {len(tensors)} are unknown "
+                f"({', '.join(unknown[:3])}). Choose the model that this file was made for."
             )
         if len(renamed) + len(self.dropped(tensors)) != len(tensors):
-            raise ModelError(f"Two tensors of this file are the same one of {self.title}; it is damaged.")
+            raise ModelError(
+                f"Expected each tensor of {self.title} once; got one twice. The file is damaged."
+            )
         return renamed
 
     def rename(self, name: str) -> str | None:
-        """Our name for a published one, None when it has no place here."""
+        """Our name of a published tensor; None if it has none."""
         for pattern, ours in self.rules:
-            if found := re.fullmatch(pattern, name):
-                return found.expand(ours)
+            if match := re.fullmatch(pattern, name):
+                return match.expand(ours)
         return None
 
     def dropped(self, names: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Those of the published names that are left out, in their order."""
+        """The published names that are dropped, in order."""
         return tuple(name for name in names if self.rename(name) is None and self._unused(name))
 
     def _unused(self, name: str) -> bool:
@@ -117,7 +118,7 @@ SAM_MED2D = CheckpointLayout(
     _PIXELS,
 )
 
-# SAMUS's extra modules stand in the global blocks; ours are counted from 0.
+# In SAMUS's releases the added modules are children of the global blocks; ours are numbered from 0.
 _GLOBAL: Rules = tuple(
     (rf"image_encoder\.blocks\.{block}\.{theirs}", rf"image_encoder.samus.{ours}")
     for i, block in enumerate((2, 5, 8, 11))
@@ -164,9 +165,9 @@ SAMUS = CheckpointLayout(
     {"start": "paper"},
 )
 
-# MobileSAM keeps a convolution with its batch norm as `c` and `bn`, and puts each downsampling at the end
-# of a stage where timm puts it at the start of the next.
-_PLACES: Rules = (
+# MobileSAM calls a convolution and its batch norm `c` and `bn`. Its downsampling is at the end of a stage,
+# timm's at the start of the next.
+_CONVOLUTIONS: Rules = (
     (r"patch_embed\.seq\.0", "patch_embed.conv1"),
     (r"patch_embed\.seq\.2", "patch_embed.conv2"),
     *((rf"layers\.{i}\.downsample\.(conv[123])", rf"stages.{i + 1}.downsample.\1") for i in range(3)),
@@ -174,20 +175,17 @@ _PLACES: Rules = (
 )
 _TINY_VIT: Rules = (
     *(
-        (rf"image_encoder\.{theirs}\.c\.weight", rf"image_encoder.{ours}.conv.weight")
-        for theirs, ours in _PLACES
+        (rf"image_encoder\.{theirs}\.{part}\.(?P<rest>{names})", rf"image_encoder.{ours}.{our_part}.\g<rest>")
+        for theirs, ours in _CONVOLUTIONS
+        for part, names, our_part in (("c", "weight", "conv"), ("bn", r"\w+", "bn"))
     ),
     *(
-        (rf"image_encoder\.{theirs}\.bn\.(?P<rest>\w+)", rf"image_encoder.{ours}.bn.\g<rest>")
-        for theirs, ours in _PLACES
-    ),
-    (
-        r"image_encoder\.layers\.(\d)\.(blocks\.\d+\.(?:attn\.(?:norm|qkv|proj)|mlp\.(?:norm|fc1|fc2))\.\w+)",
-        r"image_encoder.stages.\1.\2",
-    ),
-    (
-        r"image_encoder\.layers\.(\d)\.(blocks\.\d+\.attn\.attention_biases)",
-        r"image_encoder.stages.\1.\2",
+        (rf"image_encoder\.layers\.(\d)\.(blocks\.\d+\.{names})", r"image_encoder.stages.\1.\2")
+        for names in (
+            r"attn\.(?:norm|qkv|proj)\.\w+",
+            r"mlp\.(?:norm|fc1|fc2)\.\w+",
+            r"attn\.attention_biases",
+        )
     ),
     (r"image_encoder\.(neck\..+)", r"image_encoder.\1"),
 )
@@ -196,7 +194,7 @@ MOBILE_SAM = CheckpointLayout(
     (*_TINY_VIT, *_PROMPTS),
     (
         *_PIXELS,
-        r"image_encoder\.(norm_head|head)\.(weight|bias)",  # of the classifier it was trained from
-        r"image_encoder\.layers\.\d\.blocks\.\d+\.attn\.attention_bias_idxs",  # made from the window's size
+        r"image_encoder\.(norm_head|head)\.(weight|bias)",  # head of the classifier it was trained from
+        r"image_encoder\.layers\.\d\.blocks\.\d+\.attn\.attention_bias_idxs",  # computed from the window size
     ),
 )

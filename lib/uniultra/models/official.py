@@ -1,9 +1,9 @@
-"""Where the published weights lie, by the model's name, and what they hash to.
+"""URLs, checksums and sizes of the published weights, by model name.
 
-Meta and the MobileSAM authors publish no checksums of their own. Each one here was compared with what
-several projects pin that downloaded the same address independently of one another: micro-sam
-(`util.py`: SAM2.1, all four), segment_animals (SAM ViT-B), and three or more others for each file.
-SAMUS and SAM-Med2D lie on Google Drive, behind a page that no program should click through.
+Meta and the MobileSAM authors publish no checksums. Each checksum here was compared with those pinned by
+several projects that downloaded the same URL independently: micro-sam (`util.py`: SAM2.1, all four),
+segment_animals (SAM ViT-B), and three or more others for each file. SAMUS and SAM-Med2D are on Google Drive,
+behind a confirmation page that a program should not click through.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class OfficialFile(NamedTuple):
 
 _META = "https://dl.fbaipublicfiles.com"
 _SAM2 = f"{_META}/segment_anything_2/092824"
-# The commit that the checksum was taken at: a branch may move.
+# Pinned to the commit whose file was hashed: a branch may move.
 _MOBILE_SAM = (
     "https://raw.githubusercontent.com/ChaoningZhang/MobileSAM/f706ad9c4eb7f219c00d9050e46328518ffb65d2"
 )
@@ -59,7 +59,7 @@ OFFICIAL = {
     ),
 }
 
-# Where a person must go: behind a page of Google Drive.
+# Instructions for files behind a page of Google Drive.
 BY_HAND = {
     "samus": (
         "SAMUS's authors keep their weights on Google Drive: https://github.com/xianlin7/SAMUS, README."

@@ -1,8 +1,8 @@
-"""The percentages that the UniUltra paper (arXiv 2511.15771) publishes, counted again from networks.
+"""The percentages published in the UniUltra paper (arXiv 2511.15771), recounted from the networks.
 
-They are counted on whole SAM2 networks, video memory included, which the `sam2` package describes and
-which are built here without memory or weights. The paper speaks of SAM 2.0 and counts the adapters' fixed
-Sobel kernels as parameters, 576 numbers in each block; we do not train or count them elsewhere.
+They refer to whole SAM2 networks with video memory, built here from the `sam2` package's configuration on the
+meta device. The paper is about SAM 2.0 and counts the adapters' fixed Sobel kernels as parameters, 576
+numbers per block; everywhere else here they are buffers.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from uniultra.models.counting import sizes_of
-from uniultra.models.factory import build
+from uniultra.models.counting import MetaDevice, on_meta
 
 RELEASED_KERNELS = 576  # 4 kernels of 3 x 3 for r x r = 16 pairs of channels
-BLOCKS = {"mini": 12, "l": 48}
 CONFIG = "configs/sam2/sam2_hiera_l.yaml"
 
 
@@ -27,9 +25,9 @@ class Parts:
     Attributes:
         encoder: SAM2's image encoder, without adapters.
         adapter: the CH-Adapters.
-        kernels: fixed numbers of the adapters that the release counts as parameters.
-        decoder: prompt encoder, mask decoder and the embedding that stands for an empty memory.
-        memory: what only video needs: memory attention, memory encoder, object pointers.
+        kernels: fixed kernels of the adapters, which the release counts as parameters.
+        decoder: prompt encoder, mask decoder and the embedding of an empty memory.
+        memory: modules for video only: memory attention, memory encoder, object pointers.
     """
 
     encoder: int
@@ -45,7 +43,7 @@ class Parts:
 
     @property
     def outside(self) -> int:
-        """Everything that is not the image encoder."""
+        """Everything outside the image encoder."""
         return self.decoder + self.memory
 
     @property
@@ -61,13 +59,13 @@ class Parts:
 
 @dataclass(frozen=True)
 class Share:
-    """A published or an honest percentage: `part` of `whole`, or how much smaller `part` is.
+    """A percentage: `part` of `whole`, or the reduction from `whole` to `part`.
 
     Attributes:
-        name: what is compared.
+        name: description of the comparison.
         part, whole: numbers of parameters.
-        percent: the result.
-        published: whether it is the paper's number; the others stand beside it for honesty.
+        percent: the percentage.
+        published: whether the paper publishes it; the others are fairer comparisons.
     """
 
     name: str
@@ -79,70 +77,66 @@ class Share:
 
 @cache
 def parts(size: str) -> Parts:
-    """The parts of UniUltra on Hiera `size`: `mini` the student, `l` the teacher."""
-    network, official = sizes_of(lambda: build(f"uniultra_{size}", 1024)), sizes_of(_sam2)
+    """Count the parts of UniUltra on Hiera `size`: `mini` (the student) or `l` (the teacher)."""
+    adapted = on_meta(f"uniultra_{size}", 1024)
+    network = {name: p.numel() for name, p in adapted.named_parameters()}
+    official = {name: p.numel() for name, p in _sam2().named_parameters()}
     adapter = sum(n for name, n in network.items() if ".ch_adapters." in name)
     encoder = sum(n for name, n in network.items() if name.startswith("image_encoder.")) - adapter
     behind = ("sam_prompt_encoder.", "sam_mask_decoder.", "no_mem_embed")
-    # Of the official network, because its prompt encoder takes logits, whichever ours was built with.
+    # Of the official network, whose prompt encoder takes logits; our mini's takes drawn prompts.
     decoder = sum(n for name, n in official.items() if name.startswith(behind))
     memory = sum(n for name, n in official.items() if not name.startswith((*behind, "image_encoder.")))
-    return Parts(encoder, adapter, RELEASED_KERNELS * BLOCKS[size], decoder, memory)
+    kernels = RELEASED_KERNELS * len(adapted.image_encoder.get_submodule("trunk.blocks"))  # type: ignore[arg-type]
+    return Parts(encoder, adapter, kernels, decoder, memory)
 
 
 def _sam2() -> Any:
-    """SAM 2.0 on Hiera-L with its video memory, as the package's own settings describe it."""
+    """SAM 2.0 on Hiera-L with video memory on the meta device, from the package's configuration."""
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
     with (files("sam2") / CONFIG).open(encoding="utf-8") as stream:
         settings: Any = OmegaConf.load(stream)
-    return instantiate(settings.model, _recursive_=True)
+    with MetaDevice():
+        return instantiate(settings.model, _recursive_=True)
 
 
 def trained_shares() -> list[Share]:
-    """ "8.91 % trained": adapters and all that stands outside the image encoder, of UniUltra-L.
+    """ "8.91 % trained": adapters and everything outside the image encoder of UniUltra-L.
 
-    Training on stills gives no gradient to the video memory, so less is really trained; the adapters
-    alone are less still.
+    Training on still images gives the video memory no gradient, so the trained part is smaller; the adapters
+    alone are smaller still.
     """
     large = parts("l")
-    stills = large.encoder + large.adapter + large.decoder
+    trained, on_stills = large.adapter + large.outside, large.adapter + large.decoder
+    stills = large.encoder + on_stills
     return [
-        _part(
-            "adapters and everything outside the image encoder",
-            large.adapter + large.outside,
-            large.whole,
-            True,
-        ),
-        _part(
-            "adapters, prompt encoder and mask decoder, without video memory",
-            large.adapter + large.decoder,
-            stills,
-        ),
-        _part("adapters alone", large.adapter, large.whole),
+        _share("adapters and everything outside the image encoder", trained, large.whole, published=True),
+        _share("adapters, prompt encoder and mask decoder, without video memory", on_stills, stills),
+        _share("adapters alone", large.adapter, large.whole),
     ]
 
 
 def smaller_shares() -> list[Share]:
-    """ "94.08 % smaller": the whole distilled network, memory included, beside SAM2-L's image encoder alone.
+    """ "94.08 % smaller": the whole distilled network with memory, compared to SAM2-L's image encoder.
 
-    Like beside like, the whole shrinks by less than half a per cent more, the encoder to a 246th. What is
-    left is mostly the mask decoder, which distillation does not touch.
+    Compared like with like, the whole network is 94.39 % smaller and the encoder 246 times. Most of the rest
+    is the mask decoder, which distillation does not change.
     """
     mini, large = parts("mini"), parts("l")
-    path = mini.adapted_encoder + mini.decoder
+    path, sam2_path = mini.adapted_encoder + mini.decoder, large.encoder + large.decoder
     return [
-        _less("whole student beside SAM2-L's image encoder", mini.whole, large.encoder, True),
-        _less("whole student beside whole SAM2-L", mini.whole, large.sam2),
-        _less("student's image encoder beside SAM2-L's", mini.adapted_encoder, large.encoder),
-        _less("image path beside image path, without video memory", path, large.encoder + large.decoder),
+        _reduction("whole student beside SAM2-L's image encoder", mini.whole, large.encoder, published=True),
+        _reduction("whole student beside whole SAM2-L", mini.whole, large.sam2),
+        _reduction("student's image encoder beside SAM2-L's", mini.adapted_encoder, large.encoder),
+        _reduction("image path beside image path, without video memory", path, sam2_path),
     ]
 
 
-def _part(name: str, part: int, whole: int, published: bool = False) -> Share:
+def _share(name: str, part: int, whole: int, *, published: bool = False) -> Share:
     return Share(name, part, whole, 100 * part / whole, published)
 
 
-def _less(name: str, part: int, whole: int, published: bool = False) -> Share:
+def _reduction(name: str, part: int, whole: int, *, published: bool = False) -> Share:
     return Share(name, part, whole, 100 * (1 - part / whole), published)

@@ -1,7 +1,7 @@
-"""The registry of models, as data: what each one is, what it takes and where its weights come from.
+"""The model registry, as data: architecture, inputs and source of the weights of every model.
 
-`uniultra.models.factory` builds them, `uniultra.weights.loading` finds their weights; the entries are made by
-the files of `zoo/`, which the package imports.
+`uniultra.models.factory` builds the networks, `uniultra.weights.loading` finds their weights; the entries are
+in the files of `zoo/`.
 """
 
 from __future__ import annotations
@@ -25,30 +25,31 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of the registry: a base network with its `builder`, or a `base` with an `adapter`.
+    """A registered model: a base network made by `builder`, or a `base` with an `adapter`.
 
     Attributes:
-        name: what a person types.
+        name: the name on the command line.
         system: the published system it belongs to.
         description: one line for a list.
-        image_size: side of the network's square input in pixels.
-        licence: of the weights.
-        source: where the weights come from.
-        builder: makes a base network, weights not loaded; takes the input side, and `map_channels` by name.
-        base, adapter, config: else the name of the base, the kind of adapter in it, and its settings
+        image_size: default side of the network's square input in pixels.
+        licence: licence of the weights.
+        source: origin of the weights.
+        builder: builds a base network with random weights from the input side and, by keyword,
+            `map_channels`.
+        base, adapter, config: instead of `builder`: name of the base, kind of the adapter, and its settings
             (None: the kind's defaults).
-        fit: how a picture is fitted to the square, the same in training and prediction.
-        mean, std: normalisation of RGB in 0..1.
-        grey: the network was made for grey pictures; colour is turned to luminance.
-        prompts: the prompt kinds it takes; empty for a fully automatic network.
-        lone_click: which mask answers one positive click alone: `single` the decoder's single output,
+        fit: how an image is fitted to the square, the same in training and prediction; default `squash`.
+        mean, std: normalisation of RGB in 0..1; default ImageNet's.
+        grey: whether colour is converted to luminance; default False.
+        prompts: supported prompt kinds; default all, empty for a fully automatic network.
+        lone_click: the mask for a single positive click: `single` (default) the decoder's single output,
             `best` the multimask output with the highest predicted IoU.
-        closer: small objects get a second look, see `predict.second_look`.
-        trains: fragments of the parameter names that the method trains; `""` means all, None what the
-            kind of adapter says.
-        url, url_sha256: the publisher's file of the weights, and its checksum.
-        convert: names and shapes of that file to ours.
-        weights_of: another entry whose weights serve this one too, converted by `adapt`.
+        closer: whether small objects are segmented a second time in a crop, see `predict.second_look`.
+        trains: fragments of the parameter names that the method trains; `""` means all, None (default) those
+            of the adapter kind.
+        url, url_sha256: the publisher's weights file and its checksum.
+        convert: renames the tensors of that file to ours.
+        weights_of, adapt: name of another entry with the same weights, and the function that converts them.
     """
 
     name: str
@@ -76,7 +77,7 @@ class ModelEntry:
     adapt: Callable[[Tensors], Tensors] | None = field(default=None, repr=False)
 
     def normalise(self, pictures: Tensor) -> Tensor:
-        """RGB pictures `(B,3,S,S)` in 0..1 as the network wants them."""
+        """Normalise RGB pictures `(B,3,S,S)` in 0..1 for the network."""
         if self.grey:
             luminance = pictures.new_tensor((0.299, 0.587, 0.114)).view(1, 3, 1, 1)
             pictures = (pictures * luminance).sum(1, keepdim=True).expand(-1, 3, -1, -1)
@@ -88,18 +89,17 @@ _TASK = re.compile(r"[a-z0-9_-]{1,40}")
 _ENTRIES: dict[str, ModelEntry] = {}
 
 
-def register(new: ModelEntry) -> ModelEntry:
-    """Add a model.
+def register(new: ModelEntry) -> None:
+    """Add a model to the registry.
 
     Raises:
-        ModelError: the name is taken, or the entry has neither a builder nor a base with an adapter, or both.
+        ModelError: the name is taken, or the entry has neither or both of a builder and a base with adapter.
     """
     if new.name in _ENTRIES:
-        raise ModelError(f"A model named {new.name!r} is registered already; choose another name.")
+        raise ModelError(f"A model named {new.name!r} is already registered; choose another name.")
     if (new.builder is None) != bool(new.base and new.adapter):
-        raise ModelError(f"Expected {new.name!r} to have a builder, or else a base and an adapter.")
+        raise ModelError(f"Expected {new.name!r} to have either a builder, or a base and an adapter.")
     _ENTRIES[new.name] = new
-    return new
 
 
 def names() -> tuple[str, ...]:
@@ -108,12 +108,18 @@ def names() -> tuple[str, ...]:
 
 
 def entry(name: str) -> ModelEntry:
-    """The entry called `name`.
+    """The entry of model `name`.
 
-    `NAME.TASK` is the model NAME with weights of its own, for a task or a clinic: `autosamus_mini.breast`.
+    `NAME.TASK` is the model NAME with weights of its own for a task or a clinic: `autosamus_mini.breast`.
 
     Raises:
-        ModelError: no such model; the text lists the names.
+        ModelError: unknown model; the message lists the names.
+
+    Example:
+        >>> entry("uniultra_mini.clinic").base
+        'sam2_mini'
+        >>> entry("autosamus_mini").prompts  # fully automatic
+        ()
     """
     if not is_name(name):
         raise ModelError(f"Unknown model; expected one of {', '.join(_ENTRIES)}, or NAME.TASK of one.")

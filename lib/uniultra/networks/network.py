@@ -1,4 +1,4 @@
-"""What every network here is: pictures are encoded once, any number of prompts is decoded on them."""
+"""Base classes of all networks: encode an image once, decode any number of prompt sets on its embedding."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ MASK_LOGIT = 10.0
 
 
 class Embedding(NamedTuple):
-    """What the encoder leaves of a batch of B pictures.
+    """Image embeddings of a batch of B pictures.
 
-    image: `(B,256,g,g)`; high: `(B,32,4g,4g)` and `(B,64,2g,2g)` for SAM2's decoder, nothing for SAM's.
+    Attributes:
+        image: `(B,256,g,g)`.
+        high: high-resolution features `(B,32,4g,4g)` and `(B,64,2g,2g)` for SAM2's decoder; empty for SAM's.
     """
 
     image: Tensor
@@ -31,7 +33,7 @@ class Embedding(NamedTuple):
         return sum(t.numel() * t.element_size() for t in (self.image, *self.high))
 
     def repeat(self, index: Tensor) -> Embedding:
-        """The embedding of picture `index[n]` at place n."""
+        """A batch of N embeddings, the n-th being that of picture `index[n]`; `index` is `(N,)`."""
         return Embedding(
             self.image.index_select(0, index), tuple(t.index_select(0, index) for t in self.high)
         )
@@ -40,16 +42,29 @@ class Embedding(NamedTuple):
 class PromptNetwork(nn.Module):
     """An image encoder with SAM's prompt encoder and mask decoder.
 
-    A subclass sets `image_encoder` and says how pictures become an `Embedding`. Names are those of the
-    official SAM2 checkpoints, for SAM's networks too.
+    A subclass implements `encode`. Module names are those of the official SAM2 checkpoints, for SAM's
+    networks too.
 
     Args:
-        image_encoder: turns pictures into features.
+        image_encoder: maps pictures to features.
         image_size: side S of the square input in pixels.
-        grid: side g of the embedding.
-        map_channels: input channels of the dense prompt path. Official weights know 1 (previous
-            logits); ours know `uniultra.prompts.raster.CHANNELS`, drawn prompts.
-        sam2: the decoder of SAM2 (high-resolution features, object score), else that of SAM.
+        grid: side g of the embedding in tokens.
+        map_channels: input channels of the dense prompt path: 1 (default) for official weights, which
+            take previous logits; `uniultra.prompts.raster.CHANNELS` for ours, which take drawn prompts.
+        sam2: True for SAM2's decoder (high-resolution features, object score), False for SAM's.
+
+    Example:
+        >>> import torch
+        >>> from uniultra.models import build
+        >>> network = build("uniultra_mini", image_size=64).eval()
+        >>> with torch.no_grad():
+        ...     embedding = network.encode(torch.zeros(1, 3, 64, 64))
+        ...     coords, labels = torch.full((5, 2, 2), 32.0), torch.ones(5, 2)  # 5 objects of 2 clicks each
+        ...     logits, iou = network.decode(embedding, coords, labels)
+        >>> embedding.image.shape, [tuple(level.shape) for level in embedding.high]
+        (torch.Size([1, 256, 4, 4]), [(1, 32, 16, 16), (1, 64, 8, 8)])
+        >>> logits.shape, iou.shape
+        (torch.Size([5, 1, 16, 16]), torch.Size([5, 1]))
     """
 
     def __init__(
@@ -100,15 +115,15 @@ class PromptNetwork(nn.Module):
         dense: Tensor | None = None,
         multimask: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Masks for N prompt sets, one per picture of `embedding`, or all on its only picture.
+        """Decode N prompt sets, one per picture of `embedding`, or all on its only picture.
 
         Args:
-            embedding: of N pictures, or of one.
+            embedding: of N pictures, or of a single one.
             coords: `(N,P,2)` in `model_xy` pixels of the input square.
             labels: `(N,P)`: 1 positive, 0 negative, 2 and 3 box corners, -1 padding.
-            dense: `(N,map_channels,h,h)` or None. With one channel it holds previous logits, and a map
-                of zeros means that there are none.
-            multimask: three masks for an ambiguous prompt instead of one.
+            dense: `(N,map_channels,h,h)` or None. With one channel it holds previous logits; a map of
+                zeros means no previous mask.
+            multimask: predict three masks for an ambiguous prompt instead of a single one.
 
         Returns:
             Logits `(N,M,4g,4g)` and predicted IoU `(N,M)`, M = 3 or 1.
@@ -121,19 +136,20 @@ class PromptNetwork(nn.Module):
     def decode_all(
         self, embedding: Embedding, coords: Tensor, labels: Tensor, dense: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """All the masks that `decode` chooses from, at the same cost.
+        """Decode all four masks that `decode` chooses from, at the same cost.
 
         Returns:
             Logits `(N,4,4g,4g)` and predicted IoU `(N,4)`: first the single mask, then the three.
         """
-        found = self.sam_mask_decoder.predict_masks(**self._inputs(embedding, coords, labels, dense))
-        return found[0], found[1]
+        inputs = self._inputs(embedding, coords, labels, dense)
+        logits, iou, *_ = self.sam_mask_decoder.predict_masks(**inputs)
+        return logits, iou
 
     def _inputs(
         self, embedding: Embedding, coords: Tensor, labels: Tensor, dense: Tensor | None
     ) -> dict[str, Any]:
-        """What SAM's mask decoder takes."""
-        # Encoded by hand what PromptEncoder.forward would, because that pads once more.
+        """Keyword arguments of SAM's mask decoder."""
+        # Not PromptEncoder.forward, which would append one more padding point.
         encoder = self.sam_prompt_encoder
         return {
             "image_embeddings": embedding.image,
@@ -147,20 +163,20 @@ class PromptNetwork(nn.Module):
     def _dense(self, dense: Tensor | None, count: int) -> Tensor:
         """The dense prompt embedding `(N,256,g,g)`."""
         encoder = self.sam_prompt_encoder
-        none = encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(count, -1, self.grid, self.grid)
+        no_mask = encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(count, -1, self.grid, self.grid)
         if dense is None:
-            return none
+            return no_mask
         if dense.shape[-1] != self.mask_side:
             dense = F.interpolate(dense, (self.mask_side, self.mask_side), mode="bilinear")
-        encoded: Tensor = encoder.mask_downscaling(dense)
+        encoded = encoder.mask_downscaling(dense)
         if self.map_channels != 1:
             return encoded
-        given = (dense != 0).flatten(1).any(1)
-        return torch.where(given.view(-1, 1, 1, 1), encoded, none.to(encoded.dtype))
+        has_mask = (dense != 0).flatten(1).any(1)
+        return torch.where(has_mask.view(-1, 1, 1, 1), encoded, no_mask.to(encoded.dtype))
 
 
 def check_side(image_size: int) -> None:
-    """Refuse an input side that neither Hiera's windows nor TinyViT's grid can tile.
+    """Check that Hiera's windows and TinyViT's grid tile an input of side `image_size`.
 
     Raises:
         ModelError: not a positive multiple of 32.
@@ -170,22 +186,22 @@ def check_side(image_size: int) -> None:
 
 
 class PromptFreeNetwork(PromptNetwork):
-    """Base of fully automatic networks: `decode` accepts prompts, as all networks do, and reads none.
+    """Base of fully automatic networks: `decode` accepts prompts, as in every network, and ignores them.
 
-    A subclass brings its own parts instead of SAM's, and says what `segment` finds.
+    A subclass has its own modules instead of SAM's and implements `encode` and `segment`.
 
     Args:
         image_size: side S of the square input in pixels.
-        grid: side g of the embedding.
-        map_channels: of a network inside that takes prompts, see `PromptNetwork`.
+        grid: side g of the embedding in tokens.
+        map_channels: that of the promptable network inside, if any, see `PromptNetwork`; default 1.
     """
 
     def __init__(self, image_size: int, grid: int, map_channels: int = 1) -> None:
-        nn.Module.__init__(self)  # the parts of a PromptNetwork are SAM's
+        nn.Module.__init__(self)  # not PromptNetwork's, which builds SAM's modules
         self.image_size, self.grid, self.map_channels = image_size, grid, map_channels
 
     def segment(self, embedding: Embedding, multimask: bool) -> tuple[Tensor, Tensor]:
-        """What there is in each picture: logits `(B,M,h,h)` and predicted IoU `(B,M)`, see `decode`."""
+        """Segment each picture: logits `(B,M,h,h)` and predicted IoU `(B,M)`, see `decode`."""
         raise NotImplementedError
 
     def decode(
@@ -207,11 +223,11 @@ def decode_by_length(
     *,
     every: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Decode N prompt sets, each on the picture of `embedding` whose number `picture` `(N,)` gives.
+    """Decode N prompt sets, the n-th on picture `picture[n]` of `embedding`; `picture` is `(N,)`.
 
-    SAM's decoder attends to padding tokens too. Sets of equally many tokens are decoded together, so that no
-    answer depends on what else was asked in the same call, what else is in a batch, or how a batch is divided
-    over processes. Training and prediction decode here and nowhere else.
+    SAM's decoder attends to padding tokens too, so only sets with equally many tokens are decoded together.
+    A result therefore depends neither on the other prompt sets of the call or the batch nor on how a batch
+    is split over processes. Training and prediction both decode here.
 
     Returns:
         Logits `(N,M,h,h)` and predicted IoU `(N,M)`: M = 1, or with `every` the 4 masks of `decode_all`.
@@ -226,5 +242,5 @@ def decode_by_length(
         logits.append(answer[0])
         iou.append(answer[1])
         order += members
-    back = torch.tensor(order, device=picture.device).argsort()
-    return torch.cat(logits)[back], torch.cat(iou)[back]
+    original_order = torch.tensor(order, device=picture.device).argsort()
+    return torch.cat(logits)[original_order], torch.cat(iou)[original_order]

@@ -1,7 +1,7 @@
 """SAM2's image path at any side that is a multiple of 32, built on the `sam2` package's modules.
 
 Module names equal those of the official SAM2.1 checkpoints (`image_encoder`, `sam_prompt_encoder`,
-`sam_mask_decoder`, `no_mem_embed`), so their weights load by name. The video memory is left out.
+`sam_mask_decoder`, `no_mem_embed`), so their weights load by name. The video memory is omitted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ STRIDE = 16
 
 @dataclass(frozen=True)
 class HieraSize:
-    """Shape of a Hiera trunk: width of stage 1, its heads, blocks per stage, windows, global blocks."""
+    """Shape of a Hiera trunk.
+
+    Attributes:
+        width: channels of stage 1; they double at each further stage.
+        heads: attention heads of stage 1.
+        stages: blocks per stage.
+        global_blocks: indices of the blocks with global attention.
+        windows: side of the attention windows per stage, in tokens.
+        position_grid: size of the background position table.
+    """
 
     width: int
     heads: int
@@ -36,18 +45,19 @@ HIERA = {
     "l": HieraSize(144, 2, (2, 6, 36, 4), (23, 33, 43), windows=(8, 4, 16, 8)),
 }
 LABELS = {"mini": "mini", "t": "Tiny", "s": "Small", "b": "Base+", "l": "Large"}
+SIDES = {size: 256 if size == "mini" else 1024 for size in HIERA}  # default input side in pixels
 
 
 class Sam2Image(PromptNetwork):
     """SAM2 without its video memory: `encode` pictures once, `decode` any number of prompts on them.
 
     Args:
-        size: the Hiera trunk, or another encoder that gives the same three levels.
-        image_size: side of the square input, a multiple of 32.
+        size: shape of the Hiera trunk, or another encoder with the same three output levels.
+        image_size: side of the square input in pixels, a multiple of 32.
         map_channels: input channels of the dense prompt path, see `PromptNetwork`.
 
     Raises:
-        ModelError: a side that is no multiple of 32.
+        ModelError: `image_size` is not a multiple of 32.
     """
 
     def __init__(self, size: HieraSize | nn.Module, image_size: int, map_channels: int = 1) -> None:

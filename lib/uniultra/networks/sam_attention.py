@@ -10,13 +10,14 @@ from torch.nn import functional as F
 
 
 class TableAttention(nn.Module):
-    """SAM's attention over tokens `(B,h,w,D)`, with a learnt table of relative rows and one of columns.
+    """SAM's attention over tokens `(B,h,w,D)` with learnt relative position tables for rows and columns.
 
-    It takes over the layers of timm's, which gives equal answers but hands three axes to PyTorch's fused
-    attention, where the ONNX exporter wants four, and makes its indices on the CPU in every forward.
+    It reuses the layers of timm's attention and returns the same values. timm's passes 3D tensors to
+    PyTorch's fused attention, where the ONNX exporter needs 4D, and builds its indices on the CPU in every
+    forward.
 
     Args:
-        timm: an attention of timm's with tables for exactly the windows it will see.
+        timm: timm's attention, with tables sized for the windows it is used on.
     """
 
     def __init__(self, timm: Any) -> None:
@@ -32,15 +33,14 @@ class TableAttention(nn.Module):
         qkv = self.qkv(tokens).flatten(1, 2).unflatten(-1, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B,heads,h*w,D/heads)
         grid = q.unflatten(2, (height, width))
-        rows = torch.einsum("bnhwc,hkc->bnhwk", grid, _apart(self.rel_pos_h, height))
-        columns = torch.einsum("bnhwc,wkc->bnhwk", grid, _apart(self.rel_pos_w, width))
+        rows = torch.einsum("bnhwc,hkc->bnhwk", grid, _relative(self.rel_pos_h, height))
+        columns = torch.einsum("bnhwc,wkc->bnhwk", grid, _relative(self.rel_pos_w, width))
         bias = (rows[..., :, None] + columns[..., None, :]).flatten(4).flatten(2, 3)
         answer = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        joined: Tensor = self.proj(answer.transpose(1, 2).flatten(2))
-        return joined.unflatten(1, (height, width))
+        return self.proj(answer.transpose(1, 2).flatten(2)).unflatten(1, (height, width))
 
 
-def _apart(table: Tensor, side: int) -> Tensor:
-    """Row `q - k` of the table for every pair of places, `(side,side,D)`."""
-    place = torch.arange(side, device=table.device)
-    return table[place[:, None] - place[None] + side - 1]
+def _relative(table: Tensor, side: int) -> Tensor:
+    """Row `q - k` of the table for every query q and key k along an axis, `(side,side,D)`."""
+    position = torch.arange(side, device=table.device)
+    return table[position[:, None] - position[None] + side - 1]

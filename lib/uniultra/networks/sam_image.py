@@ -1,7 +1,7 @@
-"""SAM's image path: any encoder that gives `(B,256,g,g)`, with SAM's prompt encoder and mask decoder.
+"""SAM's image path: any encoder with output `(B,256,g,g)`, with SAM's prompt encoder and mask decoder.
 
-The decoder is SAM2's without what SAM2 added, which is SAM's. Official tensors keep their names under
-`sam_prompt_encoder` (SAM: `prompt_encoder`) and `sam_mask_decoder` (SAM: `mask_decoder`), but for the two
+SAM2's decoder without SAM2's additions is SAM's. Official tensors keep their names under
+`sam_prompt_encoder` (SAM: `prompt_encoder`) and `sam_mask_decoder` (SAM: `mask_decoder`), except the two
 MLPs of the transformer: `mlp.layers.0` and `mlp.layers.1` here, `mlp.lin1` and `mlp.lin2` there.
 """
 
@@ -17,9 +17,9 @@ class SamImage(PromptNetwork):
     """SAM: `encode` pictures once, `decode` any number of prompts on them.
 
     Args:
-        image_encoder: turns pictures `(B,3,s,s)` into `(B,256,g,g)`.
-        image_size: side s of the square input.
-        grid: side g of the embedding.
+        image_encoder: maps pictures `(B,3,s,s)` to `(B,256,g,g)`.
+        image_size: side s of the square input in pixels.
+        grid: side g of the embedding in tokens.
         map_channels: input channels of the dense prompt path, see `PromptNetwork`.
     """
 
@@ -34,10 +34,10 @@ class SamImage(PromptNetwork):
 def build_sam(
     image_size: int, *, size: VitSize = VIT_B, overlapped: bool = False, map_channels: int = 1
 ) -> SamImage:
-    """SAM on its own ViT for inputs of side `image_size`.
+    """Build SAM on its own ViT for inputs of side `image_size`.
 
     Raises:
-        ModelError: a side that the patches do not tile.
+        ModelError: the patches do not tile this side.
     """
     encoder = SamVit(image_size, size, overlapped=overlapped)
     return SamImage(encoder, image_size, encoder.grid, map_channels)

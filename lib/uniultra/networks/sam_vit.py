@@ -1,7 +1,7 @@
-"""SAM's ViT image encoder on `timm`, at any grid, and the overlapped variant that SAMUS reads through.
+"""SAM's ViT image encoder on `timm`, at any grid, and its variant with overlapped patches for SAMUS.
 
-Names of the tensors are the official ones (`patch_embed.proj`, `pos_embed`, `blocks.N.…`, `neck.N`) but
-for the MLPs, which timm calls `mlp.fc1` and `mlp.fc2` where SAM has `mlp.lin1` and `mlp.lin2`.
+Tensor names are the official ones (`patch_embed.proj`, `pos_embed`, `blocks.N.…`, `neck.N`) except for
+the MLPs, which timm calls `mlp.fc1` and `mlp.fc2` where SAM has `mlp.lin1` and `mlp.lin2`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ from uniultra.networks.sam_attention import TableAttention
 
 PATCH = 16
 STRIDE = 8  # of the overlapped patches
-TABLE = 64  # side of SAM's own table of absolute positions: 1024 / 16
+TABLE = 64  # side of SAM's own absolute position table: 1024 / 16
 
 
 @dataclass(frozen=True)
 class VitSize:
-    """Shape of SAM's ViT: width, blocks, heads, side of the attention windows, blocks without windows."""
+    """Shape of SAM's ViT; the defaults are ViT-B's.
+
+    Attributes:
+        width: channels of the tokens.
+        depth: number of blocks.
+        heads: attention heads.
+        global_blocks: indices of the blocks with global attention.
+        window: side of the attention windows of the other blocks, in tokens.
+    """
 
     width: int = 768
     depth: int = 12
@@ -40,7 +48,7 @@ VIT_B = VitSize()
 class OverlappedPatches(nn.Module):
     """SAM's 16x16 patches at a stride of 8: `(B,3,s,s)` to tokens `(B,s/8,s/8,D)`.
 
-    The picture is first made 8 pixels larger, so that no padding is needed (SAMUS, arXiv 2309.06824).
+    The picture is first enlarged by 8 pixels, so that no padding is needed (SAMUS, arXiv 2309.06824).
     """
 
     def __init__(self, width: int) -> None:
@@ -49,12 +57,11 @@ class OverlappedPatches(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         side = pictures.shape[-1] + PATCH - STRIDE
-        tokens: Tensor = self.proj(F.interpolate(pictures, (side, side), mode="bilinear"))
-        return tokens.permute(0, 2, 3, 1)
+        return self.proj(F.interpolate(pictures, (side, side), mode="bilinear")).permute(0, 2, 3, 1)
 
 
 class PooledTable(nn.Module):
-    """SAM's whole table of positions `(1,64,64,D)` max-pooled to the grid, `(1,g,g,D)`."""
+    """SAM's full position table `(1,64,64,D)`, max-pooled to the token grid `(1,g,g,D)`."""
 
     def __init__(self, grid: int) -> None:
         super().__init__()
@@ -69,13 +76,13 @@ class SamVit(nn.Module):
     """SAM's image encoder: pictures `(B,3,s,s)` to `(B,256,g,g)`.
 
     Args:
-        image_size: side s of the input. Grid g = s/16, with a table of positions of that size; with
-            `overlapped` g = s/8, and the table keeps SAM's 64x64.
-        size: shape of the transformer.
-        overlapped: cut patches as SAMUS does.
+        image_size: side s of the input in pixels. The grid has g = s/16, and so has the position table;
+            with `overlapped`, g = s/8 and the table keeps SAM's 64x64.
+        size: shape of the transformer; default ViT-B.
+        overlapped: cut overlapping patches as SAMUS does; default False.
 
     Raises:
-        ModelError: a side that the patches do not tile.
+        ModelError: the patches do not tile this side.
     """
 
     def __init__(self, image_size: int, size: VitSize = VIT_B, *, overlapped: bool = False) -> None:
@@ -102,7 +109,7 @@ class SamVit(nn.Module):
         side = TABLE if overlapped else self.grid
         self.patch_embed = OverlappedPatches(size.width) if overlapped else vit.patch_embed
         self.pos_embed = nn.Parameter(torch.zeros(1, side, side, size.width))
-        # Not zeros: without weights a table of zeros gives a convolution that reads it no gradient.
+        # Not zeros: before weights are loaded, a convolution on a table of zeros would get no gradient.
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.position = PooledTable(self.grid) if overlapped else nn.Identity()
         self.blocks = vit.blocks
@@ -114,8 +121,7 @@ class SamVit(nn.Module):
         tokens = self.patch_embed(pictures) + self.position(self.pos_embed)
         for block in self.blocks:
             tokens = block(tokens)
-        embedding: Tensor = self.neck(tokens.permute(0, 3, 1, 2))
-        return embedding
+        return self.neck(tokens.permute(0, 3, 1, 2))
 
 
 def grid_of(image_size: int, overlapped: bool) -> int:
@@ -132,14 +138,14 @@ def grid_of(image_size: int, overlapped: bool) -> int:
 
 
 def resize_tables(tensors: Mapping[str, Tensor], grid: int, *, keep_table: bool = False) -> dict[str, Tensor]:
-    """SAM's tensors for another token grid: its tables of positions resized bilinearly, the rest as it is.
+    """Adapt SAM's tensors to another token grid: resize the position tables bilinearly, copy the rest.
+
+    The tables of blocks with windows (27 rows) do not depend on the grid and are copied.
 
     Args:
         tensors: of a network at 1024 pixels, by our names or the official ones.
-        grid: side of the wanted token grid.
-        keep_table: leave the absolute positions whole, as the overlapped variant wants them.
-
-    The tables of blocks with windows (27 rows) do not depend on the grid and stay.
+        grid: side of the new token grid.
+        keep_table: keep the full absolute position table, which the overlapped variant needs; default False.
     """
 
     def resized(name: str, tensor: Tensor) -> Tensor:

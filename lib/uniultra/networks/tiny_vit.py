@@ -1,7 +1,7 @@
 """MobileSAM's TinyViT-5M image encoder on `timm`, and the same trunk under SAM2's decoder.
 
-Names of the trunk's tensors are timm's (`patch_embed`, `stages`). Stages of widths 64, 128, 160, 320 lie
-at 1/4, 1/8, 1/16 and 1/16 of the input, because the last one does not halve it again.
+Tensor names of the trunk are timm's (`patch_embed`, `stages`). The stages of widths 64, 128, 160, 320 are
+at 1/4, 1/8, 1/16 and 1/16 of the input: the last one does not downsample.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class TinyVitTrunk(nn.Module):
         return features[1:]
 
     def blocks(self) -> list[list[nn.Module]]:
-        """The blocks of each stage, the first stage's being convolutional."""
+        """The blocks of each stage; those of the first stage are convolutional."""
         return [list(stage.get_submodule("blocks").children()) for stage in self.stages]
 
     def _forget_biases(self) -> None:
-        # timm keeps the gathered attention biases in eval mode. New weights would not be seen, and what
-        # was kept under no_grad or inference_mode cannot be trained with.
+        # timm caches the gathered attention biases in eval mode. New weights would be ignored, and biases
+        # cached under no_grad or inference_mode cannot be trained with.
         for module in self.stages.modules():
             if hasattr(module, "attention_bias_cache"):
                 module.attention_bias_cache = {}
@@ -72,15 +72,14 @@ class TinyVitEncoder(TinyVitTrunk):
         )
 
     def forward(self, pictures: Tensor) -> Tensor:
-        embedding: Tensor = self.neck(self.features(pictures)[-1])
-        return embedding
+        return self.neck(self.features(pictures)[-1])
 
 
 class TinyVitPyramid(TinyVitTrunk):
     """The trunk as SAM2's image encoder: three levels of 256 channels at 1/4, 1/8 and 1/16.
 
-    What a stage gives before the next one halves it goes through a 1x1 convolution; the last two stages,
-    of one size, are summed. SAM2's decoder then serves unchanged, and its encoder as a teacher.
+    Each stage's output goes through a 1x1 convolution; those of the last two stages, which have the same
+    size, are summed. SAM2's decoder then fits unchanged, and its encoder can be the teacher.
     """
 
     def __init__(self) -> None:

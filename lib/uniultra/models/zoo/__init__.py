@@ -1,11 +1,11 @@
-"""Registrations of the models, one file per family, in the order in which `uniultra models` lists them."""
+"""Registry entries of the models, one file per family."""
 
-from uniultra.models.zoo import (  # isort: skip
-    sam2 as sam2,
-    uniultra as uniultra,
-    samus as samus,
-    lora as lora,
-    lgmedseg as lgmedseg,
-    autosamus as autosamus,
-    baselines as baselines,
-)
+from uniultra.models.registry import register
+from uniultra.models.zoo import autosamus, baselines, lgmedseg, lora, sam2, samus, uniultra
+
+
+def register_all() -> None:
+    """Register every model, in the order in which `uniultra models` lists them."""
+    for family in (sam2, uniultra, samus, lora, lgmedseg, autosamus, baselines):
+        for entry in family.MODELS:
+            register(entry)

@@ -1,15 +1,15 @@
-"""AutoSAMUS (MICCAI 2024, arXiv 2309.06824): SAMUS with a generator of its own prompts, one a task.
+"""AutoSAMUS (MICCAI 2024, arXiv 2309.06824): SAMUS with an automatic prompt generator, one per task.
 
-The same generator on UniUltra's networks. None takes prompts, each segments what it was trained for, and
-those on one base share its weights and its embeddings.
+The same generator is also on UniUltra's networks. All are fully automatic, each segments what it was trained
+for, and those on one base share its weights and embeddings.
 """
 
 from __future__ import annotations
 
-from uniultra.models.registry import ModelEntry, register
-from uniultra.networks.sam2_image import LABELS
+from uniultra.models.registry import ModelEntry
+from uniultra.networks.sam2_image import LABELS, SIDES
 
-register(
+MODELS = [
     ModelEntry(
         name="autosamus",
         system="autosamus",
@@ -23,21 +23,19 @@ register(
         prompts=(),
         licence="MIT (SAMUS); of the generator: yours",
         source="trained by the user on SAMUS, training/autosamus.yaml; the authors published no weights",
-    )
-)
-
-for _size, _label in LABELS.items():
-    _mini = _size == "mini"
-    register(
+    ),
+    *(
         ModelEntry(
-            name=f"autosamus_{_size}",
+            name=f"autosamus_{size}",
             system="autosamus",
-            description=f"AutoSAMUS on UniUltra {_label} at {256 if _mini else 1024} px, without prompts",
-            base=f"uniultra_{_size}",
+            description=f"AutoSAMUS on UniUltra {LABELS[size]} at {side} px, without prompts",
+            base=f"uniultra_{size}",
             adapter="apg",
-            image_size=256 if _mini else 1024,
+            image_size=side,
             prompts=(),
             licence="of the weights you train",
-            source=f"trained by the user on uniultra_{_size}, training/autosamus.yaml",
+            source=f"trained by the user on uniultra_{size}, training/autosamus.yaml",
         )
-    )
+        for size, side in SIDES.items()
+    ),
+]

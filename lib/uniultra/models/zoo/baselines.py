@@ -1,24 +1,24 @@
-"""What the others are measured against: networks without prompts, trained on the same labels."""
+"""Baselines without prompts, trained on the same labels."""
 
 from __future__ import annotations
 
 from uniultra.errors import ModelError
-from uniultra.models.registry import ModelEntry, register
+from uniultra.models.registry import ModelEntry
 from uniultra.networks.unet import UNet
 
 
 def build_unet(image_size: int, *, map_channels: int = 1) -> UNet:
-    """The U-Net at a side.
+    """Build the U-Net.
 
     Raises:
-        ModelError: see `UNet`, or drawn prompts, which it cannot take.
+        ModelError: see `UNet`, or drawn prompts, which it does not support.
     """
     if map_channels != 1:
-        raise ModelError("The model unet takes no prompts; take `drawn_prompts` out of the recipe.")
+        raise ModelError("The model unet takes no prompts; remove `drawn_prompts` from the recipe.")
     return UNet(image_size)
 
 
-register(
+MODELS = [
     ModelEntry(
         name="unet",
         system="baseline",
@@ -28,5 +28,5 @@ register(
         prompts=(),
         licence="of the weights you train",
         source="trained by the user, training/unet.yaml",
-    )
-)
+    ),
+]

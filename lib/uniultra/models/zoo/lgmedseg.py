@@ -1,14 +1,14 @@
 """LG-MedSeg (DOI 10.12677/mos.2025.144358) and its bases: MobileSAM, and TinyViT under SAM2's decoder.
 
-A TinyViT-5M student of SAM-Med2D with LRAdapters. At 256 pixels its grid is SAM-Med2D's, so that the
-teacher's prompt encoder and mask decoder fit it unchanged.
+A TinyViT-5M student of SAM-Med2D with LRAdapters. At 256 pixels it has SAM-Med2D's grid, so that the
+teacher's prompt encoder and mask decoder fit unchanged.
 """
 
 from __future__ import annotations
 
 from uniultra.models import mappings
 from uniultra.models.official import OFFICIAL
-from uniultra.models.registry import ModelEntry, register
+from uniultra.models.registry import ModelEntry
 from uniultra.networks.network import check_side
 from uniultra.networks.sam2_image import Sam2Image
 from uniultra.networks.sam_image import SamImage
@@ -16,26 +16,25 @@ from uniultra.networks.tiny_vit import STRIDE, TinyVitEncoder, TinyVitPyramid
 
 
 def build_mobile_sam(image_size: int, *, map_channels: int = 1) -> SamImage:
-    """SAM on TinyViT-5M.
+    """Build SAM on TinyViT-5M.
 
     Raises:
-        ModelError: a side that is no multiple of 32.
+        ModelError: `image_size` is not a multiple of 32.
     """
     check_side(image_size)
     return SamImage(TinyVitEncoder(), image_size, image_size // STRIDE, map_channels)
 
 
 def build_sam2_tinyvit(image_size: int, *, map_channels: int = 1) -> Sam2Image:
-    """SAM2's image path on TinyViT-5M.
+    """Build SAM2's image path on TinyViT-5M.
 
     Raises:
-        ModelError: a side that is no multiple of 32.
+        ModelError: `image_size` is not a multiple of 32.
     """
-    check_side(image_size)
     return Sam2Image(TinyVitPyramid(), image_size, map_channels)
 
 
-register(
+MODELS = [
     ModelEntry(
         name="mobile_sam",
         system="sam",
@@ -48,10 +47,7 @@ register(
         url=OFFICIAL["mobile_sam"].url,
         url_sha256=OFFICIAL["mobile_sam"].sha256,
         convert=mappings.MOBILE_SAM,
-    )
-)
-
-register(
+    ),
     ModelEntry(
         name="lgmedseg",
         system="lgmedseg",
@@ -61,10 +57,7 @@ register(
         image_size=256,
         licence="Apache-2.0 (MobileSAM); of the adapter: yours",
         source="trained by the user, training/lgmedseg.yaml; the authors published no weights",
-    )
-)
-
-register(
+    ),
     ModelEntry(
         name="sam2_tinyvit",
         system="sam2",
@@ -73,10 +66,7 @@ register(
         image_size=256,
         licence="of the weights you train",
         source="trained by the user",
-    )
-)
-
-register(
+    ),
     ModelEntry(
         name="lgmedseg_sam2",
         system="lgmedseg",
@@ -86,5 +76,5 @@ register(
         image_size=256,
         licence="of the weights you train",
         source="trained by the user",
-    )
-)
+    ),
+]

@@ -1,4 +1,4 @@
-"""SAM ViT-B and what stands on it: SAM-Med2D, SAMUS (arXiv 2309.06824), and SAMUS's port onto Hiera."""
+"""SAM ViT-B and the systems built on it: SAM-Med2D, SAMUS (arXiv 2309.06824), and SAMUS ported to Hiera."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from functools import partial
 
 from uniultra.models import mappings
 from uniultra.models.official import OFFICIAL
-from uniultra.models.registry import ModelEntry, register
+from uniultra.models.registry import ModelEntry
 from uniultra.networks.sam2_image import LABELS
 from uniultra.networks.sam_image import build_sam
 from uniultra.networks.sam_vit import resize_tables
 
-register(
+MODELS = [
     ModelEntry(
         name="sam_b",
         system="sam",
@@ -24,10 +24,7 @@ register(
         url=OFFICIAL["sam_b"].url,
         url_sha256=OFFICIAL["sam_b"].sha256,
         convert=mappings.SAM_VIT,
-    )
-)
-
-register(
+    ),
     ModelEntry(
         name="sam_b_256",
         system="sam",
@@ -38,10 +35,7 @@ register(
         source="Segment Anything, Meta, 2023-04-05",
         weights_of="sam_b",
         adapt=partial(resize_tables, grid=16),
-    )
-)
-
-register(
+    ),
     ModelEntry(
         name="sam_b_overlap",
         system="sam",
@@ -50,16 +44,13 @@ register(
         image_size=256,
         licence="Apache-2.0",
         source="Segment Anything, Meta, 2023-04-05",
-        # SAMUS feeds SAM's frozen patches with grey in 0..1 as it is; its base must read the same.
+        # SAMUS feeds grey in 0..1 without normalisation to SAM's frozen patch embedding; so must its base.
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         grey=True,
         weights_of="sam_b",
         adapt=partial(resize_tables, grid=32, keep_table=True),
-    )
-)
-
-register(
+    ),
     ModelEntry(
         name="sam_med2d",
         system="sam_med2d",
@@ -70,10 +61,7 @@ register(
         licence="Apache-2.0",
         source="SAM-Med2D, OpenGVLab, 2023-08; Google Drive",
         convert=mappings.SAM_MED2D,
-    )
-)
-
-register(
+    ),
     ModelEntry(
         name="samus",
         system="samus",
@@ -87,19 +75,18 @@ register(
         std=(1.0, 1.0, 1.0),
         grey=True,
         convert=mappings.SAMUS,
-    )
-)
-
-for _size in ("mini", "t", "s", "b", "l"):
-    register(
+    ),
+    *(
         ModelEntry(
-            name=f"samus_{_size}",
+            name=f"samus_{size}",
             system="samus",
-            description=f"SAMUS on SAM2.1 Hiera-{LABELS[_size]}: a CNN branch beside a frozen trunk",
-            base=f"sam2_{_size}",
+            description=f"SAMUS on SAM2.1 Hiera-{LABELS[size]}: a CNN branch beside a frozen trunk",
+            base=f"sam2_{size}",
             adapter="samus_hiera",
-            image_size=256 if _size == "mini" else 512,
+            image_size=256 if size == "mini" else 512,
             licence="Apache-2.0 (SAM2.1); of the adapter: yours",
             source="trained by the user, training/samus.yaml",
         )
-    )
+        for size in ("mini", "t", "s", "b", "l")
+    ),
+]
