@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from uniultra.evaluate.machine import Machine
 from uniultra.evaluate.records import Record
-from uniultra.metrics.cost import Pace, Work
+from uniultra.metrics.cost import Latency, Work
 from uniultra.metrics.intervals import Estimate
 
 Paper = Literal["uniultra", "samus", "autosamus", "lgmedseg", "baseline"]
@@ -128,7 +128,7 @@ class SuiteSystem(Record):
     trained: int
     adapter: int
     work: Work | None = None
-    pace: Pace | None = None
+    pace: Latency | None = None
     note: str | None = None
 
 

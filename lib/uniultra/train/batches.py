@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from uniultra.datasets.samples import Sample, synthetic_sample
 from uniultra.errors import ModelError
-from uniultra.prompts.simulation.protocols import PROTOCOLS, Protocol, with_turns
+from uniultra.prompts.simulation.protocols import PROTOCOLS, PromptProtocol
 from uniultra.prompts.types import PromptSet
 from uniultra.synthesis.implants import implant
 from uniultra.train.augment import DEFAULT, Augmentation, views
@@ -150,7 +150,7 @@ def assemble(
     numbers: Sequence[int],
     key: tuple[int, int],
     recipe: Recipe,
-    protocol: Protocol | None,
+    protocol: PromptProtocol | None,
 ) -> Batch:
     """One batch of pictures, each with its targets, clickable parts and weights.
 
@@ -190,7 +190,7 @@ def assemble(
     return replace(batch, prompts=tuple(first))
 
 
-def protocol_of(recipe: Recipe) -> Protocol:
+def protocol_of(recipe: Recipe) -> PromptProtocol:
     """The recipe's simulated annotator.
 
     Raises:
@@ -199,7 +199,7 @@ def protocol_of(recipe: Recipe) -> Protocol:
     if recipe.prompts not in PROTOCOLS:
         raise ModelError(f"Unknown prompts; expected one of {', '.join(PROTOCOLS)}.")
     found = PROTOCOLS[recipe.prompts]
-    return found if recipe.turns is None else with_turns(found, recipe.turns)
+    return found if recipe.turns is None else replace(found, turns=recipe.turns)
 
 
 def pick_targets(sample: Sample, count: int, rng: np.random.Generator) -> list[int]:

@@ -7,7 +7,7 @@ from uniultra.metrics.interactive import next_click
 from uniultra.metrics.overlap import iou
 from uniultra.prompts.kinds import lasso_mask
 from uniultra.prompts.simulation.annotator import EVERY, KINDS, first_prompt
-from uniultra.prompts.simulation.corrections import corrected, depth, error_click
+from uniultra.prompts.simulation.corrections import coarse_depth, corrected, error_click
 from uniultra.prompts.simulation.lasso import random_lasso
 from uniultra.prompts.simulation.protocols import PROTOCOLS
 from uniultra.prompts.types import MaskPrompt, Point, PromptSet
@@ -36,7 +36,7 @@ def predicted(target):
 
 
 def test_most_clicks_lie_exactly_where_the_number_of_clicks_is_measured(target, predicted, rng):
-    wanted = next_click(predicted, target, np.ones(target.shape, bool))
+    wanted = next_click(predicted, target)
     clicks = [error_click(predicted, target, rng) for _ in range(300)]
     exact = sum(click == wanted for click in clicks)
     deep = sum(48 <= click.x < 60 and 23 <= click.y < 57 and click.positive for click in clicks)
@@ -49,7 +49,7 @@ def test_most_clicks_lie_exactly_where_the_number_of_clicks_is_measured(target, 
 
 
 def test_no_pixel_is_clicked_twice_and_a_right_answer_not_at_all(target, predicted, rng):
-    first = next_click(predicted, target, np.ones(target.shape, bool))
+    first = next_click(predicted, target)
     assert all(error_click(predicted, target, rng, [first]) != first for _ in range(60))
     assert error_click(target, target, rng) is None
     speck = target.copy()
@@ -61,13 +61,13 @@ def test_no_pixel_is_clicked_twice_and_a_right_answer_not_at_all(target, predict
 def test_the_depth_of_a_large_region_is_measured_on_a_grid(rng):
     rows, columns = np.ogrid[:256, :256]
     disk = np.hypot(rows - 120, columns - 131) < 90
-    found = depth(disk)
+    found = coarse_depth(disk)
     row, column = np.unravel_index(found.argmax(), found.shape)
     assert np.hypot(row - 120, column - 131) <= 2 and found.max() == pytest.approx(90, abs=2)
     assert not found[~disk].any()
     thin = np.zeros((256, 256), bool)
     thin[101, 3:250] = True  # only between the grid's rows
-    assert (depth(thin) > 0).sum() == 247
+    assert (coarse_depth(thin) > 0).sum() == 247
 
 
 def test_an_answer_becomes_the_mask_to_refine(target, predicted, rng):
