@@ -64,7 +64,7 @@ def mean_interval(
         >>> dice = [0.91, 0.90, 0.85, 0.86, 0.70, 0.72]
         >>> found = mean_interval(dice, ["a", "a", "b", "b", "c", "c"])
         >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2), found.groups
-        (0.82, 0.71, 0.91, 3)
+        (0.82, 0.71, 0.9, 3)
     """
     sums, counts = _by_group(_table(values), groups)
     return _estimate([(sums, counts)], resamples, rng)

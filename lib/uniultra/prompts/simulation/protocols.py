@@ -48,7 +48,7 @@ class PromptProtocol(ABC):
 
 @dataclass(frozen=True)
 class Corrected(PromptProtocol):
-    """Every kind of prompt but lassos with human inaccuracy, then clicks in error regions with the last mask."""
+    """Every kind of prompt but lassos, drawn inaccurately, then clicks into errors with the last mask."""
 
     turns: int = 2
 
