@@ -1,9 +1,9 @@
 """Hot swap: loads the bundle that a campaign published last while clicks continue.
 
 A click compares one file's stamp (`check`) and continues with the network that it got; it never waits for a
-new one. When the stamp has changed, one daemon thread loads what is now published, beside the old network, and
-hands it to the predictor (`take`), which replaces one reference under its own lock. Clicks under way hold the
-old network on their stack and finish on it.
+new one. When the stamp has changed, one daemon thread loads what is now published, beside the old network,
+and hands it to the predictor (`take`), which replaces one reference under its own lock. Clicks under way hold
+the old network on their stack and finish on it.
 
 What may happen meanwhile decides the rest:
 
@@ -12,8 +12,8 @@ What may happen meanwhile decides the rest:
 - The predictor was released or loaded anew while the thread worked: `take` compares with the network that the
   thread started from and refuses; the stamp is forgotten, so the next click checks what answers then.
 - A bundle cannot be loaded: its stamp counts as seen, so it is tried once and not at every click, the
-  previous network keeps answering, and `problem` says why. If the network was loaded anew meanwhile (`first` has seen
-  another stamp), the failure is obsolete and not reported.
+  previous network keeps answering, and `problem` says why. If the network was loaded anew meanwhile (`first`
+  has seen another stamp), the failure is obsolete and not reported.
 - The program ends while a thread is inside torch: `shutdown.unbroken` makes the exit wait, for a thread that
   is cut off in native code aborts the process.
 """
@@ -116,7 +116,5 @@ class HotSwap:
 
     def _complain(self, error: Exception) -> None:
         text = str(error) if isinstance(error, ModelError) else "The device or the disk could not hold it."
-        self.problem = (
-            f"The published adapter cannot be used, so the previous network keeps answering. {text}"
-        )
+        self.problem = f"The published adapter cannot be used; the previous network keeps answering. {text}"
         log.warning("%s: %s", self.model.name, self.problem)

@@ -242,7 +242,7 @@ class Predictor:
         return now
 
     def _take(self, before: Loaded, new: Loaded) -> bool:
-        """Replace the network `before` by `new`; False, without a change, where `before` is no longer active."""
+        """Replace the network `before` by `new`; False, and no change, if `before` is no longer active."""
         with self._loading:
             if self._loaded is not before:
                 return False
@@ -263,7 +263,7 @@ class Predictor:
         logits: Tensor,
         iou: Tensor,
     ) -> None:
-        """Segment small objects again in a crop; averages `logits` `(N,H,W)` and predicted IoU `(N,)` in place."""
+        """Segment small objects again in a crop; averages `logits` `(N,H,W)` and `iou` `(N,)` in place."""
         looks = [second_look.look(*pair) for pair in zip((logits > 0).cpu().numpy(), prompts, strict=True)]
         near = {n: look for n, look in enumerate(looks) if look is not None}
         parts = {n: key._replace(crop=crop) for n, (crop, _) in near.items()}

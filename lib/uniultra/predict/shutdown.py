@@ -1,4 +1,4 @@
-"""Delays the end of the program until running native code returns, since cutting it off aborts the process."""
+"""Delays the program's exit until running native code returns: cutting it off aborts the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ending = False
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """For daemon threads: the interpreter's exit waits for the block; a block begun during the exit is refused.
+    """For daemon threads: the interpreter's exit waits for the block; none begins during the exit.
 
     Raises:
         SystemExit: the program is exiting; raised in a thread, it ends the thread silently.
