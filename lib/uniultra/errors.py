@@ -1,15 +1,15 @@
-"""The errors a person may see. Each text says what was expected, what came and what to do.
+"""Errors with messages for users. Each says what was expected, what was received and what to do.
 
-No text ever holds a patient's value or a full path: these messages travel to clients and logs.
+No message ever holds a patient's value or a full path: these messages travel to clients and logs.
 """
 
 
 class UniUltraError(Exception):
-    """Base of every error whose text is written for the person who reads it."""
+    """Base of all errors whose message is written for the user."""
 
 
 class ImageError(UniUltraError):
-    """A file that cannot be read as ultrasound, or a plane that the image does not have."""
+    """A file that cannot be read as an ultrasound image, or a plane outside the image."""
 
 
 class PromptError(UniUltraError, ValueError):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from uniultra.errors import ModelError
-from uniultra.metrics.cost import count_work, measure_pace
+from uniultra.metrics.cost import count_work, measure_latency
 from uniultra.models.counting import MetaDevice
 from uniultra.models.factory import build
 from uniultra.networks.sam2_image import HIERA, Sam2Image
@@ -79,7 +79,7 @@ def test_pace_is_measured_and_the_network_left_as_it_was():
     network = build("uniultra_mini")
     network.train()
     network.image_encoder.eval()
-    pace = measure_pace(network, repeats=3, warm_up=1)
+    pace = measure_latency(network, repeats=3, warm_up=1)
     assert pace.seconds_encode > 0 and pace.seconds_decode > 0
     assert (pace.device, pace.repeats, pace.threads) == ("cpu", 3, torch.get_num_threads())
     assert network.training and not network.image_encoder.training
@@ -89,8 +89,8 @@ def test_pace_is_measured_and_the_network_left_as_it_was():
 def test_what_cannot_be_measured_is_refused():
     network = on_meta(lambda: build("uniultra_mini"))
     with pytest.raises(ModelError, match="meta device"):
-        measure_pace(network)
+        measure_latency(network)
     with pytest.raises(ModelError, match="box, point, none"):
         count_work(network, "scribble")
     with pytest.raises(ModelError, match="repeat"):
-        measure_pace(network, repeats=0)
+        measure_latency(network, repeats=0)

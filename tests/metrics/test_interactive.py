@@ -45,17 +45,18 @@ def test_the_first_click_is_in_the_middle_and_the_second_in_the_deeper_error():
 def test_depth_decides_and_not_area():
     truth = rectangle((5, 20), (5, 20))
     predicted = rectangle((40, 44), (0, 80))  # 320 pixels but 4 deep, against 225 and 15
-    assert next_click(predicted, truth, np.ones(SHAPE, bool)).positive
+    assert next_click(predicted, truth).positive
     assert (predicted & ~truth).sum() > (truth & ~predicted).sum()
 
 
 def test_equally_deep_regions_get_a_negative_click():
     truth, predicted = rectangle((5, 16), (5, 16)), rectangle((30, 41), (30, 41))
-    assert not next_click(predicted, truth, np.ones(SHAPE, bool)).positive
+    assert not next_click(predicted, truth).positive
+    assert next_click(truth, truth) is None
 
 
 def test_the_edge_of_the_picture_is_a_border():
-    click = next_click(np.zeros(SHAPE, bool), rectangle((0, 60), (0, 21)), np.ones(SHAPE, bool))
+    click = next_click(np.zeros(SHAPE, bool), rectangle((0, 60), (0, 21)))
     assert click.x == 10
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from uniultra.evaluate.machine import this_machine
-from uniultra.metrics.cost import count_work, measure_pace
+from uniultra.metrics.cost import count_work, measure_latency
 from uniultra.models import build
 from uniultra.models.counting import on_meta
 from uniultra.predict.device import choose_device
@@ -46,7 +46,7 @@ def compare(rounds: int, device: torch.device) -> dict[str, Any]:
     taken: dict[tuple[str, int], list[float]] = {key: [] for key in networks}
     for _ in range(rounds):
         for key, network in networks.items():
-            taken[key].append(measure_pace(network, repeats=3, warm_up=1).seconds_encode)
+            taken[key].append(measure_latency(network, repeats=3, warm_up=1).seconds_encode)
     seconds = {key: np.array(took) for key, took in taken.items()}
     rows = [
         {

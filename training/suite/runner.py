@@ -26,7 +26,7 @@ from uniultra.datasets.manifest import read_manifest
 from uniultra.evaluate.machine import this_machine
 from uniultra.evaluate.records import PictureScore
 from uniultra.evaluate.summaries import Runs
-from uniultra.metrics.cost import count_work, measure_pace
+from uniultra.metrics.cost import count_work, measure_latency
 from uniultra.models.counting import count_network
 from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import PromptNetwork
@@ -190,7 +190,7 @@ class SuiteRun:
         prompt = "point" if model.prompts else "none"
         with torch.no_grad():
             work = count_work(network, prompt)
-            pace = measure_pace(network.to(self.device), prompt, repeats=5, warm_up=1)
+            pace = measure_latency(network.to(self.device), prompt, repeats=5, warm_up=1)
         return schema.SuiteSystem(
             **planned.model_dump(include={"title", "paper", "base", "method", "note"}),
             name=name,

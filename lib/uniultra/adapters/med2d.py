@@ -85,7 +85,8 @@ def inject(network: PromptNetwork, config: Med2DConfig | None = None) -> PromptN
     """Insert SAM-Med2D's adapters into the ViT of a network (in place) as `image_encoder.med2d`.
 
     Raises:
-        ModelError: another kind of encoder, or an odd grid side, which the transposed convolution cannot restore.
+        ModelError: another kind of encoder, or an odd grid side, which the transposed convolution cannot
+            restore.
     """
     encoder = network.image_encoder
     if not isinstance(encoder, SamVit):

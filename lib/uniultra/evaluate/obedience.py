@@ -11,9 +11,10 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from uniultra.evaluate.records import Record
+from uniultra.metrics.interactive import next_click
 from uniultra.metrics.overlap import dice, iou
 from uniultra.predict.still import STILL, Answers, Still
-from uniultra.prompts.simulation.clicks_boxes import center_click, corrective_click, tight_box
+from uniultra.prompts.simulation.clicks_boxes import center_click, tight_box
 from uniultra.prompts.types import Box, Mask, MaskPrompt, Point, PromptSet
 from uniultra.synthesis.scene import scene
 
@@ -92,7 +93,7 @@ def obedience(
             [second] = _ask(answers, case.source, PromptSet(points=(other,)))
             elsewhere.append(iou(case.clicked, second))
             held.append(_at(second, other))
-        surplus = corrective_click(case.clicked, case.clicked & case.truth)
+        surplus = next_click(case.clicked, case.clicked & case.truth)
         if surplus is not None and not surplus.positive:
             refined = PromptSet(points=(case.click, surplus), mask=MaskPrompt(case.clicked))
             [corrected] = _ask(answers, case.source, refined)

@@ -1,4 +1,7 @@
-"""Writes that a crash leaves whole: a temporary file beside the target, fsync, rename."""
+"""Atomic, durable writes: a temporary file beside the target, fsync, rename.
+
+A crash at any step leaves the old file or the new one, never a part of it.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from pathlib import Path
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A path in `folder` to write to, deleted at the end if nobody moved it away.
+    """A temporary path in `folder`, deleted at the end unless it was moved.
 
-    Its name starts with a dot, so no listing takes it for an image or a label.
+    Its name starts with a dot, so that no listing takes it for an image or a label.
 
     Raises:
         OSError: the folder cannot be written.
@@ -28,10 +31,16 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def write(target: Path, data: bytes) -> None:
-    """Make `data` the content of a file, or leave it as it was.
+    """Replace the content of a file by `data`, or leave it unchanged.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "record.json"
+    >>> write(target, b"{}")
+    >>> target.read_bytes(), [path.name for path in target.parent.iterdir()]
+    (b'{}', ['record.json'])
     """
     with staged(target.parent) as temporary:
         with temporary.open("xb") as file:
@@ -42,7 +51,7 @@ def write(target: Path, data: bytes) -> None:
 
 
 def copy(source: Path, temporary: Path) -> None:
-    """Copy a file to a staged path, through to the disk.
+    """Copy a file to a staged path, with fsync.
 
     Raises:
         OSError: `source` cannot be read, or the disk is full.
@@ -54,15 +63,15 @@ def copy(source: Path, temporary: Path) -> None:
 
 
 def move(temporary: Path, target: Path) -> None:
-    """Put a staged file in its place in the same folder, for good."""
+    """Rename a staged file to its target in the same folder, durably."""
     temporary.replace(target)
     sync_folder(target.parent)
 
 
 def append(target: Path, data: bytes) -> int:
-    """Add `data` to the end of a file, through to the disk; the file's length afterwards.
+    """Append `data` to a file, with fsync; returns the file's length afterwards.
 
-    One writer at a time. What a crash tore off in the middle of a line stays a line of its own.
+    One writer at a time. A line that a crash left incomplete stays a line of its own.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.
@@ -84,14 +93,14 @@ def append(target: Path, data: bytes) -> int:
 
 
 def remove(target: Path) -> None:
-    """Delete a file if it is there, and make that last."""
+    """Delete a file if it exists, durably."""
     target.unlink(missing_ok=True)
     if target.parent.is_dir():
         sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was renamed or deleted in a folder last, where the system can."""
+    """Make renames and deletions in a folder durable, where the system supports it."""
     if os.name == "nt":  # Windows cannot open a folder; its file system orders the rename itself
         return
     handle = os.open(folder, os.O_RDONLY)

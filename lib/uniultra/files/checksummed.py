@@ -1,4 +1,4 @@
-"""Checksums: of files, and of JSON objects that carry their own, so that a flipped bit is found."""
+"""Checksums of files, and JSON objects that carry their own checksum, so that corruption is detected."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def seal(body: Body) -> Body:
 
 
 def opened(data: bytes | str) -> Body:
-    """The object in some JSON, without its checksum; one made by hand may have none.
+    """Parse a JSON object and verify its checksum, which is removed; objects written by hand may have none.
 
     Raises:
-        ValueError: no JSON object, or its content is not the one that was sealed.
+        ValueError: not a JSON object, or its content does not match the checksum.
     """
     body = from_json(data)
     if not isinstance(body, dict):
@@ -43,7 +43,7 @@ def opened(data: bytes | str) -> Body:
 
 
 def readable(body: Body) -> bool:
-    """Whether an object, or a part of one, can be read back: its text is Unicode, its levels are few."""
+    """Whether an object, or a part of one, survives JSON: valid Unicode and limited nesting."""
     try:
         from_json(json.dumps(body))
     except (TypeError, ValueError, RecursionError):
@@ -52,5 +52,5 @@ def readable(body: Body) -> bool:
 
 
 def _digest(body: Body) -> str:
-    """SHA-256 of an object's content, however it is spaced."""
+    """SHA-256 of an object's content, independent of formatting and order of keys."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

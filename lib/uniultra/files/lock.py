@@ -1,4 +1,4 @@
-"""One writer at a time, over all threads and processes that share a studies folder."""
+"""A write lock over all threads and processes that share a studies folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from filelock import FileLock
 
 
 class WriteLock:
-    """A lock that the same thread may take again; a process that dies lets go of it.
+    """A lock that is reentrant within a thread and released when its process dies.
 
-    Whoever holds it may take any half-written file in the folder for what a crash left.
+    While it is held, any half-written file in the folder must be the remains of a crash.
     """
 
     def __init__(self, file: Path) -> None:
@@ -23,7 +23,7 @@ class WriteLock:
 
     @property
     def held(self) -> bool:
-        """Whether this thread has it."""
+        """Whether the calling thread holds the lock."""
         return self._owner == threading.get_ident()
 
     def __enter__(self) -> None:

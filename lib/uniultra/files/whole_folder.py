@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all."""
+"""Atomic creation of folders: a folder appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from uniultra.files.atomic import sync_folder
 
 @contextmanager
 def appearing(target: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes `target` when the block ends well and is gone when not.
+    """A staging folder, renamed to `target` when the block succeeds and deleted when it fails.
 
     Raises:
-        RequestError: there is something at `target` already, or it cannot be written there.
+        RequestError: `target` already exists and is not an empty folder, or cannot be written.
     """
     check_free(target)
     staging = target.parent / f".{secrets.token_hex(8)}.part"
@@ -29,7 +29,7 @@ def appearing(target: Path) -> Iterator[Path]:
     try:
         yield staging
         _settle(staging)
-        check_free(target)  # somebody may have been quicker
+        check_free(target)  # another process may have created it meanwhile
         if target.is_dir():
             target.rmdir()
         staging.replace(target)
@@ -43,17 +43,17 @@ def appearing(target: Path) -> Iterator[Path]:
 
 
 def check_free(target: Path) -> None:
-    """Refuse a place that holds something.
+    """Refuse a target that already exists, unless it is an empty folder.
 
     Raises:
         RequestError: a file, a link, or a folder that is not empty.
     """
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise RequestError("Expected a new or empty folder; there is something already. Choose another.")
+        raise RequestError("Expected a new or empty folder; it already has content. Choose another.")
 
 
 def _settle(folder: Path) -> None:
-    """Bring all that is in a folder to the disk."""
+    """Flush all files and folders in a folder to the disk."""
     for here, _, names in os.walk(folder):
         for name in names:
             with (Path(here) / name).open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Any ultrasound file becomes one `UltrasoundImage`; a mask goes back with the file's own header."""
+"""Reads every supported file as an `UltrasoundImage`; writes masks with the geometry of their image."""
 
 from uniultra.images.reader import is_ultrasound_file, read_image
 from uniultra.images.types import (

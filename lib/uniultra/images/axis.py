@@ -1,4 +1,4 @@
-"""Still, cine or volume: what the file suggests and what the caller insists on."""
+"""Choice between still, cine and volume."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from uniultra.errors import ImageError
 from uniultra.images.types import AxisKind
 
 
-def choose_axis_kind(frames: int, suggested: AxisKind, asked: AxisKind | None) -> AxisKind:
-    """One frame is a still unless the caller says otherwise; else the caller's or the file's kind.
+def choose_axis_kind(frames: int, suggested: AxisKind, requested: AxisKind | None) -> AxisKind:
+    """The requested kind if there is one; else still for a single frame and the file's kind for several.
 
     Raises:
-        ImageError: a still was asked of a file with several frames.
+        ImageError: a still was requested of a file with several frames.
     """
-    if asked is None:
+    if requested is None:
         return AxisKind.STILL if frames == 1 else suggested
-    if asked is AxisKind.STILL and frames > 1:
+    if requested is AxisKind.STILL and frames > 1:
         raise ImageError(
-            f"axis_kind=still needs a file of one frame; this one has {frames}. Send cine or volume."
+            f"axis_kind=still needs a file of one frame; the file has {frames}. Send cine or volume."
         )
-    return asked
+    return requested

@@ -1,4 +1,4 @@
-"""What a file says about a patient's identity that is drawn into its pixels."""
+"""Patient identity burned into the pixels, as declared by the file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ BurnedIn = Literal["yes", "no", "unknown"]
 
 
 def burned_in(path: Path) -> BurnedIn:
-    """Whether the pixels show who the patient is, by Burned In Annotation (0028,0301).
+    """Whether the pixels identify the patient, by Burned In Annotation (0028,0301).
 
-    Scanners write names and dates into the picture itself, and leave the attribute out as often as not; a
-    file of another format never says. Pictures to be passed on need a look unless it is `no`.
+    Scanners write names and dates into the picture itself and often omit the attribute; other formats do
+    not have it. Check pictures by eye before they are shared, unless it is `no`.
     """
     if file_ending(path) not in DICOM_ENDINGS and not has_dicom_magic(path):
         return "unknown"
     try:
-        said = str(read_dicom_file(path).dataset.get("BurnedInAnnotation", "") or "").strip().upper()
+        declared = str(read_dicom_file(path).dataset.get("BurnedInAnnotation", "") or "").strip().upper()
     except ImageError:
         return "unknown"
-    return "yes" if said == "YES" else "no" if said == "NO" else "unknown"
+    return "yes" if declared == "YES" else "no" if declared == "NO" else "unknown"

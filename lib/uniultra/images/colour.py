@@ -1,4 +1,4 @@
-"""Colour arithmetic shared by the readers."""
+"""Colour conversions shared by the readers."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""What every reader needs of a file: its ending, hash and bytes, and how large it may claim to be."""
+"""File access shared by the readers: endings, hashes, bytes, and limits of declared sizes."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -18,12 +19,12 @@ VIDEO_ENDINGS = frozenset({".mp4", ".m4v", ".avi", ".mov", ".mkv"})
 ENDINGS = DICOM_ENDINGS | PICTURE_ENDINGS | ITK_ENDINGS | VIDEO_ENDINGS
 
 MAX_FRAME_SAMPLES = 2**27
-"""Largest frame, rows x columns x channels: no scanner comes near, a forged header may."""
+"""Largest frame, rows x columns x channels: far above any scanner's; guards against forged headers."""
 MAX_IMAGE_BYTES = 2**33
-"""Largest image, in bytes, of the formats whose frames can only be decoded all together."""
+"""Largest image, in bytes, of the formats whose frames can only be decoded together."""
 
-# What the decoders raise on bytes that are not what their headers say. Their own texts may quote
-# the file, so they are never passed on.
+# Exceptions that decoders raise on bytes that contradict their headers. Their messages may quote the
+# file, so they are never passed on.
 DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -63,13 +64,12 @@ def content_hash(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as handle:
-            while block := handle.read(2**20):
-                digest.update(block)
+            hashlib.file_digest(handle, lambda: digest)
     return digest.hexdigest()
 
 
 def check_frame(frames: int, rows: int, columns: int, channels: int) -> None:
-    """Refuse frames of a declared size that is impossible to hold, before anything is allocated.
+    """Refuse a declared frame size that is invalid or too large, before anything is allocated.
 
     Raises:
         ImageError: a dimension below 1 or a frame above `MAX_FRAME_SAMPLES`.
@@ -87,7 +87,7 @@ def check_frame(frames: int, rows: int, columns: int, channels: int) -> None:
 
 
 def check_whole(needed: int) -> None:
-    """Refuse pixels of `needed` bytes that can only be decoded all together.
+    """Refuse an image of `needed` bytes whose frames can only be decoded together.
 
     Raises:
         ImageError: above `MAX_IMAGE_BYTES`.
@@ -99,7 +99,7 @@ def check_whole(needed: int) -> None:
 
 
 class ByteSource(Protocol):
-    """Bytes that can be read from any place, from several threads."""
+    """Bytes with random access, readable from several threads."""
 
     @property
     def size(self) -> int: ...
@@ -108,7 +108,7 @@ class ByteSource(Protocol):
 
 
 class FileBytes:
-    """A file that is opened for each read, so that no handle outlives it."""
+    """A file that is opened for each read, so that no handle stays open."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -118,7 +118,7 @@ class FileBytes:
         """`count` bytes from `offset`.
 
         Raises:
-            ImageError: the file ends before that, or has gone.
+            ImageError: the file ends before that, or no longer exists.
         """
         try:
             with self.path.open("rb") as handle:
@@ -129,7 +129,7 @@ class FileBytes:
 
 
 class MemoryBytes:
-    """The same over bytes that had to be inflated as a whole."""
+    """Bytes in memory: a file that had to be inflated as a whole."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -142,7 +142,7 @@ class MemoryBytes:
 
 
 def read_exactly(handle: IO[bytes], count: int, left: int) -> bytes:
-    """`count` bytes of which `left` can be there: a forged length allocates nothing."""
+    """Read `count` bytes where `left` remain; checked first, so that a forged length allocates nothing."""
     data = handle.read(count) if count <= left else b""
     if len(data) != count:
         raise truncated()
@@ -154,6 +154,15 @@ def truncated() -> ImageError:
     return ImageError("Expected a complete file; it ends before its header says. Copy or export it again.")
 
 
+@contextmanager
+def decoding(kind: str, damage: tuple[type[Exception], ...] = DAMAGE) -> Iterator[None]:
+    """Turn the exceptions `damage`, which decoders raise, into an `ImageError` about a `kind` of file."""
+    try:
+        yield
+    except damage:
+        raise damaged(kind) from None
+
+
 def damaged(kind: str) -> ImageError:
-    """The error for a file of `kind` that its decoders refuse."""
+    """The error for a file of `kind` that its decoder refuses."""
     return ImageError(f"Expected a readable {kind} file; it is damaged or incomplete. Export it again.")

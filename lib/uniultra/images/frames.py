@@ -1,4 +1,4 @@
-"""Reading frames: bounds, damage, and arrays that are decoded once and kept."""
+"""Frame readers: checks of index and shape, and values that are decoded once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
-from uniultra.images.files import DAMAGE, damaged
+from uniultra.images.files import DAMAGE, damaged, decoding
 from uniultra.images.types import Picture
 
 ReadFrame = Callable[[int], Picture]
@@ -22,7 +22,7 @@ def checked_reader(
     kind: str,
     damage: tuple[type[Exception], ...] = DAMAGE,
 ) -> ReadFrame:
-    """`read` that refuses a frame the image lacks and what is no frame of `shape` and `channels`.
+    """Wrap `read` so that it checks the frame's index, and the picture against `shape` and `channels`.
 
     Exceptions in `damage`, which decoders raise, become an `ImageError` about a `kind` of file.
     """
@@ -34,10 +34,8 @@ def checked_reader(
             raise ImageError(
                 f"Frame {t} does not exist: the image has frames 0 to {frames - 1}. Send one of these."
             )
-        try:
+        with decoding(kind, damage):
             picture = read(t)
-        except damage:
-            raise damaged(kind) from None
         if picture.shape != expected:
             raise damaged(kind)
         return picture
@@ -46,7 +44,7 @@ def checked_reader(
 
 
 class Kept:
-    """Something decoded at the first need and kept, once even when several threads ask."""
+    """A value computed at the first call and kept; computed once even if several threads call."""
 
     def __init__(self, load: Callable[[], Any]) -> None:
         self._load, self._lock = load, threading.Lock()

@@ -1,4 +1,8 @@
-"""Text headers of MetaImage and NRRD, read before ITK to refuse what would lead it astray."""
+"""Text headers of MetaImage and NRRD, checked before ITK opens the file.
+
+ITK follows file names in a header and allocates what it declares; a hostile header could read other files
+of the server or exhaust its memory.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from uniultra.images.files import damaged
 
 MAX_HEADER_BYTES = 2**23
 MAX_LINE_BYTES = 2**15
-# What deflate can shrink at most, and what text of one digit per value can.
+# Largest ratio of pixel bytes to stored bytes: of deflate, and of text with one digit per value.
 EXPANSION = {"raw": 1, "text": 8, "gzip": 1040}
 
 
@@ -21,7 +25,7 @@ class TextHeader:
 
     Attributes:
         fields: lower-case names to values as written.
-        paths: the header file and, when it is another one, the file with the pixels.
+        paths: the header file and, for detached pixels, the data file.
         encoding: raw, text, gzip or bzip2.
     """
 
@@ -30,7 +34,7 @@ class TextHeader:
     encoding: str
 
     def check_declared(self, needed: int) -> None:
-        """Refuse pixels of `needed` bytes that cannot be in the file.
+        """Refuse a declared size of `needed` bytes that the file cannot hold.
 
         Raises:
             ImageError: the declared size is larger than the stored bytes can hold.
@@ -100,7 +104,7 @@ def read_nrrd_header(path: Path) -> TextHeader:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines up to the pixels: bytes that are no text end the header."""
+    """Lines up to the pixels; an overlong line, which binary data is, ends the header."""
     lines: list[str] = []
     total = 0
     with path.open("rb") as handle:
@@ -115,7 +119,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _sibling(path: Path, name: str) -> Path:
-    """The data file beside the header; nothing else on this machine can be named."""
+    """The data file beside the header; no other file can be named."""
     if (
         name != Path(name).name
         or "\\" in name
@@ -124,10 +128,10 @@ def _sibling(path: Path, name: str) -> Path:
         or name.split()[0] in (".", "..", "LIST")
     ):
         raise ImageError(
-            "Expected the pixels in one file beside the header; the header names something else. Put "
+            "Expected the pixels in one file beside the header; the header names another place. Put "
             "header and pixels into one folder, or store both in one file."
         )
     data = path.with_name(name)
     if not data.is_file() or data.is_symlink():
-        raise ImageError("Expected the file of pixels beside the header; it is not there. Copy both files.")
+        raise ImageError("Expected the file of pixels beside the header; it is missing. Copy both files.")
     return data

@@ -1,4 +1,4 @@
-"""NRRD, NIfTI and MetaImage as `UltrasoundImage`."""
+"""Reads NRRD, NIfTI and MetaImage as `UltrasoundImage`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from uniultra.errors import ImageError
 from uniultra.images.axis import choose_axis_kind
 from uniultra.images.files import (
-    DAMAGE,
     check_frame,
     check_whole,
     content_hash,
-    damaged,
+    decoding,
     file_ending,
     truncated,
 )
@@ -40,9 +39,9 @@ class Stack:
     Attributes:
         frames, rows, columns: the image's shape.
         channels: stored samples per pixel: 1, 3 or 4.
-        over_time: the frames lie on an axis that is not one of space.
+        over_time: the frames lie on an axis of time, not of space.
         listed: the frames are stored as components of each pixel (Slicer's grey sequences).
-        dtype: number type of the samples.
+        dtype: type of the stored samples.
     """
 
     frames: int
@@ -54,11 +53,11 @@ class Stack:
     dtype: np.dtype[Any]
 
 
-def open_itk(path: Path, asked: AxisKind | None) -> UltrasoundImage:
-    """Read the header; uncompressed MetaImage frames come alone, others once all together.
+def open_itk(path: Path, requested: AxisKind | None) -> UltrasoundImage:
+    """Read the header; frames of uncompressed MetaImage are read one by one, others all at the first access.
 
     Raises:
-        ImageError: damaged, truncated, hostile, or pixels that are no grey or colour picture.
+        ImageError: damaged, truncated, hostile, or pixels that are neither grey nor colour.
     """
     text = _text_header(path)
     header = read_header(path, "image")
@@ -71,7 +70,7 @@ def open_itk(path: Path, asked: AxisKind | None) -> UltrasoundImage:
         _check_nifti(path, needed)
     check_whole(needed)
     shape, channels = (stack.frames, stack.rows, stack.columns), 3 if stack.channels > 1 else 1
-    kind = _axis_kind(path, stack, asked)
+    kind = _axis_kind(path, stack, requested)
     digest = content_hash(text.paths if text else [path])
     read = uint8_reader(_raw_reader(path, stack, text, needed), stack.frames)
     return UltrasoundImage(
@@ -138,13 +137,13 @@ def _check_nifti(path: Path, needed: int) -> None:
         raise truncated()
 
 
-def _axis_kind(path: Path, stack: Stack, asked: AxisKind | None) -> AxisKind:
+def _axis_kind(path: Path, stack: Stack, requested: AxisKind | None) -> AxisKind:
     sequence = stack.over_time or path.name.lower().endswith(SEQUENCE_ENDINGS)
-    return choose_axis_kind(stack.frames, AxisKind.CINE if sequence else AxisKind.VOLUME, asked)
+    return choose_axis_kind(stack.frames, AxisKind.CINE if sequence else AxisKind.VOLUME, requested)
 
 
 def _calibration(header: Any, kind: AxisKind) -> tuple[float, ...] | None:
-    """`(dy,dx)` or `(dz,dy,dx)`; a spacing of exactly 1 everywhere is what files without any carry."""
+    """`(dy,dx)` or `(dz,dy,dx)`; a spacing of exactly 1 everywhere means that the file has none."""
     spacing = header.GetSpacing()[: 3 if kind is AxisKind.VOLUME else 2][::-1]
     if all(s == 1.0 for s in spacing) or not all(np.isfinite(s) and s > 0 for s in spacing):
         return None
@@ -172,14 +171,14 @@ def _frame_times(text: TextHeader | None, header: Any, frames: int) -> tuple[flo
 
 
 def _time_unit(units: str) -> str:
-    """The last unit of an NRRD `units` field: that of the time axis."""
+    """The last unit of an NRRD `units` field, which is that of the time axis."""
     return units.replace('"', " ").split()[-1].lower() if units.replace('"', " ").split() else ""
 
 
 def _raw_reader(
     path: Path, stack: Stack, text: TextHeader | None, needed: int
 ) -> Callable[[int], NDArray[Any]]:
-    """Stored samples of one frame. Only MetaImage lets ITK read a part of a file."""
+    """Reader of the stored samples of one frame. ITK reads parts of a file for MetaImage only."""
     alone = file_ending(path) in (".mha", ".mhd") and text is not None and text.encoding == "raw"
     if alone and stack.frames > 1 and not stack.over_time:
         return lambda t: _read_slice(path, t)
@@ -206,13 +205,10 @@ def _read_all(path: Path, stack: Stack, needed: int) -> NDArray[Any]:
 
 
 def _check_gzip(path: Path, needed: int) -> None:
-    """ITK fills what is missing at the end of a compressed NIfTI with zeros; refuse it instead."""
-    found = 0
-    try:
-        with gzip.open(path) as handle:
-            while block := handle.read(2**20):
-                found += len(block)
-    except DAMAGE:
-        raise damaged("NIfTI") from None
-    if found < needed:
+    """Refuse a truncated compressed NIfTI, which ITK would fill up with zeros."""
+    size = 0
+    with decoding("NIfTI"), gzip.open(path) as handle:
+        while block := handle.read(2**20):
+            size += len(block)
+    if size < needed:
         raise truncated()

@@ -1,7 +1,7 @@
-"""PNG, JPEG, BMP and TIFF as `UltrasoundImage`: pixels from Pillow, header from ITK.
+"""Reads PNG, JPEG, BMP and TIFF as `UltrasoundImage`: pixels by Pillow, geometry by ITK.
 
-Pillow notices a picture that ends too early, ITK fills it up. ITK decodes what Pillow would reduce:
-colour deeper than 8 bits, and TIFFs with turned rows, in the order in which ITK sees them.
+Pillow detects truncated pictures, which ITK fills up with zeros. ITK decodes what Pillow would reduce:
+colour deeper than 8 bits, and TIFFs with an orientation, in ITK's order of rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
 from uniultra.images.axis import choose_axis_kind
-from uniultra.images.files import DAMAGE, check_frame, content_hash, damaged
+from uniultra.images.files import DAMAGE, check_frame, content_hash, decoding
 from uniultra.images.frames import Kept, checked_reader
 from uniultra.images.itk import geometry_of, identity_geometry, read_header, sitk
 from uniultra.images.to_uint8 import uint8_reader
@@ -26,16 +26,14 @@ GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 TIFF_ORIENTATION, TIFF_BITS = 274, 258
 
 
-def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
+def open_picture(path: Path, requested: AxisKind | None) -> UltrasoundImage:
     """Read a picture's header; its dots per inch are no calibration. Pages of a TIFF are a volume.
 
     Raises:
         ImageError: damaged, another format than the ending says, or pages of different sizes.
     """
-    try:
+    with decoding("picture", picture_damage()):
         header = _inspect(path)
-    except picture_damage():
-        raise damaged("picture") from None
     shape, channels = (header.frames, header.rows, header.columns), 1 if header.grey else 3
     check_frame(*shape, channels)
     read = uint8_reader(_itk_reader(path, shape) if header.by_itk else _pillow_reader(path), header.frames)
@@ -43,7 +41,7 @@ def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     return UltrasoundImage(
         identity=f"sha256:{digest}",
         content_hash=digest,
-        axis_kind=choose_axis_kind(header.frames, AxisKind.VOLUME, asked),
+        axis_kind=choose_axis_kind(header.frames, AxisKind.VOLUME, requested),
         shape=shape,
         channels=channels,
         geometry=_geometry(path, *shape),
@@ -52,7 +50,7 @@ def open_picture(path: Path, asked: AxisKind | None) -> UltrasoundImage:
 
 
 class Header(NamedTuple):
-    """What decides how a picture is decoded."""
+    """Properties that decide how a picture is decoded."""
 
     frames: int
     rows: int
@@ -62,14 +60,14 @@ class Header(NamedTuple):
 
 
 def picture_damage() -> tuple[type[Exception], ...]:
-    """What Pillow raises on damaged files."""
+    """Exceptions that Pillow raises on damaged files."""
     from PIL import Image
 
     return (*DAMAGE, Image.DecompressionBombError)
 
 
 def _open(path: Path) -> Any:
-    # Pillow loads only some of its formats by itself when it is told which to try.
+    # With an explicit list of formats Pillow loads only some of their plugins itself.
     from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
     return Image.open(path, formats=FORMATS)
@@ -95,7 +93,7 @@ def _inspect(path: Path) -> Header:
 
 
 def _deep(picture: Any) -> bool:
-    """Whether more than 8 bits per sample are stored; Pillow reduces deep colour without a word."""
+    """Whether more than 8 bits per sample are stored; Pillow silently reduces deep colour."""
     if picture.format == "PNG":
         return any("16" in str(tile[3]) for tile in picture.tile)
     return picture.format == "TIFF" and max(np.atleast_1d(picture.tag_v2.get(TIFF_BITS, 8))) > 8

@@ -1,4 +1,4 @@
-"""Samples of any number type to uint8 pictures, with one window for the whole file."""
+"""Converts samples of any number type to uint8, with one window for the whole file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from uniultra.images.window import percentile_window
 
 
 def uint8_reader(read_raw: RawReader, frames: int) -> ReadFrame:
-    """Pictures `(H,W)` or `(H,W,3)` from samples `(H,W)`, `(H,W,2)`, `(H,W,3)` or `(H,W,4)`.
+    """Reader of pictures `(H,W)` or `(H,W,3)` from samples `(H,W)`, `(H,W,2)`, `(H,W,3)` or `(H,W,4)`.
 
-    Eight bits stay as they are; deeper samples share one window, so colours keep their balance. A
-    second or fourth channel is opacity: what is transparent becomes black.
+    Eight-bit samples are unchanged; deeper ones share one window, so colours keep their balance. A
+    second or fourth channel is opacity: transparent pixels become black.
     """
     window = Kept(lambda: percentile_window(lambda t: _without_alpha(read_raw(t)), frames))
 
@@ -32,7 +32,7 @@ def uint8_reader(read_raw: RawReader, frames: int) -> ReadFrame:
             pixels = np.concatenate([np.atleast_3d(colour), alpha], axis=-1)
         if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
             return over_black(pixels)
-        # A copy: `samples` may be a part of what is kept, or read-only.
+        # A copy: `samples` may be a view of a cached array, or read-only.
         return np.array(pixels)
 
     return read_frame

@@ -1,4 +1,4 @@
-"""What every ultrasound file becomes: frames, axis kind, calibration, regions, identity.
+"""The image types: frames, axis kind, calibration, regions and identity of an ultrasound file.
 
 Axis order is frames first: `(T,H,W)` or `(T,H,W,3)`, row = y, column = x. In `ijk` terms (voxel of
 the stored file, column-row-slice, what Slicer sends) i is the column, j the row and k the frame.
@@ -23,7 +23,7 @@ Frames = NDArray[np.uint8]  # (T,H,W) or (T,H,W,3)
 
 
 class AxisKind(StrEnum):
-    """What the first axis of the frames means."""
+    """Meaning of the first axis of the frames."""
 
     STILL = "still"
     CINE = "cine"
@@ -32,10 +32,13 @@ class AxisKind(StrEnum):
 
 @dataclass(frozen=True)
 class Plane:
-    """One flat picture of an image: the voxels where `axis` (i, j or k) equals `index`.
+    """A 2D plane of an image: the voxels where `axis` (i, j or k) equals `index`.
 
     A frame of a cine or a slice of a stack is `Plane("k", n)`. The picture's rows and columns are
     (j,i) for axis k, (k,i) for axis j and (k,j) for axis i.
+
+    >>> Plane("k", 12)
+    Plane(axis='k', index=12)
     """
 
     axis: PlaneAxis
@@ -57,10 +60,10 @@ class Region:
 
 @dataclass(frozen=True)
 class Geometry:
-    """The header ITK gives the stored file, in LPS; a mask written with it lands on the image.
+    """The geometry ITK reads from the stored file, in LPS; a mask written with it overlays the image.
 
     `size` is `(W,H,N)`; stills are `(W,H,1)`. This is geometry, not calibration: most ultrasound
-    files carry a spacing of 1.0 here that means nothing in millimetres.
+    files have a spacing of 1.0 here that is not in millimetres.
     """
 
     size: tuple[int, int, int]
@@ -70,7 +73,7 @@ class Geometry:
 
 
 class FrameSource(Protocol):
-    """The part of an image that prediction needs: a stable key, and the size and picture of a plane."""
+    """The part of an image that prediction needs: a stable cache key, and the size and pixels of a plane."""
 
     @property
     def content_hash(self) -> str: ...
@@ -86,16 +89,27 @@ class UltrasoundImage:
 
     Attributes:
         identity: SOPInstanceUID for DICOM, else `sha256:<hex>` of the file.
-        content_hash: hex SHA-256 of the file's bytes; keys caches, safe to send.
+        content_hash: hex SHA-256 of the file's bytes; a key for caches, without patient data.
         axis_kind: still, cine or volume.
         shape: `(T,H,W)`.
         channels: 1 (grey) or 3 (RGB).
-        geometry: the stored file's ITK header, LPS.
-        spacing_mm: calibration `(dy,dx)`, for volumes `(dz,dy,dx)`, or None when the file has none.
-        regions: DICOM ultrasound regions, in file order.
-        frame_times_ms: start of each frame in ms, or None when the file does not say.
+        geometry: the stored file's ITK geometry, LPS.
         read_frame: decodes one frame; `(H,W)` or `(H,W,3)` uint8, windowed.
-        raw_bytes: of stored samples, of whatever type, that stay in memory once a frame was read.
+        spacing_mm: calibration `(dy,dx)`, for volumes `(dz,dy,dx)`, in mm; None for an uncalibrated file.
+        regions: DICOM ultrasound regions, in file order.
+        frame_times_ms: start of each frame in ms; None when the file has no frame rate.
+        raw_bytes: bytes of stored samples that stay in memory once a frame was read; default 0.
+
+    A small volume in memory:
+
+        >>> stack = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+        >>> axes = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        >>> geometry = Geometry((4, 3, 2), (0.2, 0.2, 0.5), (0.0, 0.0, 0.0), axes)
+        >>> image = UltrasoundImage(
+        ...     "id", "hash", AxisKind.VOLUME, (2, 3, 4), 1, geometry, lambda t: stack[t], (0.5, 0.2, 0.2)
+        ... )
+        >>> image.plane_shape("j"), image.picture(Plane("j", 1)).tolist()
+        ((2, 4), [[4, 5, 6, 7], [16, 17, 18, 19]])
     """
 
     identity: str
@@ -121,17 +135,17 @@ class UltrasoundImage:
         return {"k": (h, w), "j": (t, w), "i": (t, h)}[axis]
 
     def plane_count(self, axis: PlaneAxis) -> int:
-        """How many planes lie across `axis`."""
+        """Number of planes across `axis`."""
         t, h, w = self.shape
         return {"k": t, "j": h, "i": w}[axis]
 
     def picture(self, plane: Plane) -> Picture:
-        """The picture of one plane, `(rows,columns)` or `(rows,columns,3)` uint8.
+        """The pixels of one plane, `(rows,columns)` or `(rows,columns,3)` uint8.
 
-        A frame is decoded alone; a plane across the frames needs them all.
+        A frame is decoded alone; a plane across the frames decodes all of them.
 
         Raises:
-            ImageError: the image has no such plane, or a cine or still is cut across its frames.
+            ImageError: the image has no such plane, or the plane cuts a cine or still across its frames.
         """
         if plane.axis not in ("i", "j", "k"):
             raise ImageError(f"A plane's axis is i, j or k; got {plane.axis!r}.")

@@ -1,4 +1,4 @@
-"""MP4, AVI, MOV and MKV as cines: frames are found by their time stamps and decoded from a key frame."""
+"""Reads MP4, AVI, MOV and MKV as cines: seeks frames by time stamp and decodes from the key frame before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from uniultra.errors import ImageError
 from uniultra.images.axis import choose_axis_kind
-from uniultra.images.files import DAMAGE, check_frame, content_hash, damaged
+from uniultra.images.files import DAMAGE, check_frame, content_hash, damaged, decoding
 from uniultra.images.frames import checked_reader
 from uniultra.images.itk import identity_geometry
 from uniultra.images.types import AxisKind, Picture, UltrasoundImage
@@ -21,22 +21,20 @@ from uniultra.images.types import AxisKind, Picture, UltrasoundImage
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2", "avi", "matroska,webm"
 
 
-def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
-    """List a video's frames by reading its packets; nothing is decoded yet.
+def open_video(path: Path, requested: AxisKind | None) -> UltrasoundImage:
+    """Index a video's frames from its packets, without decoding any.
 
     Raises:
-        ImageError: damaged, no video in it, or frames of no size.
+        ImageError: damaged, without a video stream, or with frames of no size.
     """
-    try:
+    with decoding("video", video_damage()):
         index = _read_index(path)
-    except video_damage():
-        raise damaged("video") from None
     frames = len(index.stamps)
     check_frame(frames, index.rows, index.columns, index.channels)
     shape = (frames, index.rows, index.columns)
     digest = content_hash([path])
     reader = VideoReader(path, index)
-    kind = choose_axis_kind(frames, AxisKind.CINE, asked)
+    kind = choose_axis_kind(frames, AxisKind.CINE, requested)
     return UltrasoundImage(
         identity=f"sha256:{digest}",
         content_hash=digest,
@@ -51,14 +49,14 @@ def open_video(path: Path, asked: AxisKind | None) -> UltrasoundImage:
 
 @dataclass(frozen=True)
 class FrameIndex:
-    """Where the frames of a video are.
+    """Index of the frames of a video.
 
     Attributes:
         stamps: presentation time of each frame in units of `unit_ms`, rising; 0, 1, 2 … when the
-            file gives none.
-        keys: the stamps at which decoding can start, rising.
-        seekable: a frame can be found by its stamp; else frames are counted from the first.
-        unit_ms: milliseconds per unit, or None when they are not the file's own.
+            file has none.
+        keys: stamps of the key frames, at which decoding can start, rising.
+        seekable: frames can be found by their stamps; else they are counted from the first.
+        unit_ms: milliseconds per unit; None when the stamps are not the file's own.
     """
 
     stamps: tuple[int, ...]
@@ -76,7 +74,7 @@ class FrameIndex:
 
 
 class _Reopened:
-    """The file for PyAV, opened for each block, so that a waiting decoder holds no handle."""
+    """A file object for PyAV that opens the file for each block, so that an idle decoder holds no handle."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._place = path, 0
@@ -98,7 +96,7 @@ class _Reopened:
 
 
 def video_damage() -> tuple[type[Exception], ...]:
-    """What PyAV raises on damaged files."""
+    """Exceptions that PyAV raises on damaged files."""
     import av
 
     return (*DAMAGE, av.error.FFmpegError)
@@ -108,12 +106,12 @@ def _open(path: Path) -> Any:
     import av
 
     av.logging.set_level(av.logging.PANIC)
-    # Only the file's own bytes: a playlist or a reference inside may not open another file or address.
+    # PyAV gets bytes, not a path: a playlist or reference inside cannot open another file or address.
     container = av.open(_Reopened(path), mode="r", metadata_errors="ignore")
     if container.format.name not in FORMATS or not container.streams.video:
         container.close()
         raise ImageError(
-            "Expected MP4, AVI, MOV or MKV with a video stream; there is none. Convert the file."
+            "Expected MP4, AVI, MOV or MKV with a video stream; the file has none. Convert the file."
         )
     container.streams.video[0].thread_count = 1
     return container
@@ -130,31 +128,25 @@ def _read_index(path: Path) -> FrameIndex:
         context = stream.codec_context
         rows, columns = context.height, context.width
         grey = (context.pix_fmt or "").startswith("gray")
-        given = [pts for pts, _ in packets if pts is not None]
-        stamps = sorted(given)
-        own = len(set(stamps)) == len(packets) and stream.time_base is not None
-        keys = tuple(sorted(pts for pts, key in packets if key)) if own else ()
-        # Where the decoder reorders frames, rising stamps in storage order (H.264 in AVI) belong to others.
-        mismatched = context.has_b_frames and given == stamps
-        seekable = own and not mismatched and bool(keys) and keys[0] == stamps[0]
-        unit = float(stream.time_base) * 1000 if own else None
+        reordering, time_base = context.has_b_frames, stream.time_base
     if not packets:
-        raise ImageError("Expected a video with frames; it holds none. Export it again.")
-    return FrameIndex(
-        stamps=tuple(stamps) if own else tuple(range(len(packets))),
-        keys=keys,
-        seekable=seekable,
-        unit_ms=unit,
-        rows=rows,
-        columns=columns,
-        channels=1 if grey else 3,
-    )
+        raise ImageError("Expected a video with frames; the file has none. Export it again.")
+    size = rows, columns, 1 if grey else 3
+    stored = [pts for pts, _ in packets if pts is not None]
+    stamps = tuple(sorted(stored))
+    if len(set(stamps)) < len(packets) or time_base is None:
+        return FrameIndex(tuple(range(len(packets))), (), False, None, *size)
+    keys = tuple(sorted(pts for pts, key in packets if key))
+    # Where the decoder reorders frames, stamps that rise in storage order (H.264 in AVI) are of other frames.
+    mismatched = reordering and stored == list(stamps)
+    seekable = not mismatched and bool(keys) and keys[0] == stamps[0]
+    return FrameIndex(stamps, keys, seekable, float(time_base) * 1000, *size)
 
 
 class VideoReader:
-    """Decodes single frames; a frame soon after the last one goes on from there.
+    """Decodes single frames; continues from the last one where no key frame lies between.
 
-    `decoded` counts the frames that were decoded so far.
+    `decoded` counts the frames decoded so far.
     """
 
     def __init__(self, path: Path, index: FrameIndex) -> None:
@@ -200,7 +192,7 @@ class VideoReader:
         for frame in self._frames:
             self.decoded += 1
             if self._index.seekable:
-                # Frames before the key frame may come along after a seek; they are skipped.
+                # After a seek the decoder may return frames before the key frame; they are skipped.
                 if frame.pts is None or frame.pts < self._index.stamps[t]:
                     continue
                 if frame.pts > self._index.stamps[t]:

@@ -1,8 +1,8 @@
-"""Any bit depth to uint8, the same mapping for every frame of a file.
+"""Windows: any bit depth to uint8, with the same mapping for every frame of a file.
 
-Eight-bit pixels stay as they are. Deeper ones without a window of their own are stretched between
-the 0.1st and the 99.9th percentile of pixels taken evenly over the whole file, so that frames keep
-their brightness relative to each other and a few hot pixels do not darken the rest.
+Deep pixels without a window of their own are stretched between the 0.1st and the 99.9th percentile of
+pixels sampled evenly over the whole file, so that frames keep their brightness relative to each other and
+a few hot pixels do not darken the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Window:
     high: float
 
     def apply(self, values: NDArray[Any]) -> Picture:
-        """`values` of any shape and number type to uint8; what is not a number becomes black."""
+        """Map `values` of any shape and number type to uint8; NaN becomes black."""
         scaled = (values.astype(np.float64) - self.low) * (255.0 / max(self.high - self.low, 1e-300))
         scaled = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0)
         return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A mask goes out with the header of the file it was drawn on."""
+"""Writes masks with the geometry of their image."""
 
 from __future__ import annotations
 
@@ -19,15 +19,28 @@ MASK_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
 def write_mask(mask: NDArray[Any], image: UltrasoundImage, path: str | os.PathLike[str]) -> None:
-    """Write `mask` as compressed uint8 with the image's geometry; the file appears whole or not at all.
+    """Write `mask` as compressed uint8 with the image's geometry, atomically.
 
     Args:
         mask: `(H,W)` for an image of one frame, else `(T,H,W)`; bool or uint8 (label indices).
         image: the image the mask belongs to.
-        path: ends in .nrrd, .nii.gz, .nii or .mha; its folder exists. A file there is replaced.
+        path: ends in .nrrd, .nii.gz, .nii or .mha, in an existing folder; an older file is replaced.
 
     Raises:
         ImageError: another ending, shape or number type, or a folder that cannot be written.
+
+    A mask of a still, read back:
+
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from uniultra.images import read_image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("L", (64, 48)).save(folder / "still.png")
+        >>> mask = np.zeros((48, 64), bool)
+        >>> mask[10:20, 10:30] = True
+        >>> write_mask(mask, read_image(folder / "still.png"), folder / "mask.nrrd")
+        >>> int((read_image(folder / "mask.nrrd").frames > 0).sum())
+        200
     """
     path = Path(path)
     ending = next((e for e in MASK_ENDINGS if path.name.lower().endswith(e)), None)
@@ -39,7 +52,7 @@ def write_mask(mask: NDArray[Any], image: UltrasoundImage, path: str | os.PathLi
     picture = sitk().GetImageFromArray(volume)
     picture.SetSpacing(image.geometry.spacing)
     picture.SetOrigin(image.geometry.origin)
-    # The ending decides ITK's format, so it stays the ending of the temporary name.
+    # ITK chooses the format by the ending, so the temporary file has the same one.
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp{ending}")
     try:
         picture.SetDirection(image.geometry.direction)
@@ -60,9 +73,9 @@ def _as_volume(mask: NDArray[Any], image: UltrasoundImage) -> NDArray[np.uint8]:
         raise ImageError(f"A mask is bool or uint8; got {mask.dtype}. Convert it.")
     volume = mask[np.newaxis] if mask.ndim == 2 else mask
     if volume.shape != image.shape:
-        wanted = image.shape[1:] if image.shape[0] == 1 else image.shape
+        expected = image.shape[1:] if image.shape[0] == 1 else image.shape
         raise ImageError(
-            f"Expected a mask of {' x '.join(map(str, wanted))}; got {' x '.join(map(str, mask.shape))}. "
+            f"Expected a mask of {' x '.join(map(str, expected))}; got {' x '.join(map(str, mask.shape))}. "
             "Send one mask pixel per image pixel, frames first."
         )
     return np.ascontiguousarray(volume).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How far the IoU that a model predicts for its answers can be believed."""
+"""Calibration of the predicted IoU: how well it agrees with the IoU that the masks reach."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class IouCalibration(BaseModel):
     """Predicted against true IoU.
 
     Attributes:
-        n: answers.
-        error: expected calibration error, the bins' |predicted - actual| weighted by their answers.
-        bias: mean predicted minus mean actual.
-        correlation: Pearson's; None where one of the two does not vary.
+        n: number of answers.
+        error: expected calibration error, the sum over bins of n_bin / n * |predicted - actual|.
+        bias: mean predicted minus mean actual IoU.
+        correlation: Pearson's; None where predicted or actual values do not vary.
         bins: ten of equal width.
     """
 
@@ -44,10 +44,10 @@ class IouCalibration(BaseModel):
 
 
 def calibrations(judged: Iterable[Mapping[str, Sequence[IouPair]]]) -> dict[str, IouCalibration]:
-    """Calibration by kind of prompt, and for `all` answers together; empty without answers.
+    """Calibration by kind of prompt, and of all answers together under `all`; empty without answers.
 
     Args:
-        judged: of each picture, the pairs of its answers by kind of prompt.
+        judged: for each picture, kind of prompt to the pairs of its answers.
     """
     pairs: dict[str, list[IouPair]] = {"all": []}
     for picture in judged:
@@ -58,10 +58,10 @@ def calibrations(judged: Iterable[Mapping[str, Sequence[IouPair]]]) -> dict[str,
 
 
 def calibration(pairs: Sequence[IouPair]) -> IouCalibration:
-    """Compare predictions with what came true.
+    """Compare predicted with true IoU.
 
-    The expected calibration error is that of Guo et al. (arXiv 1706.04599), with the IoU in place of the
-    share of right answers.
+    The expected calibration error is that of Guo et al. (arXiv 1706.04599), with the IoU in place of
+    accuracy.
 
     Args:
         pairs: predicted and true IoU of each answer, 0..1; not empty.
@@ -81,15 +81,11 @@ def calibration(pairs: Sequence[IouPair]) -> IouCalibration:
                 actual=float(actual[own].mean()) if own.any() else None,
             )
         )
-    gaps = [
-        part.n * abs(part.predicted - part.actual)
-        for part in bins
-        if part.predicted is not None and part.actual is not None
-    ]
+    gaps = np.abs(np.bincount(place, predicted - actual))  # a bin's answers times its difference of means
     varied = min(np.ptp(predicted), np.ptp(actual)) > 0
     return IouCalibration(
         n=len(pairs),
-        error=sum(gaps) / len(pairs),
+        error=float(gaps.sum() / len(pairs)),
         bias=float((predicted - actual).mean()),
         correlation=float(np.corrcoef(predicted, actual)[0, 1]) if varied else None,
         bins=tuple(bins),

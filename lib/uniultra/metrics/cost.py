@@ -1,7 +1,7 @@
-"""What an answer of a network costs: multiplications, counted, and time, measured.
+"""Cost of a network: multiply-accumulates (counted) and latency (measured).
 
-Encoding a picture and decoding a prompt are told apart, since a picture is encoded once however often it
-is clicked. 1 GMAC = 2 GFLOP; several papers write FLOPs for MACs.
+Encoding a picture and decoding a prompt are reported separately, since a picture is encoded once however
+many prompts follow. 1 GMAC = 2 GFLOP; several papers write FLOPs for MACs.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Latency:
-    """Median seconds of one picture and of one prompt on it, on one device.
+    """Median seconds to encode one picture and to decode one prompt on it, on one device.
 
     Attributes:
-        seconds_encode, seconds_decode: of the network alone; no reading, resizing or drawing of masks.
-        device: its type, cpu or cuda.
-        threads: of torch on the processor.
+        seconds_encode, seconds_decode: of the network alone, without reading, resizing or upscaling.
+        device: device type, cpu or cuda.
+        threads: torch's threads on the processor.
         repeats: measurements behind each median, after a warm-up.
     """
 
@@ -47,14 +47,14 @@ class Latency:
 
 
 def count_work(network: PromptNetwork, prompt: str = "box") -> Work:
-    """Count what a picture and a prompt cost, by torch's counter.
+    """Count the multiply-accumulates of a picture and of a prompt, with torch's FlopCounterMode.
 
-    Convolutions and matrix products are counted, attention's among them (the plain attention kernel is
-    used, as the counter does not see into the fused ones on every device); norms, activations,
-    interpolation and pooling are not. The network may lie on the meta device: nothing is computed then.
+    Convolutions and matrix products are counted, those of attention included (the plain attention kernel
+    is used, since the counter cannot see into every fused one); norms, activations, interpolation and
+    pooling are not. A network on the meta device is counted without computing anything.
 
     Args:
-        network: in any mode, on any device; left as it is.
+        network: in any mode, on any device; left unchanged.
         prompt: `box` (two corners), `point` (a click and the padding that SAM adds) or `none`.
 
     Raises:
@@ -72,19 +72,19 @@ def count_work(network: PromptNetwork, prompt: str = "box") -> Work:
     return Work(encoding.get_total_flops() / 2e9, decoding.get_total_flops() / 2e9)
 
 
-def measure_pace(
+def measure_latency(
     network: PromptNetwork, prompt: str = "point", *, repeats: int = 20, warm_up: int = 3
 ) -> Latency:
-    """Measure the median time of a picture and of a prompt on it, one at a time.
+    """Measure the median time to encode a picture and to decode a prompt on it, one at a time.
 
     Args:
-        network: on the device to measure; left as it is.
-        prompt: as `count_work`.
-        repeats: measurements of each.
-        warm_up: runs before them, which are not counted.
+        network: on the device to measure; left unchanged.
+        prompt: as in `count_work`.
+        repeats: measurements of each; default 20.
+        warm_up: runs before them that are not measured; default 3.
 
     Raises:
-        ModelError: another prompt, no repeat, or a network without data.
+        ModelError: another prompt, no repeat, or a network on the meta device.
     """
     if repeats < 1:
         raise ModelError(f"Expected at least one repeat; got {repeats}.")
@@ -101,7 +101,7 @@ def measure_pace(
 def _inputs(
     network: PromptNetwork, prompt: str
 ) -> tuple[Tensor, Callable[[Embedding], tuple[Tensor, Tensor]]]:
-    """A blank picture for the network, and how to ask it once."""
+    """A blank picture, and a function that decodes one prompt on its embedding."""
     labels = {"box": [2.0, 3.0, -1.0], "point": [1.0, -1.0], "none": [-1.0]}
     if prompt not in labels:
         raise ModelError(f"Unknown prompt; expected one of {', '.join(labels)}.")
@@ -111,7 +111,7 @@ def _inputs(
     kinds = torch.tensor([labels[prompt]], **make)
     coords = torch.full((1, kinds.shape[1], 2), network.image_size / 2, **make)
     drawn = None
-    # Only networks of drawn prompts encode the dense map on a first prompt.
+    # Networks with one dense channel take previous logits, which a first prompt does not have.
     if network.map_channels != 1:
         drawn = torch.zeros(1, network.map_channels, network.mask_side, network.mask_side, **make)
     return picture, lambda embedding: network.decode(embedding, coords, kinds, drawn, multimask=False)
@@ -119,7 +119,7 @@ def _inputs(
 
 @contextmanager
 def _evaluating(network: PromptNetwork) -> Iterator[None]:
-    """Evaluation mode without gradients; every module's own mode comes back afterwards."""
+    """Evaluation mode without gradients; restores every module's own mode afterwards."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:

@@ -1,6 +1,6 @@
-"""How well labels were spent: curves of a score over the number of labels, compared over seeds.
+"""Learning curves of active learning: a score over the number of labels, compared over seeds.
 
-A curve has one value for each budget (labels so far), a table of curves one row for each seed.
+A curve has one value per budget (number of labels so far), a table of curves one row per seed.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,12 +17,12 @@ from uniultra.errors import RequestError
 from uniultra.metrics.intervals import LEVEL, mean_interval
 
 SHARE = 0.95  # of the full-data score
-ALPHA = 0.05
+ALPHA = 0.05  # level of the corrected t-tests
 
 
 @dataclass(frozen=True)
 class Band:
-    """Mean over seeds after one round, with its 95 % interval; None where one seed leaves it open."""
+    """Mean over seeds after one round, with its 95 % interval; None with a single seed."""
 
     mean: float
     low: float | None
@@ -37,8 +37,8 @@ class Comparison:
         first, second: their names.
         difference: mean of the first minus mean of the second.
         low, high: 95 % interval of the difference; None with one seed.
-        p: of the paired t-test, two-sided; 1 where nothing differs, None with one seed.
-        p_holm: the same after Holm's correction over all pairs compared together.
+        p: two-sided p-value of the paired t-test; 1 where nothing differs, None with one seed.
+        p_holm: `p` after Holm's correction over all pairs compared together.
     """
 
     first: str
@@ -51,16 +51,16 @@ class Comparison:
 
     @property
     def winner(self) -> str | None:
-        """Who is better beyond chance (corrected p below 0.05), or None."""
+        """The strategy that is significantly better (corrected p below 0.05), or None."""
         if self.p_holm is None or self.p_holm >= ALPHA:
             return None
         return self.first if self.difference > 0 else self.second
 
 
 def aubc(budgets: Sequence[float], values: ArrayLike) -> NDArray[np.float64]:
-    """Area under the budget curve: trapezoid over the budgets, divided by their range.
+    """Area under the budget curve: trapezoidal area over the budgets, divided by their range.
 
-    A constant keeps its value, and so does a curve of one round.
+    A constant curve has its own value, and so has a curve of one round.
 
     Args:
         budgets: labels after each round, rising.
@@ -97,18 +97,19 @@ def labels_to(
     groups: Sequence[Hashable] | None = None,
     share: float = SHARE,
 ) -> int | None:
-    """Labels after the first round whose score surely is `share` of the full-data score.
+    """Labels after the first round whose score reaches `share` of the full-data score with confidence.
 
-    Surely: the lower bound of the bootstrap over seeds and held-out pictures passes.
+    With confidence: the lower bound of the bootstrap over seeds and held-out pictures reaches it.
 
     Args:
         full: score with all labels.
         budgets: labels after each round.
         tables: for each round `(seeds,pictures)`.
-        groups: of each picture, its patient; None: each by itself.
+        groups: the patient of each picture; None takes each picture by itself.
+        share: fraction of `full` to reach; default 0.95.
 
     Returns:
-        None when no round passes.
+        The number of labels, or None when no round reaches it.
     """
     for budget, table in zip(budgets, tables, strict=True):
         low = mean_interval(table, groups).low
@@ -125,41 +126,45 @@ def compare(scores: Mapping[str, ArrayLike]) -> list[Comparison]:
 
     Raises:
         RequestError: strategies have different numbers of seeds.
+
+    Three seeds of two strategies:
+
+        >>> [found] = compare({"entropy": [0.82, 0.80, 0.81], "random": [0.70, 0.69, 0.71]})
+        >>> found.winner, round(found.difference, 2)
+        ('entropy', 0.11)
     """
     tables = {name: np.atleast_1d(np.asarray(values, float)) for name, values in scores.items()}
     if len({len(values) for values in tables.values()}) > 1:
         raise RequestError("Expected the same seeds of every strategy; their numbers differ. Run the rest.")
-    pairs = list(combinations(tables, 2))
-    differences = [tables[a] - tables[b] for a, b in pairs]
-    chances = [_chance(one) for one in differences]
-    corrected = iter(holm([p for p in chances if p is not None]))
-    found = []
-    for (a, b), difference, p in zip(pairs, differences, chances, strict=True):
+    differences = {(a, b): tables[a] - tables[b] for a, b in combinations(tables, 2)}
+    p_values = {pair: p for pair, values in differences.items() if (p := _p_value(values)) is not None}
+    corrected = dict(zip(p_values, holm([*p_values.values()]), strict=True))
+    comparisons = []
+    for pair, difference in differences.items():
         band = _band(difference)
-        p_holm = None if p is None else next(corrected)
-        found.append(Comparison(a, b, band.mean, band.low, band.high, p, p_holm))
-    return found
+        tested = p_values.get(pair), corrected.get(pair)
+        comparisons.append(Comparison(*pair, band.mean, band.low, band.high, *tested))
+    return comparisons
 
 
-def holm(chances: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float]) -> list[float]:
     """P-values after Holm's step-down correction, in the order given."""
-    order = np.argsort(chances, kind="stable")
-    found = np.zeros(len(chances))
-    largest = 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(chances) - rank) * chances[place]))
-        found[place] = largest
-    return [float(p) for p in found]
+    count = len(p_values)
+    order = np.argsort(p_values, kind="stable")
+    steps = np.minimum(1.0, np.arange(count, 0, -1) * np.asarray(p_values, float)[order])
+    corrected = np.zeros(count)
+    corrected[order] = np.maximum.accumulate(steps)
+    return corrected.tolist()
 
 
 def win_matrix(names: Sequence[str], settings: Sequence[Sequence[Comparison]]) -> NDArray[np.float64]:
-    """Share of the settings (data sets) in which the row's strategy beat the column's beyond chance."""
+    """Share of the settings (data sets) in which the row's strategy beat the column's significantly."""
     place = {name: n for n, name in enumerate(names)}
     wins = np.zeros((len(names), len(names)))
-    for one in (comparison for setting in settings for comparison in setting):
-        if one.winner is not None:
-            loser = one.second if one.winner == one.first else one.first
-            wins[place[one.winner], place[loser]] += 1
+    for pair in chain.from_iterable(settings):
+        if pair.winner is not None:
+            loser = pair.second if pair.winner == pair.first else pair.first
+            wins[place[pair.winner], place[loser]] += 1
     return wins / max(1, len(settings))
 
 
@@ -173,7 +178,7 @@ def _band(values: NDArray[np.float64]) -> Band:
     return Band(mean, mean - reach, mean + reach)
 
 
-def _chance(difference: NDArray[np.float64]) -> float | None:
+def _p_value(difference: NDArray[np.float64]) -> float | None:
     """Two-sided p of a paired t-test, from the differences."""
     from scipy import stats
 

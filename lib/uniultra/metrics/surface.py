@@ -1,26 +1,24 @@
-"""How far two borders lie apart, by MONAI.
+"""Distances between the borders of two masks, computed by MONAI.
 
-The border of a mask are its pixels with a 4-neighbour outside it; the edge of the picture counts as
+The border of a mask is its pixels with a 4-neighbour outside it; the edge of the picture counts as
 outside. Distances are Euclidean, between pixel centres: never compare them with the Manhattan distances
 at 256 px that SAMUS reports.
 
-Empty masks: two empty masks agree (distance 0, surface Dice 1). When one of the two is empty there is no
-distance, the answer is NaN and whoever averages must say how many were left out; surface Dice is then 0.
+Empty masks: two empty masks agree (distance 0, surface Dice 1). When only one of the two is empty, the
+distance is undefined: it is NaN, and an average must report how many were left out; surface Dice is then 0.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from uniultra.errors import ImageError
 from uniultra.prompts.types import Mask
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Spacing = tuple[float, float]  # (dy, dx), millimetres per pixel
 
@@ -38,54 +36,51 @@ def hd95(predicted: Mask, truth: Mask, spacing: Spacing | None = None) -> float:
         The distance; 0.0 when both are empty, NaN when one is.
 
     Raises:
-        ImageError: masks of two sizes, or a spacing that is not above zero.
+        ImageError: masks of different sizes, or a spacing that is not above zero.
+
+    A square moved by 7 pixels, at 0.5 mm per pixel:
+
+        >>> import numpy as np
+        >>> square = np.zeros((80, 90), bool)
+        >>> square[20:41, 30:51] = True
+        >>> hd95(square, np.roll(square, 7, axis=1)), hd95(square, np.roll(square, 7, axis=1), (0.5, 0.5))
+        (7.0, 3.5)
     """
+    from monai.metrics import compute_hausdorff_distance
 
-    def compute(*pair: Tensor, **options: Any) -> Tensor:
-        from monai.metrics import compute_hausdorff_distance
-
-        return compute_hausdorff_distance(*pair, percentile=95, **options)
-
-    return _compare(compute, predicted, truth, spacing, agree=0.0, lone=math.nan)
+    return _compare(compute_hausdorff_distance, predicted, truth, spacing, percentile=95)
 
 
 def average_distance(predicted: Mask, truth: Mask, spacing: Spacing | None = None) -> float:
-    """Mean distance of every border pixel of one mask to the other's border, both ways, in px or mm.
+    """Average symmetric surface distance: mean distance of all border pixels to the other mask's border.
 
-    Empty masks, arguments and errors as in `hd95`.
+    In pixels, or in mm with a spacing. Empty masks, arguments and errors as in `hd95`.
     """
+    from monai.metrics import compute_average_surface_distance
 
-    def compute(*pair: Tensor, **options: Any) -> Tensor:
-        from monai.metrics import compute_average_surface_distance
-
-        return compute_average_surface_distance(*pair, symmetric=True, **options)
-
-    return _compare(compute, predicted, truth, spacing, agree=0.0, lone=math.nan)
+    return _compare(compute_average_surface_distance, predicted, truth, spacing, symmetric=True)
 
 
 def surface_dice(predicted: Mask, truth: Mask, tolerance: float, spacing: Spacing | None = None) -> float:
-    """Normalised surface distance: the share of both borders within `tolerance` of the other.
+    """Normalised surface Dice: the fraction of both borders within `tolerance` of the other.
 
     Border pixels are counted, not border lengths. `tolerance` is in mm with a spacing, else in pixels.
     1.0 when both masks are empty, 0.0 when one is. Errors as in `hd95`.
     """
+    from monai.metrics import compute_surface_dice
 
-    def compute(*pair: Tensor, **options: Any) -> Tensor:
-        from monai.metrics import compute_surface_dice
-
-        return compute_surface_dice(*pair, class_thresholds=[tolerance], **options)
-
-    return _compare(compute, predicted, truth, spacing, agree=1.0, lone=0.0)
+    within = {"class_thresholds": [tolerance]}
+    return _compare(compute_surface_dice, predicted, truth, spacing, both_empty=1.0, one_empty=0.0, **within)
 
 
 def _compare(
-    compute: Callable[..., Tensor],
+    metric: Callable[..., Tensor],
     predicted: Mask,
     truth: Mask,
     spacing: Spacing | None,
-    *,
-    agree: float,
-    lone: float,
+    both_empty: float = 0.0,
+    one_empty: float = math.nan,
+    **options: Any,
 ) -> float:
     if predicted.shape != truth.shape:
         raise ImageError(
@@ -93,8 +88,8 @@ def _compare(
         )
     if spacing is not None and not all(math.isfinite(s) and s > 0 for s in spacing):
         raise ImageError(f"Expected a spacing (dy, dx) in mm above 0; got {spacing}. Give None for pixels.")
-    # MONAI answers these with NaN or infinity, by metric.
+    # MONAI returns NaN or infinity for empty masks, depending on the metric.
     if not predicted.any() or not truth.any():
-        return lone if predicted.any() or truth.any() else agree
+        return one_empty if predicted.any() or truth.any() else both_empty
     pair = [torch.from_numpy(mask.copy())[None, None] for mask in (predicted, truth)]
-    return float(compute(*pair, include_background=True, spacing=spacing))
+    return float(metric(*pair, include_background=True, spacing=spacing, **options))

@@ -1,4 +1,4 @@
-"""Prediction: a picture is encoded once, every later prompt on it is answered from the cached embedding."""
+"""Prediction: a picture is encoded once, every later prompt on it uses the cached embedding."""
 
 from uniultra.predict.predictor import Prediction, Predictor
 

@@ -1,9 +1,9 @@
-"""A picture into the network's square, and prompts on its embedding into one mask each.
+"""Preprocessing of a picture, and decoding of prompts on its embedding into one mask each.
 
-The predictor, its second look and the query strategies all come through here, with what the registry says of
-the model: how a picture is fitted and normalised, and which of the decoder's masks answers a single click.
-Both run on the device's thread (see `device`). How sets are batched is `networks.network.decode_by_length`,
-which training uses too: a network answers in use as it was trained.
+The predictor, its second look and the query strategies all use these functions, with the registry's settings
+of the model: how a picture is resized and normalised, and which of the decoder's masks answers a single
+click. Both run on the device's thread (see `device`). Prompt sets are batched by
+`networks.network.decode_by_length`, as in training, so that a network answers in use as it was trained.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def square(picture: Picture, model: ModelEntry, side: int) -> Tensor:
     pixels = torch.from_numpy(picture.astype(np.float32)) / 255
     colour = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
     fit = Fit(picture.shape[0], picture.shape[1], side, model.fit)
-    # Normalised before it is padded: SAM learnt that padding is zero.
+    # Normalised before padding: SAM was trained with zeros in the padding.
     return fit.square(model.normalise(colour[None])[0])
 
 
@@ -39,7 +39,7 @@ def decode(
 ) -> tuple[Tensor, Tensor]:
     """Logits `(N,g,g)` and predicted IoU `(N,)` of N prompt sets on one picture.
 
-    `lone` says which are single clicks: those get the mask that the model's policy for them names.
+    `lone` marks the single clicks, which get the mask chosen by the model's `lone_click` policy.
     """
     best = torch.zeros(len(encoded), dtype=torch.long, device=embedding.image.device)
     choose = model.lone_click == "best" and any(lone)

@@ -32,33 +32,33 @@ _creating = threading.Lock()
 
 
 class DeviceWorker:
-    """Runs functions on one device, one after the other, in the order they came."""
+    """Runs functions on one device, one at a time, in the order of submission."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.lock = threading.Lock()
-        self._asked = -math.inf
+        self._last_submit = -math.inf
         self._ahead: deque[tuple[Callable[[], object], Future[object]]] = deque()
-        self._wanted = 0  # functions in the queue that a caller waits for
+        self._waiting = 0  # functions in the queue that a caller waits for
         self._counting = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"uniultra-{device}")
 
     @property
     def quiet_for(self) -> float:
         """Seconds since the last `submit` that was not in the background."""
-        return time.monotonic() - self._asked
+        return time.monotonic() - self._last_submit
 
     def submit(self, work: Callable[[], Result], *, background: bool = False) -> Future[Result]:
         """Queue `work`; it runs under the device lock without recording gradients."""
         if background:
             return self._thread.submit(self._run, work)
-        self._asked = time.monotonic()
+        self._last_submit = time.monotonic()
         with self._counting:
-            self._wanted += 1
+            self._waiting += 1
         return self._thread.submit(self._answer, work)
 
     def submit_ahead(self, work: Callable[[], Result]) -> Future[Result]:
-        """Queue `work` that no user waits for yet; whatever is submitted until it begins goes before it."""
+        """Queue `work` that no user waits for yet; everything submitted before it begins runs first."""
         future: Future[Result] = Future()
         self._ahead.append((work, future))  # type: ignore[arg-type]
         self._thread.submit(self._go_ahead)
@@ -66,13 +66,13 @@ class DeviceWorker:
 
     def _answer(self, work: Callable[[], Result]) -> Result:
         with self._counting:
-            self._wanted -= 1
+            self._waiting -= 1
         return self._run(work)
 
     def _go_ahead(self) -> None:
         with self._counting:
-            wanted = self._wanted
-        if wanted:
+            waiting = self._waiting
+        if waiting:
             self._thread.submit(self._go_ahead)
             return
         work, future = self._ahead.popleft()
@@ -80,7 +80,7 @@ class DeviceWorker:
             return
         try:
             future.set_result(self._run(work))
-        except Exception as error:  # raised where the result is asked for
+        except Exception as error:  # raised again by `future.result()`
             future.set_exception(error)
 
     def _run(self, work: Callable[[], Result]) -> Result:
@@ -92,7 +92,10 @@ def choose_device(name: str = "auto") -> torch.device:
     """The device called `name`; `auto` takes the first GPU, else the processor.
 
     Raises:
-        ModelError: no such device here.
+        ModelError: an unknown device, or one that this machine does not have.
+
+    >>> choose_device("cpu")
+    device(type='cpu')
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -106,7 +109,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def worker(device: torch.device) -> DeviceWorker:
-    """The worker of a device, one per process."""
+    """The worker of a device; one per device and process."""
     with _creating:
         return _worker(device)
 

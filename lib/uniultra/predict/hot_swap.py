@@ -1,19 +1,19 @@
-"""The network of a campaign: the bundle that was published last, swapped in while clicks go on.
+"""Hot swap: loads the bundle that a campaign published last while clicks continue.
 
-A click looks at one file's stamp (`check`) and goes on with the network that it got; it never waits for a new
-one. When the stamp has changed, one daemon thread loads what is now published, beside the old network, and
-hands it to the predictor (`take`), which replaces one reference under its own lock. Clicks under way hold the
-old network on their stack and finish on it.
+A click compares one file's stamp (`check`) and continues with the network that it got; it never waits for a
+new one. When the stamp has changed, one daemon thread loads what is now published, beside the old network,
+and hands it to the predictor (`take`), which replaces one reference under its own lock. Clicks under way hold
+the old network on their stack and finish on it.
 
-What may happen in between decides the rest:
+What may happen meanwhile decides the rest:
 
 - Another bundle is published while one loads: `_busy` keeps a second thread from starting, and the stamp seen
   stays the older one, so the next click after the first swap checks again.
 - The predictor was released or loaded anew while the thread worked: `take` compares with the network that the
   thread started from and refuses; the stamp is forgotten, so the next click checks what answers then.
-- A bundle cannot be loaded: its stamp counts as seen, so it is tried once and not at every click, what
-  answered before goes on, and `problem` says why. If the network was loaded anew meanwhile (`first` has seen
-  another stamp), the failure is of no concern any more and is not reported.
+- A bundle cannot be loaded: its stamp counts as seen, so it is tried once and not at every click, the
+  previous network keeps answering, and `problem` says why. If the network was loaded anew meanwhile (`first`
+  has seen another stamp), the failure is obsolete and not reported.
 - The program ends while a thread is inside torch: `shutdown.unbroken` makes the exit wait, for a thread that
   is cut off in native code aborts the process.
 """
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class BundleSource(Protocol):
-    """What says which bundle a model answers with; `uniultra.weights.deployed.Published`."""
+    """Source of the bundle a model answers with, such as `uniultra.weights.deployed.Published`."""
 
     def stamp(self) -> object: ...
 
@@ -47,24 +47,24 @@ class BundleSource(Protocol):
 
 
 class HotSwap:
-    """Loads what was published, off the path of clicks.
+    """Loads published bundles in the background.
 
-    A bundle that cannot be loaded leaves what answered before, and `problem` says why.
+    When a bundle cannot be loaded, the previous network keeps answering and `problem` says why.
 
     Args:
-        model: whose bundles.
-        device: to load them on.
-        published: where they are.
+        model: entry of the model whose bundles are loaded.
+        device: device to load them on.
+        published: source of the bundles.
     """
 
     def __init__(self, model: ModelEntry, device: torch.device, published: BundleSource) -> None:
         self.model, self.device, self.published = model, device, published
         self.problem: str | None = None
-        self._seen: object = None  # stamp of what was loaded or tried last
+        self._seen: object = None  # stamp that was loaded or tried last
         self._busy = threading.Lock()
 
     def first(self) -> Loaded:
-        """What answers at the start: the published bundle, or the model's own weights.
+        """The network to start with: the published bundle, or the model's own weights.
 
         Raises:
             ModelError: the model's own weights are missing or damaged.
@@ -78,10 +78,10 @@ class HotSwap:
         return load(self.model, self.device)
 
     def check(self, now: Loaded, take: Callable[[Loaded, Loaded], bool]) -> None:
-        """If something else was published, load it in a thread and give it to `take`.
+        """If another bundle was published, load it in a thread and give it to `take`.
 
         Args:
-            now: what answers.
+            now: the network that answers.
             take: replaces `now` by the new network; returns False, and does nothing, where `now` no longer
                 answers.
         """
@@ -116,5 +116,5 @@ class HotSwap:
 
     def _complain(self, error: Exception) -> None:
         text = str(error) if isinstance(error, ModelError) else "The device or the disk could not hold it."
-        self.problem = f"The published adapter cannot be used, so what answered before goes on. {text}"
+        self.problem = f"The published adapter cannot be used; the previous network keeps answering. {text}"
         log.warning("%s: %s", self.model.name, self.problem)

@@ -1,4 +1,4 @@
-"""Networks in memory within a limit: the least recently used are released first."""
+"""Keeps networks in memory within a limit; the least recently used are released first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Releasable(Protocol):
-    """What holds a network and can load it again: a `Predictor`."""
+    """An object that holds a network and can load it again, such as a `Predictor`."""
 
     entry: ModelEntry
 
@@ -27,10 +27,10 @@ class Releasable(Protocol):
 class NetworkCache:
     """The predictors of one server that have their network in memory.
 
-    A released network is loaded again at the next click; what it encoded stays in the embedding cache.
+    A released network is loaded again at the next click; its embeddings stay in the embedding cache.
 
     Args:
-        limit: bytes of weights to keep. The network used last stays, however large it is.
+        limit: bytes of weights to keep. The most recently used network stays, however large it is.
     """
 
     def __init__(self, limit: int) -> None:
@@ -42,13 +42,13 @@ class NetworkCache:
         return len(self._kept)
 
     def used(self, predictor: Releasable) -> None:
-        """A predictor was used."""
+        """Mark a predictor as used."""
         with self._lock:
             if predictor in self._kept:
                 self._kept.move_to_end(predictor)
 
     def loaded(self, predictor: Releasable, network: nn.Module) -> None:
-        """A predictor has loaded a network; others may lose theirs."""
+        """Register the network that a predictor has loaded, and release others beyond the limit."""
         with self._lock:
             self._kept[predictor] = network
             self._kept.move_to_end(predictor)
@@ -59,6 +59,6 @@ class NetworkCache:
 
 
 def _bytes(networks: Iterable[nn.Module]) -> int:
-    """Bytes of their weights, those that they share once."""
+    """Bytes of their weights, shared ones counted once."""
     tensors = (t for network in networks for t in chain(network.parameters(), network.buffers()))
     return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())

@@ -40,9 +40,9 @@ class Prediction:
         mask: `(H,W)` bool, pixels of the plane's picture.
         score: predicted IoU, 0..1.
         model: name in the registry.
-        adapter: id of the adapter bundle that answered, None for the shipped weights.
-        timings: seconds of `queue`, `read`, `encode`, `decode` (with all of the second look), `total`;
-            `cached` is 1 when the plane's embedding was there already, else 0.
+        adapter: id of the adapter bundle that answered; None for the shipped weights.
+        timings: seconds of `queue`, `read`, `encode`, `decode` (the second look included), `total`; `cached`
+            is 1 when the plane's embedding was in the cache, else 0.
     """
 
     mask: NDArray[np.bool_]
@@ -56,20 +56,32 @@ class Predictor:
     """Answers prompts on any number of images for any number of users at once.
 
     Nothing is loaded before the first use. Calls may come from any thread: pictures are read on the
-    caller's thread, the network runs on the device's one worker thread, and what a call needs is on
-    its own stack, so that no answer ever meets another's image.
+    caller's thread, the network runs on the device's one worker thread, and the state of a call is on its
+    own stack, so that answers of different images never mix.
 
     Args:
-        model: name in the registry.
-        device: `auto`, `cpu` or `cuda[:N]`.
-        cache: where embeddings are kept; predictors may share one, and those of one base then share
-            its embeddings.
-        published: where a campaign publishes adapters; the newest answers from the next click on that comes
-            after it was loaded, and clicks under way finish on the network they began with.
+        model: name in the registry; default `uniultra_mini`.
+        device: `auto` (default), `cpu` or `cuda[:N]`.
+        cache: cache of embeddings; None creates one of 512 MiB. Predictors may share one, and those of one
+            base then share its embeddings.
+        published: where a campaign publishes adapters; the newest answers from the first click after it was
+            loaded, and clicks under way finish on the network they began with. None uses the model's weights.
         networks: keeps the networks of several predictors within a limit; None keeps every one.
 
     Raises:
         ModelError: unknown model or device.
+
+    The second click on a picture finds its embedding in the cache:
+
+        >>> from uniultra.predict.still import STILL, Still
+        >>> from uniultra.synthesis.scene import scene
+        >>> source = Still(scene(np.random.default_rng(1)).picture)
+        >>> predictor = Predictor("uniultra_mini", device="cpu")
+        >>> [first] = predictor.predict(source, STILL, [PromptSet((Point(120, 80),))])
+        >>> both = PromptSet((Point(120, 80), Point(200, 200, positive=False)))
+        >>> [second] = predictor.predict(source, STILL, [both])
+        >>> first.timings["cached"], second.timings["cached"], second.mask.shape
+        (0.0, 1.0, (256, 256))
     """
 
     def __init__(
@@ -91,25 +103,25 @@ class Predictor:
 
     @classmethod
     def of(cls, network: PromptNetwork, model: ModelEntry, *, device: str = "auto") -> Predictor:
-        """A predictor of a network in memory, for example one in training; `model` says how to feed it."""
-        made = cls(model.name, device=device)
-        made.entry = model
-        made._loaded = Loaded(network.to(made.device).eval(), (model.name, "in memory"))
-        return made
+        """A predictor of a network in memory, such as one in training; `model` has its preprocessing."""
+        predictor = cls(model.name, device=device)
+        predictor.entry = model
+        predictor._loaded = Loaded(network.to(predictor.device).eval(), (model.name, "in memory"))
+        return predictor
 
     def predict(
         self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet], *, keep: bool = True
     ) -> list[Prediction]:
-        """One mask per prompt set, all on the same plane; a model without prompts answers an empty set.
+        """One mask per prompt set, all on the same plane; a fully automatic model takes empty sets.
 
         Args:
             source: the image.
             plane: of the image.
             prompts: one set for each object.
-            keep: keep the embedding for the next prompt; without, no other one is pushed out of the cache.
+            keep: cache the embedding for the next prompt (default); False leaves the cache unchanged.
 
         Raises:
-            PromptError: no prompt set, an empty one, or one that lies outside the picture.
+            PromptError: no prompt set, an empty one, or a prompt outside the picture.
             ImageError: the image has no such plane or cannot be decoded.
             ModelError: the weights are missing or damaged.
         """
@@ -127,7 +139,7 @@ class Predictor:
         timings = {"cached": float(key in self.cache)}
         read = Kept(lambda: source.picture(plane))
         if not timings["cached"]:
-            read()  # on the caller's thread, so that decoding a file never keeps the device waiting
+            read()  # on the caller's thread, so that the device never waits for the decoding of a file
         timings["read"] = time.perf_counter() - start
         queued = time.perf_counter()
 
@@ -155,7 +167,7 @@ class Predictor:
         ]
 
     def prefetch(self, source: FrameSource, plane: Plane) -> bool:
-        """Encode a plane before it is asked for, when no click waits for the device; False when it is cached.
+        """Encode a plane in advance, while no click waits for the device; False when it is cached already.
 
         Raises:
             ImageError: the image has no such plane or cannot be decoded.
@@ -171,18 +183,18 @@ class Predictor:
         return True
 
     def cached(self, source: FrameSource, plane: Plane) -> bool:
-        """Whether a plane is encoded; never loads anything."""
+        """Whether a plane's embedding is cached; never loads anything."""
         loaded = self._loaded
         return loaded is not None and self._key(source, plane, loaded) in self.cache
 
     def warm_up(self) -> None:
-        """Load the weights and run the network once, so that the first prompt is as quick as the second."""
+        """Load the weights and run the network once, so that the first prompt is as fast as later ones."""
         loaded = self.loaded()
         size = loaded.network.image_size
 
         def work() -> None:
             if len(self.cache):
-                return  # a user's prompt was quicker
+                return  # a prompt has warmed it up already
             blank = torch.zeros(1, 3, size, size, device=self.device)
             middle = PromptSet(points=(Point(size / 2, size / 2),) if self.entry.prompts else ())
             drawn = [encode(middle, Fit(size, size, size))]
@@ -192,23 +204,23 @@ class Predictor:
         worker(self.device).submit(work).result()
 
     def release(self) -> None:
-        """Let go of the network; the next click loads it again, and those under way finish on it."""
+        """Release the network; the next click loads it again, and clicks under way finish on it."""
         self._loaded = None
 
     @property
     def adapter(self) -> str | None:
-        """Id of the bundle that answers now; None for the model's own weights, and before the first use."""
+        """Id of the active bundle; None for the model's own weights, and before the first use."""
         if self._loaded is None:
             return None
         return self.loaded().adapter
 
     @property
     def problem(self) -> str | None:
-        """Why the published bundle does not answer; None when it does or there is none."""
+        """Why the published bundle could not be loaded; None when it was, or when none is published."""
         return None if self._swap is None else self._swap.problem
 
     def loaded(self) -> Loaded:
-        """The network that answers now, and what its embeddings are kept by; loads the weights if need be.
+        """The active network and the key of its embeddings; loads the weights at the first use.
 
         Raises:
             ModelError: the weights are missing or damaged.
@@ -230,7 +242,7 @@ class Predictor:
         return now
 
     def _take(self, before: Loaded, new: Loaded) -> bool:
-        """Answer with another network from now on; False where another than `before` answers, or none."""
+        """Replace the network `before` by `new`; False, and no change, if `before` is no longer active."""
         with self._loading:
             if self._loaded is not before:
                 return False
@@ -251,7 +263,7 @@ class Predictor:
         logits: Tensor,
         iou: Tensor,
     ) -> None:
-        """Ask small objects again; `logits` `(N,H,W)` and predicted IoU `(N,)` become the means of both."""
+        """Segment small objects again in a crop; averages `logits` `(N,H,W)` and `iou` `(N,)` in place."""
         looks = [second_look.look(*pair) for pair in zip((logits > 0).cpu().numpy(), prompts, strict=True)]
         near = {n: look for n, look in enumerate(looks) if look is not None}
         parts = {n: key._replace(crop=crop) for n, (crop, _) in near.items()}
@@ -271,14 +283,14 @@ class Predictor:
             worker(self.device).submit(work).result()
 
     def _embedding(self, key: Key, loaded: Loaded, read: Kept, keep: bool = True) -> Embedding:
-        """The cached embedding of a plane or a crop of it, encoded if need be; on the device's thread."""
+        """The embedding of a plane or a crop of it, cached or encoded now; runs on the device's thread."""
         embedding = self.cache.get(key)
         if embedding is None:
-            # It may have been dropped between the look-up and now; then the plane is read here.
+            # Dropped from the cache since the check on the caller's thread: the plane is read here.
             picture: Picture = read() if key.crop is None else read()[key.crop.slices]
             side = loaded.network.image_size
             embedding = loaded.network.encode(square(picture, self.entry, side)[None].to(self.device))
-            # A click that began before a swap leaves nothing that no later click could use.
+            # Not cached when the network was swapped meanwhile: no later click could use it.
             now = self._loaded
             if keep and now is not None and now.encoder == loaded.encoder:
                 self.cache.put(key, embedding)

@@ -1,8 +1,8 @@
-"""A second look at a small object: the part of the picture around it, enlarged.
+"""Second look at a small object: segments it again in an enlarged crop of the picture.
 
 After the zoom-in of arXiv 2001.10331: a network of fixed input size sees a small object coarsely, so the
-crop around its first answer is asked the same prompts, and the logits of both looks are averaged. The
-numbers below were chosen on `val` pictures and generated scenes; training/results/closer.json has the gain.
+same prompts are given on the crop around its first answer, and the logits of both are averaged. The
+constants were chosen on `val` pictures and generated scenes; training/results/closer.json has the gain.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from uniultra.prompts.kinds import cropped
 from uniultra.prompts.types import Crop, PromptSet
 
-MARGIN = 1.0  # of the object's own size, on each side
-LEAST = 0.3  # of the picture's sides: a closer look has too little around it
-MOST = 0.5  # of the picture's area: beyond it a second look shows nothing new
+MARGIN = 1.0  # on each side, relative to the object's size
+LEAST = 0.3  # smallest crop relative to the picture's sides: a smaller one lacks context
+MOST = 0.5  # largest crop relative to the picture's area: a larger one gains nothing
 GRID = 16  # steps over a picture's side, so that the next click on an object finds its crop encoded
 
 
 def look(mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[Crop, PromptSet] | None:
-    """Where to look again and the prompts as they lie there; None for nothing, or what is large anyway.
+    """The crop to segment again and the prompts in its coordinates; None for empty masks and large objects.
 
     Args:
         mask: `(H,W)` bool, the first answer.
-        prompts: what was asked; a box says where the object is, else the mask and the positive clicks do.
+        prompts: the object's prompts; the crop is around the box, else around the mask and positive clicks.
     """
     rows, columns = mask.shape
     if prompts.box:

@@ -1,8 +1,8 @@
-"""Networks in memory: tasks of one base share the base, and with it the embeddings of a picture.
+"""Loads networks so that all tasks of one base share the base in memory, and the embeddings of a picture.
 
-A network for a task without prompts (`AutoSAMUS`) holds the base that it was trained on as `.base` and
-leaves it as it is. Whatever file its weights came from, a base of the same numbers is kept once for each
-device, also when it is itself one of the models people click with.
+A fully automatic network (`AutoSAMUS`) holds the base that it was trained on, unchanged, as `.base`.
+Whatever file the weights come from, bases of equal weights are kept once per device, also when the base is
+itself an interactive model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from uniultra.weights import loading
 from uniultra.weights.bundle import fingerprint
 from uniultra.weights.loading import assemble
 
-# What SAM2's `encode` runs of the decoder: its high-resolution features are part of the embedding.
+# Layers of the decoder that SAM2's `encode` runs: their high-resolution features are part of the embedding.
 ENCODING = (".conv_s0.", ".conv_s1.")
 _bases: WeakValueDictionary[tuple[str, str, torch.device], PromptNetwork] = WeakValueDictionary()
 _choosing = threading.Lock()
@@ -31,9 +31,12 @@ _choosing = threading.Lock()
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network on its device, and whose embeddings it uses: a model's name and its weights' digest.
+    """A network on its device.
 
-    `adapter` is the id of the campaign's bundle that it has, None for the model's own weights.
+    Attributes:
+        network: in evaluation mode.
+        encoder: key of its embeddings: the encoder's model and the digest of its weights.
+        adapter: id of the campaign's bundle; None for the model's own weights.
     """
 
     network: PromptNetwork
@@ -42,7 +45,7 @@ class Loaded:
 
 
 def load(model: ModelEntry, device: torch.device) -> Loaded:
-    """The network of `model` on `device`, on a base that is in memory already where there is one.
+    """The network of `model` on `device`, on an equal base in memory if there is one.
 
     Raises:
         ModelError: the weights are missing, damaged or made for another network.
@@ -51,11 +54,11 @@ def load(model: ModelEntry, device: torch.device) -> Loaded:
     base = network.base if isinstance(network, AutoNetwork) else network
     if base is network and not _is_a_base(model):
         return Loaded(network.to(device), (model.name, digest))
-    # At another side of the input the same weights see other pictures.
-    numbers = f"{fingerprint(base, ())}@{base.image_size}"
+    # The same weights at another input size make other embeddings.
+    weights = f"{fingerprint(base, ())}@{base.image_size}"
     family = model.name.partition(".")[0] if base is network else str(model.base)
     with _choosing:
-        shared = _bases.setdefault((family, numbers, device), base).to(device)
+        shared = _bases.setdefault((family, weights, device), base).to(device)
     encoder = (_encoder_name(model), encoder_numbers(base))
     if not isinstance(network, AutoNetwork):
         return Loaded(shared, encoder)
@@ -75,21 +78,21 @@ def load_bundle(model: ModelEntry, folder: Path, name: str, device: torch.device
 
 
 def encoder_numbers(network: PromptNetwork) -> str:
-    """What embeddings depend on: all weights but those that only decode, and the side of the input."""
+    """Digest of what embeddings depend on: the input size and all weights except those that only decode."""
     names = network.state_dict()
     decoder = [name for name in names if matches(name, DECODER) and not matches(name, ENCODING)]
     return f"{fingerprint(network, decoder)}@{network.image_size}"
 
 
 def _is_a_base(model: ModelEntry) -> bool:
-    """Whether a model without prompts stands on `model`."""
+    """Whether a fully automatic model has `model` as its base."""
     family = model.name.partition(".")[0]
     entries = map(registry.entry, registry.names())
-    return any(one.base == family and not one.prompts for one in entries)
+    return any(entry.base == family and not entry.prompts for entry in entries)
 
 
 def _encoder_name(model: ModelEntry) -> str:
-    """Whose pictures the encoder sees: the base's where both bring a picture to the square alike."""
+    """The model whose embeddings the encoder shares: the base where both preprocess pictures alike."""
     if model.prompts or model.base is None:
         return model.name.partition(".")[0]
     base = registry.entry(model.base)

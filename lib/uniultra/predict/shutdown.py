@@ -1,4 +1,4 @@
-"""Work that the end of the program waits for: a thread cut off within native code aborts the process."""
+"""Delays the program's exit until running native code returns: cutting it off aborts the process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What takes longer is cut off all the same.
+# Longest wait; a block that takes longer is cut off.
 PATIENCE_S = 20.0
 
 _changed = threading.Condition()
@@ -17,10 +17,10 @@ _ending = False
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """For a daemon thread: the interpreter does not end within the block; once it ends, none is entered.
+    """For daemon threads: the interpreter's exit waits for the block; none begins during the exit.
 
     Raises:
-        SystemExit: the program is at its end; of a thread it ends the thread, without a word.
+        SystemExit: the program is exiting; raised in a thread, it ends the thread silently.
     """
     global _busy
     with _changed:
@@ -30,7 +30,7 @@ def unbroken() -> Iterator[None]:
     try:
         yield
     except RuntimeError:
-        if _ending:  # no pool takes work any more
+        if _ending:  # thread pools refuse work during the exit
             raise SystemExit from None
         raise
     finally:

@@ -1,4 +1,4 @@
-"""A picture in memory as a source of frames, and the interface of what is measured on it."""
+"""A picture in memory as a frame source, and the interface of evaluated predictors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STILL = Plane("k", 0)
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """A picture in memory as a source of frames."""
+    """A picture in memory, `(H,W)` or `(H,W,3)` uint8, as a `FrameSource`; its plane is `STILL`."""
 
     pixels: Picture
 
@@ -32,7 +32,7 @@ class Still:
 
 
 class Answers(Protocol):
-    """What is measured: `uniultra.predict.Predictor`, or anything that answers as it does."""
+    """The interface of evaluated systems: `uniultra.predict.Predictor`, or any object with this method."""
 
     def predict(
         self, source: FrameSource, plane: Plane, prompts: Sequence[PromptSet]

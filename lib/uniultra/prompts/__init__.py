@@ -1,4 +1,4 @@
-"""Prompts: what they are, where they lie, and how the network sees them."""
+"""Prompts: their types, their coordinates, and their encoding for the network."""
 
 from uniultra.prompts.types import Box, Lasso, MaskPrompt, Point, PromptSet, Scribble
 

@@ -1,6 +1,6 @@
-"""The only place that turns coordinates of one frame into those of another.
+"""Conversion between the three coordinate systems; no other module converts coordinates.
 
-- `ijk`: voxel of the stored file (column, row, slice); what Slicer sends. An integer is a centre.
+- `ijk`: voxel of the stored file (column, row, slice), as Slicer sends it. An integer is a voxel's centre.
 - `xy`: pixel (column, row) of a plane's picture: (i,j) for axis k, (i,k) for axis j, (j,k) for axis i.
 - `model_xy`: pixel of the network's square input.
 """
@@ -24,7 +24,7 @@ _ACROSS: dict[PlaneAxis, int] = {"i": 0, "j": 1, "k": 2}
 
 
 def to_xy(ijk: Sequence[float], axis: PlaneAxis = "k") -> tuple[float, float]:
-    """(x, y) on a plane across `axis` of a voxel `[i,j,k]`, or of a pixel `[x,y]` as it is.
+    """(x, y) of a voxel `[i,j,k]` on a plane across `axis`; a pixel `[x,y]` is returned unchanged.
 
     Raises:
         PromptError: not two or three finite numbers.
@@ -63,9 +63,19 @@ def box_from_roi(roi: Sequence[float], axis: PlaneAxis = "k") -> Box:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a picture of `rows` x `columns` meets the network's square of side `size`.
+    """Geometry of a picture of `rows` x `columns` resized to the network's square input of side `size`.
 
-    `squash` scales both sides to the square; `pad` keeps the aspect and fills right and below.
+    Attributes:
+        rows, columns: of the picture.
+        size: side of the square input in pixels.
+        mode: `squash` (default) scales both sides to the square; `pad` keeps the aspect ratio and pads with
+            zeros at the right and the bottom, as SAM does.
+
+    A picture of 480 x 640 pixels on an input of 256: its centre, padded, and the part that it covers.
+
+        >>> fit = Fit(480, 640, 256, "pad")
+        >>> fit.inner, fit.to_model(319.5, 239.5)
+        ((192, 256), (127.5, 95.5))
     """
 
     rows: int
@@ -75,7 +85,7 @@ class Fit:
 
     @property
     def inner(self) -> tuple[int, int]:
-        """(rows, columns) of the square that the picture covers."""
+        """(rows, columns) of the part of the square that the picture covers."""
         if self.mode == "squash":
             return self.size, self.size
         scale = self.size / max(self.rows, self.columns)
@@ -87,19 +97,19 @@ class Fit:
         return (x + 0.5) * columns / self.columns - 0.5, (y + 0.5) * rows / self.rows - 0.5
 
     def square(self, picture: Tensor) -> Tensor:
-        """A picture `(C,H,W)` brought to `(C,S,S)`, antialiased, zeros in the padding."""
+        """Resize a picture `(C,H,W)` to `(C,S,S)`, antialiased, with zeros in the padding."""
         inner = F.interpolate(picture[None], self.inner, mode="bilinear", antialias=True)[0]
         rows, columns = self.inner
         return F.pad(inner, (0, self.size - columns, 0, self.size - rows))
 
     def cells(self, grid: Tensor, side: int) -> Tensor:
-        """A picture-sized `(H,W)` grid averaged over the cells of a `(side,side)` grid of the square."""
+        """Average a picture-sized grid `(H,W)` over the cells of a `(side,side)` grid of the square."""
         rows, columns = (max(1, round(n * side / self.size)) for n in self.inner)
         inner = F.interpolate(grid[None, None], (rows, columns), mode="area")[0, 0]
         return F.pad(inner, (0, side - columns, 0, side - rows))
 
     def picture(self, logits: Tensor) -> Tensor:
-        """Logits `(N,g,g)` of the square brought back to the picture, `(N,H,W)`."""
+        """Resize logits `(N,g,g)` of the square to the picture, `(N,H,W)`."""
         rows, columns = self.inner
         if (rows, columns) != (self.size, self.size):
             logits = F.interpolate(logits[None], (self.size, self.size), mode="bilinear")[0]

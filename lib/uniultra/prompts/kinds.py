@@ -1,8 +1,8 @@
-"""The kinds of prompt in one table: where each stands in a `PromptSet`, how it is sent, cropped and drawn.
+"""Table of the prompt kinds: each one's field in a `PromptSet`, wire keys, and how it is cropped and drawn.
 
-The network sees two things, which the kinds write on a `Canvas`: sparse tokens as SAM has them, and a drawing
-(see `uniultra.prompts.raster`). A kind that the network does not know is expressed by kinds that it does.
-CONTRIBUTING says what a new kind needs.
+A network gets sparse tokens as SAM has them and a drawing (see `uniultra.prompts.raster`); the kinds write
+both on a `Canvas`. A kind that no network takes (the lasso) is expressed by kinds that networks take.
+CONTRIBUTING lists what a new kind needs.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ SCRIBBLE_TOKENS = 8
 
 @dataclass
 class Canvas:
-    """What the network will see of one object's prompts, while they are drawn.
+    """One object's prompts while they are encoded for the network.
 
     Attributes:
-        fit: how the picture meets the network's square.
+        fit: geometry of the picture on the network's square input.
         drawing: `(4,S/4,S/4)` float32.
-        tokens: x and y in model_xy, and SAM's label: 0 and 1 a negative and a positive place, 2 and 3 the
-            corners of a box.
+        tokens: x and y in model_xy, and SAM's label: 0 for a negative and 1 for a positive point, 2 and 3
+            for the corners of a box.
     """
 
     fit: Fit
@@ -43,14 +43,15 @@ class Canvas:
 
 @dataclass(frozen=True)
 class PromptKind:
-    """What the library has to know of one kind of prompt.
+    """One kind of prompt.
 
     Attributes:
-        field: of `PromptSet`.
-        keys: of `params` in a request (docs/wire.md); `uniultra.serve.wire.requests` reads them.
-        crop: a prompt as it lies in a part of the picture; None where the part does not have it.
-        draw: puts a prompt on the canvas; None for a kind that is always expressed by others.
-        express: prompts on a picture of (rows, columns) without this kind: it is said by others.
+        field: name of its field in `PromptSet`.
+        keys: its keys in the `params` of a request (docs/wire.md), read by `uniultra.serve.wire.requests`.
+        crop: moves a prompt into a crop of the picture; returns None where it lies outside.
+        draw: draws a prompt on the canvas; None for a kind that is always expressed by other kinds.
+        express: replaces this kind in a prompt set on a picture of (rows, columns) by other kinds; None for
+            a kind that networks take.
     """
 
     field: str
@@ -61,18 +62,18 @@ class PromptKind:
 
 
 def cropped(prompts: PromptSet, crop: Crop) -> PromptSet:
-    """Prompts as they lie in a part of the picture: clicks outside are left out, outlines cut."""
+    """Prompts in the coordinates of a crop: clicks outside are left out, boxes and outlines clipped."""
     parts: dict[str, Any] = {}
     for kind in KINDS.values():
-        near = (kind.crop(prompt, crop) for prompt in prompts.of(kind.field))
-        inside = tuple(prompt for prompt in near if prompt is not None)
+        moved = (kind.crop(prompt, crop) for prompt in prompts.of(kind.field))
+        inside = tuple(prompt for prompt in moved if prompt is not None)
         several = isinstance(getattr(prompts, kind.field), tuple)
         parts[kind.field] = inside if several else next(iter(inside), None)
     return PromptSet(**parts)
 
 
-def _kept(x: float, y: float, crop: Crop) -> tuple[float, float]:
-    """A place in the coordinates of the crop, moved to its border where it lies outside."""
+def _clipped(x: float, y: float, crop: Crop) -> tuple[float, float]:
+    """A point in the coordinates of the crop, moved to its border where it lies outside."""
     rows, columns = crop.shape
     return min(max(x - crop.left, 0.0), columns - 1.0), min(max(y - crop.top, 0.0), rows - 1.0)
 
@@ -106,7 +107,7 @@ def _disk(channel: NDArray[np.float32], x: float, y: float) -> None:
 
 
 def _crop_box(box: Box, crop: Crop) -> Box:
-    return Box(*_kept(box.x0, box.y0, crop), *_kept(box.x1, box.y1, crop))
+    return Box(*_clipped(box.x0, box.y0, crop), *_clipped(box.x1, box.y1, crop))
 
 
 def _draw_box(canvas: Canvas, box: Box) -> None:
@@ -120,7 +121,7 @@ def _draw_box(canvas: Canvas, box: Box) -> None:
 
 
 def _cover(start: float, end: float, side: int) -> NDArray[np.float32]:
-    """Share of each cell along one axis that lies between two model_xy coordinates."""
+    """Fraction of each cell along one axis that lies between two model_xy coordinates."""
     low, high = (start + 0.5) / CELL, (end + 0.5) / CELL
     cells = np.arange(side)
     return np.clip(np.minimum(high, cells + 1) - np.maximum(low, cells), 0, 1).astype(np.float32)
@@ -149,16 +150,16 @@ def _draw_scribble(canvas: Canvas, scribble: Scribble) -> None:
 
 
 def _crop_lasso(lasso: Lasso, crop: Crop) -> Lasso:
-    return Lasso(tuple(_kept(x, y, crop) for x, y in lasso.polygon))
+    return Lasso(tuple(_clipped(x, y, crop) for x, y in lasso.polygon))
 
 
 def _express_lasso(prompts: PromptSet, shape: tuple[int, int]) -> PromptSet:
-    """A lasso as a mask to refine, and as a box where there is none."""
+    """Replace a lasso by a mask to refine, and by its bounding box unless a box is given."""
     if not prompts.lasso:
         return prompts
     area = lasso_mask(prompts.lasso, shape)
-    # The answer to the lasso, to be refined, or an older one that the lasso corrects: what of it the
-    # outline encloses holds either way.
+    # The given mask is the answer to this lasso or an older one that the lasso corrects: in both cases
+    # its part inside the outline is right.
     inside = prompts.mask.mask & area if prompts.mask else area
     return replace(
         prompts,
@@ -174,7 +175,7 @@ def lasso_mask(lasso: Lasso, shape: tuple[int, int]) -> Mask:
 
 
 def _bounds(area: Mask, lasso: Lasso) -> Box:
-    """The box around the area of a lasso; around its corners where it encloses no pixel's centre."""
+    """Bounding box of a lasso's area; of its corners where it encloses no pixel's centre."""
     ys, xs = np.nonzero(area) if area.any() else np.asarray(lasso.polygon).T[::-1]
     return Box(xs.min(), ys.min(), xs.max(), ys.max())
 

@@ -1,4 +1,4 @@
-"""A picture with a mask and its prompts drawn on it, for people to look at."""
+"""Draws a mask and its prompts over a picture, for viewing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POSITIVE, NEGATIVE, BOX = (60, 230, 90), (240, 70, 70), (90, 180, 255)
 
 
 def overlay(picture: Picture, mask: Mask, prompts: PromptSet) -> NDArray[np.uint8]:
-    """`(H,W,3)` uint8: the picture `(H,W[,3])`, the mask filled and outlined, clicks and box."""
+    """The picture `(H,W)` or `(H,W,3)` with the mask filled and outlined, clicks and box: `(H,W,3)` uint8."""
     colour = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture.copy()
     colour[mask] = (0.7 * colour[mask] + 0.3 * np.asarray(FILL)).astype(np.uint8)
     edge = mask ^ ndimage.binary_erosion(mask)

@@ -1,12 +1,12 @@
-"""Prompts as the network sees them: sparse tokens, and a coarse drawing for SAM's dense path.
+"""Encodes prompts for the network: sparse tokens, and a coarse drawing for SAM's dense path.
 
 A network trained from scratch on tokens alone learns to ignore its prompts; the drawing puts them
 where the convolutions and the image embedding are. Its channels, at a quarter of the input side:
 
-0. the mask to refine: +1 inside, -1 outside, 0 everywhere when there is none;
+0. the mask to refine: +1 inside, -1 outside, 0 everywhere without a mask;
 1. positive clicks (disks) and scribbles, 0..1;
 2. negative clicks and scribbles, 0..1;
-3. the box as an area, 0..1 (share of the cell that it covers).
+3. the box as an area, 0..1 (fraction of the cell that it covers).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Encoded(NamedTuple):
 
 
 def encode(prompts: PromptSet, fit: Fit) -> Encoded:
-    """Tokens and drawing of one object's prompts on a picture that meets the input by `fit`."""
+    """Tokens and drawing of one object's prompts on a picture resized by `fit`."""
     side = fit.size // CELL
     canvas = Canvas(fit, np.zeros((CHANNELS, side, side), np.float32), [])
     for kind in KINDS.values():
@@ -44,24 +44,21 @@ def encode(prompts: PromptSet, fit: Fit) -> Encoded:
         if kind.draw:
             for prompt in prompts.of(kind.field):
                 kind.draw(canvas, prompt)
-    # SAM's prompt encoder has the corners of boxes after all places.
+    # SAM's prompt encoder takes the corners of boxes after all points.
     tokens = sorted(canvas.tokens, key=lambda token: token[2] > 1)
     values = np.asarray(tokens, np.float32).reshape(-1, 3)
     return Encoded(values[:, :2], values[:, 2], canvas.drawing)
 
 
 def batch(encoded: list[Encoded], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
-    """Stack prompts of N objects: coords `(N,P,2)`, labels `(N,P)` (-1 pads), drawings `(N,4,g,g)`."""
-    # One padding token always, as SAM's prompt encoder does for clicks.
-    width = 1 + max((len(e.labels) for e in encoded), default=0)
+    """Stack the prompts of N objects: coords `(N,P,2)`, labels `(N,P)` padded by -1, drawings `(N,4,g,g)`."""
+    # At least one padding token, as SAM's prompt encoder adds for clicks.
+    width = 1 + max(len(e.labels) for e in encoded)
     coords = np.zeros((len(encoded), width, 2), np.float32)
     labels = np.full((len(encoded), width), -1, np.float32)
     for n, e in enumerate(encoded):
         coords[n, : len(e.labels)] = e.coords
         labels[n, : len(e.labels)] = e.labels
-    drawings = np.stack([e.drawing for e in encoded])
-    return (
-        torch.from_numpy(coords).to(device),
-        torch.from_numpy(labels).to(device),
-        torch.from_numpy(drawings).to(device),
-    )
+    stacked = (coords, labels, np.stack([e.drawing for e in encoded]))
+    first, second, third = (torch.from_numpy(array).to(device) for array in stacked)
+    return first, second, third

@@ -1,6 +1,6 @@
-"""What a person can say about one object on one picture, in `xy` pixels of that picture.
+"""Types of prompts for one object on one picture, in `xy` pixels of that picture.
 
-`xy` is (column, row); an integer is a pixel centre. A `PromptSet` belongs to one object; several
+`xy` is (column, row); an integer is a pixel's centre. A `PromptSet` belongs to one object; several
 objects are several sets.
 """
 
@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]  # (H,W)
 
 
 class Crop(NamedTuple):
-    """Rows `top` to `bottom` and columns `left` to `right` of a picture, the latter of each not included."""
+    """Rows `top` to `bottom` and columns `left` to `right` of a picture, the ends excluded."""
 
     top: int
     bottom: int
@@ -32,13 +32,17 @@ class Crop(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """The same for a `(H,W)` array."""
+        """Index of the crop in an `(H,W)` array."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A click. `positive` says the pixel belongs to the object."""
+    """A click: `positive` (default) on the object, negative on what does not belong to it.
+
+    >>> Point(40, 30), Point(12.5, 7, positive=False)
+    (Point(x=40, y=30, positive=True), Point(x=12.5, y=7, positive=False))
+    """
 
     x: float
     y: float
@@ -47,7 +51,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Box:
-    """A box that includes its corner pixels; give its corners in any order."""
+    """A box that includes its corner pixels; two opposite corners in any order.
+
+    >>> Box(9, 8, 1, 2)
+    Box(x0=1.0, y0=2.0, x1=9.0, y1=8.0)
+    """
 
     x0: float
     y0: float
@@ -62,7 +70,13 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Scribble:
-    """Pixels painted over the object (`positive`) or beside it; `pixels` is (H,W) bool."""
+    """Pixels painted on the object (`positive`, default) or beside it; `pixels` is `(H,W)` bool.
+
+    A scribble without a pixel is no prompt:
+
+        >>> bool(Scribble(np.zeros((4, 4), bool))), bool(Scribble(np.eye(4, dtype=bool)))
+        (False, True)
+    """
 
     pixels: Mask
     positive: bool = True
@@ -73,7 +87,11 @@ class Scribble:
 
 @dataclass(frozen=True)
 class Lasso:
-    """A closed outline drawn around the object: at least three (x, y) corners."""
+    """A closed outline drawn around the object: at least three (x, y) corners.
+
+    >>> len(Lasso(((20, 20), (60, 20), (40, 50))).polygon)
+    3
+    """
 
     polygon: tuple[tuple[float, float], ...]
 
@@ -86,14 +104,28 @@ class Lasso:
 
 @dataclass(frozen=True, eq=False)
 class MaskPrompt:
-    """The mask to refine, (H,W) bool: the previous answer or one painted by hand."""
+    """The mask to refine, `(H,W)` bool: the previous answer or a mask painted by hand.
+
+    >>> previous = np.zeros((48, 64), bool)
+    >>> PromptSet((Point(5, 5, positive=False),), mask=MaskPrompt(previous)).lone_click
+    False
+    """
 
     mask: Mask
 
 
 @dataclass(frozen=True)
 class PromptSet:
-    """Every prompt given for one object on one picture."""
+    """All prompts for one object on one picture.
+
+    A box with a click to correct it, checked against a picture of 48 rows and 64 columns:
+
+        >>> prompts = PromptSet(points=(Point(30, 20),), box=Box(20, 10, 40, 30))
+        >>> prompts.check((48, 64))
+        >>> PromptSet(points=(Point(70, 20),)).check((48, 64))
+        Traceback (most recent call last):
+        uniultra.errors.PromptError: A prompt at x=70, y=20 lies outside the image of 64 x 48 pixels ...
+    """
 
     points: tuple[Point, ...] = ()
     box: Box | None = None
@@ -105,18 +137,18 @@ class PromptSet:
         return bool(self._given())
 
     def of(self, field: str) -> tuple[Any, ...]:
-        """The prompts in a field: several, one or none."""
+        """The prompts in a field of this set, as a tuple."""
         value = getattr(self, field)
         return value if isinstance(value, tuple) else () if value is None else (value,)
 
     @property
     def lone_click(self) -> bool:
-        """Whether this is one positive click and nothing else, which may mean a part or the whole."""
+        """Whether the set is a single positive click, which is ambiguous: it may mean a part or the whole."""
         given = self._given()
         return len(given) == 1 and isinstance(given[0], Point) and given[0].positive
 
     def _given(self) -> list[Any]:
-        """All prompts, without scribbles of no pixel."""
+        """All prompts but empty scribbles."""
         return [prompt for field in fields(self) for prompt in self.of(field.name) if prompt]
 
     def check(self, shape: tuple[int, int]) -> None:

@@ -1,8 +1,8 @@
-"""Random anatomy-like scenes: tissue, layers, and structures of a dozen kinds painted over each other.
+"""Random anatomy-like scenes: tissue, layers, and a dozen kinds of structures painted over each other.
 
-No organ is modelled. The kinds are what sonographers name in any organ: solid lesions, cysts, vessels
+No organ is modelled. The kinds are structures that occur in any organ: solid lesions, cysts, vessels
 along and across, rings of bone, chambers with walls, capsules, fasciae, stones; with contrasts, textures,
-sizes and numbers that go beyond anatomy, so that only the prompt tells what is meant.
+sizes and numbers that go beyond anatomy, so that only the prompt identifies the target.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Centre = tuple[float, float]
 
 
 class Body:
-    """The tissue of one scene while it is painted, and the outlines of what was painted, in order."""
+    """The tissue of one scene while it is painted, and the masks of its structures in order of painting."""
 
     def __init__(self, rng: np.random.Generator, straight: Grid) -> None:
         self.rng, self.straight, self.size = rng, straight, straight.size
@@ -41,7 +41,7 @@ class Body:
         return level + self.texture()
 
     def texture(self) -> Field:
-        """What makes one tissue look unlike another, dB: grain, streaks, septa, fascicles, or nothing."""
+        """A random tissue texture in dB: grain, streaks, septa, fascicles, or none."""
         rng, size = self.rng, self.size
         kind = rng.choice(5, p=(0.3, 0.2, 0.2, 0.2, 0.1))
         if kind == 0:
@@ -60,7 +60,7 @@ class Body:
         return np.asarray(rng.uniform(8, 20) * ridge - 4, np.float32)
 
     def fill(self, shape: Mask, level: float, *, own: float = 0.7, soft: float | None = None) -> None:
-        """Paint a shape with a mean level, with probability `own` in a texture of its own."""
+        """Paint a shape with a mean level, with probability `own` in its own texture."""
         rng = self.rng
         if not shape.any():
             return
@@ -73,7 +73,7 @@ class Body:
         self.level += weight * (inner - self.level)
 
     def surface(self, shape: Mask, strength: float, gaps: float = 0.5) -> None:
-        """Make a shape's border reflect; with probability `gaps` it is missing in places."""
+        """Make a shape's border a specular reflector, interrupted with probability `gaps`."""
         rng = self.rng
         smooth = ndimage.gaussian_filter(shape.astype(np.float32), self.size / 256 * rng.uniform(0.6, 1.6))
         dy, dx = np.gradient(smooth)
@@ -92,7 +92,7 @@ class Body:
         return np.asarray(shape)
 
     def behind(self, shape: Mask, decibel: float) -> None:
-        """Lose `decibel` while a beam crosses the shape (negative: gain)."""
+        """Attenuate beams that cross the shape by `decibel` (negative: enhancement)."""
         rows = np.flatnonzero(shape.any(1))
         if len(rows):
             thick = max(2 / self.size, (rows[-1] - rows[0] + 1) / self.size)
@@ -102,9 +102,6 @@ class Body:
         """Mean level just outside a shape."""
         ring = ndimage.binary_dilation(shape, iterations=max(2, self.size // 40)) & ~shape
         return float(self.level[ring].mean()) if ring.any() else -20.0
-
-    def add(self, shape: Mask) -> None:
-        self.shapes.append(shape)
 
     def outline(self, centre: Centre, radius: float, **how: float) -> Field:
         return closed(self.rng, self.where, centre, radius, **how)
@@ -121,7 +118,7 @@ def populate(body: Body) -> None:
     sizes = np.sort(np.exp(rng.uniform(np.log(0.035), np.log(0.38), count)))[::-1]
     for radius in sizes:
         names = rng.choice(len(KINDS), p=SHARES)
-        centre = _inside(rng, body) if body.shapes and rng.random() < 0.25 else _anywhere(rng)
+        centre = _inside_any(body) if body.shapes and rng.random() < 0.25 else _anywhere(rng)
         KINDS[names](body, centre, float(radius))
     for _ in range(rng.choice(3, p=(0.55, 0.3, 0.15))):
         _fascia(body, _anywhere(rng), 0.0)
@@ -131,13 +128,18 @@ def _anywhere(rng: np.random.Generator) -> Centre:
     return float(rng.uniform(0.12, 0.88)), float(rng.uniform(0.1, 0.9))
 
 
-def _inside(rng: np.random.Generator, body: Body) -> Centre:
-    """A place inside something that is there already."""
-    rows, columns = np.nonzero(body.shapes[rng.integers(len(body.shapes))])
+def _inside(rng: np.random.Generator, mask: Mask) -> Centre:
+    """A random pixel of a mask; anywhere in the picture if the mask is empty."""
+    rows, columns = np.nonzero(mask)
     if not len(rows):
         return _anywhere(rng)
     n = rng.integers(len(rows))
-    return rows[n] / body.size, columns[n] / body.size
+    return rows[n] / len(mask), columns[n] / len(mask)
+
+
+def _inside_any(body: Body) -> Centre:
+    """A random pixel of a random structure painted before."""
+    return _inside(body.rng, body.shapes[body.rng.integers(len(body.shapes))])
 
 
 def _layers(body: Body) -> None:
@@ -155,7 +157,7 @@ def _layers(body: Body) -> None:
         if rng.random() < 0.6:
             body.surface(edge < 0, rng.uniform(0.1, 1.2), gaps=0.4)
         if rng.random() < 0.35 and 0.01 < region.mean() < 0.5:
-            body.add(np.asarray(region))
+            body.shapes.append(np.asarray(region))
 
 
 def _organ(body: Body, centre: Centre, radius: float) -> None:
@@ -165,9 +167,9 @@ def _organ(body: Body, centre: Centre, radius: float) -> None:
     body.fill(shape, body.around(shape) + rng.uniform(-10, 10), own=0.9)
     if rng.random() < 0.6:
         body.surface(shape, rng.uniform(0.1, 0.8))
-    body.add(shape)
+    body.shapes.append(shape)
     for _ in range(rng.integers(0, 6)):
-        small = body.outline(_inside(rng, body), rng.uniform(0.008, 0.03), flat=rng.uniform(0.3, 1)) < 0
+        small = body.outline(_inside_any(body), rng.uniform(0.008, 0.03), flat=rng.uniform(0.3, 1)) < 0
         body.fill(small & shape, rng.uniform(-45, -25), soft=0.5)
 
 
@@ -187,7 +189,7 @@ def _lesion(body: Body, centre: Centre, radius: float) -> None:
         body.surface(shape, rng.uniform(0.1, 0.6))
     if rng.random() < 0.5:
         body.behind(shape, rng.choice([rng.uniform(5, 25), rng.uniform(-10, -3)], p=(0.6, 0.4)))
-    body.add(shape)
+    body.shapes.append(shape)
 
 
 def _cyst(body: Body, centre: Centre, radius: float) -> None:
@@ -198,7 +200,7 @@ def _cyst(body: Body, centre: Centre, radius: float) -> None:
     body.surface(shape, rng.uniform(0.2, 1.0))
     if rng.random() < 0.75:
         body.behind(shape, rng.uniform(-12, -2))
-    body.add(shape)
+    body.shapes.append(shape)
     if rng.random() < 0.2:
         septum = strip(rng, body.where, rng.uniform(0.002, 0.008), middle=centre[0]) < 0
         body.fill(septum & shape, rng.uniform(-20, -5), soft=0.4)
@@ -217,7 +219,7 @@ def _across(body: Body, centre: Centre, radius: float) -> None:
         if rng.random() < 0.5:
             body.surface(wall, rng.uniform(0.2, 1.0))
         body.behind(lumen, rng.uniform(-8, 0))
-        body.add(lumen)
+        body.shapes.append(lumen)
         turn, reach = rng.uniform(0, 2 * np.pi), radius * rng.uniform(1.8, 2.6)
         centre = centre[0] + reach * np.sin(turn), centre[1] + reach * np.cos(turn)
         radius *= rng.uniform(0.6, 1.3)
@@ -233,11 +235,11 @@ def _along(body: Body, centre: Centre, radius: float) -> None:
     body.rind(field, rng.uniform(0.004, 0.025), rng.uniform(-18, -2))
     body.fill(lumen, rng.uniform(FLUID, -26), soft=0.6)
     body.surface(lumen, rng.uniform(0.2, 1.2))
-    body.add(lumen)
+    body.shapes.append(lumen)
 
 
 def _ring(body: Body, centre: Centre, radius: float) -> None:
-    """A bright shell around something with an inside of its own, as a skull; the shell belongs to it."""
+    """A bright shell with an interior, such as a skull; the shell belongs to the target."""
     rng = body.rng
     radius = max(radius, 0.1)
     turn = rng.uniform(0, np.pi)
@@ -246,14 +248,9 @@ def _ring(body: Body, centre: Centre, radius: float) -> None:
     width = rng.uniform(0.02, 0.09)
     inside = np.asarray(field < -width)
     body.fill(inside, body.around(field < 0) + rng.uniform(-15, 6), own=0.8)
-    for _ in range(rng.integers(0, 6)):  # parts of the inside, which a click on them does not mean
-        rows, columns = np.nonzero(inside)
-        if not len(rows):
-            break
-        n = rng.integers(len(rows))
-        part = body.outline(
-            (rows[n] / body.size, columns[n] / body.size), radius * rng.uniform(0.05, 0.4), rough=0.2
-        )
+    parts = rng.integers(0, 6)  # painted inside, but no targets of their own
+    for _ in range(parts if inside.any() else 0):
+        part = body.outline(_inside(rng, inside), radius * rng.uniform(0.05, 0.4), rough=0.2)
         body.fill((part < 0) & inside, rng.uniform(-40, 0), soft=1.0)
     if rng.random() < 0.4:
         along = (body.where.columns - centre[1]) * np.sin(turn) - (body.where.rows - centre[0]) * np.cos(turn)
@@ -263,7 +260,7 @@ def _ring(body: Body, centre: Centre, radius: float) -> None:
     body.surface(shape, rng.uniform(0.5, 2.5), gaps=0.8)
     if rng.random() < 0.5:
         body.behind(shape & ~inside, rng.uniform(4, 20))
-    body.add(shape)
+    body.shapes.append(shape)
 
 
 def _chamber(body: Body, centre: Centre, radius: float) -> None:
@@ -276,19 +273,19 @@ def _chamber(body: Body, centre: Centre, radius: float) -> None:
     shape = np.asarray(cavity < 0)
     body.fill(shape, rng.uniform(FLUID, -28), soft=rng.uniform(0.8, 2.5))
     if rng.random() < 0.5:
-        body.add(muscle)
-    body.add(shape)
+        body.shapes.append(muscle)
+    body.shapes.append(shape)
     if rng.random() < 0.5:
         side = turn + np.pi / 2
         reach = radius * flat * rng.uniform(2.0, 2.6)
         beside = centre[0] + reach * np.sin(side), centre[1] + reach * np.cos(side)
         other = body.outline(beside, radius * rng.uniform(0.6, 1.1), flat=flat, turn=turn, rough=0.1) < 0
         body.fill(other & ~shape, rng.uniform(FLUID, -28), soft=rng.uniform(0.8, 2.5))
-        body.add(np.asarray(other & ~shape))
+        body.shapes.append(np.asarray(other & ~shape))
 
 
 def _pool(body: Body, centre: Centre, radius: float) -> None:
-    """Free fluid or any other region of no simple form."""
+    """Free fluid or another region of irregular form."""
     rng = body.rng
     field = noise(rng, body.size, rng.uniform(0.1, 0.35))
     shape = (body.outline(centre, max(radius, 0.08) * 1.3) + 1.2 * field) < 0
@@ -300,7 +297,7 @@ def _pool(body: Body, centre: Centre, radius: float) -> None:
     body.fill(shape, level)
     if rng.random() < 0.4:
         body.surface(shape, rng.uniform(0.1, 0.8))
-    body.add(np.asarray(shape))
+    body.shapes.append(np.asarray(shape))
 
 
 def _fascia(body: Body, centre: Centre, radius: float) -> None:
@@ -312,7 +309,7 @@ def _fascia(body: Body, centre: Centre, radius: float) -> None:
     body.fill(shape, body.around(shape) + rng.uniform(7, 22), own=0.3, soft=rng.uniform(0.3, 1.2))
     if rng.random() < 0.15:
         body.behind(shape, rng.uniform(15, 50))
-    body.add(shape)
+    body.shapes.append(shape)
 
 
 def _stone(body: Body, centre: Centre, radius: float) -> None:
@@ -321,7 +318,7 @@ def _stone(body: Body, centre: Centre, radius: float) -> None:
     shape = body.outline(centre, min(radius, 0.06), flat=rng.uniform(0.3, 1), rough=0.1) < 0
     body.fill(shape, rng.uniform(-6, 6), soft=0.6)
     body.behind(shape, rng.uniform(8, 40))
-    body.add(shape)
+    body.shapes.append(shape)
 
 
 KINDS: tuple[Callable[[Body, Centre, float], None], ...] = (

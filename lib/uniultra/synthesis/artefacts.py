@@ -1,8 +1,8 @@
-"""What settings and physics do to a B-mode picture, one function each.
+"""Simulated effects of scanner settings and physics on B-mode pictures, one function each.
 
 Grey values are log-compressed echo amplitudes: 0..1 spans DYNAMIC_RANGE decibels, so a change in
-decibels is a sum. Pictures are `(B,1,S,S)` float in 0..1, strengths `(B,)`; black stays black, because
-nothing is known of what lies below the displayed range or outside the sector. Depth and beam are those
+decibels is an addition. Pictures are `(B,1,S,S)` float in 0..1, strengths `(B,)`; black stays black, because
+echo levels below the displayed range or outside the sector are unknown. Depth and beam are those
 of `uniultra.synthesis.sector.Sector.polar`.
 """
 
@@ -13,23 +13,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 DYNAMIC_RANGE = 60.0  # decibels between black and white
-LIT = 0.05  # grey value from which a pixel takes a change in full
+LIT = 0.05  # grey value from which a change applies in full; it fades towards black
 
 
 def gain(pictures: Tensor, decibels: Tensor) -> Tensor:
-    """Turn the receiver up (positive) or down by `decibels` everywhere."""
+    """Change the receiver gain by `decibels`."""
     return _louder(pictures, _wide(decibels))
 
 
 def gamma(pictures: Tensor, exponent: Tensor) -> Tensor:
-    """Another grey map: raise to `exponent`; above 1 darkens the middle greys."""
+    """Grey map x ** `exponent`; above 1 darkens the middle greys."""
     return pictures.clamp(1e-4, 1) ** _wide(exponent) * (pictures > 0)
 
 
 def attenuation(pictures: Tensor, decibels: Tensor, depth: Tensor) -> Tensor:
     """Lose `decibels` from the probe's face to the deepest echo, evenly with depth.
 
-    Negative values are a time-gain compensation that overdoes it.
+    Negative values simulate excessive time-gain compensation.
     """
     return _louder(pictures, -_wide(decibels) * depth.clamp(0, 1))
 
@@ -42,7 +42,7 @@ def speckle(
     generator: torch.Generator,
     grains: tuple[int, int] = (96, 64),
 ) -> Tensor:
-    """Add fully developed speckle, weakened to `share` (1: Rayleigh, 5.6 dB of deviation).
+    """Add fully developed speckle, scaled by `share` (1: Rayleigh, standard deviation 5.6 dB).
 
     The interference pattern is a complex Gaussian field of `grains` resolution cells along depth and
     across the beams, so that grains widen with depth as a diverging beam's do. The mean grey stays.
@@ -68,8 +68,8 @@ def shadow(
     """Darken by `decibels` behind a reflector (negative: brighten, as behind a cyst).
 
     Args:
-        pictures, decibels, depth, beam: see above.
-        centre, width: `(B,)` the reflector's place and half width across the beams, -1..1 the sector.
+        pictures, decibels, depth, beam: as in the module's first lines.
+        centre, width: `(B,)` the reflector's centre and half width across the beams; the sector is -1..1.
         start: `(B,)` its depth, 0..1; the shadow follows the beams from there down.
     """
     across = torch.exp(-(((beam - _wide(centre)) / _wide(width)) ** 2))
@@ -89,7 +89,7 @@ def noise(pictures: Tensor, deviation: Tensor, generator: torch.Generator) -> Te
 
 
 def tint(pictures: Tensor, colour: Tensor) -> Tensor:
-    """Colour grey pictures by `colour` `(B,3)`: each channel changes by that share. Gives `(B,3,S,S)`."""
+    """Tint grey pictures, `(B,3,S,S)`: each channel is multiplied by 1 + `colour` `(B,3)`."""
     return (pictures * (1 + colour[:, :, None, None])).clamp(0, 1)
 
 

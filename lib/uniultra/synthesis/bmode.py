@@ -1,4 +1,4 @@
-"""From a map of echogenicity to a B-mode picture: beams, attenuation, speckle, compression, the view.
+"""B-mode simulation from a map of echogenicity: beams, attenuation, speckle, compression, scan conversion.
 
 A simplified scanner. The tissue map is sampled along the beams of a linear, curved or phased probe, loses
 level along each of them, gets fully developed speckle (the envelope of a filtered complex Gaussian
@@ -18,13 +18,13 @@ from uniultra.synthesis.shapes import Field, Grid, Mask, noise
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """What is scanned, each `(S,S)`.
+    """The scanned tissue, each map `(S,S)`.
 
     Attributes:
-        level: echogenicity in dB, 0 is bright tissue, -45 is fluid.
-        loss: dB lost per side of travel beyond what the scanner makes up for; negative is enhancement.
-        surface_y, surface_x: strength of smooth reflecting surfaces times their normal's components;
-            they answer only to beams that meet them squarely.
+        level: echogenicity in dB; 0 for bright tissue, -45 for fluid.
+        loss: dB lost per picture side of travel beyond what the scanner compensates; negative enhances.
+        surface_y, surface_x: strength of specular surfaces times the components of their normal; they
+            reflect only beams that meet them at right angles.
     """
 
     level: Field
@@ -34,13 +34,13 @@ class Tissue:
 
 
 @dataclass(frozen=True, eq=False)
-class ScanView:
-    """How beams run: `rows`, `columns` of every (depth, beam) sample, and back.
+class BeamGeometry:
+    """The mapping between pixels of the screen and samples (depth, beam).
 
     Attributes:
-        rows, columns: `(S,S)` pixel positions of the samples on the screen; None for a linear probe.
-        depth, beam: `(S,S)` sample positions of the pixels.
-        seen: `(S,S)` pixels within the field of view.
+        rows, columns: pixel position of every sample, `(S,S)`; None for a linear probe.
+        depth, beam: sample position of every pixel, `(S,S)`.
+        seen: pixels within the field of view, `(S,S)`.
     """
 
     rows: Field | None
@@ -51,28 +51,28 @@ class ScanView:
 
 
 def scan(rng: np.random.Generator, tissue: Tissue, straight: Grid) -> tuple[NDArray[np.uint8], Mask]:
-    """A picture `(S,S)` uint8 of the tissue by a random probe, and the field of view."""
-    view = _view(rng, straight)
-    beams = _along(view, tissue.level)
+    """Scan the tissue with a random probe: a picture `(S,S)` uint8, and the field of view `(S,S)` bool."""
+    geometry = _random_beams(rng, straight)
+    level = _along(geometry, tissue.level)
     # The part of each surface that faces its beam.
-    down, right = _directions(view, straight)
+    down, right = _directions(geometry, straight)
     facing = np.abs(tissue.surface_y * down + tissue.surface_x * right)
     strength = np.hypot(tissue.surface_y, tissue.surface_x)
     share = facing / np.maximum(strength, 1e-3)
     lit = strength * np.maximum(share ** rng.uniform(1, 6), rng.uniform(0, 0.5))
-    surfaces = _along(view, lit)
-    loss = _along(view, tissue.loss)
+    surfaces = _along(geometry, lit)
+    loss = _along(geometry, tissue.loss)
     travelled = np.cumsum(loss, axis=0) / len(loss)
-    decibel = _envelope(rng, beams, surfaces) - travelled
+    decibel = _envelope(rng, level, surfaces) - travelled
     grey = _compress(rng, decibel)
-    if view.rows is not None:
-        grey = ndimage.map_coordinates(grey, [view.depth, view.beam], order=1, mode="nearest")
+    if geometry.rows is not None:
+        grey = ndimage.map_coordinates(grey, [geometry.depth, geometry.beam], order=1, mode="nearest")
     grey = _finish(rng, grey)
-    grey[~view.seen] = 0
-    return np.asarray(255 * grey, np.uint8), view.seen
+    grey[~geometry.seen] = 0
+    return np.asarray(255 * grey, np.uint8), geometry.seen
 
 
-def _view(rng: np.random.Generator, straight: Grid) -> ScanView:
+def _random_beams(rng: np.random.Generator, straight: Grid) -> BeamGeometry:
     size = straight.size
     if rng.random() < 0.45:
         seen = np.ones((size, size), bool)
@@ -80,7 +80,7 @@ def _view(rng: np.random.Generator, straight: Grid) -> ScanView:
             top, bottom, left, right = rng.uniform(0, 0.2, 4)
             seen &= (straight.rows > top) & (straight.rows < 1 - bottom)
             seen &= (straight.columns > left) & (straight.columns < 1 - right)
-        return ScanView(None, None, straight.rows, straight.columns, seen)
+        return BeamGeometry(None, None, straight.rows, straight.columns, seen)
     phased = rng.random() < 0.4
     near = rng.uniform(0.01, 0.06) if phased else rng.uniform(0.15, 0.9)
     half = rng.uniform(0.55, 0.8) if phased else rng.uniform(0.35, 0.75)
@@ -99,26 +99,26 @@ def _view(rng: np.random.Generator, straight: Grid) -> ScanView:
     def pixels(field: Field) -> Field:
         return np.asarray(field * size - 0.5, np.float32)
 
-    return ScanView(pixels(rows), pixels(columns), pixels(depth), pixels(beam), seen)
+    return BeamGeometry(pixels(rows), pixels(columns), pixels(depth), pixels(beam), seen)
 
 
-def _along(view: ScanView, field: Field) -> Field:
-    """A field on the screen as samples of beams."""
-    if view.rows is None:
+def _along(beams: BeamGeometry, field: Field) -> Field:
+    """Resample a field of the screen along the beams."""
+    if beams.rows is None:
         return field
-    found = ndimage.map_coordinates(field, [view.rows, view.columns], order=1, mode="nearest")
-    return np.asarray(found, np.float32)
+    samples = ndimage.map_coordinates(field, [beams.rows, beams.columns], order=1, mode="nearest")
+    return np.asarray(samples, np.float32)
 
 
-def _directions(view: ScanView, straight: Grid) -> tuple[Field | float, Field | float]:
-    """The unit vector along the beam at every pixel: its part down and its part to the right."""
-    if view.rows is None or view.columns is None:
+def _directions(beams: BeamGeometry, straight: Grid) -> tuple[Field | float, Field | float]:
+    """The unit vector along the beam at every pixel: its components down and to the right."""
+    if beams.rows is None or beams.columns is None:
         return 1.0, 0.0
-    # Beams start where the first and the last one meet.
-    size = len(view.rows)
-    y0, y1 = view.rows[0, 0], view.rows[-1, 0]
-    x0, x1 = view.columns[0, 0], view.columns[-1, 0]
-    middle = (view.columns[0, 0] + view.columns[0, -1]) / 2
+    # The apex is where the first and the last beam intersect.
+    size = len(beams.rows)
+    y0, y1 = beams.rows[0, 0], beams.rows[-1, 0]
+    x0, x1 = beams.columns[0, 0], beams.columns[-1, 0]
+    middle = (beams.columns[0, 0] + beams.columns[0, -1]) / 2
     apex = y0 - (y1 - y0) * (x0 - middle) / (x1 - x0)
     y, x = straight.rows * size - 0.5 - apex, straight.columns * size - 0.5 - middle
     length = np.maximum(np.hypot(y, x), 1e-3)
@@ -126,7 +126,7 @@ def _directions(view: ScanView, straight: Grid) -> tuple[Field | float, Field | 
 
 
 def _envelope(rng: np.random.Generator, level: Field, surfaces: Field) -> Field:
-    """Decibels of what comes back: speckle on the level, reflections, clutter and noise."""
+    """Echo level in dB: speckle on the tissue level, specular reflections, clutter and noise."""
     size = len(level)
     scale = size / 256
     axial, lateral = scale * rng.uniform(0.3, 1.1), scale * rng.uniform(0.5, 2.6)
@@ -135,7 +135,7 @@ def _envelope(rng: np.random.Generator, level: Field, surfaces: Field) -> Field:
     ]
     speckle = np.hypot(*parts)
     speckle /= speckle.mean()
-    # Compounding and filters of the scanner leave only a part of the speckle.
+    # Compounding and filters of the scanner reduce the speckle.
     speckle **= rng.uniform(0.25, 1.0)
     amplitude = np.power(10, level / 20) * speckle
     amplitude += ndimage.gaussian_filter(surfaces, (0.6 * axial, lateral)) * speckle ** rng.uniform(0.2, 1)
@@ -147,7 +147,7 @@ def _envelope(rng: np.random.Generator, level: Field, surfaces: Field) -> Field:
 
 
 def _compress(rng: np.random.Generator, decibel: Field) -> Field:
-    """Log compression to 0..1 with a gain, a depth gain that is a little off, and a grey map."""
+    """Log compression to 0..1 with a gain, an imperfect time-gain compensation, and a grey map."""
     size = len(decibel)
     depth = np.linspace(0, 1, size, dtype=np.float32)
     curve = rng.uniform(-8, 8) * (depth - 0.4)
@@ -172,7 +172,7 @@ def _finish(rng: np.random.Generator, grey: Field) -> Field:
 
 
 def marks(rng: np.random.Generator, picture: NDArray[np.uint8], seen: Mask) -> None:
-    """What scanners burn in: frames, grey bars, scale ticks, captions, calipers. In place."""
+    """Draw burned-in marks in place: borders, grey bars, scale ticks, captions, calipers."""
     size = len(picture)
     bright = int(rng.integers(130, 256))
     if rng.random() < 0.15:

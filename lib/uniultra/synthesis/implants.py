@@ -1,7 +1,7 @@
-"""Structures painted into real pictures: real tissue around, an exact mask, and nothing to label.
+"""Synthetic structures painted into real pictures: real tissue around them, exact masks, no labelling.
 
-They teach what pseudo-objects cannot, that a border may be faint, by changing the level of a region of a
-picture, or what fills it, as a lesion, a cyst or a bright mass would.
+Unlike pseudo-objects they may have faint borders: the level or texture of a region is changed as by a
+lesion, a cyst or a bright mass.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from scipy import ndimage
 
 from uniultra.synthesis.shapes import Field, Mask, closed, grid, noise, warped
 
-SPAN = 50.0  # dB that the greys of a picture are taken for
+SPAN = 50.0  # assumed dynamic range of a picture, dB
 TRIES = 8
-DARKEST = 8 / 255  # smoothed grey below which there is nothing to paint into
+DARKEST = 8 / 255  # smoothed grey value below which nothing is painted
 
 
 def implant(
     rng: np.random.Generator, picture: NDArray[np.uint8], taken: Mask
 ) -> tuple[NDArray[np.uint8], Mask | None]:
-    """Paint one structure into a picture `(S,S)`, clear of the pixels `taken` `(S,S)`.
+    """Paint one structure into a picture `(S,S)`, outside the pixels `taken` `(S,S)`.
 
     Returns:
-        The new picture and the structure's mask; the old one and None where there was no room.
+        The new picture and the structure's mask; the unchanged picture and None where there is no room.
     """
     size = len(picture)
     where = warped(rng, grid(size), rng.uniform(0, 0.03))

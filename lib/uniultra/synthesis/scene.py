@@ -1,7 +1,7 @@
 """Synthetic B-mode scenes with several structures each and exact masks.
 
-The idea is that of SynthSeg and ScribblePrompt: shapes and contrasts vary far beyond anatomy, so that a
-network must look at the prompt to know what is meant. `anatomy` paints tissue, `bmode` scans it.
+As in SynthSeg and ScribblePrompt, shapes and contrasts vary far beyond anatomy, so that only the prompt
+tells a network which structure to segment. `anatomy` paints tissue, `bmode` scans it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from uniultra.synthesis.shapes import grid
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture `(S,S)` uint8, its targets `(N,S,S)` bool, and where a click means each target.
+    """A generated picture with its structures.
 
-    A structure that lies wholly inside another is part of it; a click on the inner one means the
-    inner one, hence `clickable` `(N,S,S)` bool, a part of `targets`.
+    A structure that lies wholly inside another is part of it, but a click on it means the inner structure.
+
+    Attributes:
+        picture: `(S,S)` uint8.
+        targets: masks of the structures, `(N,S,S)` bool.
+        clickable: the part of each target where a click means that target, `(N,S,S)` bool.
     """
 
     picture: NDArray[np.uint8]
@@ -34,9 +38,16 @@ def scene(rng: np.random.Generator, size: int = 256, smallest: int | None = None
     """Draw one scene of `size` x `size` pixels.
 
     Args:
-        rng: source of chance; the same state draws the same scene.
-        size: side in pixels.
-        smallest: pixels that a target has at least; None takes 60 at 256 pixels, in proportion.
+        rng: random generator; the same state draws the same scene.
+        size: side in pixels; default 256.
+        smallest: smallest area of a target in pixels; None (default) is 60 at `size` 256, scaled with the
+            area.
+
+    >>> drawn = scene(np.random.default_rng(1))
+    >>> drawn.picture.shape, drawn.picture.dtype, drawn.targets.shape == drawn.clickable.shape
+    ((256, 256), dtype('uint8'), True)
+    >>> bool((drawn.clickable & ~drawn.targets).any())
+    False
     """
     straight = grid(size)
     body = Body(rng, straight)

@@ -1,8 +1,8 @@
-"""Where a picture was scanned: the probe's axis, the beams that leave it, and depth along them.
+"""Scan geometry estimated from a picture: the probe's axis, its beams, and depth along them.
 
-Found from the footprint, the part of the picture that is not black. A curved or phased array draws a
-fan whose straight edges meet in an apex above the probe; a linear array draws a rectangle, whose beams
-are treated as those of an apex far away.
+Estimated from the footprint, the non-black part of the picture. A curved or phased array has a fan-shaped
+footprint whose straight edges meet in an apex above the probe; a linear array has a rectangle, whose beams
+are treated as those of a distant apex.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-GRID = 64  # cells a side on which the footprint is looked at
-BLACK = 0.03  # grey value (0..1) below which a cell is outside
+GRID = 64  # cells per side of the grid on which the footprint is analysed
+BLACK = 0.03  # grey value (0..1) below which a cell is outside the footprint
 LEAST_SPREAD = 0.2  # growth of the width per row below which the beams count as parallel
-LEAST_ROWS = 4  # cells of height from which on edges are a line
-FAR = 32.0  # sides of the picture between it and the apex of parallel beams
+LEAST_ROWS = 4  # cells of height from which edges can be fitted
+FAR = 32.0  # distance of the apex of parallel beams, in picture sides
 
 
 class Sector(NamedTuple):
@@ -43,7 +43,7 @@ class Sector(NamedTuple):
         """Depth and beam of every pixel, each `(B,1,S,S)`.
 
         Depth is 0 at the probe's face and 1 at the deepest echo, beam -1 and 1 at the sector's edges;
-        beyond the sector both go on.
+        both are extrapolated beyond the sector.
         """
         across, down = _offsets(self.axis, self.apex, side)
         depth = (torch.hypot(across, down) - _wide(self.near)) / _wide(self.far - self.near)
@@ -63,7 +63,7 @@ def find_sector(pictures: Tensor) -> Sector:
     cells = torch.arange(GRID, device=view.device)
     left = torch.where(view, cells, GRID).amin(2)
     right = torch.where(view, cells, -1).amax(2) + 1
-    # Rows that the picture's sides cut say nothing of the edges, unless there are no others.
+    # Rows cut by the picture's sides are used for the edges only when there are no others.
     free = view.any(2) & (left > 0) & (right < GRID)
     used = torch.where(free.sum(1, keepdim=True) >= LEAST_ROWS, free, view.any(2))
     axis = torch.where(used, left + right, torch.nan).nanmedian(1).values / (2 * GRID)
@@ -80,7 +80,7 @@ def find_sector(pictures: Tensor) -> Sector:
 
 
 def _apex(width: Tensor, top: Tensor) -> Tensor:
-    """Row `(B,)` where the edges of a footprint meet; its rows are `width` `(B,GRID)` wide, NaN unknown."""
+    """Row `(B,)` where a footprint's edges meet, from the widths `(B,GRID)` of its rows (NaN: unknown)."""
     rows = (torch.arange(GRID, device=width.device) + 0.5) / GRID
     widest = width.nan_to_num(0).amax(1, keepdim=True)
     # Only down to where it is widest: below, the fan's lower arc or the picture's sides cut it.
@@ -91,7 +91,7 @@ def _apex(width: Tensor, top: Tensor) -> Tensor:
     start = (growing - spread[:, None] * rows).nanmedian(1).values.nan_to_num(0)
     fan = (spread > LEAST_SPREAD) & (growing.isfinite().sum(1) >= LEAST_ROWS)
     apex = torch.where(fan, -start / spread.clamp_min(LEAST_SPREAD), -FAR)
-    # The beams cross above the picture's echoes, whatever the fit says.
+    # The beams always cross above the first echo.
     return torch.minimum(apex.clamp_min(-FAR), top - 0.01)
 
 

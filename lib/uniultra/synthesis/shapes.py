@@ -44,7 +44,7 @@ def noise(rng: np.random.Generator, size: int, scale: float, aspect: float = 1.0
     """A smooth random field `(S,S)` of mean 0 and deviation about 0.4: a cubic B-spline surface.
 
     Args:
-        rng: source of chance.
+        rng: random generator.
         size: side in pixels.
         scale: size of its features as a share of the side.
         aspect: how many times longer features are along rows than across.
@@ -60,12 +60,12 @@ def _splines(size: int, spans: int) -> Field:
     place = (np.arange(size, dtype=np.float32) + 0.5) * spans / size
     first = place.astype(int)
     t = place - first
-    found = np.zeros((size, spans + 3), np.float32)
+    values = np.zeros((size, spans + 3), np.float32)
     for k, weight in enumerate(
         ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     ):
-        found[np.arange(size), first + k] = weight / 6
-    return found
+        values[np.arange(size), first + k] = weight / 6
+    return values
 
 
 def closed(
@@ -79,17 +79,17 @@ def closed(
     rough: float = 0.0,
     spikes: float = 0.0,
 ) -> Field:
-    """A closed outline around `centre` (row, column): an ellipse that harmonics disturb.
+    """A closed outline around `centre` (row, column): an ellipse with random harmonics.
 
     Args:
-        rng: source of chance.
+        rng: random generator.
         where: coordinates.
         centre: row and column in 0..1.
         radius: longer half axis, share of the side.
         flat: shorter over longer axis.
-        turn: angle of the longer axis to the rows, radians; None draws one.
-        rough: deviation of the slow harmonics (2 to 6), lobes.
-        spikes: deviation of the fast ones (7 to 16), spiculae.
+        turn: angle of the longer axis to the rows, radians; None (default) draws one.
+        rough: deviation of the slow harmonics (2 to 6), which make lobes.
+        spikes: deviation of the fast harmonics (7 to 16), which make spiculae.
     """
     turn = rng.uniform(0, np.pi) if turn is None else turn
     dy, dx = where.rows - centre[0], where.columns - centre[1]
@@ -121,13 +121,13 @@ def strip(
     """A curved strip across the picture, in units of the side.
 
     Args:
-        rng: source of chance.
+        rng: random generator.
         where: coordinates.
         half: half of its width, share of the side.
-        slope: rise over run at most.
+        slope: largest rise over run.
         upright: probability of running down instead of across.
         ends: probability that it ends within the picture.
-        middle: where it is at the centre; None draws it.
+        middle: its position at the picture's centre; None (default) draws it.
     """
     along, across = where.columns, where.rows
     if rng.random() < upright:

@@ -22,16 +22,6 @@ def test_a_mask_at_the_border_counts_the_border_as_an_edge():
     assert click.y == 5 and 5 <= click.x <= 15
 
 
-def test_the_correction_goes_into_the_deepest_error(disk):
-    surplus = disk.copy()
-    surplus[80:95, 10:60] = True
-    click = clicks_boxes.corrective_click(surplus, disk)
-    assert not click.positive and surplus[int(click.y), int(click.x)] and not disk[int(click.y), int(click.x)]
-    click = clicks_boxes.corrective_click(np.zeros_like(disk), disk)
-    assert click.positive and disk[int(click.y), int(click.x)]
-    assert clicks_boxes.corrective_click(disk, disk) is None
-
-
 def test_components_come_largest_first(disk):
     mask = disk.copy()
     mask[90:95, 5:10] = True

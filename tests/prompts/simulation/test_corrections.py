@@ -36,7 +36,7 @@ def predicted(target):
 
 
 def test_most_clicks_lie_exactly_where_the_number_of_clicks_is_measured(target, predicted, rng):
-    wanted = next_click(predicted, target, np.ones(target.shape, bool))
+    wanted = next_click(predicted, target)
     clicks = [error_click(predicted, target, rng) for _ in range(300)]
     exact = sum(click == wanted for click in clicks)
     deep = sum(48 <= click.x < 60 and 23 <= click.y < 57 and click.positive for click in clicks)
@@ -49,7 +49,7 @@ def test_most_clicks_lie_exactly_where_the_number_of_clicks_is_measured(target, 
 
 
 def test_no_pixel_is_clicked_twice_and_a_right_answer_not_at_all(target, predicted, rng):
-    first = next_click(predicted, target, np.ones(target.shape, bool))
+    first = next_click(predicted, target)
     assert all(error_click(predicted, target, rng, [first]) != first for _ in range(60))
     assert error_click(target, target, rng) is None
     speck = target.copy()

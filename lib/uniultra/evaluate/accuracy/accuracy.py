@@ -28,7 +28,7 @@ from uniultra.evaluate.scoring import score
 from uniultra.evaluate.summaries import Scores, by_set
 from uniultra.evaluate.systems import System, system
 from uniultra.metrics.calibration import calibrations
-from uniultra.metrics.cost import count_work, measure_pace
+from uniultra.metrics.cost import count_work, measure_latency
 from uniultra.models.counting import count_network
 from uniultra.predict.device import choose_device
 
@@ -180,7 +180,7 @@ def _cost(own: System, scores: Scores) -> schema.Cost:
         return schema.Cost(**timed)
     prompt = "point" if own.prompts else "none"
     with torch.no_grad():
-        work, pace = count_work(own.network, prompt), measure_pace(own.network, prompt, repeats=10)
+        work, pace = count_work(own.network, prompt), measure_latency(own.network, prompt, repeats=10)
     return schema.Cost(
         parameters=count_network(own.network, own.entry, ()).parameters_total,
         gmac_encode=work.gmac_encode,

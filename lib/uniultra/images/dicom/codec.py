@@ -1,7 +1,7 @@
-"""One compressed DICOM frame to samples: ITK first, pydicom where ITK cannot.
+"""Decodes one compressed DICOM frame: by ITK, or by pydicom where ITK fails.
 
-ITK reads only files, and only whole ones. So a frame travels to it as a file of its own that holds
-the compressed bytes and the image pixel module, nothing of the patient.
+ITK reads only whole files. So each frame is written to a temporary file of its own that holds the
+compressed bytes and the image pixel module, without patient data.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COMPRESSED = JPEG | {
     "1.2.840.10008.1.2.5",
     *(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81, 90, 91)),
 }
-# pydicom 2 does not know these yet.
+# Not named by pydicom 2.
 NEWER_SYNTAXES = {
     "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
     "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
@@ -46,18 +46,16 @@ _ITK_LOCK = threading.Lock()
 
 
 def check_syntax(syntax: str) -> None:
-    """Refuse a transfer syntax that cannot be decoded here.
+    """Refuse a transfer syntax that cannot be decoded.
 
     Raises:
-        ImageError: names the syntax and its UID.
+        ImageError: with the name and UID of the syntax.
     """
     if syntax in NATIVE or syntax in COMPRESSED:
         return
     uid = pydicom().uid.UID(syntax)
-    known = NEWER_SYNTAXES.get(syntax) or (uid.name if uid.name != syntax else "")
-    shown = (
-        f"{known} ({syntax})" if known else f"{syntax[:64]} (unknown)" if uid.is_valid else "an invalid UID"
-    )
+    name = NEWER_SYNTAXES.get(syntax) or (uid.name if uid.name != syntax else "")
+    shown = f"{name} ({syntax})" if name else f"{syntax[:64]} (unknown)" if uid.is_valid else "an invalid UID"
     raise ImageError(
         "Expected uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000 pixels; the file's transfer syntax is "
         f"{shown}, which cannot be decoded here. Store it as Explicit VR Little Endian (1.2.840.10008.1.2.1) "
@@ -101,7 +99,7 @@ def _one_frame(data: bytes, layout: PixelLayout, syntax: str) -> Any:
     file.PhotometricInterpretation = "MONOCHROME2" if layout.samples == 1 else layout.photometric
     if layout.samples == 3:
         file.PlanarConfiguration = int(layout.planar)
-        # A JFIF picture is YCbCr by definition; many writers forget to say so in the header.
+        # A JFIF picture is YCbCr by definition, although many writers declare RGB in the header.
         if syntax in JPEG and data[6:10] == b"JFIF" and layout.photometric == "RGB":
             file.PhotometricInterpretation = "YBR_FULL_422"
     file.PixelData = pydicom().encaps.encapsulate([data])
@@ -121,7 +119,7 @@ def _by_itk(file: Any) -> NDArray[Any]:
 
 def _by_pydicom(file: Any) -> NDArray[Any]:
     samples = np.asarray(file.pixel_array)
-    # pydicom 2 leaves YBR as it is stored; RCT and ICT are undone by the JPEG 2000 decoder.
+    # pydicom 2 returns YBR as stored; RCT and ICT are inverted by the JPEG 2000 decoder.
     return ybr_to_rgb(samples) if file.PhotometricInterpretation in ("YBR_FULL", "YBR_FULL_422") else samples
 
 

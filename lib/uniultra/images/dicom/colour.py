@@ -1,4 +1,4 @@
-"""Stored DICOM samples to the picture a person sees: palette, YBR, window, inverted grey."""
+"""Converts stored DICOM samples for display: palette, YBR, window or VOI LUT, inverted grey."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ToGrey = Callable[[NDArray[Any]], Picture]
 
 
 def picture_reader(dataset: Any, layout: PixelLayout, read_raw: RawReader, encapsulated: bool) -> ReadFrame:
-    """The reader of upright uint8 pictures over the reader of stored samples.
+    """Reader of uint8 pictures from the reader of stored samples.
 
-    `read_raw` gives RGB for compressed colour and the samples as stored for everything else. Grey
-    deeper than 8 bits follows the file's window or VOI LUT, else percentiles of the whole file;
+    `read_raw` returns RGB for compressed colour and the stored samples for everything else. Grey
+    deeper than 8 bits is mapped by the file's window or VOI LUT, else by percentiles of the whole file;
     deeper colour keeps its 8 highest bits.
 
     Raises:
@@ -56,7 +56,7 @@ def _lowest(layout: PixelLayout) -> int:
 
 
 def _stored_values(raw: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
-    """Uncompressed words to values: bits beside the stored ones may hold an overlay."""
+    """Values of uncompressed words; bits outside the stored ones, which may hold an overlay, are dropped."""
     values = raw.astype(np.int64) >> (layout.high_bit + 1 - layout.bits_stored)
     values &= 2**layout.bits_stored - 1
     if layout.signed:
@@ -69,7 +69,7 @@ def _index(raw: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
 
 
 def _palette(dataset: Any, layout: PixelLayout) -> NDArray[np.uint8]:
-    """`(2**bits, 3)` uint8: the colour of every possible sample."""
+    """The colour of every possible sample, `(2**bits, 3)` uint8."""
     from pydicom.pixel_data_handlers.util import apply_color_lut
 
     if layout.bits_stored > 16:
@@ -78,7 +78,7 @@ def _palette(dataset: Any, layout: PixelLayout) -> NDArray[np.uint8]:
         )
     every = np.arange(2**layout.bits_stored, dtype=np.uint16)
     table = apply_color_lut(every.reshape(-1, 1), dataset).reshape(-1, 3)
-    # Some writers declare 16-bit entries and fill in 8-bit ones.
+    # Some writers declare 16-bit entries but store 8-bit ones.
     return (table >> 8 if table.max() > 255 else table).astype(np.uint8)
 
 
@@ -87,28 +87,20 @@ def _grey_reader(dataset: Any, layout: PixelLayout, read_raw: RawReader, encapsu
         raw = read_raw(t)
         return raw if encapsulated else _stored_values(raw, layout)
 
-    inverted = layout.photometric == "MONOCHROME1"
-    if layout.bits_stored == 8 and not layout.signed and _mapping(dataset, layout) is None:
-
-        def as_is(t: int) -> Picture:
-            picture = values(t).astype(np.uint8)
-            return np.invert(picture) if inverted else picture
-
-        return as_is
-
+    unmapped = layout.bits_stored == 8 and not layout.signed and _mapping(dataset) is None
     to_grey = Kept(lambda: _tabulated(_whole_file_mapping(dataset, layout, values), layout))
 
-    def windowed(t: int) -> Picture:
-        picture = to_grey()(values(t))
-        return np.invert(picture) if inverted else picture
+    def read_frame(t: int) -> Picture:
+        picture = values(t).astype(np.uint8) if unmapped else to_grey()(values(t))
+        return np.invert(picture) if layout.photometric == "MONOCHROME1" else picture
 
-    return windowed
+    return read_frame
 
 
 def _whole_file_mapping(dataset: Any, layout: PixelLayout, values: RawReader) -> ToGrey:
-    given = _mapping(dataset, layout)
-    if given is not None:
-        return given
+    mapping = _mapping(dataset)
+    if mapping is not None:
+        return mapping
     if layout.bits_stored < 8:
         lowest = _lowest(layout)
         return Window(lowest, lowest + 2**layout.bits_stored - 1).apply
@@ -116,7 +108,7 @@ def _whole_file_mapping(dataset: Any, layout: PixelLayout, values: RawReader) ->
 
 
 def _tabulated(mapping: ToGrey, layout: PixelLayout) -> ToGrey:
-    """The same mapping by looking up each possible value, where there are few enough."""
+    """The mapping as a look-up table over all possible values, for up to 16 bits."""
     if layout.bits_stored > 16:
         return mapping
     lowest = _lowest(layout)
@@ -124,7 +116,7 @@ def _tabulated(mapping: ToGrey, layout: PixelLayout) -> ToGrey:
     return lambda values: table[np.clip(values.astype(np.int64) - lowest, 0, len(table) - 1)]
 
 
-def _mapping(dataset: Any, layout: PixelLayout) -> ToGrey | None:
+def _mapping(dataset: Any) -> ToGrey | None:
     """Stored values to grey by the file's VOI LUT or first window; None when it has neither."""
     from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi
 
@@ -140,7 +132,7 @@ def _mapping(dataset: Any, layout: PixelLayout) -> ToGrey | None:
     function = str(voi.get("VOILUTFunction", "LINEAR") or "LINEAR")
     if function == "SIGMOID":
         return lambda v: Window(0, 1).apply(1 / (1 + np.exp(-4 * (apply_modality_lut(v, rescale) - c) / w)))
-    # PS3.3 C.11.2.1.2: LINEAR counts pixels, so its ends lie half a value further in.
+    # PS3.3 C.11.2.1.2: the ends of LINEAR lie half a value further in than those of LINEAR_EXACT.
     half, middle = (w / 2, c) if function == "LINEAR_EXACT" else ((w - 1) / 2, c - 0.5)
     window = Window(middle - half, middle + half)
     return lambda v: window.apply(apply_modality_lut(v, rescale))

@@ -1,4 +1,4 @@
-"""The parts of a DICOM file: everything before the pixels, and where the pixels lie."""
+"""Parses a DICOM file up to the pixel data and locates the pixel data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from typing import IO, Any
 from uniultra.errors import ImageError
 from uniultra.images.files import (
     DAMAGE,
+    DICOM_ENDINGS,
     ByteSource,
     FileBytes,
     MemoryBytes,
     damaged,
+    decoding,
     file_ending,
     read_exactly,
     truncated,
@@ -31,7 +33,7 @@ IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 
 @dataclass(frozen=True)
 class DicomFile:
-    """A parsed header and the place of the pixel data.
+    """A parsed header and the location of the pixel data.
 
     Attributes:
         dataset: every element before the pixel data.
@@ -49,14 +51,10 @@ class DicomFile:
     length: int | None
     byte_pairs_swapped: bool
 
-    @property
-    def little_endian(self) -> bool:
-        return bool(self.dataset.is_little_endian)
-
 
 @lru_cache(maxsize=1)
 def pydicom() -> Any:
-    """pydicom, imported at first use; its warnings quote values of the file and stay off."""
+    """pydicom, imported at first use; its warnings, which quote values of the file, are silenced."""
     import pydicom
 
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -65,19 +63,19 @@ def pydicom() -> Any:
 
 
 def made_dataset(sop_class: str, syntax: str) -> Any:
-    """A DICOM object of our own making, little-endian and explicit, with nothing of a patient."""
+    """A new DICOM data set, explicit VR little-endian by default, without patient data."""
     module = pydicom()
-    made, meta = module.dataset.Dataset(), module.dataset.FileMetaDataset()
-    meta.MediaStorageSOPClassUID = made.SOPClassUID = sop_class
-    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = module.uid.generate_uid()
+    dataset, meta = module.dataset.Dataset(), module.dataset.FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = module.uid.generate_uid()
     meta.TransferSyntaxUID = module.uid.UID(syntax)
-    made.file_meta = meta
-    made.is_little_endian, made.is_implicit_VR = True, False
-    return made
+    dataset.file_meta = meta
+    dataset.is_little_endian, dataset.is_implicit_VR = True, False
+    return dataset
 
 
 def dicom_damage() -> tuple[type[Exception], ...]:
-    """What pydicom and the Pillow behind it raise on damaged files."""
+    """Exceptions that pydicom, and Pillow behind it, raise on damaged files."""
     from PIL.Image import DecompressionBombError
 
     errors = pydicom().errors
@@ -91,27 +89,24 @@ def read_dicom_file(path: Path) -> DicomFile:
         ImageError: not DICOM, damaged or truncated, or without pixels.
     """
     source: ByteSource = FileBytes(path)
-    try:
-        with path.open("rb") as handle:
-            bounded: Any = _Bounded(handle, source.size)
-            deflated = _deflated_dataset(bounded, source.size)
-            if deflated is not None:
-                source = MemoryBytes(deflated)
-                bounded = _Bounded(io.BytesIO(deflated), source.size)
-                dataset = _read_inflated(bounded)
-                syntax = DEFLATED
-            else:
-                bounded.seek(0)
-                force = file_ending(path) in (".dcm", ".dicom")
-                dataset = pydicom().dcmread(bounded, stop_before_pixels=True, force=force)
-                syntax = str(dataset.file_meta.get("TransferSyntaxUID", IMPLICIT))
-            return _locate_pixels(dataset, syntax, source, bounded.tell())
-    except dicom_damage():
-        raise damaged("DICOM") from None
+    with decoding("DICOM", dicom_damage()), path.open("rb") as handle:
+        bounded: Any = _Bounded(handle, source.size)
+        deflated = _deflated_dataset(bounded, source.size)
+        if deflated is not None:
+            source = MemoryBytes(deflated)
+            bounded = _Bounded(io.BytesIO(deflated), source.size)
+            dataset = _read_inflated(bounded)
+            syntax = DEFLATED
+        else:
+            bounded.seek(0)
+            force = file_ending(path) in DICOM_ENDINGS
+            dataset = pydicom().dcmread(bounded, stop_before_pixels=True, force=force)
+            syntax = str(dataset.file_meta.get("TransferSyntaxUID", IMPLICIT))
+        return _locate_pixels(dataset, syntax, source, bounded.tell())
 
 
 class _Bounded:
-    """A file that refuses to read past its end, so that a forged length allocates nothing."""
+    """A file object that refuses to read past the end, so that a forged length allocates nothing."""
 
     def __init__(self, handle: IO[bytes], size: int) -> None:
         self._handle, self._size = handle, size
@@ -119,14 +114,14 @@ class _Bounded:
 
     def read(self, count: int = -1) -> bytes:
         left = max(0, self._size - self._handle.tell())
-        # pydicom finds the end of a dataset by a short read of a tag; only values must be complete.
+        # pydicom detects the end of a data set by a short read of a tag; only values must be complete.
         if count > left and count > 16:
             raise truncated()
         return self._handle.read(left if count < 0 else min(count, left))
 
 
 def _deflated_dataset(handle: _Bounded, size: int) -> bytes | None:
-    """The inflated dataset of a deflated file, else None."""
+    """The inflated data set of a deflated file; None for other files."""
     start = handle.read(min(size, 4096))
     if start[128:132] != b"DICM" or DEFLATED.encode() not in start:
         return None
@@ -164,23 +159,23 @@ def _locate_pixels(dataset: Any, syntax: str, source: ByteSource, place: int) ->
         raise ImageError(
             "Expected integer pixel data (7FE0,0010); this DICOM object has none. Choose an image instance."
         )
-    # pydicom reads files whose elements are implicit although their transfer syntax is not.
+    # pydicom also reads files with implicit elements under an explicit transfer syntax.
     if dataset.is_implicit_VR or not header[4:6].isalpha():
         vr, length, start = b"OW", struct.unpack(order + "I", header[4:8])[0], place + 8
     else:
         vr, length, start = header[4:6], struct.unpack(order + "I", header[8:12])[0], place + 12
-    # A big-endian writer that calls 8-bit pixels words has swapped each pair of bytes.
+    # Big-endian writers that store 8-bit pixels as words (OW) swap each pair of bytes.
     swapped = order == ">" and vr == b"OW" and int(dataset.BitsAllocated) == 8
     return DicomFile(dataset, syntax, source, start, None if length == UNDEFINED else length, swapped)
 
 
 def fragments(file: DicomFile) -> tuple[list[int], list[tuple[int, int]]]:
-    """The basic offset table and each fragment's (offset in the file, length), by hopping over items.
+    """The basic offset table and each fragment's (offset in the file, length); reads only the items' headers.
 
     Raises:
-        ImageError: an item that is no item or does not fit into the file.
+        ImageError: a malformed item, or one that reaches beyond the file.
     """
-    found: list[tuple[int, int]] = []
+    items: list[tuple[int, int]] = []
     place = file.start
     if not isinstance(file.source, FileBytes):
         raise damaged("DICOM")
@@ -194,10 +189,10 @@ def fragments(file: DicomFile) -> tuple[list[int], list[tuple[int, int]]]:
                 raise damaged("DICOM")
             if place + 8 + length > file.source.size:
                 raise truncated()
-            found.append((place + 8, length))
+            items.append((place + 8, length))
             place += 8 + length
-    if not found:
+    if not items:
         raise truncated()
-    (table_start, table_length), *rest = found
+    (table_start, table_length), *rest = items
     table = file.source.read(table_start, table_length)
     return list(struct.unpack(f"<{table_length // 4}I", table[: table_length // 4 * 4])), rest

@@ -1,7 +1,7 @@
-"""The header ITK gives a DICOM file, without letting it read the pixels or the patient.
+"""The ITK geometry of a DICOM file, without reading its pixels or patient data.
 
-ITK reads a whole cine to tell its spacing, and refuses some files that pydicom reads. So it is asked
-about a file of one pixel per frame with the same elements of position and scale.
+ITK reads a whole cine for its spacing, and refuses some files that pydicom reads. So it reads a temporary
+file of one pixel per frame with the same elements of position and scale.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SPATIAL = (
 
 
 def read_geometry(dataset: Any, layout: PixelLayout) -> Geometry:
-    """Size, spacing, origin and direction as ITK gives them; identity where it gives none."""
+    """Size, spacing, origin and direction as read by ITK; identity where ITK finds none."""
     size = (layout.frames, layout.rows, layout.columns)
     if not any(keyword in dataset for keyword in SPATIAL[1:]):
         return identity_geometry(*size)

@@ -1,4 +1,4 @@
-"""How a DICOM header says that the samples of a frame are stored."""
+"""The storage layout of a frame, from the DICOM image pixel module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """How the samples of a frame are stored; names follow the DICOM image pixel module."""
+    """Storage of a frame's samples; attributes are named as in the DICOM image pixel module."""
 
     frames: int
     rows: int
@@ -29,7 +29,7 @@ class PixelLayout:
 
     @property
     def subsampled(self) -> bool:
-        """Uncompressed pixels that share their colour with their neighbour: Y Y Cb Cr."""
+        """Whether two neighbouring uncompressed pixels share their colour: Y Y Cb Cr."""
         return self.photometric == "YBR_FULL_422"
 
 
@@ -37,7 +37,7 @@ def read_layout(dataset: Any) -> PixelLayout:
     """The layout a DICOM header declares.
 
     Raises:
-        ImageError: an interpretation, depth or size that is no ultrasound picture.
+        ImageError: an unsupported photometric interpretation, bit depth or size.
     """
     photometric = str(dataset.get("PhotometricInterpretation", "")).strip().upper()
     samples = int(dataset.get("SamplesPerPixel", 1) or 1)

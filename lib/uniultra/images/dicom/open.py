@@ -1,4 +1,4 @@
-"""DICOM stills, cines and volumes as `UltrasoundImage`."""
+"""Reads DICOM stills, cines and volumes as `UltrasoundImage`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from uniultra.images.dicom.tags import (
     suggested_axis_kind,
     volume_spacing,
 )
-from uniultra.images.files import content_hash, damaged
+from uniultra.images.files import content_hash, damaged, decoding
 from uniultra.images.frames import ReadFrame, checked_reader
 from uniultra.images.types import AxisKind, UltrasoundImage
 
 
-def open_dicom(path: Path, asked: AxisKind | None) -> UltrasoundImage:
-    """Read the header of a DICOM file; pixels come frame by frame.
+def open_dicom(path: Path, requested: AxisKind | None) -> UltrasoundImage:
+    """Read the header of a DICOM file; pixels are read frame by frame.
 
     Raises:
         ImageError: damaged, without pixels, or in a transfer syntax that cannot be decoded here.
@@ -35,23 +35,20 @@ def open_dicom(path: Path, asked: AxisKind | None) -> UltrasoundImage:
     encapsulated = file.syntax in COMPRESSED
     if encapsulated != (file.length is None):
         raise damaged("DICOM")
-    try:
+    with decoding("DICOM", dicom_damage()):
         layout = read_layout(file.dataset)
         source: Any = EncapsulatedFrames(file, layout) if encapsulated else NativeFrames(file, layout)
         read_frame = picture_reader(file.dataset, layout, source.read, encapsulated)
-        return _describe(file.dataset, layout, content_hash([path]), asked, read_frame)
-    except dicom_damage():
-        raise damaged("DICOM") from None
+        return _describe(file.dataset, layout, content_hash([path]), requested, read_frame)
 
 
 def _describe(
-    dataset: Any, layout: PixelLayout, digest: str, asked: AxisKind | None, read_frame: ReadFrame
+    dataset: Any, layout: PixelLayout, digest: str, requested: AxisKind | None, read_frame: ReadFrame
 ) -> UltrasoundImage:
-    kind = choose_axis_kind(layout.frames, suggested_axis_kind(dataset, layout.frames), asked)
-    found = regions(dataset)
-    spacing: tuple[float, ...] | None = plane_spacing(dataset, found)
-    if kind is AxisKind.VOLUME:
-        spacing = volume_spacing(dataset, plane_spacing(dataset, found))
+    kind = choose_axis_kind(layout.frames, suggested_axis_kind(dataset, layout.frames), requested)
+    listed = regions(dataset)
+    plane = plane_spacing(dataset, listed)
+    spacing = volume_spacing(dataset, plane) if kind is AxisKind.VOLUME else plane
     shape = (layout.frames, layout.rows, layout.columns)
     channels = 3 if layout.samples == 3 or layout.photometric == "PALETTE COLOR" else 1
     return UltrasoundImage(
@@ -63,6 +60,6 @@ def _describe(
         geometry=read_geometry(dataset, layout),
         read_frame=checked_reader(read_frame, shape, channels, "DICOM", dicom_damage()),
         spacing_mm=spacing,
-        regions=found,
+        regions=listed,
         frame_times_ms=frame_times(dataset, layout.frames) if kind is AxisKind.CINE else None,
     )

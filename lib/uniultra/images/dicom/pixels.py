@@ -1,8 +1,9 @@
-"""One frame's stored samples out of a DICOM file, without touching the other frames."""
+"""Reads the stored samples of one frame of a DICOM file, without reading the other frames."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from uniultra.images.dicom.file import DicomFile, fragments
 from uniultra.images.dicom.layout import PixelLayout
 from uniultra.images.files import truncated
 
+MAGIC = (b"\xff\xd8", b"\xff\x4f")  # first bytes of a JPEG and a JPEG 2000 codestream
+
 
 class NativeFrames:
-    """Frames of uncompressed pixel data, each read alone from its place in the file."""
+    """Frames of uncompressed pixel data, each read from its own offset in the file."""
 
     def __init__(self, file: DicomFile, layout: PixelLayout) -> None:
         self._file, self._layout = file, layout
@@ -42,7 +45,7 @@ class NativeFrames:
         if self._file.byte_pairs_swapped:
             even = np.frombuffer(data + b"\0" * (len(data) & 1), dtype="<u2").byteswap().tobytes()
             data = even[offset - first :][: self._frame_bytes]
-        order = "<" if self._file.little_endian else ">"
+        order = "<" if self._file.dataset.is_little_endian else ">"
         flat = np.frombuffer(data, dtype=f"{order}u{layout.bits_allocated // 8}")
         if layout.subsampled:
             return _spread_colour(flat.reshape(layout.rows, layout.columns // 2, 4))
@@ -54,44 +57,45 @@ class NativeFrames:
 
 
 def _spread_colour(pairs: NDArray[Any]) -> NDArray[Any]:
-    """`(H,W/2,4)` of Y Y Cb Cr to `(H,W,3)` of Y Cb Cr."""
+    """Upsample `(H,W/2,4)` of Y Y Cb Cr to `(H,W,3)` of Y Cb Cr."""
     rows, half, _ = pairs.shape
     colour = np.repeat(pairs[:, :, 2:], 2, axis=1)
     return np.concatenate([pairs[:, :, :2].reshape(rows, half * 2, 1), colour], axis=2)
 
 
 class EncapsulatedFrames:
-    """Frames of compressed pixel data; the fragments of one frame are read and decoded alone."""
+    """Frames of compressed pixel data; only the fragments of the requested frame are read and decoded."""
 
     def __init__(self, file: DicomFile, layout: PixelLayout) -> None:
         self._file, self._layout = file, layout
         self._frames = _group_by_frame(file, layout.frames)
 
     def read(self, t: int) -> NDArray[Any]:
-        """Samples of frame `t` as the codec gives them: `(H,W)`, or `(H,W,3)` in RGB."""
+        """Decoded samples of frame `t`: `(H,W)`, or `(H,W,3)` in RGB."""
         data = b"".join(self._file.source.read(start, length) for start, length in self._frames[t])
         return decode(data, self._layout, self._file.syntax)
 
 
 def _group_by_frame(file: DicomFile, frames: int) -> list[list[tuple[int, int]]]:
-    table, found = fragments(file)
+    """The fragments (offset, length) of each frame, by the offset table, else by their first bytes."""
+    table, pieces = fragments(file)
     if frames == 1:
-        return [found]
-    if len(found) == frames:
-        return [[fragment] for fragment in found]
-    starts = [0]
+        return [pieces]
+    if len(pieces) == frames:
+        return [[piece] for piece in pieces]
     if len(table) == frames:
-        base = found[0][0] - 8 if found else 0
-        places = [start - 8 - base for start, _ in found]
-        starts = [bisect_left(places, offset) for offset in table]
-    elif found:
-        marks = (b"\xff\xd8", b"\xff\x4f")  # the first bytes of a JPEG and a JPEG 2000 picture
-        begins = [file.source.read(start, 2) if length > 1 else b"" for start, length in found]
-        starts = [n for n, first in enumerate(begins) if first in marks]
-    ends = [*starts[1:], len(found)]
-    if len(starts) != frames or any(a >= b for a, b in zip(starts, ends, strict=True)):
+        offsets = [start - pieces[0][0] for start, _ in pieces]
+        starts = [bisect_left(offsets, offset) for offset in table]
+    else:
+        starts = [
+            n
+            for n, (start, length) in enumerate(pieces)
+            if length > 1 and file.source.read(start, 2) in MAGIC
+        ]
+    groups = [pieces[a:b] for a, b in pairwise([*starts, len(pieces)])]
+    if len(groups) != frames or not all(groups):
         raise ImageError(
-            f"Expected {frames} compressed frames; the file holds {len(found)} pieces that do not make them. "
+            f"Expected {frames} compressed frames; the file holds {len(pieces)} fragments of others. "
             "Export it again."
         )
-    return [found[a:b] for a, b in zip(starts, ends, strict=True)]
+    return groups

@@ -1,4 +1,4 @@
-"""What a DICOM header says around the pixels: kind of axis, calibration, regions, frame times."""
+"""Axis kind, calibration, ultrasound regions and frame times from a DICOM header."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def numbers(dataset: Any, keyword: str) -> tuple[float, ...]:
         value = dataset.get(keyword)
         if value is None or value == "":
             return ()
-        found = tuple(float(v) for v in (value if np.iterable(value) else (value,)))
+        parsed = tuple(float(v) for v in (value if np.iterable(value) else (value,)))
     except dicom_damage():
         return ()
-    return found if all(math.isfinite(v) for v in found) else ()
+    return parsed if all(math.isfinite(v) for v in parsed) else ()
 
 
 def suggested_axis_kind(dataset: Any, frames: int) -> AxisKind:
@@ -48,21 +48,21 @@ def suggested_axis_kind(dataset: Any, frames: int) -> AxisKind:
 
 
 def _plane_positions(dataset: Any) -> int:
-    """How many distinct slice positions the per-frame groups name."""
-    found = set()
+    """Number of distinct slice positions in the per-frame functional groups."""
+    positions = set()
     for group in dataset.get("PerFrameFunctionalGroupsSequence") or ():
         for keyword, inner in (
             ("PlanePositionVolumeSequence", "ImagePositionVolume"),
             ("PlanePositionSequence", "ImagePositionPatient"),
         ):
             if keyword in group and len(group[keyword].value):
-                found.add(numbers(group[keyword].value[0], inner))
-    return len(found)
+                positions.add(numbers(group[keyword].value[0], inner))
+    return len(positions)
 
 
 def regions(dataset: Any) -> tuple[Region, ...]:
-    """The ultrasound regions in file order; one with malformed bounds is left out."""
-    found = []
+    """The ultrasound regions in file order; regions with malformed bounds are skipped."""
+    listed = []
     for item in dataset.get("SequenceOfUltrasoundRegions") or ():
         bounds = [numbers(item, f"RegionLocation{k}") for k in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
         if not all(len(b) == 1 for b in bounds):
@@ -71,8 +71,8 @@ def regions(dataset: Any) -> tuple[Region, ...]:
         spatial, data = (
             int((numbers(item, k) or (0.0,))[0]) for k in ("RegionSpatialFormat", "RegionDataType")
         )
-        found.append(Region(x0, y0, x1, y1, spatial, data, _region_spacing(item)))
-    return tuple(found)
+        listed.append(Region(x0, y0, x1, y1, spatial, data, _region_spacing(item)))
+    return tuple(listed)
 
 
 def _region_spacing(item: Any) -> tuple[float, float] | None:
@@ -84,25 +84,22 @@ def _region_spacing(item: Any) -> tuple[float, float] | None:
     return abs(deltas[0][0]) * 10, abs(deltas[1][0]) * 10
 
 
-def plane_spacing(dataset: Any, found: tuple[Region, ...]) -> tuple[float, float] | None:
+def plane_spacing(dataset: Any, listed: tuple[Region, ...]) -> tuple[float, float] | None:
     """`(dy,dx)` in mm: of the tissue regions if they agree, else of the pixel spacing attributes.
 
-    A file without 2D tissue regions may have a colour-flow one, which is calibrated just as well. Where a
-    region reaches over the picture's border, the picture was resized after it was calibrated: None.
+    A file without 2D tissue regions may have a colour-flow region, whose calibration is as good. Where a
+    region reaches beyond the picture's border, the picture was resized after calibration: None.
     """
     rows, columns = (numbers(dataset, keyword) for keyword in ("Rows", "Columns"))
-    if rows and columns and any(r.x1 > columns[0] or r.y1 > rows[0] for r in found):
+    if rows and columns and any(r.x1 > columns[0] or r.y1 > rows[0] for r in listed):
         return None
-    for data_type in (TISSUE, COLOUR_FLOW):
-        flat = [r for r in found if r.spatial_format == TWO_DIMENSIONAL and r.data_type == data_type]
-        spacings = [r.spacing_mm for r in flat if r.spacing_mm]
+    for kind in ((TWO_DIMENSIONAL, TISSUE), (TWO_DIMENSIONAL, COLOUR_FLOW)):
+        spacings = [r.spacing_mm for r in listed if (r.spatial_format, r.data_type) == kind and r.spacing_mm]
         if spacings:
-            agree = all(np.allclose(s, spacings[0], rtol=1e-3, atol=0) for s in spacings)
-            return spacings[0] if agree else None
+            return spacings[0] if np.allclose(spacings, spacings[0], rtol=1e-3, atol=0) else None
+    measures = functional_group(dataset, "PixelMeasuresSequence", {})
     for keyword in ("PixelSpacing", "NominalScannedPixelSpacing"):
-        value = numbers(dataset, keyword) or numbers(
-            functional_group(dataset, "PixelMeasuresSequence", {}), keyword
-        )
+        value = numbers(dataset, keyword) or numbers(measures, keyword)
         if len(value) == 2 and min(value) > 0:
             return value[0], value[1]
     return None
@@ -128,12 +125,12 @@ def functional_group(dataset: Any, keyword: str, otherwise: Any) -> Any:
 
 
 def frame_times(dataset: Any, frames: int) -> tuple[float, ...] | None:
-    """Start of each frame in ms, the first at 0; None when the header gives no rate."""
+    """Start of each frame in ms, the first at 0; None when the header has no frame rate."""
     if frames < 2:
         return None
     vector = numbers(dataset, "FrameTimeVector")
     if len(vector) in (frames, frames - 1) and min(vector) >= 0 and sum(vector) > 0:
-        # The first of as many increments as frames belongs to the first frame and counts from itself.
+        # With one increment per frame, the first one belongs to the first frame and is skipped.
         steps = vector[-(frames - 1) :]
         return tuple(float(v) for v in np.concatenate([[0.0], np.cumsum(steps)]))
     period = numbers(dataset, "FrameTime")

@@ -1,7 +1,7 @@
-"""Simulated annotators: the prompts a person would give for a known mask.
+"""Simulated clicks, boxes and scribbles for a known mask.
 
-`center_click` and `corrective_click` follow RITM's protocol (arXiv 2102.06583): the pixel farthest
-from the border of the object, or of the largest error region. The others draw at random, for training.
+`center_click` follows RITM's protocol (arXiv 2102.06583): the pixel farthest from the object's border. The
+other prompts are drawn at random, for training and for tests of robustness.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def components(mask: Mask, smallest: int = 1) -> list[Mask]:
 
 
 def depth(region: Mask) -> NDArray[np.float64]:
-    """Distance of a region's pixels to the nearest outside it, `(H,W)`; the picture's edge is outside."""
+    """Distance of a region's pixels to the nearest one outside it, `(H,W)`; the picture's edge is outside."""
     distance = np.zeros(region.shape)
-    # Only as much of the picture as the region fills: the transform is most of a simulated click's time.
+    # Only the region's bounding box: the transform is most of a simulated click's time.
     for rows, columns in ndimage.find_objects(region.astype(np.uint8)):
         part = np.pad(region[rows, columns], 1)
         distance[rows, columns] = ndimage.distance_transform_edt(part)[1:-1, 1:-1]
@@ -39,25 +39,21 @@ def center_click(mask: Mask, positive: bool = True) -> Point:
     return Point(float(x), float(y), positive)
 
 
-def corrective_click(predicted: Mask, truth: Mask) -> Point | None:
-    """The next click: in the middle of the largest missed or surplus region; None when all is right."""
-    errors = [(truth & ~predicted, True), (predicted & ~truth, False)]
-    depths = [depth(error).max() for error, _ in errors]
-    if not any(depths):
-        return None
-    return center_click(*errors[int(np.argmax(depths))])
-
-
-def random_click(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:
-    """A click on a pixel of a non-empty mask, preferring its inside."""
-    inner = ndimage.binary_erosion(mask, iterations=int(rng.integers(0, 4)))
-    rows, columns = np.nonzero(inner if inner.any() else mask)
+def uniform_click(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:
+    """A click on any pixel of a non-empty mask, all equally probable."""
+    rows, columns = np.nonzero(mask)
     n = rng.integers(len(rows))
     return Point(float(columns[n]), float(rows[n]), positive)
 
 
+def random_click(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:
+    """A click on a random pixel of a non-empty mask, preferring its inside (eroded by up to 3 pixels)."""
+    inner = ndimage.binary_erosion(mask, iterations=int(rng.integers(0, 4)))
+    return uniform_click(inner if inner.any() else mask, rng, positive)
+
+
 def shaky_click(mask: Mask, rng: np.random.Generator, reach: float) -> Point:
-    """`center_click` moved to any pixel of the non-empty mask at most `reach` pixels away."""
+    """`center_click` moved to a random pixel of the non-empty mask at most `reach` pixels away."""
     centre = center_click(mask)
     rows, columns = np.nonzero(mask)
     near = np.flatnonzero(np.hypot(columns - centre.x, rows - centre.y) <= reach)
@@ -72,7 +68,7 @@ def tight_box(mask: Mask) -> Box:
 
 
 def noisy_box(mask: Mask, rng: np.random.Generator, share: float = 0.1) -> Box:
-    """`tight_box` with every side moved by up to `share` of the box's size, kept on the picture."""
+    """`tight_box` with every side moved by up to `share` of the box's size, clipped to the picture."""
     box = tight_box(mask)
     width, height = box.x1 - box.x0 + 1, box.y1 - box.y0 + 1
     dx0, dx1, dy0, dy1 = rng.uniform(-share, share, 4)

@@ -1,4 +1,4 @@
-"""Where an annotator clicks to correct an answer: most often where the benchmark does."""
+"""Corrective clicks of a simulated annotator: most often where the NoC benchmark clicks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scipy import ndimage
 from uniultra.prompts.simulation.clicks_boxes import depth
 from uniultra.prompts.types import Mask, MaskPrompt, Point, PromptSet
 
-DEEPEST, NEAR = 0.65, 0.25  # shares of clicks; the rest go on any wrong pixel
-INNER = 0.5  # of the largest depth: where a person who aims at the middle may hit
-LARGE = 128  # pixels; regions beyond it are measured on every second pixel
-THIN = 3.0  # pixels; but not those that such a grid could miss
+DEEPEST, NEAR = 0.65, 0.25  # probabilities of the deepest pixel and of one near it; else any wrong pixel
+INNER = 0.5  # of the largest depth: how deep a click "near" the deepest pixel lies at least
+LARGE = 128  # pixels of height or width from which a region is measured on every second pixel
+THIN = 3.0  # pixels of depth below which it is measured on all of them, since the grid could miss it
 
 
 def corrected(prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator) -> PromptSet:
     """`prompts` with one more click where `predicted` is wrong, and `predicted` as the mask to refine.
 
-    An answer that is right gets no click; an empty one is no mask. All masks are `(H,W)`.
+    A correct answer gets no click, an empty one is not sent as a mask. All masks are `(H,W)`.
     """
     click = error_click(predicted, target, rng, prompts.points)
     return replace(
@@ -34,10 +34,10 @@ def corrected(prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.
 def error_click(
     predicted: Mask, target: Mask, rng: np.random.Generator, taken: Iterable[Point] = ()
 ) -> Point | None:
-    """The next click, or None where all is right or has been clicked.
+    """The next click, or None where no pixel is wrong or all wrong ones are in `taken`.
 
     Most often the pixel deepest inside the largest error, as NoC is measured (arXiv 2102.06583, see
-    `uniultra.metrics.interactive`); else one about there; sometimes any wrong one.
+    `uniultra.metrics.interactive`); else one near it; sometimes any wrong pixel.
     """
     missed, surplus = coarse_depth(target & ~predicted), coarse_depth(predicted & ~target)
     for point in taken:
@@ -58,14 +58,11 @@ def error_click(
 
 
 def coarse_depth(region: Mask) -> NDArray[np.float32]:
-    """`depth`, of a large region on every second pixel of every second row only; the others are 0."""
-    found = np.zeros(region.shape, np.float32)
+    """`depth` of a region `(H,W)`; of a large one measured on every second pixel and row, 0 elsewhere."""
     for rows, columns in ndimage.find_objects(region.astype(np.uint8)):
         part = region[rows, columns]
-        if max(part.shape) > LARGE:
-            half = 2 * depth(part[::2, ::2])
-            if half.max() > THIN:
-                found[rows, columns][::2, ::2] = half
-                return found
-        found[rows, columns] = depth(part)
-    return found
+        if max(part.shape) > LARGE and (half := 2 * depth(part[::2, ::2])).max() > THIN:
+            coarse = np.zeros(region.shape, np.float32)
+            coarse[rows, columns][::2, ::2] = half
+            return coarse
+    return depth(region).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A lasso as a person draws it: a closed outline, loosely around the target, of a few dozen corners."""
+"""Simulated lassos: closed outlines of a few dozen corners, drawn loosely around a target."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from skimage.measure import approximate_polygon, find_contours
 from uniultra.prompts.simulation.clicks_boxes import tight_box
 from uniultra.prompts.types import Lasso, Mask
 
-NODES = 4  # of the grid along each axis on which a hand's distance from the border is drawn
-LOOSE = (-0.02, 0.14)  # its mean, in lengths of the target (the root of its area)
-UNSTEADY = 0.08  # and how far it strays from that mean
-CORNERS = (0.5, 2.5)  # pixels by which the corners' polygon may miss the line that was drawn
+NODES = 4  # per axis, of the grid on which the outline's distance from the border is drawn
+LOOSE = (-0.02, 0.14)  # range of its mean, in lengths of the target (square root of its area)
+UNSTEADY = 0.08  # its standard deviation, in the same lengths
+CORNERS = (0.5, 2.5)  # range of the tolerance, in pixels, with which the outline becomes a polygon
 
 
 def random_lasso(target: Mask, rng: np.random.Generator) -> Lasso:
-    """An outline around a non-empty `target` `(H,W)`, corners `xy` within the picture.
+    """A lasso around a non-empty `target` `(H,W)`, its corners `xy` within the picture.
 
-    The line follows the border at a distance that changes smoothly; mostly outside, sometimes cutting in.
+    The outline follows the border at a smoothly changing distance, mostly outside, sometimes cutting in.
     """
     length = float(np.sqrt(target.sum()))
     reach = int(np.ceil(length * (LOOSE[1] + 2 * UNSTEADY))) + 3
@@ -29,7 +29,7 @@ def random_lasso(target: Mask, rng: np.random.Generator) -> Lasso:
     inside = ndimage.distance_transform_edt(part)
     wander = length * np.clip(UNSTEADY * rng.standard_normal((NODES, NODES)), -2 * UNSTEADY, 2 * UNSTEADY)
     hand = length * rng.uniform(*LOOSE) + _smooth(wander, part.shape)
-    # Half a pixel further: a hair around a thin target, not a line through its pixels.
+    # Half a pixel further out, so that the outline of a thin target encloses its pixels.
     lines = find_contours(hand + 0.5 - (outside - inside), 0.0)
     drawn = max(lines, key=_area, default=np.zeros((0, 2)))
     corners = approximate_polygon(drawn, rng.uniform(*CORNERS))[:-1]
@@ -41,7 +41,7 @@ def random_lasso(target: Mask, rng: np.random.Generator) -> Lasso:
 
 
 def _smooth(nodes: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """A coarse grid spread over `shape`, bilinear."""
+    """A coarse grid interpolated bilinearly to `shape`."""
     axes = [np.linspace(0, NODES - 1, side) for side in shape]
     weights = [np.clip(1 - np.abs(axis[:, None] - np.arange(NODES)), 0, 1) for axis in axes]
     return np.asarray(weights[0] @ nodes @ weights[1].T)

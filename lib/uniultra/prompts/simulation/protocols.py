@@ -1,7 +1,7 @@
-"""Prompt protocols: how a published system is prompted in training and in its tests, and ours.
+"""Prompt protocols: how the published systems, and the shipped weights, are prompted in training and tests.
 
-A protocol plays an annotator over `turns` answers of the network: `first` gives the prompts of the
-first one, `next` those of each further one. It keeps no state; all chance comes from the generator.
+A protocol simulates an annotator over `turns` answers of the network: `first` gives the prompts of the
+first answer, `next` those of each further one. It keeps no state; all randomness comes from the generator.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uniultra.prompts.simulation.annotator import EVERY, correction, first_prompt
-from uniultra.prompts.simulation.clicks_boxes import center_click, components, tight_box
+from uniultra.prompts.simulation.annotator import EVERY, HASTY, correction, first_prompt
+from uniultra.prompts.simulation.clicks_boxes import center_click, components, tight_box, uniform_click
 from uniultra.prompts.simulation.corrections import corrected
 from uniultra.prompts.types import Box, Mask, MaskPrompt, Point, PromptSet
 
@@ -22,44 +22,48 @@ class PromptProtocol(ABC):
     """How a simulated annotator prompts.
 
     Attributes:
-        turns: answers of the network per target in a training step, the first prompt's included.
+        turns: answers of the network per target and training step, that to the first prompt included;
+            default 1. Change it with `dataclasses.replace`.
     """
 
     turns: int = 1
 
     @abstractmethod
     def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
-        """Prompts for a `target` `(H,W)`, maybe empty; a lone click lies in `clickable`, a part of it."""
+        """Prompts for a possibly empty `target` `(H,W)`; a lone click lies in `clickable`, a part of it."""
 
     def next(
         self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
     ) -> PromptSet:
-        """Prompts of `turn` (1 is the second answer), given those before and the mask `predicted`."""
+        """Prompts of `turn` (1 for the second answer), given the previous ones and the mask `predicted`."""
         return prompts
 
     @abstractmethod
     def test(self, mask: Mask) -> list[PromptSet]:
-        """What the system's tests give for a whole ground truth `(H,W)`, without chance.
+        """The deterministic prompts of the system's tests for a whole ground truth `(H,W)`.
 
-        One set per answer; answers to several are joined by their largest logit.
+        One prompt set per answer; several answers are joined by their largest logit.
         """
 
 
 @dataclass(frozen=True)
 class Corrected(PromptProtocol):
-    """Every kind of prompt with human inaccuracy, then clicks in error regions with the last mask."""
+    """Every kind of prompt but lassos, drawn inaccurately, then clicks into errors with the last mask."""
 
     turns: int = 2
 
+    WEIGHTS = HASTY
+    correct = staticmethod(correction)
+
     def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
         if not target.any():
-            return PromptSet(points=(_pixel(~target, rng, positive=False),))
-        return first_prompt(target, clickable, rng)
+            return PromptSet(points=(uniform_click(~target, rng, positive=False),))
+        return first_prompt(target, clickable, rng, self.WEIGHTS)
 
     def next(
         self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
     ) -> PromptSet:
-        return correction(prompts, predicted, target, rng)
+        return self.correct(prompts, predicted, target, rng)
 
     def test(self, mask: Mask) -> list[PromptSet]:
         return [PromptSet(points=(center_click(part),)) for part in components(mask)]
@@ -69,22 +73,15 @@ class Corrected(PromptProtocol):
 class Interactive(Corrected):
     """Every kind of prompt, lassos too, then clicks mostly where NoC is measured, with the last mask."""
 
-    def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
-        if not target.any():
-            return super().first(target, clickable, rng)
-        return first_prompt(target, clickable, rng, EVERY)
-
-    def next(
-        self, prompts: PromptSet, predicted: Mask, target: Mask, rng: np.random.Generator, turn: int
-    ) -> PromptSet:
-        return corrected(prompts, predicted, target, rng)
+    WEIGHTS = EVERY
+    correct = staticmethod(corrected)
 
 
 @dataclass(frozen=True)
 class TightBox(PromptProtocol):
     """UniUltra (arXiv 2511.15771): the ground truth's tight box per 8-connected component, no jitter.
 
-    A target of training is a single component, so it gets its one box; an empty one gets none.
+    A training target is a single component and gets one box; an empty target gets none.
     """
 
     def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
@@ -117,13 +114,13 @@ class Med2d(PromptProtocol):
     """SAM-Med2D (arXiv 2308.16184): a shifted box or a pixel, then points from the error region.
 
     Each further turn replaces the prompts by 1, 3, 5 or 9 points of the error region and the previous
-    mask; two of them, the last and one in between, give the mask alone.
+    mask; two turns, the last and one in between, give the mask alone.
     """
 
     turns: int = 9
 
     COUNTS = (1, 3, 5, 9)
-    SHIFT = 5 / 256  # of the picture's longer side, at most
+    SHIFT = 5 / 256  # largest shift of a box, as a fraction of the picture's longer side
 
     def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
         if rng.random() < 0.5 or not target.any():
@@ -150,9 +147,9 @@ class Med2d(PromptProtocol):
         return [PromptSet(box=tight_box(part)) for part in components(mask)]
 
     def _mask_turn(self, target: Mask) -> int:
-        """The turn in between that gives the mask alone.
+        """The turn before the last that gives the mask alone.
 
-        Drawn from the target itself: every target has exactly one, and no state is kept over turns.
+        Derived from the target itself: every target has exactly one, and no state is kept between turns.
         """
         return 1 + int(target.sum()) % max(1, self.turns - 2)
 
@@ -178,22 +175,15 @@ PROTOCOLS: dict[str, PromptProtocol] = {
 }
 
 
-def _pixel(mask: Mask, rng: np.random.Generator, positive: bool = True) -> Point:
-    """A click on any pixel of a non-empty mask, all equally probable."""
-    rows, columns = np.nonzero(mask)
-    n = rng.integers(len(rows))
-    return Point(float(columns[n]), float(rows[n]), positive)
-
-
 def _one_pixel(target: Mask, clickable: Mask, rng: np.random.Generator) -> Point:
-    """Any pixel of the target where a lone click means it, or of the background where it is absent."""
+    """Any pixel of the target where a lone click means it, or of the background where the target is empty."""
     if not target.any():
-        return _pixel(~target, rng, positive=False)
-    return _pixel(clickable if clickable.any() else target, rng)
+        return uniform_click(~target, rng, positive=False)
+    return uniform_click(clickable if clickable.any() else target, rng)
 
 
 def _shifted(box: Box, shape: tuple[int, ...], share: float, rng: np.random.Generator) -> Box:
-    """A box moved as a whole by whole pixels, kept on the picture of `shape` (rows, columns)."""
+    """A box translated by whole pixels, clipped to the picture of `shape` (rows, columns)."""
     most = round(share * max(shape))
     dx, dy = rng.integers(-most, most + 1, 2)
     x = np.clip([box.x0 + dx, box.x1 + dx], 0, shape[1] - 1)
