@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ..local_server.control import ASKING, LocalControlState
-from ..local_server.server import RUNNING
+from ..local_server.server import ASKING, RUNNING, STOPPING, LocalServerState
 from .look import Looks, line, offered
 
 _SAID = {
@@ -19,7 +18,7 @@ _SAID = {
 }
 
 
-def local_look(state: LocalControlState, log: str, *, source: bool = False, card: bool = False) -> Looks:
+def local_look(state: LocalServerState, log: str, *, source: bool = False, card: bool = False) -> Looks:
     """The box Server on this computer.
 
     Args:
@@ -30,7 +29,7 @@ def local_look(state: LocalControlState, log: str, *, source: bool = False, card
     problem = state.problem
     if problem is not None:
         said = f"<b>{escape(problem.cause)}</b> {escape(problem.next_step)}".strip()
-    idle = not state.busy and state.kind not in (RUNNING, ASKING, "stopping")
+    idle = not state.busy and state.kind not in (RUNNING, ASKING, STOPPING)
     return {
         **line("localServerLabel", said),
         **offered(["localServerButton"], state.kind != RUNNING, idle),

@@ -42,9 +42,7 @@ class Session:
         self.markers = PromptMarkers(
             self.scene,
             slicer.app.applicationLogic(),
-            self.controller.point,
-            self.controller.point,
-            lambda key, world, positive: self.controller.delete_point(key),
+            self.controller.edit,
             refused=lambda text: self.controller.tell(Problem("", text, "")),
             stopped=lambda: self.tools.put_down(),
         )
@@ -128,13 +126,9 @@ class Session:
         self._folder.cleanup()
 
     def _capture(self, widget: Any) -> Capture:
-        return Capture(
-            widget.sliceView().interactorStyle().GetInteractor(),
-            widget.mrmlSliceNode(),
-            self.controller.edit,
-            image=self.scene,
-            on_cancel=self.tools.put_down,
-        )
+        interactor = widget.sliceView().interactorStyle().GetInteractor()
+        node, edit = widget.mrmlSliceNode(), self.controller.edit
+        return Capture(interactor, node, self.scene, edit, self.tools.put_down)
 
     def _load(self, file: Path, image_id: str, kind: str) -> Any:
         node = files.load_image(slicer.mrmlScene, file, image_id, kind)
