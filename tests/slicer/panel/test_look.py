@@ -69,7 +69,7 @@ def test_a_lost_connection_says_that_the_work_is_kept() -> None:
     assert "Your work is kept" in looks["stateLabel"]["text"]
     assert looks["problemRetryButton"]["visible"]
     assert looks["problemLabel"]["text"].startswith("<b>Gone.</b>")
-    assert "asked about when the server answers again" in prompts_look(lost)["hintLabel"]["text"]
+    assert "when the server answers again" in prompts_look(lost)["hintLabel"]["text"]
     assert connection_look(lost)["disconnectButton"]["enabled"]
 
 

@@ -1,6 +1,7 @@
 """The button for a server on this machine: find or create an environment; start, watch and stop the server.
 
-Long work runs in a thread; `poll()` delivers its results, so that listeners run on the caller's thread. Nothing is downloaded before `answer(True)`.
+Long work runs in a thread; `poll()` delivers its results, so that listeners run on the caller's thread.
+Nothing is downloaded before `answer(True)`.
 """
 
 from __future__ import annotations

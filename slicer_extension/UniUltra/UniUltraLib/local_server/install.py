@@ -13,8 +13,6 @@ from .install_plan import InstallPlan
 from .process_log import ProcessLog
 from .processes import Process, ProcessProblem
 
-FOUND_BY = "creating it"
-
 
 class InstallCancelled(ProcessProblem):
     """The person stopped the installation; its files were removed."""
@@ -37,7 +35,7 @@ def make(
         for step in plan.steps:
             log.add(f"{step.text} ...")
             _run(step.command, {**environment, **plan.variables}, log, cancelled)
-        created = check(plan.python, environment, FOUND_BY)
+        created = check(plan.python, environment, "creating it")
         (plan.folder / UNFINISHED).unlink()
     except (OSError, ProcessProblem) as error:
         # Only a folder this module created: the mark is removed last.
