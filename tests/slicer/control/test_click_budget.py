@@ -50,9 +50,7 @@ def test_a_click_reads_the_scene_no_more_than_it_needs(
 ) -> None:
     rig = Rig(scene, wrap=CountingScene)
     model, counting = ScriptedModel(server, SHAPE), rig.scene
-    markers = PromptMarkers(
-        counting, application.logic, rig.controller.point, rig.controller.point, lambda *_: None
-    )
+    markers = PromptMarkers(counting, application.logic, rig.controller.edit, print, print)
     rig.connect(server.address)
     rig.open(examples.still(), "still-1")
     rig.click("first", 20, 20)

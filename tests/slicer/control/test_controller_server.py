@@ -16,7 +16,6 @@ from server_process import ServerProcess  # noqa: E402
 from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE  # noqa: E402
 from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
 from UniUltraLib.prompts.shown import Edit  # noqa: E402
-from UniUltraLib.scene import cine  # noqa: E402
 from UniUltraLib.wire.client import Client  # noqa: E402
 
 MODEL = "uniultra_mini"
@@ -148,4 +147,4 @@ def test_the_server_is_killed_and_started_again(rig: Rig, scene: Any, running: S
     assert rig.mask()[45, 75] and len(rig.state.prompts.of("point")) == 2
     rig.controller.undo()
     assert rig.mask()[82, 10], "what was painted meanwhile is a step back"
-    assert cine.current_frame(rig.scene.image.browser) == 0
+    assert rig.scene.image.frame == 0

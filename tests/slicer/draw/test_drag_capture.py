@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ class Drawing:
 
     def __init__(self, scene: Any, application: Any, slice_view: Any, image: Any) -> None:
         self.image = image
-        self.image.CreateDefaultDisplayNodes()
-        self.view = slice_view((320, 240))
-        self.view.show(self.image)
+        image.CreateDefaultDisplayNodes()
+        self.view = slice_view()
+        self.view.show(image)
         self.view.picture()
         self.side = SlicerScene(scene)
         self.side.open(self.image)
@@ -33,17 +34,19 @@ class Drawing:
         # The mode in which Slicer's own left drag changes window and level.
         self.interaction.SetCurrentInteractionMode(self.interaction.AdjustWindowLevel)
         self.strokes: list[Any] = []
-        self.cancelled = 0
-        self.capture = Capture(
-            self.view.interactor, self.view.node, self.strokes.append, self.side, self._cancel
-        )
+        self.cancelled: list[bool] = []
+        self.capture = self.capturing(self.strokes.append)
 
-    def _cancel(self) -> None:
-        self.cancelled += 1
+    def capturing(self, on_stroke: Any) -> Capture:
+        cancel = partial(self.cancelled.append, True)
+        return Capture(self.view.interactor, self.view.node, self.side, on_stroke, cancel)
 
     def world(self, *xy: tuple[float, float]) -> Any:
         shown = self.side.shown()
         return self.side.to_world(shown, [(x, y, shown.plane.index) for x, y in xy])
+
+    def release(self, xy: tuple[float, float]) -> None:
+        self.view.mouse(self.view.xy(self.world(xy)[0]), "LeftButtonReleaseEvent")
 
     def pixels(self, stroke: Any) -> np.ndarray:
         return self.side.to_ijk(self.side.shown(), stroke.world)[:, :2]
@@ -78,7 +81,7 @@ def test_without_a_tool_a_drag_is_slicers(drawing: Drawing) -> None:
 @pytest.mark.parametrize("positive", [True, False])
 def test_a_drag_is_a_stroke_and_nothing_else(drawing: Drawing, kind: str, positive: bool) -> None:
     before, offset = drawing.contrast, drawing.view.node.GetSliceOffset()
-    drawing.capture.start(kind, positive, pen=9)
+    drawing.capture.start(kind, positive)
     plain = drawing.view.picture()
     path = circle()
     drawing.view.drag(drawing.world(*path), release=False)
@@ -88,7 +91,7 @@ def test_a_drag_is_a_stroke_and_nothing_else(drawing: Drawing, kind: str, positi
     changed = (live.astype(int) - plain)[(live != plain).any(axis=-1)]
     assert len(changed) > 60, "the outline follows the mouse"
     assert changed.mean(axis=0).argmax() == colour.argmax()
-    drawing.view.mouse(drawing.view.xy(drawing.world(path[-1])[0]), "LeftButtonReleaseEvent")
+    drawing.release(path[-1])
     (stroke,) = drawing.strokes
     assert (stroke.kind, stroke.positive) == (kind, positive)
     expected = [path[0], path[-1]] if kind == "box" else path
@@ -101,12 +104,12 @@ def test_a_drag_is_a_stroke_and_nothing_else(drawing: Drawing, kind: str, positi
 
 
 def test_the_pen_marks_what_was_drawn_on_the_screen(drawing: Drawing) -> None:
-    drawing.capture.start("scribble", pen=14)
+    drawing.capture.start("scribble")
     plain = drawing.view.picture()
     path = [(20, 30), (60, 60), (95, 25)]
     drawing.view.drag(drawing.world(*path), release=False)
     drawn = (drawing.view.picture() != plain).any(axis=-1)
-    drawing.view.mouse(drawing.view.xy(drawing.world(path[-1])[0]), "LeftButtonReleaseEvent")
+    drawing.release(path[-1])
     (stroke,) = drawing.strokes
     shown = drawing.side.shown()
     mark = PROMPT_KINDS["scribble"].read(drawing.side.stroke_path(shown, stroke.world, stroke.width))
@@ -125,12 +128,12 @@ def test_escape_drops_the_stroke_and_then_the_tool(drawing: Drawing) -> None:
     plain = drawing.view.picture()
     drawing.view.drag(drawing.world(*circle()[:10]), release=False)
     drawing.view.key("Escape")
-    assert not drawing.capture.drawing and drawing.cancelled == 0
+    assert not drawing.capture.drawing and drawing.cancelled == []
     np.testing.assert_array_equal(drawing.view.picture(), plain)
     drawing.view.mouse((100, 100), "MouseMoveEvent", "LeftButtonReleaseEvent")
     assert drawing.strokes == []
     drawing.view.key("Escape")
-    assert drawing.cancelled == 1
+    assert drawing.cancelled == [True]
 
 
 def test_no_stroke_leaves_the_image(drawing: Drawing) -> None:
@@ -183,7 +186,7 @@ def test_nothing_stays_after_stop(drawing: Drawing) -> None:
 
 
 def test_stopping_from_the_strokes_own_callback(drawing: Drawing) -> None:
-    capture = Capture(drawing.view.interactor, drawing.view.node, lambda _: capture.stop(), drawing.side)
+    capture = drawing.capturing(lambda _: capture.stop())
     capture.start("box")
     before = drawing.contrast
     drawing.view.drag(drawing.world((40, 40), (60, 60)))
@@ -202,7 +205,7 @@ def test_a_stroke_in_another_view_is_of_its_slice(scene: Any, application: Any, 
         side.open(volume)
         side.set_view(red.node)
         got: list[Any] = []
-        captures = [Capture(view.interactor, view.node, got.append, side) for view in (red, green)]
+        captures = [Capture(view.interactor, view.node, side, got.append, print) for view in (red, green)]
         for capture in captures:
             capture.start("box")
         index = round(side.to_ijk(side.shown(), [(0, green.node.GetSliceOffset(), 0)])[0][1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import slice_pictures as pictures  # noqa: E402
 from slicer_harness import SliceView  # noqa: E402
 from UniUltraLib.draw.prompt_markers import PromptMarkers  # noqa: E402
 from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet  # noqa: E402
+from UniUltraLib.prompts.shown import Edit  # noqa: E402
+from UniUltraLib.scene import coordinates  # noqa: E402
 from UniUltraLib.scene.open_volume import nodes_of  # noqa: E402
 from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
 
@@ -26,7 +29,7 @@ class Desk:
     def __init__(self, scene: Any, application: Any, slice_view: Any) -> None:
         self.image = examples.volume()
         self.image.CreateDefaultDisplayNodes()
-        self.red = slice_view((320, 240))
+        self.red = slice_view()
         self.red.show(self.image)
         self.interaction = application.logic.GetInteractionNode()
         self.side = SlicerScene(scene)
@@ -35,10 +38,8 @@ class Desk:
         self.side.go_to(20)
         self.book, self.segment = PromptBook(), "a"
         self.told: list[Any] = []
-        self.markers = PromptMarkers(
-            self.side, application.logic, self._placed, self._moved, self._deleted,
-            self.told.append, lambda: self.told.append("stopped"),
-        )  # fmt: skip
+        stopped = partial(self.told.append, "stopped")
+        self.markers = PromptMarkers(self.side, application.logic, self._edit, self.told.append, stopped)
         self.side.on("view", self.show)
 
     @property
@@ -53,17 +54,17 @@ class Desk:
     def show(self) -> None:
         self.markers.show(self.prompts if self.side.shown() else None, self.side.shown())
 
-    def _placed(self, key: str, world: Any, positive: bool) -> None:
-        self.told.append("placed")
-        self.keep(self.prompts.with_prompt("point", self.side.voxel(self.side.shown(), world), key, positive))
+    def _edit(self, edit: Edit) -> None:
+        if edit.world is None:
+            self.told.append("deleted")
+            self.keep(self.prompts.without("point", edit.key))
+            return
+        self.told.append("moved" if edit.key in self.keys() else "placed")
+        voxel = self.side.voxel(self.side.shown(), edit.world)
+        self.keep(self.prompts.with_prompt("point", voxel, edit.key, edit.positive))
 
-    def _moved(self, key: str, world: Any, positive: bool) -> None:
-        self.told.append("moved")
-        self.keep(self.prompts.with_prompt("point", self.side.voxel(self.side.shown(), world), key, positive))
-
-    def _deleted(self, key: str, world: Any, positive: bool) -> None:
-        self.told.append("deleted")
-        self.keep(self.prompts.without("point", key))
+    def keys(self) -> list[str]:
+        return [point.key for point in self.prompts.of("point")]
 
     def world(self, *ijk: tuple[float, float, float]) -> Any:
         return self.side.to_world(self.side.shown(), ijk)
@@ -102,7 +103,7 @@ def test_clicks_place_points_on_the_slice(desk: Desk) -> None:
         ([60, 45], True), ([30, 20], True), ([90, 70], False),
     ]  # fmt: skip
     assert {ijk[2] for ijk, _ in desk.points()} == {20} and desk.counts() == (2, 1)
-    assert len({point.key for point in desk.prompts.of("point")}) == 3
+    assert len(set(desk.keys())) == 3
 
 
 def test_placing_goes_on_from_slice_to_slice(desk: Desk) -> None:
@@ -113,19 +114,13 @@ def test_placing_goes_on_from_slice_to_slice(desk: Desk) -> None:
     desk.red.node.SetSliceOffset(500)
     desk.side.set_view(desk.red.node)
     desk.red.mouse((160, 120), "MouseMoveEvent")
-    desk.red.node.JumpSliceByOffsetting(*examples_world(desk, 22))
+    desk.red.node.JumpSliceByOffsetting(*coordinates.ijk_to_world(desk.image, [(60, 45, 22)])[0])
     desk.red.click(desk.world((50, 50, 22))[0])
     desk.markers.stop()
     assert desk.take() == ["placed"] * 4
     for index, count in ((20, 2), (21, 1), (22, 1)):
         desk.side.go_to(index)
         assert len(desk.points()) == count and desk.counts() == (count, 0)
-
-
-def examples_world(desk: Desk, index: int) -> Any:
-    from UniUltraLib.scene import coordinates
-
-    return coordinates.ijk_to_world(desk.image, [(60, 45, index)])[0]
 
 
 def test_points_are_moved_and_deleted(desk: Desk) -> None:
@@ -137,9 +132,9 @@ def test_points_are_moved_and_deleted(desk: Desk) -> None:
     desk.red.drag(path)
     assert desk.take() == ["moved"], "once, when it is let go"
     assert desk.points() == [((75, 52, 20), True), ((30, 20, 20), False)]
-    assert [p.key for p in desk.prompts.of("point")] == ["a", "b"] and desk.counts() == (1, 1)
+    assert desk.keys() == ["a", "b"] and desk.counts() == (1, 1)
     desk.markers._points[False].RemoveNthControlPoint(0)
-    assert desk.take() == ["deleted"] and [p.key for p in desk.prompts.of("point")] == ["a"]
+    assert desk.take() == ["deleted"] and desk.keys() == ["a"]
     desk.markers._points[True].SetNthControlPointPositionWorld(0, *desk.world((10, 12, 20))[0])
     assert desk.take() == ["moved"] and desk.points() == [((10, 12, 20), True)], "as in the Markups module"
 
@@ -206,23 +201,16 @@ def test_a_click_in_an_oblique_view_is_a_pixel_of_the_cut(desk: Desk) -> None:
     examples.askew(desk.red.node, centre)
     assert desk.side.shown().oblique
     desk.book = PromptBook()
-    prompts: list[Any] = []
+    edits: list[Edit] = []
     shown = desk.side.shown()
-    markers = PromptMarkers(
-        desk.side, slicer.app.applicationLogic(), lambda key, world, positive: prompts.append(world),
-        lambda *_: None, lambda *_: None,
-    )  # fmt: skip
+    markers = PromptMarkers(desk.side, slicer.app.applicationLogic(), edits.append, print, print)
     markers.place(True)
     desk.red.click(centre)
-    assert len(prompts) == 1
-    x, y, k = desk.side.voxel(shown, prompts[0])
+    (edit,) = edits
+    x, y, k = desk.side.voxel(shown, edit.world)
     assert k == 0 and np.abs(desk.side.to_world(shown, [(x, y, 0)])[0] - centre).max() < 0.6
-    markers.show(
-        PromptSet(shown.size, shown.plane)
-        .with_prompt("point", (x, y, 0), "k")
-        .with_prompt("box", (5, 5, 20, 20)),
-        shown,
-    )
+    prompts = PromptSet(shown.size, shown.plane).with_prompt("point", (x, y, 0), "k")
+    markers.show(prompts.with_prompt("box", (5, 5, 20, 20)), shown)
     plain = desk.red.picture()
     markers.hide()
     assert (plain != desk.red.picture()).any()

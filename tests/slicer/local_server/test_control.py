@@ -10,28 +10,30 @@ from pathlib import Path
 
 import pytest
 from UniUltraLib.local_server import server
-from UniUltraLib.local_server.control import (
+from UniUltraLib.local_server.control import LocalControl
+from UniUltraLib.local_server.server import (
     ASKING,
+    DIED,
     MAKING,
+    RUNNING,
     SEARCHING,
     STARTING,
+    STOPPED,
     STOPPING,
-    LocalControl,
-    LocalControlState,
-)
-from UniUltraLib.local_server.server import DIED, RUNNING, STOPPED
+    LocalServerState,
+)  # fmt: skip
 
 
 class Button(LocalControl):
     """A control in a home folder of the test; `seen` are the states its listener got."""
 
-    def __init__(self, home: Path, tree: Path, variables: dict[str, str]) -> None:
-        super().__init__(variables, home, near=tree / "lib")
-        self.seen: list[LocalControlState] = []
+    def __init__(self, home: Path, near: Path | None, variables: dict[str, str]) -> None:
+        super().__init__(variables, home, near)
+        self.seen: list[LocalServerState] = []
         self.threads: set[int] = set()
         self.subscribe(self._listen)
 
-    def _listen(self, state: LocalControlState) -> None:
+    def _listen(self, state: LocalServerState) -> None:
         self.seen.append(state)
         self.threads.add(threading.get_ident())
 
@@ -45,7 +47,7 @@ class Button(LocalControl):
 
 @pytest.fixture
 def button(tmp_path: Path, tree: Path, variables: dict[str, str]) -> Iterator[Button]:
-    made = Button(tmp_path / "home", tree, variables)
+    made = Button(tmp_path / "home", tree / "lib", variables)
     yield made
     made.close()
 
@@ -82,9 +84,9 @@ def test_no_leaves_everything_as_it_was(button: Button, tmp_path: Path) -> None:
     button.start()
     button.until(lambda: button.state.kind == ASKING)
     button.answer(False)
-    assert button.state == LocalControlState()
+    assert button.state == LocalServerState()
     button.answer(True)  # there is no question any more
-    assert button.state == LocalControlState()
+    assert button.state == LocalServerState()
     assert not (tmp_path / "home").exists()
 
 
@@ -96,7 +98,7 @@ def test_stopping_while_it_makes_keeps_nothing(button: Button, tmp_path: Path) -
     button.answer(True)
     button.until(folder.exists)
     button.stop()
-    assert button.state == LocalControlState()
+    assert button.state == LocalServerState()
     button.until(lambda: not folder.exists())
     assert button.state.problem is None
 
@@ -107,11 +109,8 @@ def test_what_is_missing_is_said(button: Button, tmp_path: Path) -> None:
     button.start("", str(tmp_path / "not python"))
     button.until(lambda: not button.state.busy)
     assert "no Python environment" in str(button.state.problem)
-    empty = LocalControl({"PATH": ""}, tmp_path / "home")
+    empty = Button(tmp_path / "home", None, {"PATH": ""})
     empty.start()
-    end = time.monotonic() + 20
-    while empty.state.busy and time.monotonic() < end:
-        empty.poll()
-        time.sleep(0.01)
+    empty.until(lambda: not empty.state.busy)
     assert "source tree" in str(empty.state.problem)
     empty.close()

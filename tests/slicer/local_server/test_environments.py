@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tiny_project import make_tree
-from UniUltraLib.local_server import install_plan
+from UniUltraLib.local_server import environments, install_plan
 from UniUltraLib.local_server.environments import UNFINISHED, Environment, find, python_in, source_tree
 from UniUltraLib.local_server.install import InstallCancelled, make, unpack
 from UniUltraLib.local_server.install_plan import find_python, plan
@@ -35,34 +35,27 @@ def made(tree: Path, variables: dict[str, str], tmp_path_factory: pytest.TempPat
     return environment
 
 
+def program(file: Path, line: str = "", shell: str = "/bin/sh") -> Path:
+    """An executable script of one line."""
+    file.write_text(f"#!{shell}\n{line}\n")
+    file.chmod(0o755)
+    return file
+
+
 def test_what_is_slicers_is_left_out() -> None:
     home = str(Path("/opt/Slicer-5.8"))
+    own = dict.fromkeys(("HOME", "HTTPS_PROXY", "PIP_INDEX_URL", "UNIULTRA_WEIGHTS"), "kept")
     cleaned = clean_environment(
         {
             "SLICER_HOME": home,
             "PATH": os.pathsep.join([home + "/bin", "/usr/bin", home, "/opt/Slicer-5.8-other/bin"]),
-            "PYTHONPATH": home + "/lib",
-            "PYTHONHOME": home,
-            "PYTHONNOUSERSITE": "1",
-            "LD_LIBRARY_PATH": home,
-            "DYLD_LIBRARY_PATH": home,
-            "QT_PLUGIN_PATH": home,
-            "SSL_CERT_FILE": home + "/Slicer.crt",
-            "HOME": "/home/me",
-            "HTTPS_PROXY": "http://proxy:3128",
-            "UNIULTRA_WEIGHTS": "/data/weights",
-            "PIP_INDEX_URL": "https://registry.example/simple",
+            **dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "LD_LIBRARY_PATH"), home),
+            **dict.fromkeys(("DYLD_LIBRARY_PATH", "QT_PLUGIN_PATH", "SSL_CERT_FILE"), home),
+            **own,
         }
     )
     assert cleaned.pop("PATH").split(os.pathsep) == ["/usr/bin", "/opt/Slicer-5.8-other/bin"]
-    assert sorted(cleaned) == [
-        "HOME",
-        "HTTPS_PROXY",
-        "PIP_INDEX_URL",
-        "PYTHONIOENCODING",
-        "PYTHONUNBUFFERED",
-        "UNIULTRA_WEIGHTS",
-    ]
+    assert cleaned == {**own, "PYTHONIOENCODING": "utf-8:replace", "PYTHONUNBUFFERED": "1"}
 
 
 def test_slicers_python_path_does_not_reach_the_other_python(tmp_path: Path) -> None:
@@ -84,9 +77,7 @@ def test_an_environment_was_made_and_is_found(
         assert search.text == "UniUltra 0.4.0, found by the setting"
     by_variable = find("", {**variables, "PATH": "", "UNIULTRA_HOME": str(folder)}, tmp_path).environment
     assert by_variable is not None and by_variable.found_by == "the variable UNIULTRA_HOME"
-    command = folder / "bin" / "uniultra"
-    command.write_text(f"#!{made.python}\n")
-    command.chmod(0o755)
+    command = program(folder / "bin" / "uniultra", shell=str(made.python))
     on_path = find("", {**variables, "PATH": str(command.parent)}, tmp_path).environment
     assert on_path is not None and on_path.found_by == "the command uniultra"
     shutil.copytree(folder, tmp_path / "UniUltra" / "environment", symlinks=True)
@@ -123,7 +114,9 @@ def test_places_that_do_not_do_say_why(variables: dict[str, str], tmp_path: Path
     assert "cannot be started" in find(str(tmp_path / "bad"), variables, tmp_path).text
 
 
-def test_an_old_or_slow_uniultra_is_refused(variables: dict[str, str], tmp_path: Path) -> None:
+def test_an_old_or_slow_uniultra_is_refused(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = make_tree(tmp_path, version="0.3.9")
     venv.create(tmp_path / "env", with_pip=False)
     python = python_in(tmp_path / "env")
@@ -132,7 +125,8 @@ def test_an_old_or_slow_uniultra_is_refused(variables: dict[str, str], tmp_path:
     (packages / "uniultra.pth").write_text(str(old / "lib"))
     assert "is 0.3.9; this module needs 0.4" in find(str(python), variables, tmp_path).text
     (old / "lib" / "uniultra" / "cli.py").write_text("import time; time.sleep(60)")
-    assert "did not answer" in find(str(python), variables, tmp_path, seconds=0.5).text
+    monkeypatch.setattr(environments, "VERSION_SECONDS", 0.5)
+    assert "did not answer" in find(str(python), variables, tmp_path).text
 
 
 def test_the_question_says_what_how_much_and_from_where(
@@ -151,10 +145,8 @@ def test_the_question_says_what_how_much_and_from_where(
 
 
 def test_uv_is_used_where_it_is(tree: Path, variables: dict[str, str], tmp_path: Path) -> None:
-    uv = tmp_path / "bin" / "uv"
-    uv.parent.mkdir()
-    uv.write_text("#!/bin/sh\n")
-    uv.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    uv = program(tmp_path / "bin" / "uv")
     todo = plan(tmp_path / "env", tree, {**variables, "PATH": str(uv.parent)})
     first, second = (step.command for step in todo.steps)
     assert first[:2] == (str(uv), "venv") and first[-1] == str(tmp_path / "env")
@@ -187,11 +179,9 @@ def test_plans_that_cannot_be(
 
 
 def test_a_python_that_fits_is_found(variables: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "python3.12").write_text("#!/bin/sh\necho 3 9 /usr/bin/python3.9\n")
-    (tmp_path / "python3.11").write_text("#!/bin/sh\nexit 1\n")
-    (tmp_path / "python3").write_text("#!/bin/sh\necho 3 11 /usr/bin/python3.11\n")
-    for name in ("python3.12", "python3.11", "python3"):
-        (tmp_path / name).chmod(0o755)
+    program(tmp_path / "python3.12", "echo 3 9 /usr/bin/python3.9")
+    program(tmp_path / "python3.11", "exit 1")
+    program(tmp_path / "python3", "echo 3 11 /usr/bin/python3.11")
     assert find_python({**variables, "PATH": str(tmp_path)}) == "/usr/bin/python3.11"
 
 

@@ -7,29 +7,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tiny_project import make_tree
+from UniUltraLib.local_server import process_log
 from UniUltraLib.local_server import server as local_server
 from UniUltraLib.local_server.environments import Environment, check
 from UniUltraLib.local_server.process_log import ProcessLog
 from UniUltraLib.local_server.processes import ProcessProblem, clean_environment
-from UniUltraLib.local_server.server import (
-    DIED,
-    RUNNING,
-    STARTING,
-    STOPPED,
-    LocalServer,
-    free_port,
-)
+from UniUltraLib.local_server.server import DIED, RUNNING, STARTING, STOPPED, LocalServer, free_port
 from UniUltraLib.wire.client import Client
-
-Make = Callable[..., LocalServer]
-SECRET = "key-of-the-clinic"
 
 
 @pytest.fixture
@@ -39,32 +30,29 @@ def tiny(tmp_path: Path) -> Environment:
 
 
 @pytest.fixture
-def make(tiny: Environment, tmp_path: Path) -> Iterator[Make]:
-    """Makes local servers of the tiny project, and stops them."""
-    servers: list[LocalServer] = []
+def studies(tmp_path: Path) -> Path:
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    return folder
 
-    def build(**options: object) -> LocalServer:
-        log = ProcessLog(secrets=[SECRET])
-        variables = {**clean_environment(os.environ), "PYTHONPATH": tiny.version}
-        servers.append(LocalServer(tiny, variables, log, **options))  # type: ignore[arg-type]
-        return servers[-1]
 
-    yield build
-    for server in servers:
-        server.stop(2)
+@pytest.fixture
+def server(tiny: Environment) -> Iterator[LocalServer]:
+    """A local server of the tiny project, not started."""
+    variables = {**clean_environment(os.environ), "PYTHONPATH": tiny.version}
+    made = LocalServer(tiny, variables, ProcessLog())
+    yield made
+    made.stop(2)
 
 
 def alive(pid: int) -> bool:
+    """Whether a process runs, and is no zombie."""
     try:
         os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat")
+        return not (status.is_file() and status.read_text().rpartition(")")[2].split()[0] == "Z")
     except ProcessLookupError:
         return False
-    return not _zombie(pid)
-
-
-def _zombie(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return status.is_file() and status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def gone(pid: int, seconds: float = 15) -> bool:
@@ -111,8 +99,7 @@ def test_the_real_server_starts_answers_and_stops(tmp_path: Path) -> None:
     assert not local_server.answers(address)
 
 
-def test_it_runs_again_after_a_stop(make: Make, tmp_path: Path) -> None:
-    server = make()
+def test_it_runs_again_after_a_stop(server: LocalServer, tmp_path: Path) -> None:
     studies = tmp_path / "new" / "studies"
     for _ in range(2):
         address = server.start(studies)
@@ -121,13 +108,12 @@ def test_it_runs_again_after_a_stop(make: Make, tmp_path: Path) -> None:
         child = int((studies / "child").read_text())
         assert alive(child)
         server.stop()
-        assert server.state == local_server.LocalState(STOPPED)
+        assert server.state == local_server.LocalServerState()
         assert gone(child), "what the server started must end with it"
 
 
-def test_lines_come_as_they_are_written_without_secrets(make: Make, tmp_path: Path) -> None:
-    server = make()
-    server.start(tmp_path / "studies")
+def test_lines_come_as_they_are_written_without_secrets(server: LocalServer, studies: Path) -> None:
+    server.start(studies)
     wait_for(server, RUNNING)
     number, lines = server.log.since(0)
     assert "starting" in lines
@@ -138,11 +124,8 @@ def test_lines_come_as_they_are_written_without_secrets(make: Make, tmp_path: Pa
     assert '"PYTHONHOME": null, "LD_LIBRARY_PATH": null' in text
 
 
-def test_a_server_that_refuses_to_start_says_why(make: Make, tmp_path: Path) -> None:
-    studies = tmp_path / "studies"
-    studies.mkdir()
+def test_a_server_that_refuses_to_start_says_why(server: LocalServer, studies: Path) -> None:
     (studies / "fail").touch()
-    server = make()
     server.start(studies)
     wait_for(server, DIED)
     problem = server.state.problem
@@ -155,9 +138,7 @@ def test_a_server_that_refuses_to_start_says_why(make: Make, tmp_path: Path) -> 
     assert server.state.problem is None
 
 
-def test_a_server_that_dies_is_noticed_with_what_it_left_behind(make: Make, tmp_path: Path) -> None:
-    studies = tmp_path / "studies"
-    server = make()
+def test_a_server_that_dies_is_noticed_with_what_it_left_behind(server: LocalServer, studies: Path) -> None:
     address = server.start(studies)
     wait_for(server, RUNNING)
     child = int((studies / "child").read_text())
@@ -170,11 +151,11 @@ def test_a_server_that_dies_is_noticed_with_what_it_left_behind(make: Make, tmp_
     assert gone(child)
 
 
-def test_a_server_that_never_answers_is_given_up(make: Make, tmp_path: Path) -> None:
-    studies = tmp_path / "studies"
-    studies.mkdir()
+def test_a_server_that_never_answers_is_given_up(
+    server: LocalServer, studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (studies / "silent").touch()
-    server = make(seconds=3)
+    monkeypatch.setattr(local_server, "STARTUP_SECONDS", 3)
     server.start(studies)
     wait_for(server, DIED)
     problem = server.state.problem
@@ -236,8 +217,10 @@ def test_no_server_outlives_this_program_however_it_ends(tiny: Environment, tmp_
         run.stdout.close()
 
 
-def test_the_log_is_bounded() -> None:
-    log = ProcessLog(secrets=[SECRET, ""], lines=10, width=50)
+def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_log, "LINES", 10)
+    monkeypatch.setattr(process_log, "WIDTH", 50)
+    log = ProcessLog()
     for n in range(100):
         log.add(f"line {n} {'x' * 99}\n")
     count, lines = log.since(0)
@@ -245,7 +228,7 @@ def test_the_log_is_bounded() -> None:
     assert all(len(line) <= 50 for line in lines)
     assert log.since(97)[1] == lines[-3:]
     assert log.since(500)[1] == []
-    log.add(f"\x1b[31mAuthorization: Bearer abcdef\x1b[0m with {SECRET} 10 %\r20 %\r{SECRET} 100 %\n")
-    assert log.tail(1) == ["*** 100 %"]
+    log.add("\x1b[31mAuthorization: Bearer abcdef\x1b[0m 10 %\r20 %\r 100 %\n")
+    assert log.tail(1) == [" 100 %"]
     log.add("Authorization: Bearer abcdef, password=letmein and the token is here")
     assert log.tail(1) == ["Authorization: Bearer ***, password=*** and the to"]

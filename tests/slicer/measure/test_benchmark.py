@@ -45,13 +45,8 @@ def test_a_mask_that_cannot_be_measured_is_counted(benchmark: Any, shared_dir: P
 
 
 def test_pixels_of_a_resized_picture_are_not_quite_square(benchmark: Any) -> None:
-    row = {
-        "spacing_mm": "0.1",
-        "width": "512",
-        "height": "346",
-        "original_width": "800",
-        "original_height": "540",
-    }
+    row = {"spacing_mm": "0.1", "width": "512", "height": "346"}
+    row |= {"original_width": "800", "original_height": "540"}
     dy, dx = benchmark.pitch(row)
     assert dx == 0.1
     assert dy == pytest.approx(0.1 * (540 / 346) / (800 / 512))

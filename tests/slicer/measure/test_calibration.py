@@ -23,11 +23,14 @@ def box(x0: int, y0: int, x1: int, y1: int, shape: tuple[int, int] = (80, 100)) 
     return mask
 
 
+INSIDE = box(5, 5, 20, 20)
+
+
 def test_the_region_that_holds_the_mask_counts(tmp_path: Path) -> None:
     image = from_dicom(write_dicom(tmp_path / "a.dcm", TWO_SIDES))
-    assert image.at(box(5, 5, 20, 20), FRAME).spacing_mm == pytest.approx((0.2, 0.1))
+    assert image.at(INSIDE, FRAME).spacing_mm == pytest.approx((0.2, 0.1))
     assert image.at(box(60, 5, 80, 20), FRAME).spacing_mm == pytest.approx((0.3, 0.5))
-    assert "0.1 x 0.2 mm per pixel (x, y), DICOM" in image.at(box(5, 5, 20, 20), FRAME).text
+    assert "0.1 x 0.2 mm per pixel (x, y), DICOM" in image.at(INSIDE, FRAME).text
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ def test_of_regions_that_overlap_the_smallest_counts(tmp_path: Path) -> None:
     flow = {"bounds": (10, 10, 30, 30), "delta": (0.05, 0.05), "type": 2}
     image = from_dicom(write_dicom(tmp_path / "a.dcm", [TWO_SIDES[0], flow]))
     assert image.at(box(12, 12, 20, 20), FRAME).spacing_mm == pytest.approx((0.5, 0.5))
-    assert image.at(box(5, 5, 20, 20), FRAME).spacing_mm == pytest.approx((0.2, 0.1))
+    assert image.at(INSIDE, FRAME).spacing_mm == pytest.approx((0.2, 0.1))
 
 
 @pytest.mark.parametrize(
@@ -71,28 +74,28 @@ def test_of_regions_that_overlap_the_smallest_counts(tmp_path: Path) -> None:
 )
 def test_regions_that_measure_no_lengths(change: dict[str, Any], problem: str, tmp_path: Path) -> None:
     image = from_dicom(write_dicom(tmp_path / "a.dcm", [{**TWO_SIDES[0], **change}]))
-    found = image.at(box(5, 5, 20, 20), FRAME)
+    found = image.at(INSIDE, FRAME)
     assert found.spacing_mm is None
     assert problem in found.problem
 
 
 def test_pixel_spacing_counts_only_without_regions(tmp_path: Path) -> None:
     alone = from_dicom(write_dicom(tmp_path / "a.dcm", [], PixelSpacing=[0.3, 0.4]))
-    assert alone.at(box(5, 5, 20, 20), FRAME).spacing_mm == (0.3, 0.4)
+    assert alone.at(INSIDE, FRAME).spacing_mm == (0.3, 0.4)
     beside = from_dicom(write_dicom(tmp_path / "b.dcm", TWO_SIDES, PixelSpacing=[9, 9]))
     assert beside.at(box(5, 70, 20, 75), FRAME).spacing_mm is None
     none = from_dicom(write_dicom(tmp_path / "c.dcm", []))
-    assert none.at(box(5, 5, 20, 20), FRAME).spacing_mm is None
+    assert none.at(INSIDE, FRAME).spacing_mm is None
 
 
 def test_a_volume_needs_the_distance_between_its_slices(tmp_path: Path) -> None:
     deep = {"PixelSpacing": [0.3, 0.4], "SpacingBetweenSlices": 2.0}
     image = from_dicom(write_dicom(tmp_path / "a.dcm", [], **deep), volume=True)
-    assert image.at(box(5, 5, 20, 20), Plane("k", 3)).spacing_mm == (0.3, 0.4)
-    assert image.at(box(5, 5, 20, 20), Plane("j", 3)).spacing_mm == (2.0, 0.4)
-    assert image.at(box(5, 5, 20, 20), Plane("i", 3)).spacing_mm == (2.0, 0.3)
+    assert image.at(INSIDE, Plane("k", 3)).spacing_mm == (0.3, 0.4)
+    assert image.at(INSIDE, Plane("j", 3)).spacing_mm == (2.0, 0.4)
+    assert image.at(INSIDE, Plane("i", 3)).spacing_mm == (2.0, 0.3)
     flat = from_dicom(write_dicom(tmp_path / "b.dcm", [], PixelSpacing=[0.3, 0.4]), volume=True)
-    assert flat.at(box(5, 5, 20, 20), Plane("j", 3)).spacing_mm is None
+    assert flat.at(INSIDE, Plane("j", 3)).spacing_mm is None
 
 
 def test_a_damaged_header_has_no_calibration(tmp_path: Path) -> None:
@@ -100,53 +103,47 @@ def test_a_damaged_header_has_no_calibration(tmp_path: Path) -> None:
     for name, content in {"cut": whole[:400], "empty": b"", "text": b"no DICOM" * 99}.items():
         file = tmp_path / name
         file.write_bytes(content)
-        assert from_dicom(file).at(box(5, 5, 20, 20), FRAME).spacing_mm is None
+        assert from_dicom(file).at(INSIDE, FRAME).spacing_mm is None
         assert is_dicom(file) is (name == "cut")
-    found = from_dicom(tmp_path / "gone").at(box(5, 5, 20, 20), FRAME)
+    found = from_dicom(tmp_path / "gone").at(INSIDE, FRAME)
     assert found.spacing_mm is None
     assert str(tmp_path) not in found.text
     assert not is_dicom(tmp_path / "gone")
 
 
 def test_a_spacing_of_one_is_no_calibration() -> None:
-    mask = box(5, 5, 20, 20)
-    assert from_spacing((1.0, 1.0, 1.0), volume=True).at(mask, FRAME).spacing_mm is None
-    assert from_spacing((1.0, 1.0, 0.4), volume=False).at(mask, FRAME).spacing_mm is None
-    assert from_spacing((0.2, 0.3, 1.0), volume=False).at(mask, FRAME).spacing_mm == (0.3, 0.2)
-    assert from_spacing((0.2, 0.3, 1.0), volume=False).at(mask, Plane("j", 0)).spacing_mm is None
-    assert from_spacing((1.0, 1.0, 0.4), volume=True).at(mask, Plane("i", 0)).spacing_mm == (0.4, 1.0)
+    assert from_spacing((1.0, 1.0, 1.0), volume=True).at(INSIDE, FRAME).spacing_mm is None
+    assert from_spacing((1.0, 1.0, 0.4), volume=False).at(INSIDE, FRAME).spacing_mm is None
+    assert from_spacing((0.2, 0.3, 1.0), volume=False).at(INSIDE, FRAME).spacing_mm == (0.3, 0.2)
+    assert from_spacing((0.2, 0.3, 1.0), volume=False).at(INSIDE, Plane("j", 0)).spacing_mm is None
+    assert from_spacing((1.0, 1.0, 0.4), volume=True).at(INSIDE, Plane("i", 0)).spacing_mm == (0.4, 1.0)
     for bad in ((0.0, 0.3, 1.0), (float("nan"), 0.3, 1.0), (-0.2, 0.3, 1.0)):
-        assert from_spacing(bad, volume=False).at(mask, FRAME).spacing_mm is None
+        assert from_spacing(bad, volume=False).at(INSIDE, FRAME).spacing_mm is None
 
 
 def test_what_the_server_tells() -> None:
     region = {"bbox": [0, 0, 49, 59], "spatial_format": 1, "data_type": 1, "spacing_mm": [0.2, 0.1]}
     image = from_server({"calibration": {"spacing_mm": None, "regions": [region]}})
-    assert image.at(box(5, 5, 20, 20), FRAME) == Calibration((0.2, 0.1), "server")
-    assert from_server({"calibration": {"spacing_mm": [0.3, 0.4], "regions": []}}).at(
-        box(5, 5, 20, 20), FRAME
-    ).spacing_mm == (0.3, 0.4)
+    assert image.at(INSIDE, FRAME) == Calibration((0.2, 0.1), "server")
+    plain = from_server({"calibration": {"spacing_mm": [0.3, 0.4], "regions": []}})
+    assert plain.at(INSIDE, FRAME).spacing_mm == (0.3, 0.4)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "answer",
     [
         {},
         {"calibration": None},
         {"calibration": "0.2"},
         {"calibration": {"spacing_mm": [0, 1], "regions": None}},
-        {
-            "calibration": {
-                "spacing_mm": ["0.2", True],
-                "regions": ["x", {"bbox": [1, 2]}, {"bbox": [0, 0, 1, "2"]}],
-            }
-        },
+        {"calibration": {"spacing_mm": ["0.2", True], "regions": ["x", {"bbox": [1, 2]}]}},
+        {"calibration": {"regions": [{"bbox": [0, 0, 1, "2"], "spatial_format": 1, "data_type": 1}]}},
         {"calibration": {"spacing_mm": [1e400, 0.2]}},
         {"calibration": {"spacing_mm": 0.2}},
     ],
 )
-def test_a_server_that_tells_nothing_usable(told: dict[str, Any]) -> None:
-    assert from_server(told).at(box(5, 5, 20, 20), FRAME).spacing_mm is None
+def test_a_server_that_tells_nothing_usable(answer: dict[str, Any]) -> None:
+    assert from_server(answer).at(INSIDE, FRAME).spacing_mm is None
 
 
 def test_the_client_asks_for_it(client: Any, server: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import integrate, ndimage
 from shapes import ellipse, ellipse_perimeter, rectangle, ventricle
 from UniUltraLib.measure import contours
 from UniUltraLib.measure.axes_ellipse import Ellipse, fit_ellipse, line_length
@@ -45,12 +45,10 @@ def test_an_ellipse_and_the_error_shrinks_with_resolution(pixel: tuple[float, fl
     worst = {}
     for resolution in (2.0, 0.5, 0.125):
         found = [errors(pixel, turn, resolution) for turn in turns]
-        worst[resolution] = {name: max(one[name] for one in found) for name in found[0]}
+        worst[resolution] = {name: max(error[name] for error in found) for name in found[0]}
     for name in worst[0.125]:
-        assert worst[2.0][name] < 0.05, name
-        assert worst[0.5][name] < 0.015, name
-        assert worst[0.125][name] < 0.004, name
-        assert worst[0.125][name] < worst[2.0][name], name
+        coarse, medium, fine = (worst[resolution][name] for resolution in (2.0, 0.5, 0.125))
+        assert coarse < 0.05 and medium < 0.015 and fine < 0.004 and fine < coarse, name
 
 
 @pytest.mark.parametrize("pixel", PIXELS)
@@ -143,12 +141,10 @@ def test_the_ellipse_that_points_lie_on(turn: float) -> None:
     circle = np.column_stack([60 * np.cos(t), 40 * np.sin(t)])
     turned = circle @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + (300, 200)
     found = fit_ellipse(turned)
-    assert found is not None
     assert (found.a, found.b) == pytest.approx((60, 40))
     assert found.centre == pytest.approx((300, 200))
     assert abs(np.sin(found.angle - turn)) < 1e-6
     assert found.circumference == pytest.approx(ellipse_perimeter(60, 40), rel=1e-7)
-    assert [line_length(line) for line in found.axes] == pytest.approx([120, 80])
 
 
 def test_no_ellipse_through_points_on_a_line() -> None:
@@ -172,11 +168,7 @@ def test_the_volume_of_a_ventricle(pixel: tuple[float, float], turn: float) -> N
         ends.append((x / dx + columns / 2 - 0.3, y / dy + rows / 2 + 0.2))
     found = left_ventricle(mask, scale(dy, dx), 0, (ends[0], ends[1]))
     u = np.linspace(-45, 18, 200_001)
-    area = (
-        np.trapezoid(2 * 22 * np.sqrt(1 - (u / 45) ** 2), u)
-        if hasattr(np, "trapezoid")
-        else np.trapz(2 * 22 * np.sqrt(1 - (u / 45) ** 2), u)
-    )
+    area = integrate.trapezoid(2 * 22 * np.sqrt(1 - (u / 45) ** 2), u)
     assert found.values[0].value == pytest.approx(area, rel=0.01)
     assert found.values[1].value == pytest.approx(63, rel=0.015)
     assert found.volume == pytest.approx(8 * area**2 / (3 * np.pi * 63) / 1000, rel=0.03)

@@ -13,7 +13,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 import scene_examples as examples  # noqa: E402
 from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import ScriptedModel  # noqa: E402
-from scripted_server import Handler, Scripted  # noqa: E402
+from scripted_server import Scripted  # noqa: E402
 from shapes import ventricle  # noqa: E402
 from UniUltraLib.measure.calibration import ImageCalibration, uncalibrated  # noqa: E402
 from UniUltraLib.measure.measuring_task import DIASTOLE, HEAD, SYSTOLE, VENTRICLE, MeasuringWork  # noqa: E402
@@ -46,6 +46,17 @@ class Reader(Rig):
 
     def values(self) -> dict[str, float]:
         return {row.measurement: row.value for row in self.work.state.rows}
+
+
+@pytest.fixture
+def unknown(reader: Reader, server: Scripted) -> ScriptedModel:
+    """A model that is connected, and an accepted mask whose own file tells no calibration."""
+    model = ScriptedModel(server, SHAPE)
+    reader.connect(server.address)
+    reader.open(examples.still(), "still-1")
+    reader.draw(disk(20))
+    reader.local = uncalibrated("nothing.")
+    return model
 
 
 @pytest.fixture
@@ -118,14 +129,11 @@ def test_an_accepted_mask_that_is_empty(reader: Reader) -> None:
     assert "empty" in reader.work.state.text
 
 
-def test_the_server_is_asked_where_the_file_tells_nothing(reader: Reader, server: Scripted) -> None:
-    model = ScriptedModel(server, SHAPE)
-    told = {"calibration": {"spacing_mm": [0.2, 0.1], "regions": []}}
-    model.faults["datastore"] = lambda handler: handler.send(200, told)
-    reader.connect(server.address)
-    reader.open(examples.still(), "still-1")
-    reader.draw(disk(20))
-    reader.local = uncalibrated("nothing.")
+def test_the_server_is_asked_where_the_file_tells_nothing(
+    reader: Reader, server: Scripted, unknown: ScriptedModel
+) -> None:
+    answer = {"calibration": {"spacing_mm": [0.2, 0.1], "regions": []}}
+    unknown.faults["datastore"] = lambda handler: handler.send(200, answer)
     reader.work.measure(FORM)
     reader.until(lambda: reader.work.state.rows)
     assert reader.values()["area"] == pytest.approx(disk(20).sum() * 0.02)
@@ -137,18 +145,11 @@ def test_the_server_is_asked_where_the_file_tells_nothing(reader: Reader, server
     assert len([h for h in server.asked[asked:] if h.route == "/datastore/image/info"]) == 0
 
 
-@pytest.mark.parametrize("failure", ["fails", "tells nothing"])
-def test_a_server_that_cannot_say_leaves_pixels(reader: Reader, server: Scripted, failure: str) -> None:
-    model = ScriptedModel(server, SHAPE)
-
-    def reply(handler: Handler) -> None:
-        handler.send(*((500, {"detail": "broken"}) if failure == "fails" else (200, {})))
-
-    model.faults["datastore"] = reply
-    reader.connect(server.address)
-    reader.open(examples.still(), "still-1")
-    reader.draw(disk(20))
-    reader.local = uncalibrated("nothing.")
+@pytest.mark.parametrize("reply", [(500, {"detail": "broken"}), (200, {})], ids=["fails", "tells nothing"])
+def test_a_server_that_cannot_say_leaves_pixels(
+    reader: Reader, unknown: ScriptedModel, reply: tuple[int, dict[str, str]]
+) -> None:
+    unknown.faults["datastore"] = lambda handler: handler.send(*reply)
     reader.work.measure(FORM)
     reader.until(lambda: reader.work.state.rows)
     assert {row.unit for row in reader.work.state.rows} == {"px", "px²"}

@@ -171,6 +171,15 @@ def save_screenshot(image: QtGui.QImage, file: Path) -> None:
     whole.convert("RGB").save(file, quality=88, subsampling=0, optimize=True)
 
 
+def make_campaign(studies: Path, name: str, labels: tuple[str, ...], instructions: str, *more: str) -> None:
+    """Found a campaign over a studies folder by the command line."""
+    from uniultra.cli import main
+
+    named = [word for label in labels for word in ("--label", label)]
+    command = ["campaign", "init", "--studies", str(studies), "--name", name, *named, *more]
+    assert main.main([*command, "--instructions", instructions]) in (0, None)
+
+
 @contextmanager
 def opened_panel(
     application: SlicerApplication, folder: Path, size: tuple[int, int] = (640, 640)

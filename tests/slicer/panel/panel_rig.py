@@ -83,15 +83,9 @@ class Rig:
 
     def paint(self, y: slice, x: slice, value: bool = True) -> None:
         """Paint into the chosen segment as Slicer's tools do, behind the panel's back."""
-        from UniUltraLib.scene import cine, segments
-
-        image, shown, segment = self.scene.image, self.scene.shown(), self.state.segment
-        mask = self.mask()
+        shown, mask = self.scene.shown(), self.mask()
         mask[y, x] = value
-        if shown.frame is not None:
-            cine.write_frame(image.browser, image.masks, shown.frame, segment, mask)
-        else:
-            segments.write_plane(image.segmentation, segment, image.volume, shown.plane, mask)
+        self.scene.image.write(self.state.segment, shown.plane, mask)
 
     def close(self) -> None:
         self.controller.close()

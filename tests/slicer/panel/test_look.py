@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from UniUltraLib.campaign.state import CampaignState, LabelConflict, ReviewState, TrainingState
 from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE, Consent, Problem, State
-from UniUltraLib.local_server.control import LocalControlState
+from UniUltraLib.local_server.server import LocalServerState
 from UniUltraLib.panel.campaign_look import (
     campaign_look,
     review_look,
@@ -69,7 +69,7 @@ def test_a_lost_connection_says_that_the_work_is_kept() -> None:
     assert "Your work is kept" in looks["stateLabel"]["text"]
     assert looks["problemRetryButton"]["visible"]
     assert looks["problemLabel"]["text"].startswith("<b>Gone.</b>")
-    assert "asked about when the server answers again" in prompts_look(lost)["hintLabel"]["text"]
+    assert "when the server answers again" in prompts_look(lost)["hintLabel"]["text"]
     assert connection_look(lost)["disconnectButton"]["enabled"]
 
 
@@ -194,11 +194,11 @@ def test_training_shows_its_progress_and_its_curve(epoch: int | None, value: int
 
 
 def test_the_local_server_asks_before_it_downloads() -> None:
-    asking = local_look(LocalControlState("asking", question="Downloads 1 GB.\nInto <here>."), "")
+    asking = local_look(LocalServerState("asking", question="Downloads 1 GB.\nInto <here>."), "")
     assert asking["localQuestionFrame"]["visible"] and not asking["localServerButton"]["enabled"]
     assert "&lt;here&gt;" in asking["localQuestionLabel"]["text"]
     assert not asking["sourcePath"]["visible"] and not asking["localGpuCheck"]["visible"]
-    alone = local_look(LocalControlState(), "", source=True, card=True)
+    alone = local_look(LocalServerState(), "", source=True, card=True)
     assert alone["sourcePath"]["enabled"] and alone["localGpuCheck"]["enabled"]
-    running = local_look(LocalControlState("running", "http://127.0.0.1:8000"), "log")
+    running = local_look(LocalServerState("running", "http://127.0.0.1:8000"), "log")
     assert running["localStopButton"]["enabled"] and not running["localServerButton"]["visible"]

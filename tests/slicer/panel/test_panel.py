@@ -17,15 +17,13 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
 
 from bmode_pictures import BOX, MIDDLE, WITHIN, nodule  # noqa: E402
-from panel_case import PanelCase, opened_panel  # noqa: E402
+from panel_case import PanelCase, make_campaign  # noqa: E402
 from PySide6 import QtCore  # noqa: E402
 from server_process import running_server  # noqa: E402
-from slicer_harness import missing_gl, volume_node  # noqa: E402
+from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.panel.keys import KEYS  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
 from UniUltraLib.scene.export import nrrd_bytes  # noqa: E402
-
-from uniultra.cli import main  # noqa: E402
 
 SPACING = np.diag([-0.4, -0.4, 1.0, 1.0])
 NOBODY = "http://127.0.0.1:9"
@@ -36,31 +34,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     studies = tmp_path_factory.mktemp("studies")
     for n, seed in enumerate((12, 8)):
         (studies / f"still_{n}.nrrd").write_bytes(nrrd_bytes(nodule(seed), SPACING))
-    made = [
-        "campaign",
-        "init",
-        "--studies",
-        str(studies),
-        "--name",
-        "Neck nodules",
-        "--label",
-        "nodule",
-        "--label",
-        "vessel",
-        "--instructions",
-        "Outline each nodule at its outer edge.",
-    ]
-    assert main.main(made) in (0, None)
+    make_campaign(studies, "Neck nodules", ("nodule", "vessel"), "Outline each nodule at its outer edge.")
     with running_server(studies, tmp_path_factory.mktemp("home")) as running:
         yield running
-
-
-@pytest.fixture
-def panel(application: Any, scene: Any, tmp_path: Path) -> Iterator[PanelCase]:
-    if missing_gl():
-        pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
-    with opened_panel(application, tmp_path) as opened:
-        yield opened
 
 
 def own_image(panel: PanelCase, array: np.ndarray | None = None) -> Any:
@@ -149,56 +125,52 @@ def test_the_answer_of_a_test_stands_beside_the_fields_until_they_change(
     assert panel.hidden("testLabel")
 
 
-def test_an_own_image_is_sent_only_after_a_yes(panel: PanelCase, address: str) -> None:
-    panel.connect(address)
-    own_image(panel)
-    assert panel.hidden("submitButton") and panel.hidden("skipButton")
-    panel.click("includeButton")
-    panel.mouse(MIDDLE)
-    assert not panel.hidden("consentFrame")
-    panel.picture("panel_consent")
-    text = panel.ui.consentLabel.text
+def test_an_own_image_is_sent_only_after_a_yes(online: PanelCase, address: str) -> None:
+    own_image(online)
+    assert online.hidden("submitButton") and online.hidden("skipButton")
+    online.click("includeButton")
+    online.mouse(MIDDLE)
+    assert not online.hidden("consentFrame")
+    online.picture("panel_consent")
+    text = online.ui.consentLabel.text
     assert address in text and "DICOM" in text and "JANE" not in text
-    panel.click("consentNoButton")
-    assert panel.hidden("consentFrame") and not panel.state.has_prompts
-    panel.mouse(MIDDLE)
-    panel.click("blankCheck")
-    panel.click("consentYesButton")
-    panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
-    shown = panel.session.scene.shown()
-    assert panel.session.scene.read(panel.state.segment, shown)[MIDDLE[1], MIDDLE[0]]
-    assert not panel.hidden("scoreLabel") and panel.ui.adapterLabel.text.startswith("uniultra_mini")
+    online.click("consentNoButton")
+    assert online.hidden("consentFrame") and not online.state.has_prompts
+    online.mouse(MIDDLE)
+    online.click("blankCheck")
+    online.click("consentYesButton")
+    online.wait(lambda: online.quiet() and online.state.score is not None, what="the mask")
+    shown = online.session.scene.shown()
+    assert online.session.scene.read(online.state.segment, shown)[MIDDLE[1], MIDDLE[0]]
+    assert not online.hidden("scoreLabel") and online.ui.adapterLabel.text.startswith("uniultra_mini")
     # agreed once, not asked again
-    panel.mouse(WITHIN)
-    panel.wait(lambda: panel.quiet() and len(panel.state.prompts.of("point")) == 2)
-    assert panel.hidden("consentFrame")
+    online.mouse(WITHIN)
+    online.wait(lambda: online.quiet() and len(online.state.prompts.of("point")) == 2)
+    assert online.hidden("consentFrame")
 
 
-def test_tools_are_one_at_a_time_and_go_down_by_button_escape_or_slicers_own(
-    panel: PanelCase, address: str
-) -> None:
-    panel.connect(address)
-    own_image(panel)
-    tools = panel.session.tools
-    panel.click("boxButton")
-    panel.click("lassoButton")
-    assert panel.ui.lassoButton.checked and not panel.ui.boxButton.checked
-    assert "Draw around" in panel.ui.hintLabel.text
-    panel.click("lassoButton")
-    assert tools.current is None and not panel.ui.lassoButton.checked and panel.hidden("hintLabel")
-    panel.press("S")
-    panel.press("S")
+def test_tools_are_one_at_a_time_and_go_down_by_button_escape_or_slicers_own(online: PanelCase) -> None:
+    own_image(online)
+    tools = online.session.tools
+    online.click("boxButton")
+    online.click("lassoButton")
+    assert online.ui.lassoButton.checked and not online.ui.boxButton.checked
+    assert "Draw around" in online.ui.hintLabel.text
+    online.click("lassoButton")
+    assert tools.current is None and not online.ui.lassoButton.checked and online.hidden("hintLabel")
+    online.press("S")
+    online.press("S")
     assert tools.current == "scribbleButton", "a key takes a tool in hand, again and again"
-    interactor = panel.desktop.view.interactor
+    interactor = online.desktop.view.interactor
     interactor.SetKeySym("Escape")
     interactor.KeyPressEvent()
-    panel.settle()
+    online.settle()
     assert tools.current is None
-    panel.press("D")
+    online.press("D")
     assert tools.current == "includeButton"
-    panel.ui.segmentEditor.mrmlSegmentEditorNode().SetActiveEffectName("Paint")
-    panel.settle()
-    assert tools.current is None and not panel.ui.includeButton.checked
+    online.ui.segmentEditor.mrmlSegmentEditorNode().SetActiveEffectName("Paint")
+    online.settle()
+    assert tools.current is None and not online.ui.includeButton.checked
 
 
 def test_keys_work_while_the_panel_is_open_and_never_after(panel: PanelCase, address: str) -> None:
@@ -236,79 +208,74 @@ def test_leaving_gives_back_layout_toolbar_and_mouse(panel: PanelCase, address: 
     assert not panel.get("segmentEditor").observing
 
 
-def test_closing_the_scene_keeps_the_connection_and_begins_anew(
-    panel: PanelCase, address: str, application: Any
-) -> None:
-    panel.connect(address)
-    own_image(panel)
-    panel.click("includeButton")
+def test_closing_the_scene_keeps_the_connection_and_begins_anew(online: PanelCase, application: Any) -> None:
+    own_image(online)
+    online.click("includeButton")
     application.scene.Clear(0)
     application.fill()
-    panel.settle()
-    assert panel.state.connection == "online" and panel.state.shown is None
-    assert panel.hidden("promptSection") and panel.session.tools.current is None
-    panel.desktop.view.node.SetOrientation("Axial")
+    online.settle()
+    assert online.state.connection == "online" and online.state.shown is None
+    assert online.hidden("promptSection") and online.session.tools.current is None
+    online.desktop.view.node.SetOrientation("Axial")
 
 
 def test_a_label_goes_from_the_annotator_through_the_review(
-    panel: PanelCase, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    online: PanelCase, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.connect(address, "Dr. A")
-    panel.click("nextButton")
-    panel.wait(lambda: panel.state.shown is not None and panel.quiet(), what="the first image")
-    assert panel.get("labelsList").count() == 2 and not panel.hidden("labelsList")
-    panel.click("boxButton")
-    panel.mouse(*BOX)
-    panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
-    panel.click("acceptButton")
-    panel.click("measureButton")
-    table = panel.get("measureTable")
-    panel.wait(lambda: table.rowCount() > 0, what="a measurement")
+    online.click("nextButton")
+    online.wait(lambda: online.state.shown is not None and online.quiet(), what="the first image")
+    assert online.get("labelsList").count() == 2 and not online.hidden("labelsList")
+    online.click("boxButton")
+    online.mouse(*BOX)
+    online.wait(lambda: online.quiet() and online.state.score is not None, what="the mask")
+    online.click("acceptButton")
+    online.click("measureButton")
+    table = online.get("measureTable")
+    online.wait(lambda: table.rowCount() > 0, what="a measurement")
     assert "area" in {table.item(row, 0).text().lower() for row in range(table.rowCount())}
-    assert "Research use" in panel.ui.measureNote.text
-    assert panel.hidden("annulusSelector") and panel.hidden("diastoleButton")
-    panel.unfold(panel.get("exportButton"))
-    panel.picture("panel_measure")
+    assert "Research use" in online.ui.measureNote.text
+    assert online.hidden("annulusSelector") and online.hidden("diastoleButton")
+    online.unfold(online.get("exportButton"))
+    online.picture("panel_measure")
     file = tmp_path / "measurements.csv"
     # PythonQt gives the name alone
     monkeypatch.setattr(
         sys.modules["qt"], "QFileDialog", SimpleNamespace(getSaveFileName=lambda *_: str(file))
     )
-    panel.click("exportButton")
+    online.click("exportButton")
     assert "not for diagnosis" in file.read_text("utf-8-sig") and "still_" not in file.read_text("utf-8-sig")
-    panel.click("thenNextCheck")
-    panel.click("submitButton")
-    panel.wait(lambda: panel.session.campaign.state.saved is not None, what="the saved label")
-    assert "revision" in panel.ui.effortLabel.text
+    online.click("thenNextCheck")
+    online.click("submitButton")
+    online.wait(lambda: online.session.campaign.state.saved is not None, what="the saved label")
+    assert "revision" in online.ui.effortLabel.text
 
-    panel.click("disconnectButton")
-    panel.connect(address, "Dr. B")
-    panel.unfold(panel.get("reviewTable"))  # which asks for the list by itself
-    panel.wait(lambda: panel.get("reviewTable").rowCount() == 1 and panel.quiet(), what="the list")
-    assert panel.get("reviewTable").item(0, 1).text() == "Dr. A"
-    panel.get("reviewTable").selectRow(0)
-    panel.click("reviewOpenButton")
-    panel.wait(lambda: panel.session.review.state.item is not None and panel.quiet(), what="the label")
-    panel.write("commentEdit", "Too wide at the left.")
-    panel.picture("panel_review")
-    panel.click("returnButton")
-    panel.wait(lambda: panel.get("reviewTable").rowCount() == 0, what="the verdict")
-    panel.click("disconnectButton")
-    panel.connect(address, "Dr. A")
-    panel.click("nextButton")
-    panel.wait(lambda: "Too wide" in panel.ui.unitLabel.text, what="the returned label")
+    online.click("disconnectButton")
+    online.connect(address, "Dr. B")
+    online.unfold(online.get("reviewTable"))  # which asks for the list by itself
+    online.wait(lambda: online.get("reviewTable").rowCount() == 1 and online.quiet(), what="the list")
+    assert online.get("reviewTable").item(0, 1).text() == "Dr. A"
+    online.get("reviewTable").selectRow(0)
+    online.click("reviewOpenButton")
+    online.wait(lambda: online.session.review.state.item is not None and online.quiet(), what="the label")
+    online.write("commentEdit", "Too wide at the left.")
+    online.picture("panel_review")
+    online.click("returnButton")
+    online.wait(lambda: online.get("reviewTable").rowCount() == 0, what="the verdict")
+    online.click("disconnectButton")
+    online.connect(address, "Dr. A")
+    online.click("nextButton")
+    online.wait(lambda: "Too wide" in online.ui.unitLabel.text, what="the returned label")
 
 
-def test_only_the_masks_of_the_image_in_hand_are_shown(panel: PanelCase, address: str) -> None:
-    panel.connect(address)
+def test_only_the_masks_of_the_image_in_hand_are_shown(online: PanelCase) -> None:
     seen = []
     for _ in range(2):
-        own_image(panel)
-        panel.session.controller.add_segment("nodule")
-        panel.settle()
-        seen.append(panel.session.scene.segmentation)
+        own_image(online)
+        online.session.controller.add_segment("nodule")
+        online.settle()
+        seen.append(online.session.scene.segmentation)
     assert seen[0] is not seen[1]
-    assert [one.GetDisplayNode().GetVisibility() for one in seen] == [0, 1]
+    assert [segmentation.GetDisplayNode().GetVisibility() for segmentation in seen] == [0, 1]
 
 
 def test_a_label_that_meets_a_newer_one_is_asked_about(panel: PanelCase, address: str) -> None:
@@ -363,18 +330,19 @@ def test_the_panel_fits_a_narrow_dock_and_looks_more_often_while_it_waits(
     assert intervals == {AWAITING_MS, POLL_MS}
 
 
-def test_a_volume_is_outlined_in_the_slice_that_is_shown(panel: PanelCase, address: str) -> None:
-    panel.connect(address)
-    own_image(panel, nodule(14, frames=12))
-    assert panel.desktop.layouts.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
-    assert panel.hidden("framesSection") and panel.state.shown.kind == "volume"
-    index = panel.state.shown.plane.index
-    panel.press("E")
-    panel.mouse(*BOX)
-    panel.click("consentYesButton")
-    panel.wait(lambda: panel.quiet() and panel.state.score is not None, what="the mask")
+def test_a_volume_is_outlined_in_the_slice_that_is_shown(online: PanelCase) -> None:
+    own_image(online, nodule(14, frames=12))
+    assert online.desktop.layouts.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    assert online.hidden("framesSection") and online.state.shown.kind == "volume"
+    index = online.state.shown.plane.index
+    online.press("E")
+    online.mouse(*BOX)
+    online.click("consentYesButton")
+    online.wait(lambda: online.quiet() and online.state.score is not None, what="the mask")
     held = [
-        panel.session.scene.read(panel.state.segment, replace(panel.state.shown, plane=Plane("k", k))).any()
+        online.session.scene.read(
+            online.state.segment, replace(online.state.shown, plane=Plane("k", k))
+        ).any()
         for k in range(12)
     ]
     assert held == [k == index for k in range(12)]

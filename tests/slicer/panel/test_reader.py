@@ -18,12 +18,10 @@ import requests
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
 
-from panel_case import PanelCase, opened_panel  # noqa: E402
+from panel_case import PanelCase, make_campaign, opened_panel  # noqa: E402
 from server_process import ECHO_CINE as CINE  # noqa: E402
 from server_process import echo_cine, running_server  # noqa: E402
 from slicer_harness import missing_gl  # noqa: E402
-
-from uniultra.cli import main  # noqa: E402
 
 VENTRICLE, ATRIUM = "left ventricle", "left atrium"
 # Pixels (x,y) of the apical four-chamber view: the cavity of the ventricle, its wall, the bright septum.
@@ -40,13 +38,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip("the echo cine is neither in ../shared nor to be had from the package registry")
     studies = tmp_path_factory.mktemp("studies")
     shutil.copyfile(file, studies / f"{CINE}.dcm")
-    made = ["campaign", "init", "--studies", str(studies), "--name", "Echo pilot", "--frames", "all"]
-    made += ["--label", VENTRICLE, "--label", ATRIUM]
-    made += [
-        "--instructions",
-        "Outline the cavity at the inner edge of the wall; leave papillary muscles in.",
-    ]
-    assert main.main(made) in (0, None)
+    instructions = "Outline the cavity at the inner edge of the wall; leave papillary muscles in."
+    make_campaign(studies, "Echo pilot", (VENTRICLE, ATRIUM), instructions, "--frames", "all")
     with running_server(studies, tmp_path_factory.mktemp("home")) as running:
         yield running
 
@@ -59,8 +52,8 @@ def panel(application: Any, scene: Any, tmp_path: Path, address: str) -> Iterato
 
 
 def mask(panel: PanelCase, segment: str = VENTRICLE) -> np.ndarray:
-    found = next(one.id for one in panel.state.segments if one.name == segment)
-    return panel.session.scene.read(found, panel.session.scene.shown())
+    name = next(info.id for info in panel.state.segments if info.name == segment)
+    return panel.session.scene.read(name, panel.session.scene.shown())
 
 
 def first_image(panel: PanelCase) -> None:
@@ -150,8 +143,7 @@ def test_a_reader_labels_frames_of_an_echo_cine(panel: PanelCase, address: str) 
     (version,) = requests.get(f"{address}/labels/{CINE}", timeout=10).json()["versions"]
     assert version["annotator"] == "Dr. A" and version["tag"] == "final" and len(version["frames"]) == 3
     answer = requests.get(f"{address}/labels/{CINE}/{version['revision']}/masks", timeout=10).json()
-    held = answer["masks"]
-    assert {one["label"] for one in held} == {VENTRICLE} and len(held) == 3
+    assert [mask["label"] for mask in answer["masks"]] == [VENTRICLE] * 3
     assert panel.session.campaign.state.unit.frame not in version["frames"]
     panel.picture("panel_next")
     assert panel.state.problem is None

@@ -13,10 +13,16 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.errors import SceneError  # noqa: E402
 from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
-from UniUltraLib.scene import coordinates, export  # noqa: E402
+from UniUltraLib.scene import coordinates  # noqa: E402
+from UniUltraLib.scene.export import content_bytes  # noqa: E402
+from UniUltraLib.scene.open_volume import OpenVolume  # noqa: E402
 
 OBLIQUE = np.array([[0.3, -0.1, 0.2, 5], [0.1, 0.4, 0, 6], [-0.05, 0, 2, 7], [0, 0, 0, 1]])
 TYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64", ">i2"]
+
+
+def uploaded(node: Any) -> bytes:
+    return content_bytes(OpenVolume(slicer.mrmlScene, node), blanked=False)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -36,7 +42,7 @@ def test_slicer_reads_it_back_in_place(
 def test_itk_reads_colour_as_colour(scene: Any, tmp_path: Path, channels: int) -> None:
     itk = pytest.importorskip("itk")
     array = np.random.default_rng(0).integers(0, 255, (2, 5, 6, channels)).astype(np.uint8)
-    (tmp_path / "a.nrrd").write_bytes(export.volume_bytes(volume_node(array, OBLIQUE)))
+    (tmp_path / "a.nrrd").write_bytes(uploaded(volume_node(array, OBLIQUE)))
     image = itk.imread(str(tmp_path / "a.nrrd"))
     np.testing.assert_array_equal(itk.array_view_from_image(image), array[..., :3])
     lps = np.diag([-1, -1, 1]) @ OBLIQUE[:3]
@@ -49,7 +55,7 @@ def test_nothing_but_voxels_and_geometry_leaves(scene: Any) -> None:
     node = volume_node(np.zeros((1, 4, 5), np.uint8), name="DOE^JANE")
     node.SetAttribute("DICOM.instanceUIDs", "1.2.3.4")
     node.SetDescription("DOE^JANE")
-    head = export.volume_bytes(node).partition(b"\n\n")[0].decode()
+    head = uploaded(node).partition(b"\n\n")[0].decode()
     fields = {line.partition(":")[0] for line in head.splitlines()[1:]}
     geometry = {"dimension", "sizes", "space", "space directions", "space origin"}
     assert fields == geometry | {"type", "kinds", "endian", "encoding"}
@@ -58,9 +64,9 @@ def test_nothing_but_voxels_and_geometry_leaves(scene: Any) -> None:
 
 def test_the_hash_names_the_content(scene: Any) -> None:
     array = np.arange(20, dtype=np.uint8).reshape(1, 4, 5)
-    same = {export.volume_bytes(volume_node(array, name=name)) for name in ("a", "b")}
-    moved = export.volume_bytes(volume_node(array, OBLIQUE))
-    changed = export.volume_bytes(volume_node(array + 1))
+    same = {uploaded(volume_node(array, name=name)) for name in ("a", "b")}
+    moved = uploaded(volume_node(array, OBLIQUE))
+    changed = uploaded(volume_node(array + 1))
     assert len(same) == 1 and len({*same, moved, changed}) == 3
 
 

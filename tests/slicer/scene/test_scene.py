@@ -15,17 +15,18 @@ from UniUltraLib.control.scene_protocol import SceneSide  # noqa: E402
 from UniUltraLib.errors import OutsideImage, PromptsError, SceneError  # noqa: E402
 from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
+from UniUltraLib.scene.coordinates import ijk_to_world  # noqa: E402
 from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
 
 VIEWS = {"k": "Axial", "j": "Coronal", "i": "Sagittal"}
 
 
 def test_it_has_all_that_the_decisions_ask_of_it(side: SlicerScene) -> None:
-    asked = {name for name in vars(SceneSide) if not name.startswith("_")}
-    assert asked
-    for name in asked:
-        wanted = list(inspect.signature(getattr(SceneSide, name)).parameters)[1:]
-        assert list(inspect.signature(getattr(side, name)).parameters)[: len(wanted)] == wanted, name
+    methods = {name for name in vars(SceneSide) if not name.startswith("_")}
+    assert methods
+    for name in methods:
+        expected = list(inspect.signature(getattr(SceneSide, name)).parameters)[1:]
+        assert list(inspect.signature(getattr(side, name)).parameters)[: len(expected)] == expected, name
 
 
 @pytest.mark.parametrize("rgb", [False, True], ids=["grey", "colour"])
@@ -58,7 +59,7 @@ def test_each_view_of_a_volume_shows_its_slice(scene: Any, side: SlicerScene, ax
     for index in (0, 1, side.size[Plane(axis, 0).normal] - 1):
         ijk = [5.0, 6.0, 7.0]
         ijk[Plane(axis, 0).normal] = index
-        world = side.to_world(side.shown() or _any(side), [ijk])[0]
+        world = ijk_to_world(node, [ijk])[0]
         views[name].JumpSliceByOffsetting(*world)
         shown = side.shown()
         assert (shown.kind, shown.plane) == ("volume", Plane(axis, index)), "slice 0 is a slice too"
@@ -66,18 +67,12 @@ def test_each_view_of_a_volume_shows_its_slice(scene: Any, side: SlicerScene, ax
         assert shown.shape == shown.plane.shape((120, 90, 40))
 
 
-def _any(side: SlicerScene) -> Any:
-    from UniUltraLib.prompts.shown import Shown
-
-    return Shown("", "volume", Plane("k", 0), side.size)
-
-
 def test_a_click_within_the_slices_thickness_is_on_the_slice(scene: Any, side: SlicerScene) -> None:
     node = examples.volume()
     view = examples.slice_node(scene, shows=node)
     side.open(node)
     for drift in (-0.49, 0.0, 0.49):
-        world = side.to_world(_any(side), [(10, 11, 5 + drift)])[0]
+        world = ijk_to_world(node, [(10, 11, 5 + drift)])[0]
         view.JumpSliceByOffsetting(*world)
         shown = side.shown()
         assert shown.plane == Plane("k", 5)
@@ -103,7 +98,7 @@ def test_an_oblique_view_is_a_still_of_its_own(scene: Any, side: SlicerScene) ->
     view = examples.slice_node(scene, shows=node)
     examples.move(scene, node)
     side.open(node, "image-7")
-    centre = side.to_world(_any(side), [examples.CENTRE])[0]
+    centre = ijk_to_world(node, [examples.CENTRE])[0]
     examples.askew(view, centre)
     shown = side.shown()
     assert shown.oblique and shown.kind == "still" and shown.plane == Plane("k", 0) and shown.size[2] == 1
@@ -131,7 +126,7 @@ def test_the_view_follows_the_place_that_was_clicked(scene: Any, side: SlicerSce
     heard = examples.Heard(side)
     side.open(node)
     assert side.view is red
-    at = {view: side.to_world(_any(side), [(10, 20 if view is green else 60, 5 if view is red else 30)])[0]
+    at = {view: ijk_to_world(node, [(10, 20 if view is green else 60, 5 if view is red else 30)])[0]
           for view in (red, green)}  # fmt: skip
     for view in (red, green):
         view.JumpSliceByOffsetting(*at[view])
@@ -167,7 +162,7 @@ def test_strokes_become_prompts_of_the_picture(scene: Any, side: SlicerScene, ob
     view = examples.slice_node(scene, "Green", "Coronal", shows=node)
     side.open(node)
     if oblique:
-        examples.askew(view, side.to_world(_any(side), [examples.CENTRE])[0])
+        examples.askew(view, ijk_to_world(node, [examples.CENTRE])[0])
     else:
         side.go_to(45)
     shown = side.shown()

@@ -66,11 +66,9 @@ def test_a_cine_that_plays_is_stopped(side: SlicerScene, browser: Any) -> None:
     assert heard.take() == [("painted", a)], "also where it was stopped"
 
 
-def test_the_volume_that_shows_the_frames_opens_the_cine(scene: Any, browser: Any) -> None:
-    side = SlicerScene(scene)
+def test_the_volume_that_shows_the_frames_opens_the_cine(side: SlicerScene, browser: Any) -> None:
     side.open(proxy(browser))
     assert side.shown().kind == "cine" and side.shown().frames == FRAMES
-    side.close()
 
 
 @pytest.mark.parametrize("moved", ["no", "before", "after"])
@@ -143,6 +141,18 @@ def test_done_frames_are_remembered(scene: Any, side: SlicerScene, browser: Any)
     assert side.done_frames() == [0, 4] and [s.id for s in side.segments()] == [a]
 
 
+def test_segments_of_one_name_stay_apart(side: SlicerScene) -> None:
+    names = [side.add_segment("lesion") for _ in range(3)]
+    assert len(set(names)) == 3
+    side.write(names[1], side.shown(), mask(0))
+    assert [side.read(name, side.shown()).any() for name in names] == [False, True, False]
+
+
+def test_a_browser_without_frames_is_refused(scene: Any) -> None:
+    with pytest.raises(SceneError, match="choose a cine"):
+        SlicerScene(scene).open(scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode"))
+
+
 def test_prompts_are_kept_through_frames(side: SlicerScene, browser: Any) -> None:
     a, b = side.add_segment("a"), side.add_segment("b")
     side.save_prompts(a, "on a")
@@ -177,6 +187,7 @@ def test_files_become_cines_and_volumes(
     shown = side.shown()
     assert (shown.kind, shown.frames, shown.key, shown.image_id) == ("cine", FRAMES, "echo-1", "echo-1")
     np.testing.assert_array_equal(side.image.pictures(), expected)
+    np.testing.assert_array_equal(list(side.image.each_picture()), expected)
     np.testing.assert_allclose(side.image.ijk_to_ras(), examples.LPS)
     storage = slicer.vtkMRMLVolumeSequenceStorageNode()
     storage.SetFileName(str(tmp_path / "kept.seq.nrrd"))

@@ -14,18 +14,17 @@ import requests
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
-vtk = pytest.importorskip("vtk")
-
 import scene_examples as examples  # noqa: E402
 from server_process import ECHO_CINE as CINE  # noqa: E402
 from server_process import ROOT, echo_cine, running_server  # noqa: E402
-from slicer_harness import volume_node, vtk_matrix  # noqa: E402
+from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.errors import Refused  # noqa: E402
 from UniUltraLib.prompts.answer import Answer  # noqa: E402
 from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
 from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
-from UniUltraLib.scene import cine, coordinates, export, oblique, segments  # noqa: E402
+from UniUltraLib.scene import coordinates, oblique, segments  # noqa: E402
+from UniUltraLib.scene.open_cine import OpenCine  # noqa: E402
 from UniUltraLib.wire.client import Client  # noqa: E402
 
 MODEL = "uniultra_mini"
@@ -129,26 +128,24 @@ def test_the_server_offers_the_model_and_the_images(client: Client, studies: Pat
 def test_a_click_on_a_cine_frame_masks_that_frame_only(
     scene: Any, application: Any, client: Client, address: str, studies: Path, tmp_path: Path
 ) -> None:
-    browser = load_cine(application, scene, studies)
-    masks = cine.add_masks(scene, browser, "heart")
-    ventricle, kept = (cine.add_segment(browser, masks, name) for name in ("ventricle", "kept"))
+    cine = OpenCine(scene, load_cine(application, scene, studies))
+    ventricle, kept = (cine.add_segment(name, (1, 0, 0)) for name in ("ventricle", "kept"))
     diagonal = np.eye(240, 320, dtype=bool)
-    for frame in range(30):
-        cine.write_frame(browser, masks, frame, kept, diagonal)
-    examples.browse(browser, 12)
-    prompts = PromptSet(cine.cine_size(browser), Plane("k", 12)).with_prompt("point", (178, 90, 12), "a")
+    frames = [Plane("k", frame) for frame in range(30)]
+    for frame in frames:
+        cine.write(kept, frame, diagonal)
+    cine.show(12)
+    prompts = PromptSet(cine.size, frames[12]).with_prompt("point", (178, 90, 12), "a")
     answer = ask(client, prompts, image_id=CINE)
     assert answer.mask.any() and answer.frame == 12
-    cine.write_frame(browser, masks, answer.frame, ventricle, answer.mask)
+    cine.write(ventricle, answer.plane, answer.mask)
 
     stock = as_other_clients_see_it(application, address, CINE, prompts, tmp_path)
-    for frame in range(30):
-        held = cine.read_frame(browser, masks, frame, ventricle)
-        np.testing.assert_array_equal(held, stock[frame])
-        assert held.any() == (frame == 12)
-        np.testing.assert_array_equal(
-            cine.read_frame(browser, masks, frame, kept), np.eye(240, 320, dtype=bool)
-        )
+    for frame in frames:
+        held = cine.read(ventricle, frame)
+        np.testing.assert_array_equal(held, stock[frame.index])
+        assert held.any() == (frame.index == 12)
+        np.testing.assert_array_equal(cine.read(kept, frame), diagonal)
 
 
 @pytest.mark.parametrize("image_id", [PHANTOM, GENERATED])
@@ -160,11 +157,7 @@ def test_a_click_on_a_volume_masks_that_slice_only(
 ) -> None:  # fmt: skip
     volume = load(application, studies, image_id)
     if moved:
-        transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-        transform.SetMatrixTransformToParent(
-            vtk_matrix([[0, -1, 0, 40], [1, 0, 0, -9], [0, 0, 1, 7], [0, 0, 0, 1]])
-        )
-        volume.SetAndObserveTransformNodeID(transform.GetID())
+        examples.move(scene, volume)
     segmentation = segments.new_segmentation(scene, volume, "answer")
     target, kept = (segmentation.GetSegmentation().AddEmptySegment(name) for name in ("target", "kept"))
     size = coordinates.image_size(volume)
@@ -225,7 +218,7 @@ def test_an_own_volume_is_uploaded_and_answered_like_the_campaigns(
     scene: Any, client: Client, address: str
 ) -> None:
     volume = volume_node(speckle_with_cyst(), OBLIQUE, "DOE^JANE")
-    session = client.upload(export.volume_bytes(volume))
+    session = client.upload(nrrd_bytes(coordinates.voxels(volume), OBLIQUE))
     prompts = PromptSet(coordinates.image_size(volume), Plane("j", 40)).with_prompt(
         "point", (52, 40, 25), "a"
     )

@@ -13,6 +13,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 import scene_examples as examples  # noqa: E402
 from slicer_harness import load_scene, save_scene  # noqa: E402
 from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet  # noqa: E402
+from UniUltraLib.scene.coordinates import ijk_to_world  # noqa: E402
 from UniUltraLib.scene.open_volume import nodes_of  # noqa: E402
 from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
 
@@ -39,15 +40,13 @@ def prompts_of(shown: Any, seed: int) -> PromptBook:
 
 @pytest.mark.parametrize("image_id", ["study__7 ü", None], ids=["of the campaign", "an own image"])
 def test_a_saved_volume_comes_back_with_prompts_and_masks(
-    scene: Any, application: Any, tmp_path: Path, image_id: str | None
+    scene: Any, side: SlicerScene, application: Any, tmp_path: Path, image_id: str | None
 ) -> None:
     node = examples.volume(TILTED)
     examples.move(scene, node)
     view = examples.slice_node(scene, shows=node)
-    side = SlicerScene(scene)
     side.open(node, image_id)
-    view.JumpSliceByOffsetting(*side.to_world(_first(side), [(60, 45, 20)])[0])
-    examples.askew(view, side.to_world(_first(side), [(60, 45, 20)])[0])
+    examples.askew(view, ijk_to_world(node, [(60, 45, 20)])[0])
     oblique = side.shown()
     names = [side.add_segment(name) for name in ("cyst", "wall")]
     side.write(names[0], oblique, np.ones(oblique.shape, bool))
@@ -58,10 +57,9 @@ def test_a_saved_volume_comes_back_with_prompts_and_masks(
     side.close()
     load_scene(application, tmp_path)
 
-    side = SlicerScene(scene)
     (again,) = [n for n in nodes_of(scene, "vtkMRMLVolumeNode") if n.GetName() == "image"]
     side.open(again)
-    (side._current.view.slice_node,) = nodes_of(scene, "vtkMRMLSliceNode")
+    side.set_view(nodes_of(scene, "vtkMRMLSliceNode")[0])
     shown = side.shown()
     assert shown.key == oblique.key and shown.size == oblique.size, "the oblique view is known again"
     assert [s.name for s in side.segments()] == ["cyst", "wall"] and side.image_id == image_id
@@ -71,21 +69,12 @@ def test_a_saved_volume_comes_back_with_prompts_and_masks(
         expected = prompts_of(oblique, n).get(oblique.key, oblique.plane, "segment", oblique.size)
         assert book.get(shown.key, shown.plane, "segment", shown.size) == expected
         np.testing.assert_array_equal(side.read(name, shown), held[name])
-    side.close()
-
-
-def _first(side: SlicerScene) -> Any:
-    from UniUltraLib.prompts.planes import Plane
-    from UniUltraLib.prompts.shown import Shown
-
-    return Shown("", "volume", Plane("k", 0), side.size)
 
 
 def test_a_saved_cine_comes_back_with_prompts_masks_and_done_frames(
-    scene: Any, application: Any, tmp_path: Path
+    scene: Any, side: SlicerScene, application: Any, tmp_path: Path
 ) -> None:
     browser = examples.cine(scene)
-    side = SlicerScene(scene)
     side.open(browser, "echo")
     names = [side.add_segment("ventricle", (1, 0, 0)), side.add_segment("atrium", (0, 1, 0))]
     for frame in (0, 3):
@@ -101,7 +90,6 @@ def test_a_saved_cine_comes_back_with_prompts_masks_and_done_frames(
     load_scene(application, tmp_path)
 
     (browser,) = nodes_of(scene, "vtkMRMLSequenceBrowserNode")
-    side = SlicerScene(scene)
     side.open(browser)
     assert side.shown() == before and side.done_frames() == [0, 3]
     assert [(s.id, s.name) for s in side.segments()] == list(zip(names, ("ventricle", "atrium"), strict=True))
@@ -118,14 +106,12 @@ def test_a_saved_cine_comes_back_with_prompts_masks_and_done_frames(
     examples.browse(browser, 2)
     examples.browse(browser, 1)
     np.testing.assert_array_equal(side.read(names[0], side.shown()), mask(99))
-    side.close()
 
 
 @pytest.mark.parametrize("kind", ["volume", "cine"])
-def test_no_observer_stays(scene: Any, kind: str) -> None:
+def test_no_observer_stays(scene: Any, side: SlicerScene, kind: str) -> None:
     node = examples.volume() if kind == "volume" else examples.cine(scene)
     view = examples.slice_node(scene, shows=node if kind == "volume" else None)
-    side = SlicerScene(scene)
     added: list[tuple[Any, int]] = []
     for _ in range(3):
         side.open(node)
@@ -139,9 +125,8 @@ def test_no_observer_stays(scene: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("gone", ["volume", "browser", "frames", "scene"])
-def test_an_image_that_goes_is_closed(scene: Any, application: Any, gone: str) -> None:
+def test_an_image_that_goes_is_closed(scene: Any, side: SlicerScene, application: Any, gone: str) -> None:
     node = examples.volume() if gone == "volume" else examples.cine(scene)
-    side = SlicerScene(scene)
     heard = examples.Heard(side)
     side.open(node)
     side.add_segment("a")
@@ -156,12 +141,10 @@ def test_an_image_that_goes_is_closed(scene: Any, application: Any, gone: str) -
     again = examples.still()
     side.open(again)
     assert side.shown().kind == "still"
-    side.close()
 
 
-def test_opening_another_image_closes_the_first(scene: Any) -> None:
+def test_opening_another_image_closes_the_first(side: SlicerScene) -> None:
     first, second = examples.volume(), examples.still()
-    side = SlicerScene(scene)
     side.open(first)
     segment = side.add_segment("a")
     heard = examples.Heard(side)
@@ -176,15 +159,13 @@ def test_opening_another_image_closes_the_first(scene: Any) -> None:
         side.on("anything", print)
 
 
-def test_a_view_that_goes_is_let_go(scene: Any) -> None:
+def test_a_view_that_goes_is_let_go(scene: Any, side: SlicerScene) -> None:
     node = examples.volume()
     red = examples.slice_node(scene, "Red", shows=node)
     green = examples.slice_node(scene, "Green", "Coronal", shows=node)
-    side = SlicerScene(scene)
     side.open(node)
     assert side.view is red
     scene.RemoveNode(red)
     assert side.view is green and side.shown().plane.axis == "j"
     scene.RemoveNode(green)
     assert side.view is None and side.shown() is None
-    side.close()

@@ -1,7 +1,7 @@
 """Prompts drawn by dragging the left button in a slice view.
 
-The interactor's events are taken before Slicer's own reaction to them (window/level, pan, scroll) and kept
-from it while a tool is on; with Shift or Ctrl held they go to Slicer, so one can pan and zoom in between.
+The interactor's events are handled before Slicer's own reaction to them (window/level, pan, scroll), which is
+suppressed while a tool is on. With Shift or Ctrl held they go to Slicer, for panning and zooming in between.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import numpy as np
 
 from ..prompts.kinds import CLICK, CORNERS, PEN, PROMPT_KINDS
 from ..prompts.shown import Edit
-from ..scene.coordinates import array_of
+from ..scene.coordinates import apply_matrix, array_of
 from ..scene.observers import Observers
 from .stroke_outline import StrokeOutline
 
-PEN_WIDTH = 9.0
+PEN_WIDTH = 9.0  # pixels of the view
 
-# Slicer's view style and its widgets observe with 0 to 10 or so.
+# Priority of our observers; those of Slicer's view style and widgets are about 0 to 10.
 _FIRST = 1000.0
 _OTHERS = (
     "LeftButtonDoubleClickEvent", "MiddleButtonPressEvent", "RightButtonPressEvent",
     "MouseWheelForwardEvent", "MouseWheelBackwardEvent",
 )  # fmt: skip
 _CROSSHAIR, _ARROW = 10, 0
-# A drag shorter than this, in pixels of the view, is a click that slipped.
+# In pixels of the view: a shorter drag is a click.
 _LEAST = 3.0
 
 
@@ -35,8 +35,8 @@ class Capture:
     Args:
         interactor: the view's, `sliceWidget.sliceView().interactor()`.
         slice_node: the view's.
-        on_stroke: is given every finished stroke, as an `Edit`.
-        image: what is drawn on (`SlicerScene`): a stroke begins on it, in this view, and stays on it.
+        scene: the `SlicerScene` whose image is drawn on: a stroke begins on the image, and stays on it.
+        on_stroke: called with every finished stroke, as an `Edit`.
         on_cancel: called when Esc is pressed while nothing is being drawn: the tool is to be put away.
     """
 
@@ -44,17 +44,15 @@ class Capture:
         self,
         interactor: Any,
         slice_node: Any,
+        scene: Any,
         on_stroke: Callable[[Edit], None],
-        image: Any = None,
-        on_cancel: Optional[Callable[[], None]] = None,
+        on_cancel: Callable[[], None],
     ) -> None:
-        self._interactor = interactor
-        self._slice_node = slice_node
+        self._interactor, self._slice_node, self._scene = interactor, slice_node, scene
         self._on_stroke, self._on_cancel = on_stroke, on_cancel
-        self._image = image
         self._watch = Observers()
         self._outline: Optional[StrokeOutline] = None
-        self._kind, self._gesture, self._positive, self._pen = "", "", True, PEN_WIDTH
+        self._kind, self._gesture, self._positive = "", "", True
         self._path: List[Tuple[float, float]] = []
 
     @property
@@ -64,25 +62,23 @@ class Capture:
 
     @property
     def drawing(self) -> bool:
-        """Whether a stroke has begun and not ended."""
+        """Whether a stroke is being drawn."""
         return bool(self._path)
 
-    def start(self, kind: str, positive: bool = True, pen: float = PEN_WIDTH) -> None:
-        """Put a tool on, in place of the one that is; it stays on, stroke after stroke, until `stop`.
+    def start(self, kind: str, positive: bool = True) -> None:
+        """Switch to a tool, which stays on, stroke after stroke, until `stop`.
 
         Args:
-            kind: of prompt, one that is drawn.
-            pen: the pen's width in pixels of the view.
+            kind: a kind of prompt that is drawn, of `PROMPT_KINDS`.
 
         Raises:
-            ValueError: there is no such tool.
+            ValueError: this kind is unknown or is not drawn.
         """
-        drawn = {name: known.gesture for name, known in PROMPT_KINDS.items() if known.gesture != CLICK}
+        drawn = {name: entry.gesture for name, entry in PROMPT_KINDS.items() if entry.gesture != CLICK}
         if kind not in drawn:
             raise ValueError(f"Expected one of {', '.join(drawn)}; got {kind!r}.")
         self.stop()
-        self._kind, self._gesture = kind, drawn[kind]
-        self._positive, self._pen = positive, max(float(pen), 1.0)
+        self._kind, self._gesture, self._positive = kind, drawn[kind], positive
         self._outline = StrokeOutline(self._interactor.GetRenderWindow().GetRenderers().GetFirstRenderer())
         handlers = {
             "LeftButtonPressEvent": self._press,
@@ -96,7 +92,7 @@ class Capture:
         self._interactor.GetRenderWindow().SetCurrentCursor(_CROSSHAIR)
 
     def stop(self) -> None:
-        """Put the tool away; a stroke that has begun is dropped."""
+        """Put the tool away; an unfinished stroke is dropped."""
         self._watch.clear()
         self._kind, self._path = "", []
         if self._outline is not None:
@@ -106,26 +102,25 @@ class Capture:
             self._interactor.Render()
 
     def cancel(self) -> bool:
-        """Drop the stroke that has begun; whether there was one."""
+        """Drop the unfinished stroke; returns whether there was one."""
         was_drawing, self._path = self.drawing, []
         if was_drawing and self._outline is not None:
             self._outline.hide()
             self._interactor.Render()
         return was_drawing
 
-    # -- events: each tells whether Slicer must not see it ------------------------------------------------
+    # -- event handlers: each returns whether to hide the event from Slicer --------------------------------
 
     def _press(self) -> bool:
         if self._interactor.GetShiftKey() or self._interactor.GetControlKey():
             return False
-        if self._image is not None:
-            self._image.set_view(self._slice_node)
-            self._image.pause()
+        self._scene.set_view(self._slice_node)
+        self._scene.pause()
         place = self._here()
         if place is not None and np.hypot(*np.subtract(place, self._interactor.GetEventPosition())) <= 1.0:
             self._path = [place]
             self._draw()
-        # Beside the image nothing begins; window and level stay as they are all the same.
+        # Outside the image no stroke begins, but window and level must not change either.
         return True
 
     def _move(self) -> bool:
@@ -152,7 +147,7 @@ class Capture:
     def _key(self) -> bool:
         if self._interactor.GetKeySym() != "Escape":
             return self.drawing
-        if not self.cancel() and self._on_cancel is not None:
+        if not self.cancel():
             self._on_cancel()
         return True
 
@@ -160,42 +155,37 @@ class Capture:
         return self.drawing
 
     def _take(self, event: str, handler: Callable[[], bool]) -> None:
-        def called(_caller: Any, _event: str) -> None:
+        def callback(_caller: Any, _event: str) -> None:
             if handler():
-                # Looked up by the tag at each event: the handler may have put the tool away.
+                # Looked up at each event, because the handler may have removed the observer.
                 command = self._interactor.GetCommand(tag)
                 if command is not None:
                     command.AbortFlagOn()
 
-        tag = self._watch.add(self._interactor, event, called, _FIRST)
+        tag = self._watch.add(self._interactor, event, callback, _FIRST)
 
     # -- places -------------------------------------------------------------------------------------------
 
     def _here(self) -> Optional[Tuple[float, float]]:
-        """The mouse in pixels of the view, drawn back onto the image; None when there is none."""
-        x, y = self._interactor.GetEventPosition()
-        if self._image is None:
-            return float(x), float(y)
-        held = self._image.clamp(self._world([(x, y)])[0])
-        if held is None:
+        """The mouse in pixels (x,y) of the view, clamped to the image; None when no image is shown."""
+        world = self._scene.clamp(self._world([self._interactor.GetEventPosition()])[0])
+        if world is None:
             return None
-        to_xy = np.linalg.inv(array_of(self._slice_node.GetXYToRAS()))
-        x, y = (to_xy @ [*held, 1.0])[:2]
+        x, y = apply_matrix(np.linalg.inv(array_of(self._slice_node.GetXYToRAS())), world[None])[0, :2]
         return float(x), float(y)
 
     def _world(self, xy: List[Tuple[float, float]]) -> np.ndarray:
-        to_world = array_of(self._slice_node.GetXYToRAS())
-        return np.array([to_world @ [x, y, 0.0, 1.0] for x, y in xy])[:, :3]
+        return apply_matrix(array_of(self._slice_node.GetXYToRAS()), np.array([(x, y, 0.0) for x, y in xy]))
 
     def _stroke(self, path: List[Tuple[float, float]]) -> Edit:
         pixel = float(np.linalg.norm(array_of(self._slice_node.GetXYToRAS())[:3, 0]))
-        width = self._pen * pixel if self._gesture == PEN else 0.0
+        width = PEN_WIDTH * pixel if self._gesture == PEN else 0.0
         return Edit(self._kind, self._positive, self._world(path), width)
 
     def _draw(self) -> None:
         if self._outline is None:
             return
-        path, width = self._path, self._pen if self._gesture == PEN else 2.0
+        path, width = self._path, PEN_WIDTH if self._gesture == PEN else 2.0
         if self._gesture == CORNERS:
             (x0, y0), (x1, y1) = path[0], path[-1]
             path = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]

@@ -1,6 +1,6 @@
-"""The few nodes that show prompts: two of points, three of drawn shapes, reused for every picture.
+"""The nodes that show prompts: two of points, three of drawn shapes, reused for every picture.
 
-None is saved with the scene (the prompts are, with their segment), listed, or part of Slicer's undo.
+They are neither saved with the scene (the prompts are, with their segment), nor listed, nor undone by Slicer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OUTLINE = (0.35, 0.75, 1.0)
 
 
 def new_points(scene: Any, positive: bool) -> Any:
-    """A node of points: discs that say "this is it", crosses that say "this is not"."""
+    """A node of points: discs for positive, crosses for negative ones."""
     name = "UniUltra positive" if positive else "UniUltra negative"
     node, display = _transient(scene, "vtkMRMLMarkupsFiducialNode", name)
     display.SetGlyphTypeFromString("Circle2D" if positive else "ThickCross2D")
@@ -31,7 +31,7 @@ def new_points(scene: Any, positive: bool) -> Any:
 
 
 def new_shapes(scene: Any, name: str, colour: Iterable[float], opacity: float) -> Any:
-    """A node of lines and areas that are drawn flat onto the slice views."""
+    """A node of lines and areas that are projected onto the slice views."""
     node, display = _transient(scene, "vtkMRMLModelNode", name)
     display.SetColor(*colour)
     display.SetSliceIntersectionOpacity(opacity)
@@ -45,9 +45,7 @@ def set_lines(node: Any, loops: List[np.ndarray]) -> None:
     """Show closed lines through world positions, (N,3) each."""
     cells, first = vtk.vtkCellArray(), 0
     for loop in loops:
-        cells.InsertNextCell(len(loop) + 1)
-        for n in [*range(len(loop)), 0]:
-            cells.InsertCellPoint(first + n)
+        cells.InsertNextCell(len(loop) + 1, [first + n for n in (*range(len(loop)), 0)])
         first += len(loop)
     shape = _shape(np.concatenate([np.zeros((0, 3)), *loops]))
     shape.SetLines(cells)
@@ -58,16 +56,14 @@ def set_areas(node: Any, quads: np.ndarray) -> None:
     """Show four-cornered areas, (N,4,3) world positions."""
     cells = vtk.vtkCellArray()
     for n in range(len(quads)):
-        cells.InsertNextCell(4)
-        for corner in range(4):
-            cells.InsertCellPoint(4 * n + corner)
+        cells.InsertNextCell(4, range(4 * n, 4 * n + 4))
     shape = _shape(quads.reshape(-1, 3))
     shape.SetPolys(cells)
     node.SetAndObservePolyData(shape)
 
 
 def run_quads(mask: np.ndarray) -> np.ndarray:
-    """Every run of true pixels in a row of a (rows, columns) picture as an area's corners, (N,4,2) xy."""
+    """The horizontal runs of true pixels of a (rows, columns) mask as corners of rectangles, (N,4,2) xy."""
     padded = np.pad(np.asarray(mask, bool), ((0, 0), (1, 1))).astype(np.int8)
     steps = np.diff(padded, axis=1)
     rows, first = np.nonzero(steps == 1)
@@ -86,7 +82,7 @@ def _shape(corners: np.ndarray) -> Any:
 
 
 def _transient(scene: Any, class_name: str, name: str) -> Tuple[Any, Any]:
-    """A node and its display node, for slice views only: not saved, listed or undone."""
+    """A node and its display node, for slice views only, neither saved, nor listed, nor part of undo."""
     node = scene.AddNewNodeByClass(class_name, name)
     node.SetSaveWithScene(False)
     node.SetHideFromEditors(True)

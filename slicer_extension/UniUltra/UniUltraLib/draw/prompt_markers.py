@@ -1,14 +1,15 @@
-"""The prompts of the picture that is looked at, drawn in the slice views; points are placed, moved and
-deleted there with Slicer's own widgets.
+"""Draws the prompts of the shown picture in the slice views, where points are placed, moved and deleted with
+Slicer's own widgets.
 
-The markers hold no prompts: `show` makes the views agree with the caller's. The caller is notified of what
-the person does to a point, and shows the prompts again.
+The markers store no prompts: `show` makes the views agree with the caller's. The caller is notified when the
+person places, moves or deletes a point, and then calls `show` again.
 """
 
 from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
@@ -16,25 +17,24 @@ import slicer
 
 from ..prompts.kinds import PROMPT_KINDS
 from ..prompts.prompt_set import PromptSet
-from ..prompts.shown import VOLUME, Shown
+from ..prompts.shown import VOLUME, Edit, Shown
 from ..scene.observers import Observers
 from .marker_nodes import OUTLINE, new_points, new_shapes, run_quads, set_areas, set_lines
 from .stroke_outline import NEGATIVE, POSITIVE
 
-PointCallback = Callable[[str, Any, bool], None]
-Known = Dict[
-    str, Tuple[str, np.ndarray]
-]  # control point id -> its key, where it was when last notified or shown
+# Control point ID -> the prompt's key, and where the point was when it was last shown or reported.
+Known = Dict[str, Tuple[str, np.ndarray]]
+_OUTSIDE = "The point lies outside the image. Place it on the image."
 
 
 class PromptMarkers:
-    """Draws prompts and tells what is done to their points.
+    """Draws prompts and reports edits of their points.
 
     Args:
         scene: a `SlicerScene`.
         app_logic: `slicer.app.applicationLogic()`.
-        placed, moved, deleted: given the point's key, its world position (3,) and whether it is positive.
-        refused: given a text when a point is put where the image is not; the point is taken back.
+        on_edit: called with an `Edit` of the point that was placed, moved or (without `world`) deleted.
+        refused: called with a message when a point is put outside the image; the point is taken back.
         stopped: called when placing ends other than by `stop`, as by Esc or Slicer's toolbar.
     """
 
@@ -42,15 +42,12 @@ class PromptMarkers:
         self,
         scene: Any,
         app_logic: Any,
-        placed: PointCallback,
-        moved: PointCallback,
-        deleted: PointCallback,
-        refused: Optional[Callable[[str], None]] = None,
-        stopped: Optional[Callable[[], None]] = None,
+        on_edit: Callable[[Edit], None],
+        refused: Callable[[str], None],
+        stopped: Callable[[], None],
     ) -> None:
         self._scene, self._logic = scene, app_logic
-        self._placed, self._moved, self._deleted = placed, moved, deleted
-        self._refused, self._stopped = refused, stopped
+        self._on_edit, self._refused, self._stopped = on_edit, refused, stopped
         self._points: Dict[bool, Any] = {}
         self._shapes: List[Any] = []
         self._known: Dict[bool, Known] = {True: {}, False: {}}
@@ -67,20 +64,20 @@ class PromptMarkers:
 
     @property
     def observers(self) -> int:
-        """How many observers are on nodes for us."""
+        """The number of observers this object has on nodes."""
         return len(self._watch) + len(self._mode_watch)
 
     # -- show -------------------------------------------------------------------------------------------
 
     def show(self, prompts: Optional[PromptSet], shown: Optional[Shown]) -> None:
-        """Draw these prompts, and no others; nothing when either is None."""
+        """Draw exactly these prompts; nothing when either argument is None."""
         if prompts is None or shown is None:
             self.hide()
             return
         self._need_nodes()
         for positive in (True, False):
-            wanted = {p.key: p.value for p in prompts.of("point") if p.positive is positive}
-            self._show_points(positive, wanted, shown)
+            points = {p.key: p.value for p in prompts.of("point") if p.positive is positive}
+            self._show_points(positive, points, shown)
         outlines = []
         areas = {True: np.zeros(prompts.shape, bool), False: np.zeros(prompts.shape, bool)}
         for prompt in prompts.prompts:
@@ -111,7 +108,7 @@ class PromptMarkers:
                     set_areas(node, np.zeros((0, 4, 3)))
 
     def close(self) -> None:
-        """Take nodes and observers out of the scene, for good."""
+        """Remove nodes and observers from the scene."""
         self._off()
         self._drop_nodes()
 
@@ -132,7 +129,7 @@ class PromptMarkers:
 
     @contextmanager
     def _own_change(self) -> Iterator[None]:
-        """What Slicer says meanwhile is the markers' own doing."""
+        """Changes of nodes within this context are our own, and are not reported."""
         self._own, was = True, self._own
         try:
             yield
@@ -155,7 +152,7 @@ class PromptMarkers:
         self._mode_watch.add(interaction, interaction.InteractionModeChangedEvent, self._mode_changed)
 
     def stop(self) -> None:
-        """Clicks place nothing any more."""
+        """Stop placing points."""
         self._mode_watch.clear()
         placing, self._placing = self._placing, None
         if placing is None:
@@ -163,7 +160,7 @@ class PromptMarkers:
         selection, interaction = self._logic.GetSelectionNode(), self._logic.GetInteractionNode()
         node = self._points.get(placing)
         if node is not None and selection.GetActivePlaceNodeID() == node.GetID():
-            # Also where Slicer left the mode by itself: what is placed next must not land in our node.
+            # Also when Slicer left the mode by itself: the next point placed must not land in our node.
             selection.SetActivePlaceNodeID(None)
             interaction.SetPlaceModePersistence(0)
             if interaction.GetCurrentInteractionMode() == interaction.Place:
@@ -172,24 +169,22 @@ class PromptMarkers:
     def _mode_changed(self, interaction: Any, _event: str) -> None:
         if self._placing is not None and interaction.GetCurrentInteractionMode() != interaction.Place:
             self.stop()
-            if self._stopped is not None:
-                self._stopped()
+            self._stopped()
 
-    # -- what is done to points -------------------------------------------------------------------------
+    # -- edits of points ------------------------------------------------------------------------------
 
-    def _changed(self, positive: bool) -> None:
-        """Something happened to the points of a node: tell what is new, gone or elsewhere."""
+    def _changed(self, positive: bool, *_: Any) -> None:
+        """The points of a node changed: report the new, deleted and moved ones."""
         if self._own or self._dragged:
             return
         node, known = self._points[positive], self._known[positive]
         there = _positions(node)
         for name in [name for name in known if name not in there]:
-            key, world = known.pop(name)
-            self._deleted(key, world, positive)
+            self._on_edit(Edit("point", positive, key=known.pop(name)[0]))
         for name, world in there.items():
             if name not in known:
                 self._take_new(positive, name, world)
-            elif name in known and np.abs(known[name][1] - world).max() > 1e-6:
+            elif np.abs(known[name][1] - world).max() > 1e-6:
                 self._take_moved(positive, name, world)
 
     def _take_new(self, positive: bool, name: str, world: np.ndarray) -> None:
@@ -197,42 +192,38 @@ class PromptMarkers:
         self._scene.view_at(world)
         if not self._scene.on_image(world):
             self._remove(positive, name)
-            self._refuse()
+            self._refused(_OUTSIDE)
             return
         key = uuid.uuid4().hex[:12]
         if name in _positions(self._points[positive]):  # else the other view's prompts are shown by now
             self._known[positive][name] = (key, world)
-        self._placed(key, world, positive)
+        self._on_edit(Edit("point", positive, world, key=key))
 
     def _take_moved(self, positive: bool, name: str, world: np.ndarray) -> None:
         key, before = self._known[positive][name]
         if not self._scene.on_image(world):
             self._put(positive, name, before)
-            self._refuse()
+            self._refused(_OUTSIDE)
             return
         self._known[positive][name] = (key, world)
-        self._moved(key, world, positive)
+        self._on_edit(Edit("point", positive, world, key=key))
 
-    def _drag(self, positive: bool, begins: bool) -> None:
+    def _drag(self, positive: bool, begins: bool, *_: Any) -> None:
         self._dragged = begins
         if not begins:
             self._changed(positive)
 
-    def _refuse(self) -> None:
-        if self._refused is not None:
-            self._refused("The point lies outside the image. Place it on the image.")
-
     # -- nodes ------------------------------------------------------------------------------------------
 
-    def _show_points(self, positive: bool, wanted: Dict[str, Any], shown: Shown) -> None:
+    def _show_points(self, positive: bool, points: Dict[str, Any], shown: Shown) -> None:
         node, known = self._points[positive], self._known[positive]
         with self._own_change():
-            for name in [name for name, (key, _) in known.items() if key not in wanted]:
+            for name in [name for name, (key, _) in known.items() if key not in points]:
                 del known[name]
                 self._remove(positive, name)
             held = {key: name for name, (key, _) in known.items()}
             there = _positions(node)
-            for key, ijk in wanted.items():
+            for key, ijk in points.items():
                 name = held.get(key)
                 if name is not None and self._voxel(there.get(name), shown) == tuple(ijk):
                     continue  # where the person put it within its voxel
@@ -263,9 +254,9 @@ class PromptMarkers:
                 node.RemoveNthControlPoint(index)
 
     def _drop_preview(self, node: Any) -> None:
-        """Have Slicer take back the point under the mouse that is not placed yet.
+        """Make Slicer drop the preview point under the mouse, which is not placed yet.
 
-        Its widget knows that point by its number, which is another's once an earlier point was removed.
+        Its widget keeps the index of that point, which changes when an earlier point is removed.
         """
         statuses = map(node.GetNthControlPointPositionStatus, range(node.GetNumberOfControlPoints()))
         if self._placing is None or node.PositionPreview not in list(statuses):
@@ -283,7 +274,7 @@ class PromptMarkers:
             node.SetNthControlPointPositionWorld(node.GetNthControlPointIndexByID(name), *world)
 
     def _need_nodes(self) -> None:
-        """Make the nodes where there are none, as after the scene was closed."""
+        """Create the nodes if they are missing, as after the scene was closed."""
         scene = self._scene.scene
         nodes = [*self._points.values(), *self._shapes]
         if nodes and all(node.GetScene() is scene for node in nodes):
@@ -292,15 +283,13 @@ class PromptMarkers:
         for positive in (True, False):
             node = self._points[positive] = new_points(scene, positive)
             kinds = slicer.vtkMRMLMarkupsNode
+            changed = partial(self._changed, positive)
             for event in (
                 kinds.PointPositionDefinedEvent, kinds.PointRemovedEvent, kinds.PointModifiedEvent,
             ):  # fmt: skip
-                self._watch.add(node, event, lambda *_, p=positive: self._changed(p))
-            for event, begins in (
-                (kinds.PointStartInteractionEvent, True),
-                (kinds.PointEndInteractionEvent, False),
-            ):
-                self._watch.add(node, event, lambda *_, p=positive, b=begins: self._drag(p, b))
+                self._watch.add(node, event, changed)
+            self._watch.add(node, kinds.PointStartInteractionEvent, partial(self._drag, positive, True))
+            self._watch.add(node, kinds.PointEndInteractionEvent, partial(self._drag, positive, False))
         self._shapes = [
             new_shapes(scene, "UniUltra outlines", OUTLINE, 1.0),
             new_shapes(scene, "UniUltra positive scribbles", POSITIVE, 0.5),
@@ -308,7 +297,7 @@ class PromptMarkers:
         ]
 
     def _only_in(self, shown: Shown) -> None:
-        """Draw the shapes in the view they belong to; flat as they are, all slices would show them."""
+        """Draw the shapes only in the view they belong to: being projected, they would be on every slice."""
         views = self._scene.views() if shown.kind != VOLUME and not shown.oblique else [self._scene.view]
         names = [view.GetID() for view in views if view is not None]
         for node in self._shapes:
@@ -316,7 +305,7 @@ class PromptMarkers:
 
 
 def _positions(node: Any) -> Dict[str, np.ndarray]:
-    """World positions (3,) of the control points that are placed, by their id."""
+    """World positions (3,) of the placed control points by ID."""
     return {
         node.GetNthControlPointID(n): np.array(node.GetNthControlPointPositionWorld(n))
         for n in range(node.GetNumberOfControlPoints())

@@ -1,4 +1,4 @@
-"""The line that follows the mouse while something is drawn over a slice view."""
+"""The line that follows the mouse while a prompt is drawn over a slice view."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ POSITIVE, NEGATIVE = (0.2, 0.9, 0.35), (1.0, 0.3, 0.25)
 
 
 class StrokeOutline:
-    """A line in the pixels of a render window; drawn on top, and gone with `remove`."""
+    """A line on top of a render window, in its pixels; `remove` deletes it."""
 
     def __init__(self, renderer: Any) -> None:
         self._renderer = renderer
@@ -23,13 +23,12 @@ class StrokeOutline:
         renderer.AddViewProp(self._actor)
 
     def draw(self, xy: List[Tuple[float, float]], closed: bool, width: float, positive: bool) -> None:
-        """Draw a line through pixels, `width` pixels wide; as wide as a pen, it is see-through."""
+        """Draw a line through pixels, `width` pixels wide; translucent when it is wider than 2."""
         points, line = vtk.vtkPoints(), vtk.vtkCellArray()
         for x, y in xy:
             points.InsertNextPoint(x, y, 0.0)
-        line.InsertNextCell(len(xy) + int(closed))
-        for n in range(len(xy) + int(closed)):
-            line.InsertCellPoint(n % len(xy))
+        order = [n % len(xy) for n in range(len(xy) + int(closed))]
+        line.InsertNextCell(len(order), order)
         self._shape.SetPoints(points)
         self._shape.SetLines(line)
         self._shape.Modified()
@@ -40,9 +39,9 @@ class StrokeOutline:
         self._actor.VisibilityOn()
 
     def hide(self) -> None:
-        """Draw nothing."""
+        """Hide the line."""
         self._actor.VisibilityOff()
 
     def remove(self) -> None:
-        """Take the line out of the view."""
+        """Delete the line."""
         self._renderer.RemoveViewProp(self._actor)

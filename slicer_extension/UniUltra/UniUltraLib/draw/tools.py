@@ -1,4 +1,4 @@
-"""The prompt tools, and the buttons they are taken with: one in use at a time, in every slice view. No Qt."""
+"""The prompt tools and their buttons: one tool in use at a time, in every slice view. No Qt."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ..prompts.kinds import CLICK, PROMPT_KINDS
 
 
 class Tool(NamedTuple):
-    """A button that gives prompts.
+    """A button that starts a prompt tool.
 
     Attributes:
-        kind: of prompt, of `PROMPT_KINDS`.
-        positive: the prompts lie on the structure; False: beside it.
+        kind: the kind of prompt, a key of `PROMPT_KINDS`.
+        positive: whether the prompts mark the structure, or what lies outside it.
         icon: a file of Resources/Icons.
-        key: that presses the button, as `QKeySequence` writes it.
+        key: the shortcut, in the notation of `QKeySequence`.
         hint: what to do with the mouse.
     """
 
@@ -25,7 +25,7 @@ class Tool(NamedTuple):
     hint: str
 
 
-# By the buttons' names in the .ui.
+# Keys: the names of the buttons in the .ui file.
 TOOLS: Mapping[str, Tool] = {
     "includeButton": Tool("point", True, "include.png", "D",
         "Click on the structure. Points can be dragged; Esc puts the tool down."),
@@ -46,9 +46,9 @@ class Tools:
     """Starts and stops Slicer's placing of points and the freehand capture.
 
     Args:
-        place: starts placing points, positive or not.
-        stop_placing: ends that.
-        changed: called when another tool is in hand, or none.
+        place: starts placing points; called with whether they are positive.
+        stop_placing: stops placing points.
+        changed: called when the current tool changes.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Tools:
         self.current: Optional[str] = None
 
     def use(self, captures: List[Any]) -> None:
-        """Draw with these from now on, one for each slice view."""
+        """Use these captures from now on, one for each slice view."""
         self.put_down()
         self._captures = captures
 
     def toggle(self, tool: str) -> None:
-        """Take a tool in hand, or put it down when it is."""
+        """Switch to a tool, or put it down when it is the current one."""
         was = self.current
         self._stop()
         if tool != was:

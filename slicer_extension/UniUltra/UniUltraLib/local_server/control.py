@@ -1,16 +1,16 @@
-"""The one button for a server on this machine: find an environment or create one, start, watch, stop.
+"""The button for a server on this machine: find or create an environment; start, watch and stop the server.
 
-Long work runs in a thread; `poll()` takes its results, so that listeners are called on the caller's thread. A
-question waits for `answer(yes)`; nothing is downloaded before.
+Long work runs in a thread; `poll()` delivers its results, so that listeners run on the caller's thread.
+Nothing is downloaded before `answer(True)`.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional
 
 from ..control.observable import Observable
 from ..control.state import Problem
@@ -19,56 +19,32 @@ from . import environments, install
 from .environments import Environment, own_home, source_tree
 from .install_plan import InstallPlan, plan
 from .process_log import ProcessLog
-from .server import DIED, RUNNING, STARTING, STOPPED, LocalServer
-
-SEARCHING, ASKING, MAKING, STOPPING = "searching", "asking", "making", "stopping"
-BUSY = (SEARCHING, MAKING, STARTING)
-
-
-@dataclass(frozen=True)
-class LocalControlState:
-    """What the panel shows.
-
-    Attributes:
-        kind: stopped, searching, asking, making, starting, running, stopping or died.
-        address: the server's, once it is known; to connect to when `kind` is running.
-        question: what is to be downloaded, when `kind` is asking.
-        found: the environment in words.
-        problem: why there is no server.
-    """
-
-    kind: str = STOPPED
-    address: str = ""
-    question: str = ""
-    found: str = ""
-    problem: Optional[Problem] = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether something goes on that can be stopped."""
-        return self.kind in BUSY
+from .server import (
+    ASKING,
+    DIED,
+    MAKING,
+    RUNNING,
+    SEARCHING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    LocalServer,
+    LocalServerState,
+)  # fmt: skip
 
 
-class LocalControl(Observable[LocalControlState]):
+class LocalControl(Observable[LocalServerState]):
     """A local server and the environment it needs.
 
     Args:
-        variables: cleaned, see `processes.clean_environment`.
+        variables: environment variables, cleaned by `processes.clean_environment`.
         home: the person's home folder.
-        secrets: texts that the log never shows.
-        near: a file of this module, to find the source tree it may lie in.
+        near: a file of this module, to find the source tree that may contain it.
     """
 
-    def __init__(
-        self,
-        variables: Mapping[str, str],
-        home: Path,
-        *,
-        secrets: Sequence[str] = (),
-        near: Optional[Path] = None,
-    ) -> None:
-        super().__init__(LocalControlState())
-        self.log = ProcessLog(secrets)
+    def __init__(self, variables: Mapping[str, str], home: Path, near: Optional[Path] = None) -> None:
+        super().__init__(LocalServerState())
+        self.log = ProcessLog()
         self._variables, self._home, self._near = variables, home, near
         self._done: queue.Queue[Callable[[], None]] = queue.Queue()
         self._server: Optional[LocalServer] = None
@@ -79,44 +55,38 @@ class LocalControl(Observable[LocalControlState]):
 
     @property
     def has_source(self) -> bool:
-        """Whether this module lies in UniUltra's source tree, so that `start` needs no other."""
+        """Whether this module lies in UniUltra's source tree, so that `start` needs no `source`."""
         return self._near is not None and source_tree(self._near) is not None
 
     @property
     def default_studies(self) -> Path:
-        """Where images are served from when no folder was chosen."""
+        """The studies folder when none was chosen."""
         return own_home(self._home) / "studies"
 
-    def start(
-        self,
-        studies: str = "",
-        chosen: str = "",
-        *,
-        source: str = "",
-        gpu: bool = False,
-    ) -> None:
-        """The button: start a server, or ask whether to make what it needs.
+    def start(self, studies: str = "", chosen: str = "", *, source: str = "", gpu: bool = False) -> None:
+        """Start a server, or ask whether to create the environment it needs.
 
         Args:
             studies: the folder of images; `default_studies` when empty.
-            chosen: a person's environment (see `environments.find`), or an empty folder to make one in.
-            source: UniUltra's source tree, or a .zip of it, for making one; this module's own when empty.
+            chosen: the person's environment (see `environments.find`), or an empty folder to create one in.
+            source: UniUltra's source tree, or a .zip of it, to install from; this module's own when empty.
+            gpu: see `install_plan.plan`.
         """
         if self._state.busy or self._state.kind in (RUNNING, STOPPING):
             return
         self._studies = Path(studies).expanduser() if studies.strip() else self.default_studies
-        self._publish(LocalControlState(SEARCHING))
-        self._work(lambda: self._look(chosen, source, gpu))
+        self._publish(LocalServerState(SEARCHING))
+        self._work(lambda: self._search(chosen, source, gpu))
 
     def answer(self, yes: bool) -> None:
-        """Answer the question; nothing is done after a no."""
+        """Answer the question; after a no, nothing is done."""
         todo, self._plan = self._plan, None
         if self._state.kind != ASKING or todo is None:
             return
         if not yes:
-            self._publish(LocalControlState())
+            self._publish(LocalServerState())
             return
-        self._publish(LocalControlState(MAKING))
+        self._publish(LocalServerState(MAKING))
         log, cancelled = self.log, self._cancelled
 
         def work() -> Callable[[], None]:
@@ -129,31 +99,31 @@ class LocalControl(Observable[LocalControlState]):
         """Stop the search, the installation or the server; stopping a server takes seconds, in a thread."""
         server = self._let_go()
         if server is None:
-            self._publish(LocalControlState())
+            self._publish(LocalServerState())
             return
 
         def work() -> Callable[[], None]:
             server.stop()
-            return lambda: self._publish(LocalControlState())
+            return lambda: self._publish(LocalServerState())
 
-        self._publish(LocalControlState(STOPPING))
+        self._publish(LocalServerState(STOPPING))
         self._work(work)
 
     def poll(self) -> None:
-        """Take what has come; a timer calls this."""
+        """Deliver results of threads and follow the server's state; a timer calls this."""
         while True:
             try:
                 self._done.get_nowait()()
             except queue.Empty:
                 break
         if self._server is not None and self._server.state.kind != self._state.kind:
-            now = self._server.state
-            self._publish(replace(self._state, kind=now.kind, address=now.address, problem=now.problem))
-            if now.kind in (DIED, STOPPED):
+            state = self._server.state
+            self._publish(state)
+            if state.kind in (DIED, STOPPED):
                 self._server = None
 
     def close(self) -> None:
-        """The panel closes: the server is stopped before this returns."""
+        """Close the panel's part: the server has stopped when this returns."""
         server = self._let_go()
         if server is not None:
             server.stop(5)
@@ -167,7 +137,7 @@ class LocalControl(Observable[LocalControlState]):
         server, self._server = self._server, None
         return server
 
-    def _look(self, chosen: str, source: str, gpu: bool) -> Callable[[], None]:
+    def _search(self, chosen: str, source: str, gpu: bool) -> Callable[[], None]:
         folder = Path(chosen.strip()).expanduser() if chosen.strip() else None
         # An empty folder, or one that does not exist yet, is where to create one.
         new = folder is not None and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir())))
@@ -187,7 +157,7 @@ class LocalControl(Observable[LocalControlState]):
 
     def _question(self, todo: InstallPlan) -> None:
         self._plan = todo
-        self._publish(LocalControlState(ASKING, question=todo.question))
+        self._publish(LocalServerState(ASKING, question=todo.question))
 
     def _begin(self, environment: Optional[Environment], text: str = "") -> None:
         if environment is None:
@@ -201,27 +171,25 @@ class LocalControl(Observable[LocalControlState]):
             self._fail(error)
             return
         self._server = server
-        self._publish(LocalControlState(STARTING, address, found=f"UniUltra {environment.version}"))
+        self._publish(LocalServerState(STARTING, address))
 
     def _fail(self, error: UniUltraLibError) -> None:
-        self._publish(LocalControlState(STOPPED, problem=Problem("", str(error), "")))
+        self._publish(LocalServerState(STOPPED, problem=Problem("", str(error), "")))
 
     def _work(self, work: Callable[[], Callable[[], None]]) -> None:
-        """Run `work` in a thread and what it gives in `poll()`, unless `stop` came between."""
+        """Run `work` in a thread, and the function it returns in `poll()`.
+
+        Each call, and each `stop`, begins a new turn. A result of an older turn is dropped: a search or an
+        installation that was stopped must not start a server afterwards.
+        """
         self._turn += 1
         turn = self._turn
 
-        def take(then: Callable[[], Any]) -> None:
-            if turn == self._turn:
-                then()
-
         def run() -> None:
             try:
-                then = work()
+                then: Callable[[], Any] = work()
             except UniUltraLibError as error:
-                failed = error
-                self._done.put(lambda: take(lambda: self._fail(failed)))
-                return
-            self._done.put(lambda: take(then))
+                then = partial(self._fail, error)
+            self._done.put(lambda: then() if turn == self._turn else None)
 
         threading.Thread(target=run, name="UniUltra local server", daemon=True).start()

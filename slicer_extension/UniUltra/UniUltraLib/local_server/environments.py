@@ -1,6 +1,6 @@
-"""Finds and checks a Python on this machine that can run the server.
+"""Finds and checks a Python environment on this machine that can run the server.
 
-Slicer's own cannot: the server needs numpy 1 and pydicom 2. An environment is known by its Python.
+Slicer's own cannot: the server needs numpy 1 and pydicom 2. An environment is identified by its Python.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from .processes import WINDOWS, ProcessProblem, output_of
 
 HOME_VARIABLE = "UNIULTRA_HOME"
 OLDEST = (0, 4)  # the first whose `/info/` has what the panel needs
-# An environment whose installation is under way, or was interrupted, holds a file of this name.
+# Marks an environment whose installation is under way, or was interrupted.
 UNFINISHED = "uniultra-unfinished"
-_SECONDS = 120.0  # the first start of a large environment reads many files
-# Without the working folder on the search path: a folder of this name there would be taken for it.
+VERSION_SECONDS = 120.0  # limit for `--version`: the first start of a large environment reads many files
+# Without the working folder on the search path: a folder named uniultra there would be imported.
 _START = (
     "import runpy, sys; sys.path[:] = [p for p in sys.path if p]; "
     "runpy.run_module('uniultra.cli', run_name='__main__', alter_sys=True)"
@@ -27,27 +27,27 @@ _START = (
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python that has UniUltra: where, which version, and by what it was found."""
+    """A Python with UniUltra: its path, the version, and how it was found."""
 
     python: Path
     version: str
     found_by: str
 
     def command(self, *arguments: str) -> List[str]:
-        """The command line of `uniultra ARGUMENTS` there."""
+        """The command line of `uniultra ARGUMENTS` in this environment."""
         return [str(self.python), "-c", _START, *arguments]
 
 
 @dataclass(frozen=True)
 class Search:
-    """The environment found, and why each other place was refused."""
+    """The environment, if one was found, and why each other place was rejected."""
 
     environment: Optional[Environment]
     refused: Tuple[Tuple[str, str], ...]
 
     @property
     def text(self) -> str:
-        """The result in words."""
+        """The result as a sentence."""
         if self.environment is not None:
             return f"UniUltra {self.environment.version}, found by {self.environment.found_by}"
         if not self.refused:
@@ -56,16 +56,16 @@ class Search:
 
 
 def own_home(home: Path) -> Path:
-    """Where the module keeps what it makes: the environment and the studies folder."""
+    """The folder for what this module creates: the environment and the studies folder."""
     return home / "UniUltra"
 
 
 def places(
     chosen: str, environment: Mapping[str, str], home: Path, near: Optional[Path] = None
 ) -> Iterator[Tuple[Path, str]]:
-    """Where to look, in order, with the words for it; `near` is a file in a source tree.
+    """Where to look, in this order, with a description of each place; only `chosen` if it is set.
 
-    A place that the person chose is the only one.
+    `near` is a file in a source tree.
     """
     if chosen.strip():
         yield Path(chosen.strip()).expanduser(), "the setting"
@@ -83,45 +83,38 @@ def places(
         yield Path(program), "the command uniultra"
 
 
-def find(
-    chosen: str,
-    environment: Mapping[str, str],
-    home: Path,
-    near: Optional[Path] = None,
-    *,
-    seconds: float = _SECONDS,
-) -> Search:
-    """The first place whose Python has a UniUltra that fits; runs one short command for each.
+def find(chosen: str, environment: Mapping[str, str], home: Path, near: Optional[Path] = None) -> Search:
+    """Find the first place whose Python has a compatible UniUltra; runs one short command for each.
 
     Args:
         chosen: a Python, the command `uniultra`, an environment's folder, or one that holds `.venv`; or "".
-        environment: cleaned, see `processes.clean_environment`.
+        environment: variables, cleaned by `processes.clean_environment`.
     """
     refused: List[Tuple[str, str]] = []
-    seen = set()
+    tested = set()
     for place, words in places(chosen, environment, home, near):
         python = python_in(place)
         if python is None:
             if chosen.strip():
                 refused.append((words, "there is no Python environment. Choose its folder, or its Python."))
             continue
-        if python in seen:
+        if python in tested:
             continue
-        seen.add(python)
+        tested.add(python)
         try:
-            return Search(check(python, environment, words, seconds=seconds), tuple(refused))
+            return Search(check(python, environment, words), tuple(refused))
         except ProcessProblem as problem:
             refused.append((words, str(problem)))
     return Search(None, tuple(refused))
 
 
 def python_in(place: Path) -> Optional[Path]:
-    """The Python of an environment, which may be named by its folder, its Python or a command of it."""
+    """The Python of an environment given by its folder, its Python or one of its commands."""
     name = "python.exe" if WINDOWS else "python"
     if place.is_file():
         if re.fullmatch(r"python[\d.]*(\.exe)?", place.name.lower()):
             return place
-        beside = place.resolve().parent / name  # `pipx` links the command out of its environment
+        beside = place.resolve().parent / name  # `pipx` links to it from elsewhere
         return beside if beside.is_file() else None
     for folder in (place, place / ".venv", place / "venv"):
         if (folder / UNFINISHED).exists():
@@ -132,15 +125,13 @@ def python_in(place: Path) -> Optional[Path]:
     return None
 
 
-def check(
-    python: Path, environment: Mapping[str, str], found_by: str, *, seconds: float = _SECONDS
-) -> Environment:
-    """Ask a Python for its UniUltra's version.
+def check(python: Path, environment: Mapping[str, str], found_by: str) -> Environment:
+    """Ask a Python for the version of its UniUltra.
 
     Raises:
-        ProcessProblem: it has none, or one that is too old for this module.
+        ProcessProblem: it has no UniUltra, or one too old for this module.
     """
-    answer = output_of(Environment(python, "", found_by).command("--version"), environment, seconds)
+    answer = output_of(Environment(python, "", found_by).command("--version"), environment, VERSION_SECONDS)
     version = re.fullmatch(r"(\d+)\.(\d+)[\w.+-]*", answer.stdout.strip())
     if answer.returncode != 0 or version is None:
         missing = "No module named 'uniultra'" in answer.stderr
@@ -158,11 +149,7 @@ def check(
 
 
 def source_tree(near: Path) -> Optional[Path]:
-    """The folder of UniUltra's sources that holds a file or folder, or is it."""
-    for folder in (near, *near.parents):
-        if all(
-            (folder / part).is_file()
-            for part in ("setup.cfg", "lib/uniultra/__init__.py", "apps/uniultra/main.py")
-        ):
-            return folder
-    return None
+    """The source tree of UniUltra that contains a file or folder; None outside one."""
+    parts = ("setup.cfg", "lib/uniultra/__init__.py", "apps/uniultra/main.py")
+    folders = (near, *near.parents)
+    return next((folder for folder in folders if all((folder / part).is_file() for part in parts)), None)

@@ -1,4 +1,4 @@
-"""Creates an environment for the server: runs the plan's commands and checks the result."""
+"""Creates an environment for the server: runs the commands of a plan and checks the result."""
 
 from __future__ import annotations
 
@@ -13,20 +13,15 @@ from .install_plan import InstallPlan
 from .process_log import ProcessLog
 from .processes import Process, ProcessProblem
 
-FOUND_BY = "creating it"
-
 
 class InstallCancelled(ProcessProblem):
-    """The person stopped the installation; nothing was kept."""
+    """The person stopped the installation; its files were removed."""
 
 
 def make(
-    plan: InstallPlan,
-    environment: Mapping[str, str],
-    log: ProcessLog,
-    cancelled: threading.Event,
+    plan: InstallPlan, environment: Mapping[str, str], log: ProcessLog, cancelled: threading.Event
 ) -> Environment:
-    """Create the environment of a plan whose question was answered with yes. Blocks for minutes.
+    """Create the environment of a plan whose question was answered with yes; blocks for minutes.
 
     Raises:
         ProcessProblem: a command failed (the log says why), or the result does not start.
@@ -40,29 +35,30 @@ def make(
         for step in plan.steps:
             log.add(f"{step.text} ...")
             _run(step.command, {**environment, **plan.variables}, log, cancelled)
-        created = check(plan.python, environment, FOUND_BY)
+        created = check(plan.python, environment, "creating it")
         (plan.folder / UNFINISHED).unlink()
-    except OSError:
-        _remove(plan.folder)
+    except (OSError, ProcessProblem) as error:
+        # Only a folder this module created: the mark is removed last.
+        if (plan.folder / UNFINISHED).exists():
+            shutil.rmtree(plan.folder, ignore_errors=True)
+        if isinstance(error, ProcessProblem):
+            raise
         raise ProcessProblem(
-            "The environment's folder cannot be written. Choose another folder, or free some room."
+            "The environment's folder cannot be written. Choose another folder, or free some space."
         ) from None
-    except ProcessProblem:
-        _remove(plan.folder)
-        raise
     log.add(f"UniUltra {created.version} is ready.")
     return created
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a .zip of UniUltra's sources into `folder`; gives the source tree in it.
+    """Unpack a .zip of UniUltra's sources into `folder`; returns the source tree in it.
 
     Raises:
-        ProcessProblem: it is no such archive.
+        ProcessProblem: the file is not such an archive.
     """
     try:
         with zipfile.ZipFile(archive) as packed:
-            packed.extractall(folder)  # keeps members within the folder, whatever they are called
+            packed.extractall(folder)  # keeps members within the folder, whatever their names
     except (zipfile.BadZipFile, OSError):
         raise ProcessProblem(
             "Expected a .zip of UniUltra's sources; it cannot be unpacked. Download it again."
@@ -86,9 +82,3 @@ def _run(
     if status != 0:
         name = Path(command[0]).name
         raise ProcessProblem(f"{name} failed (status {status}): {log.reason()} The log has more.")
-
-
-def _remove(folder: Path) -> None:
-    """Only what this module began: the mark goes last."""
-    if (folder / UNFINISHED).exists():
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""Plans an environment for the server: commands, sizes, sources, and the question to ask before.
+"""Plans an environment for the server: commands, sizes, sources, and the question to ask first.
 
-Nothing is done or downloaded here; `install` does it once the question is answered.
+Nothing is executed or downloaded here; `install` does so once the question is answered.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 from .environments import UNFINISHED, source_tree
 from .processes import WINDOWS, ProcessProblem, output_of
 
-# numpy 1.26, which MONAI Label 0.8.5 needs, is the last of its line and has no wheels for newer ones.
+# MONAI Label 0.8.5 needs numpy 1.26, which has no wheels for newer versions of Python.
 PYTHONS = ((3, 12), (3, 11))
 PROCESSOR_INDEX = "https://download.pytorch.org/whl/cpu"
 REGISTRY = "https://pypi.org/simple"
-# Bytes on the disk: of an installation on Linux with the versions of constraints.txt (2026-11). Of the
-# download: an estimate. Without a graphics card no NVIDIA library comes along.
+# Bytes on disk: measured on Linux with the versions of constraints.txt (2026-11). Bytes of the download: an
+# estimate. The smaller numbers are without NVIDIA libraries.
 DISK_GPU, DISK_PROCESSOR = 6_900_000_000, 3_300_000_000
 DOWNLOAD_GPU, DOWNLOAD_PROCESSOR = 3_500_000_000, 1_200_000_000
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command, and what to say while it runs."""
+    """One command, and the text to show while it runs."""
 
     text: str
     command: Tuple[str, ...]
@@ -36,13 +36,13 @@ class Step:
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """What will be done, in order, and the question to ask before.
+    """An installation that is not started yet: its commands in order, and the question to ask first.
 
     Attributes:
-        folder: the environment's, which is created.
-        python: the environment's Python, once it is created.
+        folder: of the environment, to be created.
+        python: the future Python of the environment.
         steps: the commands.
-        variables: environment variables of the commands, besides the machine's.
+        variables: environment variables for the commands, in addition to the machine's.
         question: what is downloaded from where, how large it is, what changes on this machine.
     """
 
@@ -57,17 +57,17 @@ def plan(folder: Path, source: Path, environment: Mapping[str, str], *, gpu: boo
     """Plan an environment in `folder` for the UniUltra in the source tree `source`, with `uv` if installed.
 
     Args:
-        environment: cleaned, see `processes.clean_environment`.
-        gpu: with the libraries for an NVIDIA card, most of the download; on Linux only, elsewhere PyPI's
-            PyTorch has none.
+        environment: variables, cleaned by `processes.clean_environment`.
+        gpu: include the NVIDIA libraries, most of the download; on Linux only: elsewhere PyPI's PyTorch has
+            none.
 
     Raises:
-        ProcessProblem: no source tree, the folder is taken, too little room, or neither `uv` nor a Python.
+        ProcessProblem: no source tree, a folder in use, too little space, or neither `uv` nor a Python.
     """
     tree = source_tree(source)
     if tree is None:
         raise ProcessProblem(
-            "UniUltra's source tree is not there. Download the project, unpack it, and choose its folder."
+            "UniUltra's source tree was not found. Download the project, unpack it, and choose its folder."
         )
     free = _free_room(folder, DISK_GPU if gpu else DISK_PROCESSOR)
     uv = shutil.which("uv", path=environment.get("PATH", ""))
@@ -81,7 +81,7 @@ def plan(folder: Path, source: Path, environment: Mapping[str, str], *, gpu: boo
     )
     variables = _variables(environment, limits, processor_only)
     registries = [_registry(environment, uv), *([PROCESSOR_INDEX] if processor_only else [])]
-    # The host alone: an address may hold a password.
+    # Host names only: an address may contain a password.
     hosts = dict.fromkeys(urlsplit(r).hostname or "a folder on this machine" for r in registries)
     download, disk = (DOWNLOAD_GPU, DISK_GPU) if gpu else (DOWNLOAD_PROCESSOR, DISK_PROCESSOR)
     question = (
@@ -98,26 +98,26 @@ def plan(folder: Path, source: Path, environment: Mapping[str, str], *, gpu: boo
 
 
 def _free_room(folder: Path, need: int) -> int:
-    """The free bytes where an environment's folder will be.
+    """The free bytes on the disk of a future environment.
 
     Raises:
         ProcessProblem: the folder is not empty, or there are fewer than `need`.
     """
     if folder.exists() and not (folder / UNFINISHED).exists() and any(folder.iterdir()):
         raise ProcessProblem(
-            f"The folder {folder.name!r} for the environment is there and not empty. Choose another."
+            f"The folder {folder.name!r} for the environment exists and is not empty. Choose another."
         )
     free = shutil.disk_usage(next(f for f in (folder, *folder.parents) if f.exists())).free
     if free < need:
         raise ProcessProblem(
-            f"Expected {_gigabytes(need)} of free room for the environment; there are {_gigabytes(free)}. "
+            f"Expected {_gigabytes(need)} of free space for the environment; there are {_gigabytes(free)}. "
             "Make room, or choose a folder on another disk."
         )
     return free
 
 
 def _base(uv: Optional[str], environment: Mapping[str, str]) -> Optional[str]:
-    """The Python to make the environment from; None when `uv` has to fetch one."""
+    """The Python to create the environment with; None when `uv` has to download one."""
     try:
         return find_python(environment)
     except ProcessProblem:
@@ -126,33 +126,30 @@ def _base(uv: Optional[str], environment: Mapping[str, str]) -> Optional[str]:
         return None
 
 
+_WHICH = "import sys, venv, ensurepip; print(*sys.version_info[:2], sys.executable)"
+
+
 def find_python(environment: Mapping[str, str]) -> str:
-    """A Python on this machine that an environment can be made from.
+    """A Python on this machine that can create the environment.
 
     Raises:
-        ProcessProblem: there is none of the versions that fit.
+        ProcessProblem: none has a suitable version.
     """
-    wanted = " or ".join(f"{major}.{minor}" for major, minor in PYTHONS)
+    versions = " or ".join(f"{major}.{minor}" for major, minor in PYTHONS)
     for command in _pythons():
         program = shutil.which(command[0], path=environment.get("PATH", ""))
         if program is None:
             continue
         try:
-            ask = [
-                program,
-                *command[1:],
-                "-c",
-                "import sys, venv, ensurepip; print(*sys.version_info[:2], sys.executable)",
-            ]
-            answer = output_of(ask, environment, 20)
+            answer = output_of([program, *command[1:], "-c", _WHICH], environment, 20)
         except ProcessProblem:
             continue
-        found = re.fullmatch(r"(\d+) (\d+) (.+)", answer.stdout.strip())
-        if answer.returncode == 0 and found and (int(found.group(1)), int(found.group(2))) in PYTHONS:
-            return found.group(3)
+        match = re.fullmatch(r"(\d+) (\d+) (.+)", answer.stdout.strip())
+        if answer.returncode == 0 and match and (int(match.group(1)), int(match.group(2))) in PYTHONS:
+            return match.group(3)
     raise ProcessProblem(
-        f"Expected Python {wanted} or the program uv on this machine; found neither. Install one of them (on "
-        "Debian and Ubuntu with python3-venv), then try again."
+        f"Expected Python {versions} or the program uv on this machine; found neither. Install one of them "
+        "(on Debian and Ubuntu with python3-venv), then try again."
     )
 
 
@@ -180,15 +177,15 @@ def _install(uv: Optional[str], python: Path, limits: Path, tree: Path) -> Tuple
 
 
 def _variables(environment: Mapping[str, str], limits: Path, processor_only: bool) -> Dict[str, str]:
-    """For pip and uv alike: how sam2, a source package, is built, and where PyTorch comes from."""
+    """Settings of pip and uv: how sam2, a source package, is built, and where PyTorch comes from."""
     variables = {"SAM2_BUILD_CUDA": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     if limits.is_file():
-        # Its isolated build must see the same PyTorch. An address, because pip splits a path at its spaces.
+        # The isolated build must use the same PyTorch. A URI, because pip splits paths at spaces.
         variables.update(PIP_CONSTRAINT=limits.as_uri(), PIP_BUILD_CONSTRAINT=limits.as_uri())
     if processor_only:
         for key in ("PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"):
             variables[key] = f"{environment.get(key, '')} {PROCESSOR_INDEX}".strip()
-        # As pip does: of a version that both have, the `+cpu` one is the newer.
+        # Like pip: of a version that both indices have, `+cpu` is the newer one.
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return variables
 

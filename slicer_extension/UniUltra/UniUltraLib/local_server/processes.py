@@ -1,6 +1,6 @@
-"""Runs another program without Slicer's environment variables, and stops it with all that it started.
+"""Runs other programs without Slicer's environment variables, and stops them with all their children.
 
-On Windows a job is ended through `taskkill /T`; this project has not run that part.
+On Windows a process tree is ended by `taskkill /T`; this project has not run that part.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import UniUltraLibError
 from .process_log import ProcessLog
 
 WINDOWS = sys.platform == "win32"
-# What Slicer's launcher sets for its own Python and libraries, and what would lead another Python astray.
+# What Slicer's launcher sets for its own Python and libraries, and what would misdirect another Python.
 _SLICERS = re.compile(
     r"^(PYTHON(?!UTF8$|WARNINGS$)\w*|LD_LIBRARY_PATH|LD_PRELOAD|DYLD_\w+|QT_\w+|QML2?_\w+|TCL_LIBRARY|TK_LIBRARY|"
     r"SLICER_\w+|Slicer_\w+|SSL_CERT_FILE|VIRTUAL_ENV|__PYVENV_LAUNCHER__|ITK_AUTOLOAD_PATH|VTK_\w+|CTK_\w+)$"
@@ -29,19 +29,19 @@ _MAX_LINE = 64 * 1024
 
 
 class ProcessProblem(UniUltraLibError):
-    """A program that cannot be started, or that failed; the text says which and what to do."""
+    """A program cannot be started, or failed; the message names it and says what to do."""
 
 
 def clean_environment(environment: Mapping[str, str]) -> Dict[str, str]:
-    """`environment` without what belongs to Slicer: its Python's and libraries' paths, its folders on PATH.
+    """`environment` without Slicer's entries: paths of its Python and libraries, its folders on PATH.
 
-    On the desktop give it `slicer.util.startupEnvironment()`, else `os.environ`.
+    Pass `slicer.util.startupEnvironment()` on the desktop, `os.environ` elsewhere.
     """
     home = environment.get("SLICER_HOME", "")
     cleaned = {key: value for key, value in environment.items() if not _SLICERS.match(key)}
     folders = [folder for folder in environment.get("PATH", "").split(os.pathsep) if folder]
     cleaned["PATH"] = os.pathsep.join(f for f in folders if not (home and _within(f, home)))
-    # Lines come as they are written, and in one encoding on every system.
+    # Unbuffered output, in one encoding on every system.
     cleaned.update(PYTHONUNBUFFERED="1", PYTHONIOENCODING="utf-8:replace")
     return cleaned
 
@@ -57,9 +57,8 @@ def output_of(
     """Run a short command to its end.
 
     Raises:
-        ProcessProblem: it cannot be started, or takes longer.
+        ProcessProblem: it cannot be started, or takes longer than `seconds`.
     """
-    name = Path(command[0]).name
     try:
         return subprocess.run(
             list(command),
@@ -74,17 +73,18 @@ def output_of(
             **_no_window(),
         )
     except subprocess.TimeoutExpired:
+        name = Path(command[0]).name
         raise ProcessProblem(
             f"{name} did not answer within {seconds:g} s. Try again, or choose another."
         ) from None
     except (OSError, ValueError):
-        raise ProcessProblem(f"{name} cannot be started. Check that it is there and may be run.") from None
+        raise _not_started(command) from None
 
 
 class Process:
-    """A running program whose lines go to `log` as they come.
+    """A running program whose output goes to `log` line by line.
 
-    With `tied`, it is handed a pipe that closes when this process ends, however it ends.
+    With `tied`, its standard input is a pipe that closes when this process ends, however it ends.
 
     Raises:
         ProcessProblem: it cannot be started.
@@ -112,9 +112,7 @@ class Process:
                 **_no_window(),
             )
         except (OSError, ValueError):
-            raise ProcessProblem(
-                f"{Path(command[0]).name} cannot be started. Check that it is there and may be run."
-            ) from None
+            raise _not_started(command) from None
         self._log = log
         self._ending = threading.Lock()
         self._ended = False
@@ -123,42 +121,42 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its number in the system."""
+        """The process ID."""
         return self._process.pid
 
     @property
     def status(self) -> Optional[int]:
-        """Its exit status, None while it runs. When it is seen to have ended, what it started ends too."""
+        """The exit status, None while it runs. Once the end is noticed, its children are killed."""
         with self._ending:
             status = self._process.poll()
             if status is not None and not self._ended:
-                # Now, or never: later the system may give its number to another group.
+                # Only now: later the system may reuse the ID for another process group.
                 self._ended = True
                 if not WINDOWS:
                     self._signal(force=True)
         return status
 
     def wait(self, seconds: float) -> Optional[int]:
-        """Wait for its end at most so long; its exit status, None when it still runs."""
+        """Wait for the end, at most `seconds`; the exit status, None while it still runs."""
         until = time.monotonic() + seconds
         while (status := self.status) is None:
             left = until - time.monotonic()
             if left <= 0:
                 return None
             time.sleep(min(left, 0.05))
-        # A child of it may hold the pipe open: then the last lines are not waited for.
+        # With a limit: a child may keep the pipe open.
         self._reader.join(2)
         return status
 
     def stop(self, seconds: float = 10) -> None:
-        """End it and all it started: asked first, after `seconds` by force. Returns when it has ended."""
+        """Terminate it and its children, after `seconds` by force; returns when it has ended."""
         if self.status is None:
             self._signal(force=False)
             if self.wait(seconds) is None:
                 self._signal(force=True)
                 self.wait(5)
         if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # it is gone, which is what was wanted
+            with contextlib.suppress(OSError):  # already gone
                 self._process.stdin.close()
         self._reader.join(2)
 
@@ -167,22 +165,24 @@ class Process:
             command = ["taskkill", "/T", *(["/F"] if force else []), "/PID", str(self.pid)]
             subprocess.run(command, capture_output=True, check=False, **_no_window())
             return
-        with contextlib.suppress(
-            ProcessLookupError, PermissionError
-        ):  # none is left; macOS raises the second
-            # Its own session: the group holds it and its children only.
+        # It leads a session of its own: the group contains it and its children only. When none is left, Linux
+        # raises the first of these errors, macOS the second.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL if force else signal.SIGTERM)
 
     def _read(self) -> None:
         stream = self._process.stdout
         if stream is None:
             return
-        try:
+        with contextlib.suppress(OSError, ValueError):  # closed while it was read
             # Bounded: a line without an end must not fill the memory.
             for line in iter(lambda: stream.readline(_MAX_LINE), b""):
                 self._log.add(line.decode("utf-8", "replace"))
-        except (OSError, ValueError):
-            pass  # closed while it was read
+
+
+def _not_started(command: Sequence[str]) -> ProcessProblem:
+    name = Path(command[0]).name
+    return ProcessProblem(f"{name} cannot be started. Check that it exists and is executable.")
 
 
 def _no_window() -> Dict[str, Any]:

@@ -1,7 +1,7 @@
-"""A UniUltra server on this machine for this Slicer alone: started, watched, and stopped with it.
+"""A UniUltra server on this machine, used by this Slicer only: starts, watches and stops it.
 
-It listens on 127.0.0.1 only. If Slicer is killed, the server ends too, as the pipe between them closes.
-`state` never waits; everything that does runs in a thread.
+It listens on 127.0.0.1 only. If Slicer is killed, the server ends too, because the pipe between them closes.
+Reading `state` never blocks: whatever waits runs in a thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from .processes import Process, ProcessProblem
 HOST = "127.0.0.1"
 PORT = 8000
 STOPPED, STARTING, RUNNING, DIED = "stopped", "starting", "running", "died"
+SEARCHING, ASKING, MAKING, STOPPING = "searching", "asking", "making", "stopping"  # of `LocalControl`
 _NEARBY = 20
+STARTUP_SECONDS = 300  # a server that does not answer by then is given up
 # Runs in the server's own Python before anything else: reads the pipe from Slicer until it closes.
 _TIED = """
 import os, signal, subprocess, sys, threading, time
@@ -47,12 +49,25 @@ runpy.run_module("uniultra.cli", run_name="__main__", alter_sys=True)
 
 
 @dataclass(frozen=True)
-class LocalState:
-    """What the panel shows: `kind` is stopped, starting, running or died."""
+class LocalServerState:
+    """What the panel shows.
 
-    kind: str
+    Attributes:
+        kind: one of the constants above.
+        address: the server's, once it is known; to connect to when `kind` is running.
+        problem: why no server runs.
+        question: what will be downloaded, when `kind` is asking.
+    """
+
+    kind: str = STOPPED
     address: str = ""
     problem: Optional[Problem] = None
+    question: str = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is in progress that `LocalControl.stop` can stop."""
+        return self.kind in (SEARCHING, MAKING, STARTING)
 
 
 class LocalServer:
@@ -61,58 +76,48 @@ class LocalServer:
     Args:
         environment: see `environments.find`.
         variables: cleaned, see `processes.clean_environment`.
-        log: gets its lines.
-        seconds: how long it may take until it answers.
+        log: receives the server's output.
     """
 
-    def __init__(
-        self,
-        environment: Environment,
-        variables: Mapping[str, str],
-        log: ProcessLog,
-        *,
-        seconds: float = 300,
-    ) -> None:
-        self.environment = environment
-        self.log = log
+    def __init__(self, environment: Environment, variables: Mapping[str, str], log: ProcessLog) -> None:
+        self.environment, self.log = environment, log
         self._variables = variables
-        self._seconds = seconds
         self._process: Optional[Process] = None
         self._watcher: Optional[threading.Thread] = None
         self._stopping = threading.Event()
-        self._state = LocalState(STOPPED)
+        self._state = LocalServerState()
 
     @property
-    def state(self) -> LocalState:
-        """What it does now."""
+    def state(self) -> LocalServerState:
+        """The current state."""
         return self._state
 
     def start(self, studies: Path) -> str:
-        """Start it over a studies folder, which is made when it is missing; its address, not yet answering.
+        """Start the server on a studies folder, created if missing; returns the future address.
 
         Raises:
-            ProcessProblem: it runs already, the folder cannot be made, or it does not start.
+            ProcessProblem: the server already runs or does not start, or the folder cannot be created.
         """
         if self._state.kind in (STARTING, RUNNING):
-            raise ProcessProblem("The local server runs already. Stop it first.")
+            raise ProcessProblem("The local server is already running. Stop it first.")
         port = free_port()
         try:
             studies.mkdir(parents=True, exist_ok=True)
         except OSError:
-            raise ProcessProblem("The studies folder cannot be made. Choose another folder.") from None
+            raise ProcessProblem("The studies folder cannot be created. Choose another folder.") from None
         command = [str(self.environment.python), "-c", _TIED, "serve", "--studies", str(studies)]
         command += ["--host", HOST, "--port", str(port)]
         address = f"http://{HOST}:{port}"
         self._stopping.clear()
         self._process = Process(command, self._variables, self.log, folder=studies, tied=True)
         atexit.register(self.stop)
-        self._state = LocalState(STARTING, address)
+        self._state = LocalServerState(STARTING, address)
         self._watcher = threading.Thread(target=self._watch, args=(self._process, address), daemon=True)
         self._watcher.start()
         return address
 
     def stop(self, seconds: float = 10) -> None:
-        """Stop it and all it started; returns when it has ended. Does nothing when it does not run."""
+        """Stop the server and all its children, and wait for the end; does nothing when it is not running."""
         self._stopping.set()
         atexit.unregister(self.stop)
         if self._process is not None:
@@ -121,33 +126,33 @@ class LocalServer:
         if self._watcher is not None and self._watcher is not threading.current_thread():
             self._watcher.join(5)
         if self._state.kind != DIED:
-            self._state = LocalState(STOPPED)
+            self._state = LocalServerState()
 
     def _watch(self, process: Process, address: str) -> None:
-        until = time.monotonic() + self._seconds
+        until = time.monotonic() + STARTUP_SECONDS
         while process.status is None and not self._stopping.wait(0.3):
             if answers(address) and process.status is None:
-                self._state = LocalState(RUNNING, address)
+                self._state = LocalServerState(RUNNING, address)
                 break
             if time.monotonic() > until:
                 process.stop()
-                self._die(address, f"it did not answer within {self._seconds:g} s")
+                self._die(address, f"it did not answer within {STARTUP_SECONDS:g} s")
                 return
         while process.wait(0.5) is None:
             if self._stopping.is_set():
                 return
         if not self._stopping.is_set():
-            self._die(address, f"it ended by itself ({_status(process.status)})")
+            self._die(address, f"it ended unexpectedly ({_status(process.status)})")
 
     def _die(self, address: str, cause: str) -> None:
-        said = self.log.reason()
-        text = f"the local server is gone: {cause}." + (f" It said last: {said}" if said else "")
+        output = self.log.reason()
+        text = f"the local server is gone: {cause}." + (f" Its last output: {output}" if output else "")
         step = "Correct what it names, or look at its log; then start it again."
-        self._state = LocalState(DIED, address, Problem(address, text, step))
+        self._state = LocalServerState(DIED, address, Problem(address, text, step))
 
 
 def answers(address: str) -> bool:
-    """Whether a UniUltra or MONAI Label server answers there."""
+    """Whether a UniUltra or MONAI Label server answers at an address."""
     client = Client(address, timeout=(1.0, 2.0))
     try:
         client.info()
@@ -159,7 +164,7 @@ def answers(address: str) -> bool:
 
 
 def free_port(preferred: int = PORT) -> int:
-    """A free port: the preferred one, one soon after it, else any."""
+    """A free port: the preferred one, one of the next few, or any."""
     for port in range(preferred, preferred + _NEARBY):
         if can_listen(port):
             return port
@@ -169,9 +174,9 @@ def free_port(preferred: int = PORT) -> int:
 
 
 def can_listen(port: int) -> bool:
-    """Whether a server could listen on a port of this machine."""
+    """Whether a port of this machine is free."""
     with socket.socket() as probe:
-        if sys.platform != "win32":  # as the server binds, so that a port in TIME_WAIT is free
+        if sys.platform != "win32":  # as the server does, so that a port in TIME_WAIT counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

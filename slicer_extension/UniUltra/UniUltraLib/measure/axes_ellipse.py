@@ -1,6 +1,6 @@
-"""The longest axis of a closed curve, the longest chord across it, and the ellipse that fits it best.
+"""Long axis and short axis of a closed curve, and least-squares ellipse fit.
 
-Curves are (N,2) points, the first not repeated, in any unit with the same scale along x and y.
+Curves are (N,2) points (x,y), the first not repeated, in any unit with the same scale along x and y.
 """
 
 from __future__ import annotations
@@ -9,18 +9,29 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 import numpy as np
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, distance
 
 Point = Tuple[float, float]
 Line = Tuple[Point, Point]
 
-# Places along the long axis at which a chord is tried: a miss is below a thousandth of the axis.
+# Positions along the long axis at which chords are tested: the error is below a thousandth of the axis.
 _CHORDS = 2000
 
 
 @dataclass(frozen=True)
 class Ellipse:
-    """An ellipse: centre, half axes a >= b, and the direction of the long one in radians from x towards y."""
+    """An ellipse.
+
+    Attributes:
+        centre: (x,y).
+        a, b: semi-axes, a >= b.
+        angle: of the long axis, in radians from x towards y.
+
+    Examples:
+        >>> head = Ellipse(centre=(0.0, 0.0), a=50.0, b=40.0, angle=0.0)  # semi-axes in mm
+        >>> round(head.circumference, 1)
+        283.6
+    """
 
     centre: Point
     a: float
@@ -29,41 +40,43 @@ class Ellipse:
 
     @property
     def circumference(self) -> float:
-        """Its perimeter by Ramanujan's second formula (1914); exact to 1e-8 at axes of 2:1."""
+        """The perimeter by Ramanujan's second approximation (1914); relative error 1e-8 at axes of 2:1.
+
+        pi (a + b) (1 + 3 h / (10 + sqrt(4 - 3 h))), h = ((a - b) / (a + b))².
+        """
         h = ((self.a - self.b) / (self.a + self.b)) ** 2
         return float(np.pi * (self.a + self.b) * (1 + 3 * h / (10 + np.sqrt(4 - 3 * h))))
 
-    @property
-    def axes(self) -> Tuple[Line, Line]:
-        """The ends of the long axis, and of the short one."""
-        along = np.array([np.cos(self.angle), np.sin(self.angle)])
-        across = np.array([-along[1], along[0]])
-        return _line(self.centre, self.a * along), _line(self.centre, self.b * across)
-
 
 def line_length(line: Line) -> float:
-    """The distance between the ends."""
+    """The distance between the ends of a line."""
     return float(np.hypot(line[1][0] - line[0][0], line[1][1] - line[0][1]))
 
 
 def long_axis(curve: np.ndarray) -> Line:
-    """The two points of a curve that lie farthest apart: the maximum Feret diameter."""
+    """The two points of a curve that lie farthest apart: the maximum Feret diameter.
+
+    Examples:
+        >>> rectangle = np.array([(0.0, 0.0), (4.0, 0.0), (4.0, 3.0), (0.0, 3.0)])
+        >>> line_length(long_axis(rectangle))
+        5.0
+    """
     corners = curve[ConvexHull(curve).vertices]
-    # Of axes of the same length one is taken, whatever corner the hull begins with.
+    # Start at a fixed corner, so that ties between equally long axes are always broken in the same way.
     corners = np.roll(corners, -np.lexsort(corners.T[::-1])[0], axis=0)
-    apart = np.hypot(*(corners[:, None] - corners[None]).transpose(2, 0, 1))
+    apart = distance.cdist(corners, corners)
     first, second = np.unravel_index(apart.argmax(), apart.shape)
     return _point(corners[first]), _point(corners[second])
 
 
 def short_axis(curve: np.ndarray, axis: Line) -> Line:
-    """The longest chord at right angles to `axis` that lies within the curve all along."""
+    """The longest chord perpendicular to `axis` that lies entirely within the curve."""
     start, end = np.array(axis)
     along = (end - start) / max(line_length(axis), 1e-12)
     turn = np.array([along, [-along[1], along[0]]])
     u, v = turn @ (curve - start).T
     steps = np.unique(u)
-    # Between two vertices no chord touches a corner: each crosses the curve an even number of times.
+    # Chords midway between vertices touch no corner, so that each crosses the curve an even number of times.
     places = (steps[1:] + steps[:-1]) / 2
     if len(places) > _CHORDS:
         places = places[np.linspace(0, len(places) - 1, _CHORDS).astype(int)]
@@ -82,15 +95,21 @@ def short_axis(curve: np.ndarray, axis: Line) -> Line:
 
 
 def farthest(curve: np.ndarray, place: Point) -> Point:
-    """The point of a curve that lies farthest from a place."""
+    """The point of a curve that lies farthest from `place`."""
     return _point(curve[np.hypot(*(curve - np.array(place)).T).argmax()])
 
 
 def fit_ellipse(curve: np.ndarray) -> Optional[Ellipse]:
-    """The ellipse of least algebraic distance to points; None when they determine none.
+    """The ellipse with the least algebraic distance to points (N,2); None when they determine no ellipse.
 
     Source: Fitzgibbon, Pilu and Fisher, IEEE TPAMI 21(5), 1999, in the numerically stable form of Halir
     and Flusser, WSCG 1998.
+
+    Examples:
+        >>> t = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+        >>> head = fit_ellipse(np.column_stack([50 * np.cos(t), 40 * np.sin(t)]))
+        >>> round(head.a), round(head.b), round(head.circumference)  # semi-axes, head circumference
+        (50, 40, 284)
     """
     centre, scale = curve.mean(axis=0), curve.std()
     if len(curve) < 6 or scale == 0:
@@ -112,7 +131,7 @@ def fit_ellipse(curve: np.ndarray) -> Optional[Ellipse]:
 
 
 def _ellipse(conic: np.ndarray, centre: np.ndarray, scale: float) -> Optional[Ellipse]:
-    """The ellipse a x² + b xy + c y² + d x + e y + f = 0, moved and scaled."""
+    """The ellipse a x² + b xy + c y² + d x + e y + f = 0, scaled by `scale` and moved to `centre`."""
     a, b, c, d, e, f = conic
     form = np.array([[a, b / 2], [b / 2, c]])
     middle = np.linalg.solve(-2 * form, [d, e])
@@ -129,10 +148,6 @@ def _ellipse(conic: np.ndarray, centre: np.ndarray, scale: float) -> Optional[El
         float(halves[1 - longer]),
         float(np.arctan2(along[1], along[0])),
     )
-
-
-def _line(centre: Point, half: np.ndarray) -> Line:
-    return _point(np.array(centre) - half), _point(np.array(centre) + half)
 
 
 def _point(values: np.ndarray) -> Point:

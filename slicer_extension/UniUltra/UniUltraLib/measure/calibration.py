@@ -1,7 +1,7 @@
-"""Millimetres per pixel where a mask lies, where they come from, or why there are none.
+"""Millimetres per pixel under a mask, their source, or why they are unknown.
 
-A DICOM file calibrates each of its ultrasound regions separately, and a spacing of 1.0 is what uncalibrated
-files carry. So a calibration is looked up for a mask, never for an image.
+A DICOM file calibrates each of its ultrasound regions separately, and uncalibrated files carry a spacing of
+1.0. Therefore a calibration is looked up for a mask, never for an image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from ..prompts.planes import Plane
 
 Spacing = Tuple[float, float]  # (dy,dx)
-TWO_DIMENSIONAL = 1  # `spatial_format` of a B-mode picture
+TWO_DIMENSIONAL = 1  # `spatial_format` of B-mode
 
 SERVER = "server"
 DICOM_REGION = "DICOM ultrasound region"
@@ -25,12 +25,12 @@ VOLUME_SPACING = "spacing of the volume's file"
 
 @dataclass(frozen=True)
 class Calibration:
-    """The size of the pixels under a mask.
+    """The pixel size under a mask.
 
     Attributes:
-        spacing_mm: (dy,dx) of a pixel of the picture; None when it is unknown.
-        source: where it comes from, for the table.
-        problem: why there is no spacing, and what to do; empty when there is one.
+        spacing_mm: (dy,dx) of a pixel; None when it is unknown.
+        source: the origin of the spacing, for the table.
+        problem: why the spacing is unknown, and what to do; empty when it is known.
     """
 
     spacing_mm: Optional[Spacing]
@@ -50,10 +50,10 @@ class Region:
     """One ultrasound region of a picture (DICOM PS3.3 C.8.5.5).
 
     Attributes:
-        bbox: (x0,y0,x1,y1), its corner pixels included.
-        spatial_format: 1 is a two-dimensional picture; 2 M-mode, 3 a spectrum, whose axes are no lengths.
+        bbox: (x0,y0,x1,y1), inclusive.
+        spatial_format: 1 is 2D; 2 is M-mode and 3 a spectrum, whose axes are not lengths.
         data_type: 1 is tissue, 2 colour flow.
-        spacing_mm: (dy,dx), None when its units are not lengths.
+        spacing_mm: (dy,dx); None when the units are not lengths.
     """
 
     bbox: Tuple[int, int, int, int]
@@ -62,13 +62,13 @@ class Region:
     spacing_mm: Optional[Spacing]
 
     def fits(self, shape: Tuple[int, ...]) -> bool:
-        """Whether it lies on a picture of `shape` = (rows, columns); some files count one pixel too many."""
+        """Whether the region lies on a picture (rows, columns); some files count one pixel too many."""
         x0, y0, x1, y1 = self.bbox
         return min(x0, y0) >= 0 and x1 <= shape[1] and y1 <= shape[0]
 
     @property
     def area(self) -> int:
-        """Its pixels."""
+        """The number of pixels."""
         x0, y0, x1, y1 = self.bbox
         return (x1 - x0 + 1) * (y1 - y0 + 1)
 
@@ -86,9 +86,9 @@ class ImageCalibration:
 
     Attributes:
         spacing_mm: (dy,dx), or (dz,dy,dx) of a volume, where one spacing holds for all pixels.
-        regions: ultrasound regions; where there are any, only they count on frames.
-        source: where it comes from.
-        problem: why there is no spacing.
+        regions: ultrasound regions; if there are any, only they count on frames.
+        source: the origin of the calibration.
+        problem: why the spacing is unknown.
     """
 
     spacing_mm: Optional[Tuple[float, ...]]
@@ -114,7 +114,7 @@ class ImageCalibration:
 
 
 def uncalibrated(problem: str) -> ImageCalibration:
-    """An image without millimetres, and why."""
+    """The calibration of an image without one, with the reason."""
     return ImageCalibration(None, (), "none", problem)
 
 
@@ -130,9 +130,10 @@ def from_server(info: Mapping[str, Any]) -> ImageCalibration:
 
 
 def from_spacing(spacing_ijk: Sequence[float], *, volume: bool) -> ImageCalibration:
-    """The spacing of a NRRD, NIfTI or MetaImage file, (i,j,k), unless it is the 1.0 of a file that has none.
+    """The calibration by the spacing (i,j,k) of a NRRD, NIfTI or MetaImage file, unless all of it is 1.0.
 
-    `volume` says whether the third axis is one of space too.
+    Args:
+        volume: whether the third axis is a spatial one too.
     """
     spacing = _positive(list(spacing_ijk[:3] if volume else spacing_ijk[:2])[::-1], (2, 3))
     if spacing is None or set(spacing) == {1.0}:
@@ -150,22 +151,22 @@ def _of_regions(regions: Sequence[Region], mask: np.ndarray, source: str) -> Cal
 
 
 def _under(regions: Sequence[Region], mask: np.ndarray) -> List[Region]:
-    """The regions that calibrate a mask: the smallest that holds all of it, else those that do together.
+    """The regions that calibrate a mask: the smallest that contains it, else all that cover it together.
 
-    Empty when a part of the mask lies on no region, or when the mask is empty.
+    Empty when a part of the mask lies outside all regions, or when the mask is empty.
     """
     parts = [(region, region.covers(mask)) for region in regions]
     parts = [(region, part) for region, part in parts if part.any()]
     whole = [region for region, part in parts if (part == mask).all()]
     if whole:
-        # A colour-flow region lies over its tissue region.
+        # The smallest, because a colour-flow region lies over its tissue region.
         return [min(whole, key=lambda region: region.area)]
     together = np.any([part for _, part in parts], axis=0)
     return [region for region, _ in parts] if (together == mask).all() else []
 
 
 def _problem_of(regions: Sequence[Region], shape: Tuple[int, ...]) -> str:
-    """Why the regions under a mask on a picture of `shape` give no single spacing; empty when they do."""
+    """Why the regions under a mask on a picture of `shape` give no common spacing; empty when they do."""
     spacings = [region.spacing_mm for region in regions]
     if not regions:
         return "the mask lies wholly or in part outside the calibrated regions; keep it within one of them."
@@ -184,14 +185,11 @@ def _problem_of(regions: Sequence[Region], shape: Tuple[int, ...]) -> str:
 
 
 def _region_of(entry: Any) -> Optional[Region]:
-    """A region of the server's answer; None when the entry cannot be one."""
+    """A region of the server's answer; None when the entry is malformed."""
     if not isinstance(entry, dict):
         return None
-    bbox = entry.get("bbox")
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_whole, bbox)):
-        return None
-    kinds = [entry.get(key) for key in ("spatial_format", "data_type")]
-    if not all(map(_whole, kinds)):
+    bbox, kinds = entry.get("bbox"), [entry.get(key) for key in ("spatial_format", "data_type")]
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_whole, [*bbox, *kinds])):
         return None
     spacing = _positive(entry.get("spacing_mm"), (2,))
     return Region(tuple(bbox), *kinds, spacing)  # type: ignore[arg-type]
@@ -202,7 +200,7 @@ def _whole(value: Any) -> bool:
 
 
 def _positive(values: Any, counts: Sequence[int]) -> Optional[Tuple[float, ...]]:
-    """Numbers as a spacing; None when they cannot be one."""
+    """A spacing of finite positive numbers; None when `values` are something else."""
     if not isinstance(values, (list, tuple)) or len(values) not in counts:
         return None
     numbers = [n for n in values if isinstance(n, (int, float)) and not isinstance(n, bool)]

@@ -1,13 +1,13 @@
-"""The calibration in a DICOM header, read with the pydicom that Slicer bundles (2 and 3).
+"""Reads the calibration from a DICOM header with the pydicom that Slicer bundles (2 and 3).
 
-Only the elements named here are read: no name, no date, no pixel.
+Only the elements listed here are read: no name, no date, no pixels.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, List, Optional, Tuple, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 from .calibration import DICOM_REGION, DICOM_SPACING, TWO_DIMENSIONAL, ImageCalibration, Region, uncalibrated
 
@@ -20,32 +20,29 @@ _READ = [
     "SpacingBetweenSlices",
     "SliceThickness",
 ]
+# What pydicom raises on damaged headers, besides its own error.
+_DAMAGED = (OSError, ValueError, AttributeError, TypeError, KeyError, EOFError)
 
 
 def from_dicom(file: Union[str, Path], *, volume: bool = False) -> ImageCalibration:
-    """The calibration of a DICOM file: its ultrasound regions, without any its pixel spacing.
+    """The calibration of a DICOM file: its ultrasound regions or, without any, its pixel spacing.
 
-    With `volume`, the distance between slices belongs to it. A file that cannot be read has none.
+    A file that cannot be read is uncalibrated.
+
+    Args:
+        volume: include the distance between slices.
     """
     import pydicom
 
     try:
         header = pydicom.dcmread(str(file), stop_before_pixels=True, specific_tags=_READ)
         return _of(header, volume)
-    except (
-        pydicom.errors.InvalidDicomError,
-        OSError,
-        ValueError,
-        AttributeError,
-        TypeError,
-        KeyError,
-        EOFError,
-    ):
+    except (pydicom.errors.InvalidDicomError, *_DAMAGED):
         return uncalibrated("the DICOM header cannot be read; export the file again, or measure in pixels.")
 
 
 def is_dicom(file: Union[str, Path]) -> bool:
-    """Whether a file carries DICOM's magic, whatever its ending."""
+    """Whether a file has the DICOM prefix, whatever its extension."""
     try:
         with Path(file).open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
@@ -55,13 +52,13 @@ def is_dicom(file: Union[str, Path]) -> bool:
 
 def _of(header: Any, volume: bool) -> ImageCalibration:
     regions = _regions(header)
-    plane = _pixel_spacing(header)
+    plane = _positive(header, ("PixelSpacing", "NominalScannedPixelSpacing"), 2)
     if volume:
         if plane is None and regions:
             spacings = {r.spacing_mm for r in regions if r.spatial_format == TWO_DIMENSIONAL and r.spacing_mm}
             plane = spacings.pop() if len(spacings) == 1 else None
-        depth = _depth(header)
-        spacing = (depth, *plane) if depth and plane else None
+        depth = _positive(header, ("SpacingBetweenSlices", "SliceThickness"), 1)
+        spacing = (*depth, *plane) if depth and plane else None
         return ImageCalibration(spacing, regions if spacing is None else (), DICOM_SPACING)
     if regions:
         return ImageCalibration(None, regions, DICOM_REGION)
@@ -72,11 +69,11 @@ def _regions(header: Any) -> Tuple[Region, ...]:
     regions = []
     for item in header.get("SequenceOfUltrasoundRegions") or ():
         bounds = [_number(item, f"RegionLocation{k}") for k in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
-        if any(bound is None for bound in bounds):
+        if None in bounds:
             continue
         x0, y0, x1, y1 = (int(bound or 0) for bound in bounds)
-        kinds = [int(_number(item, key) or 0) for key in ("RegionSpatialFormat", "RegionDataType")]
-        regions.append(Region((x0, y0, x1, y1), kinds[0], kinds[1], _region_spacing(item)))
+        kinds = (int(_number(item, key) or 0) for key in ("RegionSpatialFormat", "RegionDataType"))
+        regions.append(Region((x0, y0, x1, y1), *kinds, _region_spacing(item)))
     return tuple(regions)
 
 
@@ -90,21 +87,13 @@ def _region_spacing(item: Any) -> Optional[Tuple[float, float]]:
     return abs(deltas[0] or 0) * 10, abs(deltas[1] or 0) * 10
 
 
-def _pixel_spacing(header: Any) -> Optional[Tuple[float, float]]:
+def _positive(header: Any, keywords: Sequence[str], count: int) -> Optional[Tuple[float, ...]]:
+    """The first element with `count` positive numbers in the header, then in its shared functional groups."""
     for place in (header, _measures(header)):
-        for keyword in ("PixelSpacing", "NominalScannedPixelSpacing"):
-            value = _numbers(place, keyword)
-            if len(value) == 2 and min(value) > 0:
-                return value[0], value[1]
-    return None
-
-
-def _depth(header: Any) -> Optional[float]:
-    for place in (header, _measures(header)):
-        for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-            value = _number(place, keyword)
-            if value and value > 0:
-                return value
+        for keyword in keywords:
+            values = _numbers(place, keyword)
+            if len(values) == count and min(values) > 0:
+                return tuple(values)
     return None
 
 

@@ -1,6 +1,6 @@
-"""The outlines of a mask, finer than its pixels (marching squares), and what a curve measures.
+"""Outlines of a mask with sub-pixel precision (marching squares), and length and area of curves.
 
-Points are (N,2) as (x,y); an integer is a pixel's centre, until `spacing` has turned them into mm.
+Points are (N,2) as (x,y) in pixels, integers being pixel centres, until they are multiplied by the spacing.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import List, Tuple
 
 import numpy as np
 
-# Sides of the square between four pixel centres that the outline joins, object on its right: by which of
-# the corners (1 top left, 2 top right, 4 bottom right, 8 bottom left) lie in the object. Where only two
-# opposite corners do, the object counts as joined: its components are 8-connected.
+# Which sides of the square between four pixel centres the outline joins, with the object on its right. Keys:
+# the sum of the corners in the object (1 top left, 2 top right, 4 bottom right, 8 bottom left). Where these
+# are two opposite corners, the object counts as connected: its components are 8-connected.
 _TOP, _RIGHT, _BOTTOM, _LEFT = range(4)
 _JOINS = {
     1: [(_TOP, _LEFT)],
@@ -32,20 +32,26 @@ _JOINS = {
 
 
 def outlines(mask: np.ndarray) -> List[np.ndarray]:
-    """The closed outlines of a (rows, columns) mask by marching squares: the longest outer one first.
+    """The closed outlines of a (rows, columns) mask by marching squares, the one of the largest area first.
 
     Vertices lie half-way between the centres of an object pixel and its neighbour; the first is not
     repeated at the end. An outer outline has a positive `signed_area`, that of a hole a negative one.
     Source: Lorensen and Cline, Computer Graphics 21(4), 1987, in two dimensions.
+
+    Examples:
+        >>> mask = np.pad(np.ones((3, 4), bool), 2)
+        >>> (outer,) = outlines(mask)
+        >>> signed_area(outer)  # the corners are cut: half a pixel less than the 12 of the mask
+        11.5
     """
     padded = np.pad(np.asarray(mask, bool), 1).astype(np.uint8)
     cells = padded[:-1, :-1] | padded[:-1, 1:] << 1 | padded[1:, 1:] << 2 | padded[1:, :-1] << 3
     following = {}
     for case, joins in _JOINS.items():
         # cell (r,c) has its top left corner at the centre of pixel (r-1,c-1); sides in half pixels
-        found = np.argwhere(cells == case) - 1
+        places = np.argwhere(cells == case) - 1
         for start, end in joins:
-            for a, b in zip(_side(found, start), _side(found, end)):  # noqa: B905 - Python 3.9
+            for a, b in zip(_side(places, start), _side(places, end)):  # noqa: B905 - Python 3.9
                 following[a] = b
     curves = []
     while following:
@@ -65,7 +71,13 @@ def _side(cells: np.ndarray, side: int) -> List[Tuple[int, int]]:
 
 
 def signed_area(curve: np.ndarray) -> float:
-    """The area within a closed curve, by the shoelace formula."""
+    """The area within a closed curve by the shoelace formula.
+
+    Examples:
+        >>> square = np.array([(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0)])
+        >>> signed_area(square), length(square)
+        (4.0, 8.0)
+    """
     x, y = curve.T
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2)
 
@@ -76,7 +88,7 @@ def length(curve: np.ndarray) -> float:
 
 
 def resample(curve: np.ndarray, count: int) -> np.ndarray:
-    """`count` points at equal distances along a closed curve."""
+    """`count` points equally spaced along a closed curve."""
     closed = np.vstack([curve, curve[:1]])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
     at = np.arange(count) * along[-1] / count
@@ -84,11 +96,11 @@ def resample(curve: np.ndarray, count: int) -> np.ndarray:
 
 
 def smooth(curve: np.ndarray) -> np.ndarray:
-    """A closed outline in pixels without its staircase, one point for each half pixel.
+    """Remove the pixel staircase from a closed outline in pixels; returns one point for each half pixel.
 
-    The staircase of a mask makes an outline too long by up to 8 %, at any resolution. A Gaussian along the
-    curve of sigma = 0.4 sqrt(r) pixels, r being the radius of a circle of the same area, takes it away; it
-    is applied as 2g - g*g (Taubin, SIGGRAPH 1995), which does not shrink what is wider than sigma.
+    The staircase of a mask makes an outline too long by up to 8 %, at any resolution. It is removed by a
+    Gaussian along the curve with sigma = 0.4 sqrt(r) pixels, r being the radius of a circle of the same area,
+    applied as 2g - g*g (Taubin, SIGGRAPH 1995), which does not shrink features wider than sigma.
     """
     sigma = 0.4 * (abs(signed_area(curve)) / np.pi) ** 0.25
     total = length(curve)

@@ -25,12 +25,12 @@ class Ventricle:
 
     Attributes:
         values: area, long axis and volume.
-        part: what they belong to.
-        frame: the frame it was marked on.
-        annulus: its two ends, in pixels (x,y).
-        axis: from the middle of the annulus to the apex, in pixels (x,y).
-        annulus_by: whether a person placed the annulus, or it was suggested from the mask.
-        volume: in ml, or in px³ without a calibration.
+        part: the measured part of the mask.
+        frame: the number of the frame.
+        annulus: the two ends of the mitral annulus, in pixels (x,y).
+        axis: the long axis from the middle of the annulus to the apex, in pixels (x,y).
+        annulus_by: `placed` by a person, or `suggested` from the mask.
+        volume: the volume in ml, or in px³ without a calibration.
     """
 
     values: Tuple[Value, ...]
@@ -44,7 +44,7 @@ class Ventricle:
 
 @dataclass(frozen=True)
 class Ejection:
-    """End-diastole, end-systole, and what lies between them."""
+    """End-diastole, end-systole, stroke volume and ejection fraction."""
 
     diastole: Ventricle
     systole: Ventricle
@@ -55,14 +55,14 @@ class Ejection:
 def ventricle(
     mask: np.ndarray, calibration: Calibration, frame: int, annulus: Optional[Line] = None
 ) -> Ventricle:
-    """The cavity's volume from a (rows, columns) mask of it.
+    """The volume of the cavity from its (rows, columns) mask.
 
     Args:
         annulus: the two ends of the mitral annulus in pixels (x,y); without it they are suggested from the
-            mask (see `suggest_annulus`), which a person has to look at.
+            mask (see `suggest_annulus`), which a person has to check.
 
     Raises:
-        MeasureError: the mask is empty; or the long axis has no length.
+        MeasureError: the mask is empty, or the long axis has length 0.
     """
     part = part_of(mask, calibration)
     by = PLACED
@@ -92,15 +92,15 @@ def ejection(diastole: Ventricle, systole: Ventricle) -> Ejection:
     """Stroke volume and ejection fraction from the frames marked end-diastole and end-systole.
 
     Raises:
-        MeasureError: both are one frame, the ventricle is no larger at end-diastole, or their scales differ.
+        MeasureError: both are the same frame, their scales differ, or the end-diastolic volume is not larger.
     """
     if diastole.frame == systole.frame:
         raise MeasureError(
             "End-diastole and end-systole are marked on one frame. Mark the frame where the ventricle is "
             "largest, and the one where it is smallest."
         )
-    scales = [np.array(phase.part.scale) for phase in (diastole, systole)]
-    if diastole.part.unit != systole.part.unit or not np.allclose(scales[0], scales[1], rtol=1e-3, atol=0):
+    first, second = diastole.part, systole.part
+    if first.unit != second.unit or not np.allclose(first.scale, second.scale, rtol=1e-3, atol=0):
         raise MeasureError(
             "The two frames are calibrated differently. Mark both on the same part of the picture."
         )
@@ -111,7 +111,7 @@ def ejection(diastole: Ventricle, systole: Ventricle) -> Ejection:
         )
     stroke = diastole.volume - systole.volume
     unit = diastole.values[-1].unit
-    notes = tuple(dict.fromkeys(diastole.part.notes + systole.part.notes))
+    notes = tuple(dict.fromkeys(first.notes + second.notes))
     if unit == "px³":
         notes += ("uncalibrated: the fraction holds only if pixels are square",)
     if SUGGESTED in (diastole.annulus_by, systole.annulus_by):
@@ -126,21 +126,20 @@ def ejection(diastole: Ventricle, systole: Ventricle) -> Ejection:
 
 
 def suggest_annulus(part: Part) -> Line:
-    """The two corners of the cavity's flat end, in the outline's unit.
+    """Estimate the mitral annulus: the two corners of the cavity's flat end, in the outline's unit.
 
-    The ventricle tapers to its apex: of the two ends of its longest axis the narrower one is taken for the
-    apex, and the annulus joins the two points of the other half that lie farthest apart along and across the
-    axis together. It fails on a ventricle that is rounder at its base than at its apex.
+    The ventricle tapers towards its apex: the narrower end of its longest axis is taken for the apex, and the
+    annulus joins the two points of the other half that reach farthest down and to either side. This fails on
+    a ventricle that is rounder at its base than at its apex.
     """
     start, end = (np.array(place) for place in long_axis(part.outline))
     along = (end - start) / max(float(np.hypot(*(end - start))), 1e-12)
-    across = np.array([-along[1], along[0]])
-    u, v = (part.outline - start) @ along, (part.outline - start) @ across
+    u, v = np.array([along, [-along[1], along[0]]]) @ (part.outline - start).T
     total = float(u.max() - u.min())
     near, far = u < u.min() + total / 5, u > u.max() - total / 5
     if np.ptp(v[near]) > np.ptp(v[far]):
         u = -u
-    # The base is now at large u. A corner is what reaches farthest down and to one side.
+    # The base is now at large u; a corner is the point that reaches farthest down and to one side.
     base = u > (u.max() + u.min()) / 2
     points, u, v = part.outline[base], u[base], v[base]
     left, right = points[(u - v).argmax()], points[(u + v).argmax()]

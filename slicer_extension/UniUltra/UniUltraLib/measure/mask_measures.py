@@ -1,18 +1,18 @@
-"""What a mask on one picture measures, in mm where the picture is calibrated.
+"""Area, perimeter, axes and head circumference of a mask, in mm where the picture is calibrated.
 
 Research use, not for diagnosis. Formulas and limits: docs/measurements.md. Everything is computed on points
-in mm, so pixels need not be square; endpoints for drawing are in pixels (x,y) of the picture.
+in mm, so that pixels need not be square; line ends for drawing are in pixels (x,y) of the picture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Tuple
 
 import numpy as np
 
 from ..errors import UniUltraLibError
-from .axes_ellipse import Ellipse, Line, Point, fit_ellipse, line_length, long_axis, short_axis
+from .axes_ellipse import Line, Point, fit_ellipse, line_length, long_axis, short_axis
 from .binary_shapes import largest_component
 from .calibration import Calibration
 from .contours import length, outlines, smooth
@@ -21,12 +21,12 @@ RESEARCH = "Research use, not for diagnosis"
 
 
 class MeasureError(UniUltraLibError):
-    """A mask, or a pair of them, that cannot be measured."""
+    """A mask, or a pair of masks, cannot be measured."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """One number of the table: `unit` is mm, mm², ml, %, or px, px², px³ where there is no calibration."""
+    """A number of the table: `unit` is mm, mm², ml, %, or px, px², px³ without a calibration."""
 
     name: str
     value: float
@@ -35,14 +35,14 @@ class Value:
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a mask that is measured, and its place in mm.
+    """The measured part of a mask, and its outline in mm.
 
     Attributes:
-        mask: the largest 8-connected part, (rows, columns).
-        outline: (N,2) its outer outline, in mm, or in pixels where there is no calibration.
+        mask: (rows, columns), the largest 8-connected component.
+        outline: (N,2), its outer outline in mm; in pixels without a calibration.
         scale: (sx,sy), mm per pixel along x and y; (1,1) without a calibration.
-        calibration: what `scale` comes from.
-        notes: what to know about the numbers, for the table.
+        calibration: the source of `scale`.
+        notes: remarks on the numbers, for the table.
     """
 
     mask: np.ndarray
@@ -53,47 +53,45 @@ class Part:
 
     @property
     def unit(self) -> str:
-        """The unit of its lengths."""
+        """The unit of lengths: mm or px."""
         return "px" if self.calibration.spacing_mm is None else "mm"
 
     def to_pixels(self, line: Line) -> Line:
-        """A line in the outline's unit as pixels (x,y)."""
+        """Convert a line from the outline's unit to pixels (x,y)."""
         (ax, ay), (bx, by) = line
         sx, sy = self.scale
         return (ax / sx, ay / sy), (bx / sx, by / sy)
 
     def from_pixels(self, place: Point) -> Point:
-        """A pixel (x,y) in the outline's unit."""
+        """Convert a pixel (x,y) to the outline's unit."""
         return place[0] * self.scale[0], place[1] * self.scale[1]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured on one part.
+    """The measurements of a mask.
 
     Attributes:
         values: the numbers, in the order of the table.
-        part: what they belong to.
-        long_axis, short_axis: their ends in pixels (x,y), for drawing.
-        ellipse: the fitted one, in the outline's unit, or None.
+        part: the measured part of the mask.
+        long_axis, short_axis: the ends of the axes in pixels (x,y), for drawing.
     """
 
     values: Tuple[Value, ...]
     part: Part
     long_axis: Line
     short_axis: Line
-    ellipse: Optional[Ellipse] = None
 
     def value(self, name: str) -> float:
-        """The number of that name."""
+        """The number with a name."""
         return next(v.value for v in self.values if v.name == name)
 
 
 def part_of(mask: np.ndarray, calibration: Calibration) -> Part:
-    """The part of a (rows, columns) mask that is measured: the largest of its components.
+    """The measured part of a (rows, columns) mask: its largest component.
 
     Raises:
-        MeasureError: the mask is empty, or not flat.
+        MeasureError: the mask is empty, or not two-dimensional.
     """
     mask = np.asarray(mask, bool)
     if mask.ndim != 2:
@@ -112,6 +110,12 @@ def measure(mask: np.ndarray, calibration: Calibration, *, head: bool = False) -
 
     Raises:
         MeasureError: see `part_of`; or no ellipse fits the head.
+
+    Examples:
+        >>> mask = np.pad(np.ones((40, 80), bool), 10)
+        >>> measured = measure(mask, Calibration(spacing_mm=(0.5, 0.25), source="DICOM"))
+        >>> [(value.name, round(value.value), value.unit) for value in measured.values[:2]]
+        [('area', 400, 'mm²'), ('perimeter', 79, 'mm')]
     """
     part = part_of(mask, calibration)
     unit, (dx, dy) = part.unit, part.scale
@@ -124,7 +128,6 @@ def measure(mask: np.ndarray, calibration: Calibration, *, head: bool = False) -
         Value("long axis", line_length(longest), unit),
         Value("short axis", line_length(across), unit),
     ]
-    ellipse = None
     if head:
         ellipse = fit_ellipse(part.outline)
         if ellipse is None:
@@ -136,7 +139,7 @@ def measure(mask: np.ndarray, calibration: Calibration, *, head: bool = False) -
             Value("ellipse long axis", 2 * ellipse.a, unit),
             Value("ellipse short axis", 2 * ellipse.b, unit),
         ]
-    return Measured(tuple(values), part, part.to_pixels(longest), part.to_pixels(across), ellipse)
+    return Measured(tuple(values), part, part.to_pixels(longest), part.to_pixels(across))
 
 
 def _notes(mask: np.ndarray, largest: np.ndarray, count: int, holes: int) -> Tuple[str, ...]:
@@ -148,6 +151,6 @@ def _notes(mask: np.ndarray, largest: np.ndarray, count: int, holes: int) -> Tup
         notes.append(
             f"{holes} hole{'s' if holes > 1 else ''}: not part of the area, no part of the other numbers"
         )
-    if largest[0].any() or largest[-1].any() or largest[:, 0].any() or largest[:, -1].any():
+    if largest[[0, -1]].any() or largest[:, [0, -1]].any():
         notes.append("touches the edge of the picture: the structure may be cut off")
     return tuple(notes)

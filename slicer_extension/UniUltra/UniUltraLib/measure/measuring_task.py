@@ -1,7 +1,7 @@
-"""Measures the shown mask: whether it may be measured, by which calibration, and the rows it gives.
+"""Measures the accepted mask on the shown picture and adds rows to the table.
 
-An accepted mask is measured as it was at the click. The calibration comes from the image's own file; else,
-for an image of the campaign, from the server. Research use, not for diagnosis.
+The mask is measured as it was at the click. The calibration comes from the image's own file or, for an image
+of the campaign whose file has none, from the server. Research use, not for diagnosis.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .left_ventricle import Ventricle, ejection, ventricle
 from .mask_measures import MeasureError, measure
 from .rows import Origin, Row, rows_of
 
-# The kinds of measurement, with their labels in the panel.
+# Kinds of measurement and their labels in the panel.
 SHAPE, HEAD, VENTRICLE = "shape", "head", "ventricle"
 KINDS: Tuple[Tuple[str, str], ...] = (
     (SHAPE, "Area, perimeter, axes"),
@@ -38,13 +38,13 @@ class MeasuringState:
     """What the panel shows.
 
     Attributes:
-        can_measure: there is an accepted mask of the chosen segment on the shown picture.
-        can_mark: the same, on a frame of a cine.
+        can_measure: the mask of the chosen segment on the shown picture is accepted.
+        can_mark: the same, and the picture is a frame of a cine.
         rows: all rows measured since the start, the newest last.
-        diastole, systole: the frames marked, of the shown image and chosen segment.
-        lines: to draw of the newest measurement, ends in pixels (x,y) of its picture; empty once the mask has
-            changed.
-        text: what to say about the newest numbers, or why there are none.
+        diastole, systole: the marked frames of the shown image and chosen segment.
+        lines: the lines of the newest measurement, ends in pixels (x,y) of its picture; empty once the mask
+            has changed.
+        text: remarks on the newest numbers, or why there are none.
     """
 
     can_measure: bool = False
@@ -58,7 +58,7 @@ class MeasuringState:
 
 @dataclass(frozen=True)
 class _Request:
-    """One click on a measurement: the mask and what it belongs to, as they were at the click."""
+    """One click on Measure: the mask and its origin at the time of the click."""
 
     shown: Shown
     segment: str
@@ -72,10 +72,10 @@ class MeasuringWork(Observable[MeasuringState]):
     """Measurements of the chosen segment.
 
     Args:
-        controller: the panel's; its worker asks the server.
+        controller: the panel's controller, whose worker asks the server.
         scene: see `scene_protocol.SceneSide`.
-        calibrate: gives the calibration in the file of the shown image.
-        keep: called with new rows, to put them into the scene's table.
+        calibrate: returns the calibration in the file of the shown image.
+        keep: called with new rows, to add them to the scene's table.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class MeasuringWork(Observable[MeasuringState]):
         self._changed()
 
     def measure(self, kind: str, annulus: Optional[Line] = None) -> None:
-        """Measure the chosen segment on the shown picture; `annulus` in pixels (x,y), of a ventricle."""
+        """Measure the chosen segment on the shown picture; `annulus` of a ventricle in pixels (x,y)."""
 
         def take(request: _Request, image: ImageCalibration) -> List[Row]:
             calibration = image.at(request.mask, request.shown.plane)

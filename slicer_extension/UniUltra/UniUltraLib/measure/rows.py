@@ -1,4 +1,4 @@
-"""The rows of the measurement table, and the table as a CSV file."""
+"""Rows of the measurement table, and their export as CSV."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import List, Optional, Sequence, Tuple, Union
 from .left_ventricle import Ejection, Ventricle
 from .mask_measures import RESEARCH, Measured, Value
 
-# What a spreadsheet takes for a formula at the beginning of a cell.
+# Spreadsheets take a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One number with all that is needed to read it alone; every row carries the research mark.
+    """A number with everything needed to interpret it on its own; every row carries the research note.
 
-    `image` is the campaign's id or the hash of the content, `frame` a frame or slice, or two of them.
+    `image` is the campaign's ID or a hash of the content, `frame` a frame or slice, or two of them.
     """
 
     measurement: str
@@ -43,7 +43,13 @@ COLUMNS: Tuple[str, ...] = tuple(field.name for field in fields(Row))
 
 @dataclass(frozen=True)
 class Origin:
-    """What was measured: `image` is a campaign's id or a content hash, `adapter` what the mask came from."""
+    """The measured mask: its image, segment and frame, and what produced it.
+
+    Attributes:
+        image: the campaign's ID of the image, or a hash of its content.
+        model, adapter: the model, and the adapter in it, that answered; "" and None for a painted mask.
+        date: the time of the measurement; now when it is None.
+    """
 
     image: str
     segment: str
@@ -54,7 +60,7 @@ class Origin:
 
 
 def rows_of(result: Union[Measured, Ventricle, Ejection], origin: Origin) -> List[Row]:
-    """The rows of a result."""
+    """The table rows of a measurement."""
     if isinstance(result, Ejection):
         frames = f"{result.diastole.frame} and {result.systole.frame}"
         part, notes = result.diastole.part, result.notes
@@ -86,8 +92,8 @@ def rows_of(result: Union[Measured, Ventricle, Ejection], origin: Origin) -> Lis
 def to_csv(rows: Sequence[Row], *, hide_images: bool = False) -> str:
     """The rows as CSV with a heading, numbers to six significant digits with a point.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe before it. With `hide_images` the
-    images are numbered instead of named: a campaign's ids are names of files, which may name a patient.
+    Text that a spreadsheet would run as a formula is prefixed with an apostrophe. With `hide_images`, images
+    are numbered instead of named: a campaign's IDs are file names, which may contain a patient's name.
     """
     if hide_images:
         number = {name: n + 1 for n, name in enumerate(dict.fromkeys(row.image for row in rows))}
@@ -101,7 +107,7 @@ def to_csv(rows: Sequence[Row], *, hide_images: bool = False) -> str:
 
 
 def write_csv(rows: Sequence[Row], file: Union[str, Path], *, hide_images: bool = False) -> Path:
-    """Write `to_csv` as UTF-8, with the mark by which spreadsheets know it; whole or not at all."""
+    """Write `to_csv` atomically as UTF-8 with a byte-order mark, which spreadsheets need."""
     target = Path(file)
     part = target.with_name(f"{target.name}.part")
     try:

@@ -1,8 +1,8 @@
-"""The campaign's sections: the next image, its structures, an image of one's own; submit, draft, skip."""
+"""The sections Campaign and Finish: next image, structures, own images; submit, draft, skip, conflicts."""
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 import qt
 
@@ -10,21 +10,16 @@ from .campaign_look import SKIP_REASONS, campaign_look, strategy_items
 from .curve import swatch
 from .section import Section
 
-# Structures that are shown without scrolling.
+# Structures that are visible without scrolling.
 MOST_ROWS = 6
 
 
 class CampaignPart(Section):
-    """What is worked on, and what becomes of it."""
+    """The current unit of the campaign, or an own image, and its label."""
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         self.work = panel.session.campaign
-        self._labels: Any = None
-        self._reasons: Any = None
-        self._kind: Any = None
-        self._conflict = ""
-        self._swatches: Dict[Any, Any] = {}
         bind = self.binding.clicked
         bind("nextButton", self.work.units.next)
         bind("submitButton", lambda: self.work.submit("final", then_next=self.ui.thenNextCheck.checked))
@@ -37,37 +32,33 @@ class CampaignPart(Section):
         bind("conflictDropButton", self.work.conflicts.give_up_mine)
         bind("besideButton", self.work.hide_beside)
         bind("discardButton", self.discard)
-        self.ui.strategyCombo.connect("activated(int)", lambda *_: self.choose_strategy())
+        self.binding.picked("strategyCombo", self.work.choose_strategy)
         self.ui.labelsList.connect("itemClicked(QListWidgetItem*)", self.choose_label)
 
-    def choose_strategy(self) -> None:
-        """Another order of images."""
-        self.work.choose_strategy(self.binding.chosen("strategyCombo"))
-
     def choose_label(self, item: Any) -> None:
-        """Outline this structure; its segment is made when there is none."""
+        """Select the segment of a structure, created if it is missing."""
         name = item.data(qt.Qt.UserRole)
-        found = next((s.id for s in self.controller.state.segments if s.name == name), None)
-        if found is None:
+        segment = next((s.id for s in self.controller.state.segments if s.name == name), None)
+        if segment is None:
             self.controller.add_segment(name)
         else:
-            self.controller.select_segment(found)
+            self.controller.select_segment(segment)
 
     def load_proposal(self) -> None:
-        """Put what a model proposed into the segments."""
+        """Load the chosen proposal of a model into the segments."""
         revision = self.binding.chosen("proposalCombo")
-        found = next((one for one in self.work.state.proposals if str(one.revision) == revision), None)
-        if found is not None:
-            self.work.load_proposal(found)
+        for proposal in self.work.state.proposals:
+            if str(proposal.revision) == revision:
+                self.work.load_proposal(proposal)
 
     def discard(self) -> None:
-        """Give up what the server refused."""
+        """Discard the labels that the server refused."""
         for entry in self.work.unsent():
             if entry.refused:
                 self.work.discard(entry.key)
 
     def open_own(self) -> None:
-        """Work on the image that is chosen in the scene."""
+        """Open the image that is chosen in the selector."""
         node = self.ui.volumeSelector.currentNode()
         if node is not None:
             self.session.open(node)
@@ -78,36 +69,26 @@ class CampaignPart(Section):
         refused = [entry.refused for entry in self.work.unsent() if entry.refused] if work.unsent else []
         self.binding.show(campaign_look(state, work, refused, set(self.work.current.beside.ids)))
         self.binding.items("strategyCombo", strategy_items(state, work), work.strategy)
-        proposals = [
-            (str(one.revision), f"{one.model or one.annotator}, {one.revision}") for one in work.proposals
-        ]
+        proposals = [(str(p.revision), f"{p.model or p.annotator}, {p.revision}") for p in work.proposals]
         self.binding.items("proposalCombo", proposals, self.binding.chosen("proposalCombo"))
         reasons = work.campaign.skip_reasons or SKIP_REASONS
-        if reasons != self._reasons:
-            self._reasons = reasons
+        if self.changed("reasons", reasons):
             self.binding.items("skipCombo", [(text, text) for text in reasons], reasons[0])
-        self._ask_about(work.conflict)
+        conflict = work.conflict
+        if self.changed("conflict", conflict.key if conflict is not None else None) and conflict is not None:
+            self.controller.tell(None)  # the question says the same, and offers the answers
         self._show_labels(work.campaign.labels, state)
         kind = state.shown.kind if state.shown is not None else None
-        if kind is not None and kind != self._kind:
+        if self.changed("kind", kind) and kind is not None:
             self.panel.views.show(kind, self.session.scene.volume, self.session.scene.browser)
-        self._kind = kind
-
-    def _ask_about(self, conflict: Any) -> None:
-        key = conflict.key if conflict is not None else ""
-        if key and key != self._conflict:
-            self.controller.tell(None)  # the question says the same, and has the answers
-        self._conflict = key
 
     def _show_labels(self, labels: Any, state: Any) -> None:
         drawn = {segment.name: segment.id for segment in state.segments}
-        now = (labels, tuple(drawn.items()), state.segment)
-        if now == self._labels:
+        if not self.changed("labels", (labels, tuple(drawn.items()), state.segment)):
             return
-        self._labels = now
         self.ui.labelsList.clear()
         for label in labels:
-            item = qt.QListWidgetItem(self._swatch(label.colour), label.name)
+            item = qt.QListWidgetItem(swatch(label.colour), label.name)
             item.setData(qt.Qt.UserRole, label.name)
             item.setToolTip(label.instructions or label.name)
             self.ui.labelsList.addItem(item)
@@ -115,8 +96,3 @@ class CampaignPart(Section):
                 self.ui.labelsList.setCurrentItem(item)
         row = max(self.ui.labelsList.sizeHintForRow(0), 20)
         self.ui.labelsList.setFixedHeight(row * min(max(len(labels), 1), MOST_ROWS) + 6)
-
-    def _swatch(self, colour: Any) -> Any:
-        if colour not in self._swatches:
-            self._swatches[colour] = swatch(colour)
-        return self._swatches[colour]

@@ -1,4 +1,4 @@
-"""What the panel shows of the campaign, of reviewing and of training. No Qt here, see `panel_look`."""
+"""Looks of the sections Campaign, Finish, Review and Training. No Qt, see `look`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Collection, List, Sequence, Tuple
 
 from ..campaign.state import CampaignState, ReviewState, TrainingState
 from ..control.state import LOST, OFFLINE, ONLINE, State
-from ..wire.campaign_types import ToReview, Version
+from ..wire.campaign_types import Version
 from .look import Looks, bar, line, offered
 
 SKIP_REASONS = ("Cannot be judged", "Not the structure that is asked for", "Names a patient")
@@ -16,19 +16,21 @@ _STATES = {"final": "to review", "returned": "returned", "approved": "approved",
 
 
 def campaign_look(
-    state: State,
-    work: CampaignState,
-    refused: Sequence[str] = (),
-    beside: Collection[str] = (),
+    state: State, work: CampaignState, refused: Sequence[str] = (), beside: Collection[str] = ()
 ) -> Looks:
-    """The sections Campaign and Finish; `beside` are the segments of the labels shown beside the own."""
+    """The sections Campaign and Finish.
+
+    Args:
+        refused: why the server refused labels.
+        beside: the segments of the labels shown beside the person's own.
+    """
     connected = state.connection in (ONLINE, LOST)
     return {
         "campaignSection": {"visible": connected or state.shown is not None},
         "campaignFrame": {"visible": connected and work.offered},
         **line("campaignLabel", work.campaign.name),
         **line("instructionsLabel", work.campaign.instructions),
-        **line("unitLabel", unit_text(work, state.annotator) or _own_text(state, work)),
+        **line("unitLabel", _unit_text(work, state.annotator) or _own_text(state, work)),
         **line("nameLabel", (work.name_problem or work.name_warning) if connected else ""),
         **offered(["nextButton", "strategyCombo"], work.offered, work.can_next),
         **offered(["proposalCombo", "proposalButton"], bool(work.proposals)),
@@ -42,24 +44,23 @@ def campaign_look(
 
 
 def strategy_items(state: State, work: CampaignState) -> List[Tuple[str, str]]:
-    """The orders of images, in the server's words where it has some: (name, text)."""
+    """The strategies that order images: (name, the server's description or the name)."""
     listed = state.info.get("strategies")
     listed = listed if isinstance(listed, dict) else {}
     described = {name: info.get("description") for name, info in listed.items() if isinstance(info, dict)}
     return [(name, str(described.get(name) or name)) for name in work.strategies]
 
 
-def unit_text(work: CampaignState, annotator: str = "") -> str:
-    """What `annotator` works on, where it comes from, and what to know about it."""
+def _unit_text(work: CampaignState, annotator: str) -> str:
+    """The unit that `annotator` works on, and the label it begins with."""
     if work.nothing_left and work.unit is None:
         return "Nothing is left for you in this campaign."
     if work.opening:
         return "The next image is on its way…"
     parts = []
     if work.unit is not None:
-        parts.append(
-            f"<b>{escape(work.unit.image)}</b>" + (f", asked for {work.position}" if work.position else "")
-        )
+        position = f", asked for {work.position}" if work.position else ""
+        parts.append(f"<b>{escape(work.unit.image)}</b>{position}")
     if work.lease_ended:
         parts.append("Your turn with this image has ended; it may be given to someone else too.")
     if work.resumed is not None:
@@ -68,7 +69,7 @@ def unit_text(work: CampaignState, annotator: str = "") -> str:
 
 
 def _beside(state: State, beside: Collection[str]) -> str:
-    """Whose labels are shown beside the own, in which colours."""
+    """A legend of the labels shown beside the person's own."""
     lines = []
     for segment in state.segments:
         if segment.id in beside:
@@ -86,9 +87,9 @@ def _resumed(version: Version, annotator: str) -> str:
     if version.annotator != annotator:
         return f"The label of {escape(version.annotator)}, revision {version.revision}."
     if version.state == "returned":
-        said = f": {escape(version.comment)}" if version.comment else "."
-        return f"A reviewer returned your label{said}"
-    return "You go on with your draft." if version.tag == "draft" else "You go on with your label."
+        comment = f": {escape(version.comment)}" if version.comment else "."
+        return f"A reviewer returned your label{comment}"
+    return "You continue your draft." if version.tag == "draft" else "You continue your label."
 
 
 def _finish(state: State, work: CampaignState, refused: Sequence[str]) -> Looks:
@@ -102,13 +103,13 @@ def _finish(state: State, work: CampaignState, refused: Sequence[str]) -> Looks:
         },
         **offered(["submitButton", "thenNextCheck", "draftButton"], of_campaign, work.can_submit),
         **offered(["skipCombo", "skipButton"], of_campaign, work.can_skip),
-        **line("effortLabel", effort_text(work, refused, state.clicks)),
+        **line("effortLabel", _effort_text(work, refused, state.clicks)),
         **offered(["discardButton"], bool(refused)),
     }
 
 
-def effort_text(work: CampaignState, refused: Sequence[str] = (), given: int = 0) -> str:
-    """Time and clicks on this image, and what waits to be sent."""
+def _effort_text(work: CampaignState, refused: Sequence[str], given: int) -> str:
+    """Time and prompts spent on this image, and the labels that wait to be sent."""
     parts = []
     if work.unit is not None:
         minutes, seconds = divmod(int(work.seconds), 60)
@@ -127,8 +128,8 @@ def _conflict(work: CampaignState) -> Looks:
     conflict = work.conflict
     if conflict is None:
         return {"conflictFrame": {"visible": False}}
-    who = escape(conflict.annotator or "Somebody")
-    when = f" ({escape(when_text(conflict.made))})" if conflict.made else ""
+    who = escape(conflict.annotator or "Another person")
+    when = f" ({escape(_when_text(conflict.made))})" if conflict.made else ""
     text = f"<b>{who} saved a newer label{when}.</b><br>Yours is kept here and was not saved."
     if not conflict.here:
         text += " It is of another image than the one that is open."
@@ -141,22 +142,17 @@ def _conflict(work: CampaignState) -> Looks:
 
 def review_look(state: State, review: ReviewState) -> Looks:
     """The section Review."""
-    chosen = review.item is not None
+    verdicts = ["approveButton", "returnButton", "flagButton", "commentEdit", "compareButton"]
     return {
         "reviewSection": {"visible": review.offered and state.connection in (ONLINE, LOST)},
         **offered(["reviewListButton", "reviewOpenButton"], review.offered, not review.busy),
-        **offered(
-            ["approveButton", "returnButton", "flagButton", "commentEdit"],
-            review.offered,
-            chosen and not review.busy,
-        ),
-        **offered(["compareButton"], review.offered, chosen and not review.busy),
-        **line("reviewLabel", review_text(review)),
+        **offered(verdicts, review.offered, review.item is not None and not review.busy),
+        **line("reviewLabel", _review_text(review)),
     }
 
 
-def review_text(review: ReviewState) -> str:
-    """The label that is open, and how far the readers agree."""
+def _review_text(review: ReviewState) -> str:
+    """The open label, its reviews, and the agreement of the readers."""
     parts = []
     item = review.item
     if item is not None:
@@ -164,32 +160,31 @@ def review_text(review: ReviewState) -> str:
     version = review.version
     if version is not None and version.seconds:
         parts.append(f"Made in {version.seconds:.0f} s with {_many(version.clicks, 'prompt')}")
-    for said in version.reviews if version is not None else ():
-        comment = f", {escape(said.comment)}" if said.comment else ""
-        parts.append(f"{escape(said.reviewer)}: {escape(said.state)}{comment}")
+    for verdict in version.reviews if version is not None else ():
+        comment = f", {escape(verdict.comment)}" if verdict.comment else ""
+        parts.append(f"{escape(verdict.reviewer)}: {escape(verdict.state)}{comment}")
     agreement = review.agreement if item is not None else None
     for pair in agreement or ():
         first, second = map(escape, pair.annotators)
         distance = "" if pair.hd95 is None else f", HD95 {pair.hd95:.1f} {escape(pair.unit)}"
         parts.append(f"{escape(pair.label)}: {first} and {second}, Dice {pair.dice:.3f}{distance}")
     if agreement == ():
-        parts.append("Nobody else has labelled this image.")
+        parts.append("No one else has labelled this image.")
     return "<br>".join(parts)
 
 
 def review_states(review: ReviewState) -> List[Tuple[str, str]]:
-    """The lists there are, with how many labels each has: (value, text)."""
+    """The lists of labels: (state, text with the number of labels)."""
     counts = dict(review.counts)
     return [(name, text + (f" ({counts[name]})" if name in counts else "")) for name, text in _STATES.items()]
 
 
 def review_rows(review: ReviewState) -> List[Tuple[str, ...]]:
-    """The table of labels."""
-    return [_row(item) for item in review.items]
-
-
-def _row(item: ToReview) -> Tuple[str, ...]:
-    return item.image, item.annotator, _STATES.get(item.state, item.state), when_text(item.made)
+    """The rows of the table of labels."""
+    return [
+        (item.image, item.annotator, _STATES.get(item.state, item.state), _when_text(item.made))
+        for item in review.items
+    ]
 
 
 def training_look(state: State, training: TrainingState) -> Looks:
@@ -201,18 +196,18 @@ def training_look(state: State, training: TrainingState) -> Looks:
         **offered(["trainButton"], training.offered, training.can_start),
         **offered(["stopTrainingButton"], now.running, training.can_stop),
         **bar("trainingBar", now.running, now.progress),
-        **line("trainingLabel", training_text(training)),
+        **line("trainingLabel", _training_text(training)),
         "curveLabel": {"visible": bool(training_points(training))},
     }
 
 
 def training_points(training: TrainingState) -> List[Tuple[float, float]]:
-    """(epoch, validation Dice) where it was measured."""
+    """(epoch, validation Dice) of the epochs at which it was measured."""
     return [(float(point.epoch), point.dice) for point in training.training.curve if point.dice is not None]
 
 
-def training_text(training: TrainingState) -> str:
-    """How far the training is, or how the last one ended."""
+def _training_text(training: TrainingState) -> str:
+    """The progress of the training, or the result of the last one."""
     now, parts = training.training, []
     if now.running:
         parts.append(f"Training {now.model or training.model}")
@@ -234,10 +229,10 @@ def _many(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
-def when_text(made: str) -> str:
-    """A time of the server, to the minute, by the clock of this computer."""
+def _when_text(made: str) -> str:
+    """A time from the server in this computer's time zone, to the minute."""
     try:
-        # Python 3.9 does not know the Z.
+        # Python 3.9 does not parse the Z.
         return datetime.fromisoformat(made.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M")
     except ValueError:
         return made

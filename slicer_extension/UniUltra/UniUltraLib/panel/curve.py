@@ -1,4 +1,4 @@
-"""Small pictures that the panel paints itself: a training's curve, a cine's frames, a label's colour."""
+"""Small pictures painted by the panel: training curve, frames of a cine, colour of a label."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Collection, List, Optional, Sequence, Tuple
 
 import qt
 
-# Drawn larger than shown, so that they stay crisp on dense screens.
+# Painted larger than shown, for high-resolution screens.
 DENSITY = 2
 _GREEN, _BLUE = "#2e9e5b", "#2f80d0"
 
@@ -28,7 +28,7 @@ def _done(pixmap: Any, painter: Any) -> Any:
 
 
 def swatch(colour: Sequence[float]) -> Any:
-    """A square of a colour (red, green, blue from 0 to 1) as an icon."""
+    """An icon of a colour (red, green, blue from 0 to 1)."""
     pixmap, painter = _canvas(14, 14)
     painter.setPen(qt.QColor(128, 128, 128))
     painter.setBrush(qt.QColor(*(round(255 * part) for part in colour)))
@@ -37,7 +37,7 @@ def swatch(colour: Sequence[float]) -> Any:
 
 
 def frame_strip(width: int, frames: int, done: Collection[int], current: Optional[int]) -> Any:
-    """One cell for each frame: filled where it is done, a mark under the one that is shown."""
+    """One cell per frame: filled when it is done, with a mark below the shown one."""
     pixmap, painter = _canvas(width, 16)
     step = width / max(frames, 1)
     gap = 1.0 if step >= 4 else 0.0

@@ -1,4 +1,4 @@
-"""The frames of a cine: which are done, and the way from one to the next; accept."""
+"""The section Frames: the frames of a cine, which of them are done, navigation, and accept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ class FramesPart(Section):
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
-        self._painted: Any = None
         bind = self.binding.clicked
         bind("previousFrameButton", self.session.scene.previous_frame)
         bind("nextFrameButton", self.session.scene.next_frame)
@@ -23,7 +22,7 @@ class FramesPart(Section):
         bind("doneCheck", self.mark)
 
     def mark(self) -> None:
-        """Mark the shown frame as done, or not."""
+        """Mark the shown frame as done or not done."""
         self.binding.forget("doneCheck", "checked")
         self.controller.accept(self.ui.doneCheck.checked)
 
@@ -36,6 +35,5 @@ class FramesPart(Section):
             return
         width = max(self.ui.framesSection.width - 24, 120)
         strip = (width, shown.frames, tuple(sorted(state.done_frames)), shown.frame)
-        if strip != self._painted:
-            self._painted = strip
+        if self.changed("strip", strip):
             self.ui.frameStrip.setPixmap(frame_strip(*strip))

@@ -1,6 +1,6 @@
-"""The panel's keys: which button each presses, and the text that shows it on the button.
+"""Keyboard shortcuts: the key of each button, and the button's text with its key.
 
-They keep clear of Slicer's: slice views (b f v r g t [ ] { } arrows), the segment editor (q w z y i, digits,
+They avoid those of Slicer: slice views (b f v r g t [ ] { } arrows), the segment editor (q w z y i, digits,
 Esc, Space), its effects Draw (a x Return) and Paint (+ -), the sequence toolbar and markups (Ctrl+Shift+...).
 """
 
@@ -10,7 +10,7 @@ from typing import Dict, Mapping
 
 from ..draw.tools import TOOLS
 
-# By button, as `QKeySequence` writes them.
+# By button, in the notation of `QKeySequence`.
 KEYS: Mapping[str, str] = {
     **{button: tool.key for button, tool in TOOLS.items()},
     "undoButton": "Ctrl+Z",
@@ -28,7 +28,7 @@ KEYS: Mapping[str, str] = {
 
 
 def chosen(own: Mapping[str, str]) -> Dict[str, str]:
-    """The sequence of each button: a person's own where there is one, else the default; "" is no key."""
+    """The shortcut of each button: the person's own, else the default; "" for none."""
     return {button: own.get(button, key) for button, key in KEYS.items()}
 
 

@@ -1,6 +1,7 @@
-"""What the panel shows in a state: visible, enabled, texts. No Qt; `panel_binding` puts it on the widgets.
+"""Looks: properties of widgets by name, as functions of the state. No Qt; `binding` writes them.
 
-What the server does not offer is hidden, and what is hidden is disabled, so that its key does nothing either.
+Widgets for what the server does not offer are hidden, and hidden ones are disabled, so that their keys do
+nothing.
 """
 
 from __future__ import annotations
@@ -17,37 +18,34 @@ Looks = Dict[str, Dict[str, Any]]
 
 
 def offered(names: Iterable[str], visible: bool, enabled: bool = True) -> Looks:
-    """The same visibility for several widgets; what is hidden cannot be pressed."""
+    """The same visibility for several widgets; hidden ones are disabled."""
     return {name: {"visible": visible, "enabled": visible and enabled} for name in names}
 
 
 def line(name: str, text: str) -> Looks:
-    """A label that takes no room while it has nothing to say."""
+    """A label that is hidden while its text is empty."""
     return {name: {"text": text, "visible": bool(text)}}
 
 
 def bar(name: str, visible: bool, progress: Optional[float]) -> Looks:
-    """A progress bar; without a known progress (0..1), one that only moves."""
-    value = (
-        {"maximum": 0, "value": 0} if progress is None else {"maximum": 100, "value": round(100 * progress)}
-    )
-    return {name: {"visible": visible, **value}}
+    """A progress bar; it only moves while the progress (0..1) is unknown."""
+    if progress is None:
+        return {name: {"visible": visible, "maximum": 0, "value": 0}}
+    return {name: {"visible": visible, "maximum": 100, "value": round(100 * progress)}}
 
 
 def where(state: State) -> str:
     """The server and the annotator in a few words."""
-    host = _host(state)
-    if state.connection == CONNECTING:
-        return f"Connecting to {host}"
-    if state.connection == LOST:
-        return f"Connection to {host} lost. Your work is kept; trying again."
-    if state.connection == ONLINE:
-        return f"Connected to {host}" + (f" as {state.annotator}" if state.annotator else "")
-    return "Not connected"
+    host, annotator = _host(state), f" as {state.annotator}" if state.annotator else ""
+    return {
+        CONNECTING: f"Connecting to {host}",
+        LOST: f"Connection to {host} lost. Your work is kept; trying again.",
+        ONLINE: f"Connected to {host}{annotator}",
+    }.get(state.connection, "Not connected")
 
 
 def connection_look(state: State, tested: bool = False) -> Looks:
-    """The section that connects; `tested` when the newest notice tells of a test."""
+    """The section Connection; `tested` when the newest notice is the result of a test."""
     free = state.connection == OFFLINE
     return {
         **{name: {"enabled": free} for name in ("addressEdit", "annotatorEdit", "keyEdit", "keepKeyCheck")},
@@ -60,7 +58,7 @@ def connection_look(state: State, tested: bool = False) -> Looks:
 
 
 def messages_look(state: State) -> Looks:
-    """Status line, problem, question before sending."""
+    """Status line, problem, question before an upload."""
     busy = state.busy and bool(state.busy_text)
     return {
         "stateLabel": {"text": f"{state.busy_text}…" if busy else where(state)},
@@ -98,36 +96,36 @@ def _consent(state: State) -> str:
 
 
 def prompts_look(state: State, tool: Optional[str] = None) -> Looks:
-    """The tools, and what changes a mask."""
+    """The tools, and the other buttons that change a mask."""
     there = state.shown is not None
     usable = there and state.segment is not None
-    looks: Looks = {"promptSection": {"visible": there}}
+    many = state.shown is not None and planes_along(state.shown) > 1
+    score = f"Quality {state.score:.2f}" if there and state.score is not None else ""
+    looks: Looks = {
+        **{name: {"visible": there} for name in ("promptSection", "segmentSection")},
+        **offered(["refineButton"], there and REFINE in state.tools, usable),
+        **offered(["autoButton"], there and AUTO in state.tools),
+        **offered(["autoAllButton"], many and AUTO in state.tools),
+        **offered(["undoButton"], there, state.can_undo),
+        **offered(["redoButton"], there, state.can_redo),
+        **offered(["clearButton"], there, usable and state.has_prompts),
+        **line("scoreLabel", score),
+        **line("hintLabel", hint_text(state, tool)),
+    }
     for name, button in TOOLS.items():
         looks.update(offered([name], there and button.kind in state.tools))
-    looks.update(offered(["refineButton"], there and REFINE in state.tools, usable))
-    many = there and state.shown is not None and planes_along(state.shown) > 1
-    looks.update(offered(["autoButton"], there and AUTO in state.tools))
-    looks.update(offered(["autoAllButton"], many and AUTO in state.tools))
-    looks.update(offered(["undoButton"], there, state.can_undo))
-    looks.update(offered(["redoButton"], there, state.can_redo))
-    looks.update(offered(["clearButton"], there, usable and state.has_prompts))
-    known = there and state.score is not None
-    looks["scoreLabel"] = {"visible": known, "text": f"Quality {state.score:.2f}" if known else ""}
-    if known:
-        said = "The model's own estimate of how good this mask is, from 0 to 1."
-        looks["scoreLabel"]["toolTip"] = f"{said} Answered by {answered_by(state)}."
-    hint = hint_text(state, tool)
-    looks["hintLabel"] = {"visible": bool(hint), "text": hint}
-    looks["segmentSection"] = {"visible": there}
+    if score:
+        hint = "The model's own estimate of the quality of this mask, from 0 to 1."
+        looks["scoreLabel"]["toolTip"] = f"{hint} Answered by {answered_by(state)}."
     return looks
 
 
 def hint_text(state: State, tool: Optional[str]) -> str:
-    """What to do next: with the chosen tool, or to have prompts answered."""
+    """How to use the current tool, or what the prompts wait for."""
     if state.shown is None:
         return ""
     if state.waiting and state.connection in (LOST, OFFLINE):
-        return "Your prompts are kept and will be asked about when the server answers again."
+        return "Your prompts are kept and will be sent when the server answers again."
     return TOOLS[tool].hint if tool is not None else ""
 
 
@@ -148,7 +146,7 @@ def frames_look(state: State) -> Looks:
 
 
 def model_look(state: State) -> Looks:
-    """The models, and which one answered."""
+    """The models, and the one that answered."""
     online = state.connection in (ONLINE, LOST)
     return {
         "modelSection": {"visible": online},
@@ -159,7 +157,7 @@ def model_look(state: State) -> Looks:
 
 
 def answered_by(state: State) -> str:
-    """The model and the adapter that gave the newest mask here; empty when none did."""
+    """The model and adapter that produced the newest mask here; empty without one."""
     adapter = f"adapter {state.adapter}" if state.adapter else "its own weights"
     return f"{state.answered_by}, {adapter}" if state.answered_by else ""
 

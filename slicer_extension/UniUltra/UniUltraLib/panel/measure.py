@@ -1,4 +1,4 @@
-"""Measurements of accepted masks: the table, the lines in the view, CSV. Research use, not for diagnosis."""
+"""The section Measurements: table, lines in the views, CSV export. Research use, not for diagnosis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..measure.rows import write_csv
 from .measure_look import MEASURED, measure_look, measure_rows
 from .section import Section
 
-# Of the lines in the views: light blue.
+# Light blue.
 COLOUR = (0.35, 0.8, 1.0)
 
 
@@ -25,7 +25,7 @@ class MeasurePart(Section):
         self.measuring = panel.session.measuring
         self._lines = MeasuredLines(self.session.scene)
         self.binding.items("measureCombo", list(KINDS), KINDS[0][0])
-        self.ui.measureCombo.connect("activated(int)", lambda *_: self.update())
+        self.binding.picked("measureCombo", lambda _: self.update())
         bind = self.binding.clicked
         bind("measureButton", self.measure)
         bind("diastoleButton", lambda: self.measuring.mark(DIASTOLE, self.annulus()))
@@ -38,7 +38,7 @@ class MeasurePart(Section):
         self.measuring.measure(self.binding.chosen("measureCombo"), self.annulus())
 
     def annulus(self) -> Optional[Any]:
-        """The ends of the chosen line in pixels (x,y) of the shown picture; None to have them found."""
+        """The ends of the chosen line in pixels (x,y) of the shown picture; None to have them suggested."""
         node, shown = self.ui.annulusSelector.currentNode(), self.controller.state.shown
         if node is None or shown is None or node.GetNumberOfControlPoints() < 2:
             return None
@@ -48,10 +48,8 @@ class MeasurePart(Section):
 
     def export(self) -> None:
         """Save the table as CSV."""
-        window = slicer.util.mainWindow()
-        name = qt.QFileDialog.getSaveFileName(
-            window, "Export measurements", "measurements.csv", "CSV (*.csv)"
-        )
+        title, proposed, kinds = "Export measurements", "measurements.csv", "CSV (*.csv)"
+        name = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, proposed, kinds)
         if not name:
             return
         try:
@@ -71,7 +69,7 @@ class MeasurePart(Section):
 
 
 class MeasuredLines:
-    """Line markups that cannot be dragged, and are not saved with the scene."""
+    """Line markups that are locked and not saved with the scene."""
 
     def __init__(self, scene: Any) -> None:
         self._scene = scene
@@ -79,9 +77,9 @@ class MeasuredLines:
         self._drawn: Tuple[Any, Any] = ((), None)
 
     def show(self, lines: Tuple[Any, ...], shown: Optional[Any]) -> None:
-        """Draw lines (ends in pixels of the picture) where they were measured, nothing elsewhere."""
-        known, place = self._drawn
-        if lines == known:
+        """Show lines (ends in pixels) on the picture where they were measured, and hide them elsewhere."""
+        drawn, place = self._drawn
+        if lines == drawn:
             visible = bool(lines) and shown is not None and (shown.key, shown.plane) == place
             for node in self._nodes:
                 if node.GetScene() is not None and node.GetDisplayVisibility() != visible:
@@ -93,7 +91,7 @@ class MeasuredLines:
             self._nodes = [self._line(line, shown) for line in lines]
 
     def clear(self) -> None:
-        """Take them out of the scene."""
+        """Remove the lines from the scene."""
         for node in self._nodes:
             if node.GetScene() is not None:
                 node.GetScene().RemoveNode(node)

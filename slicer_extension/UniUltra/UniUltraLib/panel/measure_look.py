@@ -1,4 +1,4 @@
-"""What the panel shows of measurements. No Qt here, see `panel_look`."""
+"""Look of the section Measurements. No Qt, see `look`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def measure_look(state: State, measuring: MeasuringState, kind: str) -> Looks:
 
 
 def measure_rows(measuring: MeasuringState) -> List[Tuple[str, ...]]:
-    """The table."""
+    """The rows of the table."""
     return [
         (row.measurement, _number(row.value), row.unit, row.segment, _frame(row.frame))
         for row in measuring.rows
@@ -50,5 +50,5 @@ def _number(value: float) -> str:
 
 
 def _frame(text: str) -> str:
-    """Frames as people count them."""
+    """Frame numbers counted from 1."""
     return " ".join(str(int(word) + 1) if word.isdigit() else word for word in text.split())

@@ -1,4 +1,4 @@
-"""The status line with its bar, problems, and the question before an image is sent. None of them is modal."""
+"""Status line, progress bar, problems, and the question before an image is sent; none of them modal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ NOTICE_MS = 5000
 
 
 class MessagesPart(Section):
-    """What the panel says."""
+    """The messages at the top of the panel."""
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
-        self._notice = ""
         bind = self.binding.clicked
         bind("cancelButton", self.controller.cancel)
         bind("problemCloseButton", lambda: self.controller.tell(None))
@@ -26,14 +25,12 @@ class MessagesPart(Section):
         bind("consentNoButton", lambda: self.controller.consent(False))
 
     def agree(self) -> None:
-        """The image may be sent, as the marks say."""
+        """Consent to sending the image, with the options of the check boxes."""
         self.controller.consent(True, self.ui.blankCheck.checked, self.ui.consentAlwaysCheck.checked)
 
     def update(self) -> None:
-        """Show what there is to say."""
+        """Show the current messages."""
         state = self.controller.state
         self.binding.show(messages_look(state))
-        if state.notice != self._notice:
-            self._notice = state.notice
-            if state.notice:
-                slicer.util.showStatusMessage(state.notice, NOTICE_MS)
+        if self.changed("notice", state.notice) and state.notice:
+            slicer.util.showStatusMessage(state.notice, NOTICE_MS)

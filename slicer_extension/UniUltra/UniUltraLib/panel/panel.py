@@ -1,4 +1,4 @@
-"""The panel: its sections, its timer, and what happens when Slicer shows it or leaves it."""
+"""The panel: its sections, its timer, and what happens when it is shown or left."""
 
 from __future__ import annotations
 
@@ -20,24 +20,23 @@ from .messages import MessagesPart
 from .prompts import PromptsPart
 from .review import ReviewPart
 from .segments import SegmentsPart
-from .settings import Settings
 from .shortcuts import Shortcuts
 from .training import TrainingPart
 
-# How often answers are taken, milliseconds; and how often while the person waits for one.
+# Milliseconds between polls; the second while the person waits for an answer.
 POLL_MS, AWAITING_MS = 30, 10
 
 
 class Panel:
-    """Binds the widgets `ui` to the logic's session.
+    """Binds the widgets `ui` to the session of the logic.
 
     Args:
-        resource: gives the path of a file in `Resources`.
+        resource: returns the path of a file in `Resources`.
     """
 
     def __init__(self, ui: Any, logic: Any, resource: Callable[[str], str]) -> None:
-        self.logic, self.session = logic, logic.session
-        self.settings = Settings()
+        self.ui, self.logic, self.session = ui, logic, logic.session
+        self.settings = self.session.settings
         self.views = Views()
         self.binding = Binding(ui)
         self.shortcuts = Shortcuts(ui, self.settings.own_keys())
@@ -70,13 +69,8 @@ class Panel:
         self.update()
         self.timer.start()
 
-    @property
-    def ui(self) -> Any:
-        """The widgets by name."""
-        return self.binding.ui
-
     def update(self) -> None:
-        """Show the present state; answers are taken more often while one is awaited."""
+        """Show the current state; poll more often while an answer is awaited."""
         for part in self.parts:
             part.update()
         state = self.session.controller.state
@@ -84,7 +78,7 @@ class Panel:
         self.timer.setInterval(AWAITING_MS if awaiting else POLL_MS)
 
     def enter(self) -> None:
-        """The panel is shown: its keys count, and points and strokes are its own."""
+        """The panel is shown: create its shortcuts, and take prompts in the views."""
         self.look_through()
         self.views.watch(self.look_through)
         self.shortcuts.make()
@@ -92,11 +86,11 @@ class Panel:
         self.session.refresh()
 
     def look_through(self, *_: Any) -> None:
-        """Take prompts in the slice views that there are."""
+        """Take prompts in the current slice views."""
         self.session.look_through(self.views.slice_widgets())
 
     def exit(self) -> None:
-        """Another module is shown: the mouse, the keys and the layout are as they were."""
+        """Another module is shown: restore the mouse, the keys and the layout."""
         self.session.tools.put_down()
         self.shortcuts.remove()
         self.ui.segmentEditor.setActiveEffect(None)
@@ -105,7 +99,7 @@ class Panel:
         self.views.restore()
 
     def close(self) -> None:
-        """Slicer ends."""
+        """Slicer exits."""
         self.timer.stop()
         self.exit()
         self.session.on_change = lambda: None

@@ -1,4 +1,4 @@
-"""Reviewing: the list, the label on its image, approve, return with a comment, flag, compare two readers."""
+"""The section Review: list of labels; show, approve, return with a comment, flag, or compare a label."""
 
 from __future__ import annotations
 
@@ -21,23 +21,20 @@ class ReviewPart(Section):
         bind("reviewListButton", self.list)
         bind("reviewOpenButton", self.open)
         bind("compareButton", self.review.compare)
-        for name, state in (
-            ("approveButton", "approved"),
-            ("returnButton", "returned"),
-            ("flagButton", "flagged"),
-        ):
-            bind(name, lambda state=state: self.say(state))
+        bind("approveButton", lambda: self.say("approved"))
+        bind("returnButton", lambda: self.say("returned"))
+        bind("flagButton", lambda: self.say("flagged"))
         self.ui.reviewSection.connect("contentsCollapsed(bool)", lambda *_: self.unfolded())
-        self.ui.reviewStateCombo.connect("activated(int)", lambda *_: self.list())
+        self.binding.picked("reviewStateCombo", lambda _: self.list())
         self.ui.reviewTable.connect("cellDoubleClicked(int,int)", lambda *_: self.open())
 
     def unfolded(self) -> None:
-        """Ask for the list by itself, once for each connection."""
+        """Request the list automatically, once for each connection."""
         if not self.ui.reviewSection.collapsed and self._listed_at != self.controller.state.address:
             self.list()
 
     def list(self) -> None:
-        """Ask for the labels of the chosen state."""
+        """Request the labels of the chosen state."""
         self._listed_at = self.controller.state.address
         self.review.list((self.binding.chosen("reviewStateCombo") or "final",))
 
@@ -48,7 +45,7 @@ class ReviewPart(Section):
             self.review.open(self.review.state.items[row])
 
     def say(self, state: str) -> None:
-        """Tell the verdict; the comment goes along."""
+        """Send the verdict with the comment."""
         self.review.say(state, self.ui.commentEdit.text.strip())
         self.ui.commentEdit.text = ""
 

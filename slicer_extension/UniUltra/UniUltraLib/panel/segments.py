@@ -1,4 +1,4 @@
-"""Slicer's own segment editor inside the panel, on the segmentation of the open image."""
+"""Slicer's segment editor inside the panel, on the segmentation of the open image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NODE_TAG = "UniUltraSegmentEditor"
 
 
 class SegmentsPart(Section):
-    """Keeps the editor's node, segmentation, image and chosen segment those of the panel."""
+    """Keeps the editor's node, segmentation, image and segment in step with the panel."""
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
@@ -22,7 +22,7 @@ class SegmentsPart(Section):
         self._node: Any = None
         self._tag: Any = None
         self._shown: Any = (None, None)
-        self.session.save_undo = self.editor.saveStateForUndo
+        self.session.scene.save_undo = self.editor.saveStateForUndo
         self.editor.connect("currentSegmentIDChanged(QString)", lambda *_: self.chosen())
 
     def chosen(self) -> None:
@@ -47,7 +47,7 @@ class SegmentsPart(Section):
             self.editor.setCurrentSegmentID(segment)
 
     def _give_node(self) -> None:
-        """A node of its own, so that Slicer's Segment Editor keeps what it had; a new one in a new scene."""
+        """Give the editor its own node, once per scene, so that Slicer's Segment Editor keeps its state."""
         node = slicer.mrmlScene.GetSingletonNode(NODE_TAG, "vtkMRMLSegmentEditorNode")
         if node is not None and node is self._node:
             return
@@ -55,26 +55,26 @@ class SegmentsPart(Section):
             node = slicer.vtkMRMLSegmentEditorNode()
             node.SetSingletonTag(NODE_TAG)
             node = slicer.mrmlScene.AddNode(node)
-        # Slicer's default would take voxels from one segment when another is painted.
+        # By Slicer's default, painting one segment would take voxels from the others.
         node.SetOverwriteMode(node.OverwriteNone)
         self.forget_node()
         self._node, self._tag = node, node.AddObserver("ModifiedEvent", self._effect_changed)
         self.editor.setMRMLSegmentEditorNode(node)
 
     def forget_node(self) -> None:
-        """Watch the editor's node no longer."""
+        """Stop observing the editor's node."""
         if self._node is not None:
             self._node.RemoveObserver(self._tag)
         self._node = None
 
     def _effect_changed(self, node: Any, _event: Any) -> None:
-        """Somebody took one of Slicer's tools: ours is put down."""
+        """When one of Slicer's effects is activated, put our tool down."""
         if node.GetActiveEffectName():
             self.session.tools.put_down()
 
 
 def _show(segmentation: Any, visible: bool) -> None:
-    """Masks of another image would lie over the one that is worked on."""
+    """Show or hide a segmentation: masks of another image would cover the current one."""
     if segmentation is not None and segmentation.GetScene() is not None:
         display = segmentation.GetDisplayNode()
         if display is not None:

@@ -1,4 +1,4 @@
-"""Checks for a running Slicer, without a server: what only the desktop can show."""
+"""Self-test in a running Slicer, without a server."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def check_panel() -> None:
     _check(widget.panel.timer.active, "the timer runs")
     image = np.tile(np.arange(80, dtype=np.uint8), (1, 60, 1))
     volume = slicer.util.addVolumeFromArray(image, name="UniUltra self-test")
-    widget.logic.session.open(volume)
-    widget.logic.session.poll()
-    state = widget.logic.session.controller.state
+    session = widget.logic.session
+    session.open(volume)
+    session.poll()
+    state = session.controller.state
     _check(state.shown is not None and state.shown.size == (80, 60, 1), "the image is shown")
     one = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
     _check(slicer.app.layoutManager().layout == one, "a still has one slice view")
     _check(not widget.ui.promptSection.isHidden(), "the section of the prompts is there")
     _check(widget.ui.includeButton.isHidden(), "without a server no tool is offered")
-    _check_segment(widget)
+    _check_segment(session, widget.ui.segmentEditor)
     slicer.util.selectModule("Data")
     _check(not widget.panel.shortcuts.made, "no key is left on leaving")
     _check(slicer.app.layoutManager().layout == layout, "the layout is as it was")
     slicer.mrmlScene.Clear(0)
-    _check(not widget.logic.session.scene.is_open, "closing the scene closes the image")
+    _check(not session.scene.is_open, "closing the scene closes the image")
 
 
-def _check_segment(widget: Any) -> None:
-    session = widget.logic.session
+def _check_segment(session: Any, editor: Any) -> None:
     segment = session.controller.add_segment("self-test")
     shown = session.scene.shown()
     mask = np.zeros(shown.shape, bool)
@@ -55,11 +55,10 @@ def _check_segment(widget: Any) -> None:
         bool((session.scene.read(segment, shown) == mask).all()), "a mask comes back from the segmentation"
     )
     session.poll()
-    editor = widget.ui.segmentEditor
     _check(editor.segmentationNode() is session.scene.segmentation, "Slicer's editor has the segmentation")
     _check(editor.currentSegmentID() == segment, "and the segment")
 
 
 def _check(good: bool, what: str) -> None:
     if not good:
-        raise SelfTestError(f"Expected that {what}; it is not so.")
+        raise SelfTestError(f"Expected that {what}; it does not hold.")

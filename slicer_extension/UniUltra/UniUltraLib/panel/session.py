@@ -1,4 +1,4 @@
-"""What the panel and scripts work with, put together: scene, controller, prompts in the views, campaign."""
+"""Creates and connects the parts the panel and scripts use: scene, controller, tools, campaign, server."""
 
 from __future__ import annotations
 
@@ -29,22 +29,19 @@ from .settings import Settings
 
 
 class Session:
-    """One scene, one server; `on_change` is called when the panel may have to show something else."""
+    """The parts of the module over one scene and one server; `on_change` is called after every change."""
 
     def __init__(self) -> None:
         self.settings = Settings()
-        self.save_undo: Callable[[], Any] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         self._dirty = True
         self._folder = tempfile.TemporaryDirectory(prefix="uniultra-")
-        self.scene = SlicerScene(slicer.mrmlScene, save_undo=lambda: self.save_undo())
+        self.scene = SlicerScene(slicer.mrmlScene)
         self.controller = Controller(self.scene, settings=self.settings)
         self.markers = PromptMarkers(
             self.scene,
             slicer.app.applicationLogic(),
-            self.controller.point,
-            self.controller.point,
-            lambda key, world, positive: self.controller.delete_point(key),
+            self.controller.edit,
             refused=lambda text: self.controller.tell(Problem("", text, "")),
             stopped=lambda: self.tools.put_down(),
         )
@@ -63,12 +60,12 @@ class Session:
         variables = clean_environment(slicer.util.startupEnvironment())
         self.local = LocalControl(variables, Path.home(), near=Path(__file__))
         self._log_seen = 0
-        parts = (self.controller, self.campaign, self.review, self.training, self.measuring, self.local)
-        for part in parts:
+        self._parts = (self.measuring, self.training, self.review, self.campaign, self.local, self.controller)
+        for part in self._parts:
             part.subscribe(self._changed)
 
     def poll(self) -> None:
-        """Take what has come; a timer calls this."""
+        """Deliver results of threads and show what has changed; a timer calls this."""
         self.controller.poll()
         self.campaign.tick()
         self.training.tick()
@@ -79,12 +76,12 @@ class Session:
 
     @property
     def fresh(self) -> bool:
-        """Everything that has changed is shown."""
+        """Whether every change is shown."""
         return not self._dirty
 
     def refresh(self) -> None:
-        """Show what has changed since the last time."""
-        # Not at the change itself, which may happen in the middle of an event of the scene.
+        """Show what has changed since the last call."""
+        # Not at once: the change may have happened in the middle of an event of the scene.
         if self._dirty:
             self._dirty = False
             state = self.controller.state
@@ -92,7 +89,7 @@ class Session:
             self.on_change()
 
     def open(self, node: Any) -> None:
-        """Work on a volume or sequence browser of the scene, an image of one's own."""
+        """Open a volume or sequence browser of the scene as an own image."""
         self.tools.put_down()
         try:
             self.scene.open(node)
@@ -104,11 +101,11 @@ class Session:
         self._changed()
 
     def look_through(self, slice_widgets: List[Any]) -> None:
-        """Draw in these slice views."""
+        """Take prompts in these slice views."""
         self.tools.use([self._capture(widget) for widget in slice_widgets])
 
     def scene_closing(self) -> None:
-        """All nodes are about to go."""
+        """All nodes are about to be removed."""
         self.tools.put_down()
         self.scene.close()
 
@@ -118,23 +115,18 @@ class Session:
         self.refresh()
 
     def close(self) -> None:
-        """Keep what is not saved, end the thread and the connection."""
+        """Keep unsent labels, end the threads and the connection."""
         self.tools.use([])
-        for part in (self.measuring, self.training, self.review, self.campaign, self.local):
+        for part in self._parts:
             part.close()
-        self.controller.close()
         self.markers.close()
         self.scene.close()
         self._folder.cleanup()
 
     def _capture(self, widget: Any) -> Capture:
-        return Capture(
-            widget.sliceView().interactorStyle().GetInteractor(),
-            widget.mrmlSliceNode(),
-            self.controller.edit,
-            image=self.scene,
-            on_cancel=self.tools.put_down,
-        )
+        interactor = widget.sliceView().interactorStyle().GetInteractor()
+        node, edit = widget.mrmlSliceNode(), self.controller.edit
+        return Capture(interactor, node, self.scene, edit, self.tools.put_down)
 
     def _load(self, file: Path, image_id: str, kind: str) -> Any:
         node = files.load_image(slicer.mrmlScene, file, image_id, kind)
@@ -155,5 +147,5 @@ class Session:
 
 
 def _spool_folder() -> Path:
-    """Where labels lie that the server does not have yet: beside Slicer's settings, per person."""
+    """The folder for labels that are not sent yet: beside Slicer's settings, per person."""
     return Path(slicer.app.slicerUserSettingsFilePath).parent / "UniUltra-unsent"

@@ -1,4 +1,4 @@
-"""What the panel remembers between sessions, in Slicer's settings and never in the scene."""
+"""Settings the panel stores between sessions, in Slicer's settings and never in the scene."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 class Settings:
-    """Reads and writes one table of values; a value keeps the type of its default."""
+    """A mapping over `qt.QSettings`; each value has the type of its default."""
 
     def __getitem__(self, name: str) -> Any:
         default = DEFAULTS[name]
@@ -42,11 +42,11 @@ class Settings:
             qt.QSettings().setValue(f"{GROUP}/{name}", value)
 
     def keep_key(self, key: str, keep: bool) -> None:
-        """Keep the server's key only when it was asked for; else make sure that none stays."""
+        """Store the server's key if `keep`; otherwise delete a stored one."""
         self["keep_key"] = keep
         self["key"] = key if keep else ""
 
     def own_keys(self) -> Dict[str, str]:
-        """Keys that a person chose, by button: `nextButton=Ctrl+J; acceptButton=` in the value `keys`."""
+        """The person's own shortcuts by button: `nextButton=Ctrl+J; acceptButton=` in the setting `keys`."""
         pairs = (pair.partition("=") for pair in str(self["keys"]).split(";"))
         return {button.strip(): sequence.strip() for button, equals, sequence in pairs if equals}

@@ -1,4 +1,4 @@
-"""The panel's keys while it is open: made by `enter()`, gone after `exit()`."""
+"""The panel's shortcuts, which exist only while it is open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .keys import KEYS, chosen, labelled
 
 
 class Shortcuts:
-    """Presses the panel's buttons from the keyboard, wherever in Slicer's window the focus is."""
+    """Shortcuts that press the panel's buttons, wherever in Slicer's window the focus is."""
 
     def __init__(self, ui: Any, own: Dict[str, str]) -> None:
         self.sequences = chosen(own)
@@ -22,7 +22,7 @@ class Shortcuts:
             button.text = labelled(button.text, self.sequences[name])
 
     def make(self) -> None:
-        """Listen."""
+        """Create the shortcuts."""
         self.remove()
         for name, button in self._buttons.items():
             sequence = self.sequences[name]
@@ -32,12 +32,12 @@ class Shortcuts:
             shortcut.setKey(qt.QKeySequence(sequence))
             press = _press(button, name in TOOLS)
             shortcut.connect("activated()", press)
-            # Where Slicer's own menu has the same key, Qt calls neither unless this is answered too.
+            # Where Slicer's own menu has the same key, Qt emits this signal instead.
             shortcut.connect("activatedAmbiguously()", press)
             self.made.append(shortcut)
 
     def remove(self) -> None:
-        """Listen no longer; Slicer's own keys are as they were."""
+        """Remove the shortcuts."""
         for shortcut in self.made:
             shortcut.setParent(None)
             shortcut.deleteLater()
@@ -46,8 +46,8 @@ class Shortcuts:
 
 def _press(button: Any, is_tool: bool) -> Any:
     def press() -> None:
-        # What is hidden is also disabled, see `panel_look`; a folded section's keys go on working. A tool's
-        # key always takes it in hand: pressing it again on the next frame must not put it down.
+        # Hidden buttons are also disabled (see `look`), but those of folded sections work. A tool's key never
+        # puts the tool down: it may be pressed again on the next frame.
         if button.enabled and not (is_tool and button.checked):
             button.click()
 

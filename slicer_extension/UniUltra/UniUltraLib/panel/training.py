@@ -1,4 +1,4 @@
-"""Training on the campaign's labels, on the server, with its curve."""
+"""The section Training: adaptation on the server with the campaign's labels, and its curve."""
 
 from __future__ import annotations
 
@@ -17,26 +17,18 @@ class TrainingPart(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         self.training = panel.session.training
-        self._painted: Any = None
         self.binding.clicked("trainButton", self.training.start)
         self.binding.clicked("stopTrainingButton", self.training.stop)
         self.ui.trainingSection.connect("contentsCollapsed(bool)", lambda *_: self.training.seen())
-        self.ui.trainCombo.connect("activated(int)", lambda *_: self.choose())
-
-    def choose(self) -> None:
-        """Another model is to be adapted."""
-        self.training.set_model(self.binding.chosen("trainCombo"))
+        self.binding.picked("trainCombo", self.training.set_model)
 
     def update(self) -> None:
-        """Show how far it is."""
+        """Show the progress and the curve."""
         state = self.training.state
         self.binding.show(training_look(self.controller.state, state))
         self.binding.items("trainCombo", [(name, name) for name in state.models], state.model)
         points = tuple(training_points(state))
         width = max(self.ui.trainingSection.width - 30, 160)
-        palette = self.ui.curveLabel.palette
-        text = palette.color(qt.QPalette.WindowText)
-        now = (width, points, text.name())
-        if points and now != self._painted:
-            self._painted = now
+        text = self.ui.curveLabel.palette.color(qt.QPalette.WindowText)
+        if points and self.changed("curve", (width, points, text.name())):
             self.ui.curveLabel.setPixmap(curve(width, points, text, self.ui.curveLabel.font))

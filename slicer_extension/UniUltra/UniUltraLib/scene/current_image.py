@@ -1,4 +1,4 @@
-"""The image that is open, the slice view that shows it, and what both together show."""
+"""The open image, the slice view that shows it, and the picture both together show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_IMAGE = "No image is open. Load or choose an image first."
 
 
 class CurrentImage:
-    """One open image (`OpenVolume` or `OpenCine`) in one slice view, or none."""
+    """At most one open image (`OpenVolume` or `OpenCine`) in one slice view."""
 
     def __init__(self) -> None:
         self.image: Any = None
@@ -26,15 +26,15 @@ class CurrentImage:
         self._hash: Optional[str] = None
 
     def open(self, image: Any, view: Optional[SceneView]) -> None:
-        """Take another image; None lets go of the one that is open."""
+        """Replace the open image; None closes it."""
         self.image, self.view, self._hash = image, view, None
 
     @property
     def opened(self) -> Any:
-        """The image.
+        """The open image.
 
         Raises:
-            SceneError: none is open.
+            SceneError: no image is open.
         """
         if self.image is None:
             raise SceneError(NO_IMAGE)
@@ -42,7 +42,7 @@ class CurrentImage:
 
     @property
     def opened_view(self) -> SceneView:
-        """Its view.
+        """The view of the open image.
 
         Raises:
             SceneError: no image is open.
@@ -53,11 +53,11 @@ class CurrentImage:
 
     @property
     def image_id(self) -> Optional[str]:
-        """The campaign's name of the image; None when it has none, or none is open."""
+        """The campaign's ID of the image; None for an own image, or without one."""
         return self.image.keeper.GetAttribute(ID_ATTRIBUTE) or None if self.image is not None else None
 
     def shown(self) -> Optional[Shown]:
-        """What the person looks at; None when no image is open, or no view shows a part of it."""
+        """The picture on the screen; None when no image is open, or no view shows a part of it."""
         if self.view is None:
             return None
         try:
@@ -66,7 +66,7 @@ class CurrentImage:
             return None
 
     def place(self) -> Any:
-        """Which frame, slice or cut is shown, without cutting; None beside the image."""
+        """The shown frame, plane or name of a cut, without resampling; None outside the image."""
         if self.view is None:
             return None
         try:
@@ -88,15 +88,15 @@ class CurrentImage:
         return image.read(segment, shown.plane)
 
     def voxels_changed(self) -> None:
-        """The image's name and cuts are made anew from its voxels."""
+        """Compute the image's key and cuts anew from its voxels."""
         self._hash = None
         if self.view is not None:
             self.view.forget_cuts()
 
     def _key(self) -> str:
-        """The image's name: the campaign's, else the hash of its voxels.
+        """The campaign's ID of the image, else a hash of its voxels.
 
-        Of the voxels alone, since the place of an image comes back from a saved scene a little rounded.
+        The geometry is not hashed, because a saved scene returns it slightly rounded.
         """
         if self.image_id is not None:
             return self.image_id

@@ -1,4 +1,4 @@
-"""Watches the nodes of the open image, and tells what happens to them."""
+"""Observes the nodes of the open image and emits events."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .view import SceneView, views_of
 
 
 class SceneEvents:
-    """Calls listeners; see `SlicerScene.on` for the events.
+    """Calls listeners; `SlicerScene.on` lists the events.
 
     Args:
         scene: `slicer.mrmlScene`.
-        current: the open image, which is taken and let go of here.
+        current: the open image, which is opened and closed here.
     """
 
     def __init__(self, scene: Any, current: CurrentImage) -> None:
         self._scene, self._current = scene, current
-        self._masks = PaintedMasks(current)
+        self.masks = PaintedMasks(current)
         self._listeners: Dict[str, List[Callable[..., None]]] = {event: [] for event in EVENTS}
         self._image_watch, self._mask_watch, self._view_watch = Observers(), Observers(), Observers()
         self._depth = 0
@@ -46,19 +46,19 @@ class SceneEvents:
 
         return off
 
-    def tell(self, event: str, *values: Any) -> None:
+    def emit(self, event: str, *values: Any) -> None:
         """Call the listeners of an event."""
         for callback in list(self._listeners[event]):
             callback(*values)
 
     @property
     def observers(self) -> List[Observers]:
-        """All that are on the scene's nodes for us."""
+        """All observers on the scene's nodes."""
         return [self._image_watch, self._mask_watch, self._view_watch]
 
     @contextmanager
     def own_change(self) -> Iterator[None]:
-        """What Slicer says meanwhile is the panel's own doing, and no event."""
+        """Changes made within this context are the panel's own and emit no event."""
         self._depth += 1
         try:
             yield
@@ -66,11 +66,11 @@ class SceneEvents:
             self._depth -= 1
 
     def start(self, image: Any, view: SceneView) -> None:
-        """Watch an image from now on."""
+        """Open an image and observe its nodes."""
         self._current.open(image, view)
         watch, scene = self._image_watch, self._scene
         watch.add(scene, scene.StartCloseEvent, lambda *_: self.stop())
-        watch.add(scene, scene.NodeAboutToBeRemovedEvent, _with_node(self._node_goes))
+        watch.add(scene, scene.NodeAboutToBeRemovedEvent, _with_node(self._node_removed))
         watch.add(image.volume, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._moved)
         if image.kind == CINE:
             watch.add(image.browser, "ModifiedEvent", self._browsed)
@@ -81,29 +81,29 @@ class SceneEvents:
         self._watch_view(view.slice_node)
 
     def stop(self) -> None:
-        """Let go of the image, if one is open: no observer stays."""
+        """Close the image, if one is open, and remove every observer."""
         if self._current.image is None:
             return
-        self.tell("closing")
+        self.emit("closing")
         for watch in self.observers:
             watch.clear()
         self._current.open(None, None)
         self._place, self._listed, self.painted_since_undo = None, [], False
-        self._masks.forget()
-        self.tell("closed")
+        self.masks.forget()
+        self.emit("closed")
 
     def look_through(self, slice_node: Any) -> None:
-        """Watch another slice view."""
+        """Observe another slice view."""
         self._watch_view(slice_node)
-        self.tell("view")
+        self.emit("view")
 
     def watch_segmentation(self) -> None:
-        """Watch the segmentation node, once there is one. It passes on what its segmentation object tells."""
+        """Observe the segmentation node, if there is one; it forwards the events of its segmentation."""
         self._mask_watch.clear()
         node = self._current.opened.segmentation
         if node is not None:
             kinds = slicer.vtkSegmentation
-            # Slicer's undo tells no more than that the segment was modified.
+            # Slicer's undo emits SegmentModified only.
             for event in (
                 kinds.SourceRepresentationModified,
                 kinds.ContainedRepresentationNamesModified,
@@ -114,26 +114,22 @@ class SceneEvents:
                 self._mask_watch.add(node, event, lambda *_: self.segments_changed())
             self._mask_watch.add(node, node.SegmentationChangedEvent, lambda *_: self.segments_changed())
         self._listed = self._current.segments()
-        self._masks.note_all()
+        self.masks.note_all()
 
     def segments_changed(self) -> None:
-        """Tell which segments are gone, and that the list is another, where it is."""
+        """Emit `segment_removed` for each missing segment, then `segments`, if the list has changed."""
         listed = self._current.segments()
         if self._depth or self._current.image is None or listed == self._listed:
             return
-        kept = {segment.id for segment in listed}
-        gone = [segment.id for segment in self._listed if segment.id not in kept]
+        present = {segment.id for segment in listed}
+        removed = [segment.id for segment in self._listed if segment.id not in present]
         self._listed = listed
         with self.own_change():
             self._current.image.sync_segments()
-        for segment in gone:
-            self._masks.forget(segment)
-            self.tell("segment_removed", segment)
-        self.tell("segments")
-
-    def written(self, *written: Any) -> None:
-        """The panel wrote a mask: (segment, shown, mask)."""
-        self._masks.written(*written)
+        for segment in removed:
+            self.masks.forget(segment)
+            self.emit("segment_removed", segment)
+        self.emit("segments")
 
     def _watch_view(self, slice_node: Any) -> None:
         self._view_watch.clear()
@@ -141,9 +137,9 @@ class SceneEvents:
         if slice_node is not None:
             self._view_watch.add(slice_node, "ModifiedEvent", lambda *_: self._view_changed())
         self._place = self._current.place()
-        self._masks.note_all()
+        self.masks.note_all()
 
-    def _node_goes(self, node: Any) -> None:
+    def _node_removed(self, node: Any) -> None:
         image, view = self._current.image, self._current.view
         if image is None or view is None or self._scene.IsClosing():
             return
@@ -164,7 +160,7 @@ class SceneEvents:
                 self._current.image.follow_transform()
             self._current.opened_view.forget_cuts()
             self._place = self._current.place()
-            self.tell("view")
+            self.emit("view")
 
     def _browsed(self, *_: Any) -> None:
         image, place = self._current.image, self._current.place()
@@ -173,30 +169,30 @@ class SceneEvents:
         moved, playing = place != self._place, image.browser.GetPlaybackActive()
         self._place = place
         if not playing and (moved or self._was_playing):
-            self._masks.note_all()
+            self.masks.note_all()
         self._was_playing = playing
         if moved:
-            self.tell("frame", image.frame)
+            self.emit("frame", image.frame)
 
     def _view_changed(self) -> None:
         image, place = self._current.image, self._current.place()
         if image is not None and image.kind == VOLUME and place != self._place:
             self._place = place
-            self._masks.note_all()
-            self.tell("view")
+            self.masks.note_all()
+            self.emit("view")
 
     def _masks_changed(self) -> None:
         if self._depth or self._current.image is None:
             return
         shown = self._current.shown()
         for segment in list(self._listed):
-            if self._masks.repainted(segment.id, shown):
+            if self.masks.repainted(segment.id, shown):
                 self.painted_since_undo = True
-                self.tell("painted", segment.id)
+                self.emit("painted", segment.id)
 
 
 def _with_node(callback: Callable[[Any], None]) -> Callable[..., None]:
-    """A callback of a scene event that is given the node."""
+    """A callback of a scene event that receives the node."""
 
     def called(_caller: Any, _event: str, node: Any) -> None:
         callback(node)

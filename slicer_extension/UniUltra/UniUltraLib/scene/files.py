@@ -1,4 +1,4 @@
-"""Image files into the scene: stills, cines as sequences, volumes."""
+"""Loads image files into the scene: stills, cines as sequences, volumes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any, Union
 
 import slicer
-import vtk
 
 from ..errors import SceneError
 from ..prompts.shown import CINE
 from . import coordinates
 
-# Without this option Slicer takes files whose names differ in a number only for the slices of one volume.
+# Without this option, Slicer loads files whose names differ only in a number as slices of one volume.
 _SINGLE_FILE = 4
 _SEQUENCES = (".seq.nrrd", ".seq.nhdr")
 
 
 def load_image(scene: Any, file: Union[str, Path], name: str, kind: str) -> Any:
-    """A volume node, or for `kind` cine a sequence browser, of an image file.
+    """Load an image file as a volume node or, for `kind` cine, as a sequence browser.
 
     Raises:
         SceneError: Slicer cannot read the file.
@@ -35,12 +34,12 @@ def load_image(scene: Any, file: Union[str, Path], name: str, kind: str) -> Any:
 
 
 def split_frames(scene: Any, volume: Any, name: str) -> Any:
-    """A sequence of one-slice volumes, one for each slice of a volume, all in the place of the first."""
+    """Split a volume into a sequence of one-slice volumes, all in the place of the first slice."""
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
     sequence.SetIndexName("frame")
     sequence.SetIndexUnit("")
     frame = scene.AddNewNodeByClass(volume.GetClassName(), f"{name} frame")
-    frame.SetIJKToRASMatrix(_matrix(volume))
+    frame.SetIJKToRASMatrix(coordinates.vtk_matrix_of(volume.GetIJKToRASMatrix))
     for number, voxels in enumerate(coordinates.voxels(volume)):
         slicer.util.updateVolumeFromArray(frame, voxels[None])
         sequence.SetDataNodeAtValue(frame, str(number))
@@ -80,9 +79,3 @@ def _browser(scene: Any, sequence: Any, name: str) -> Any:
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     return browser
-
-
-def _matrix(volume: Any) -> Any:
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    return matrix

@@ -1,4 +1,4 @@
-"""Measurements in the scene: the calibration of its images, and a table node of rows."""
+"""Measurements in the scene: the calibration of its images, and the table node."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from ..measure.calibration import ImageCalibration, from_spacing, uncalibrated
 from ..measure.calibration_dicom import from_dicom, is_dicom
 from ..measure.mask_measures import RESEARCH
 from ..measure.rows import COLUMNS, Row
+from .open_volume import nodes_of
 
 TABLE = "UniUltra measurements"
 _MARK = "UniUltra.measurements"
-_NUMBERS = ("value",)
-# Their spacing is in millimetres; a picture's or video's is dots per inch, or missing.
+# Formats whose spacing is in millimetres; that of pictures and videos is dots per inch, or missing.
 _SPATIAL = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 _INSTANCES = "DICOM.instanceUIDs"
 
 
 def calibration_of(volume: Any, *, kind: str, sequence: Any = None) -> ImageCalibration:
-    """The calibration in the file of a volume node; of a cine, `volume` is a frame and `sequence` holds all.
+    """The calibration in the file of a volume node.
 
-    `kind` is still, cine or volume. Of a DICOM file the header counts, not the node: Slicer gives it 1 mm
-    where it finds no calibration.
+    Of a DICOM file the header counts, not the node: Slicer sets 1 mm where it finds no calibration.
+
+    Args:
+        volume: the node; of a cine, that of a frame.
+        kind: `still`, `cine` or `volume`.
+        sequence: of a cine, the sequence of frames.
     """
     nodes = [node for node in (volume, sequence) if node is not None]
     files = [name for name in map(_file_name, nodes) if name]
@@ -39,16 +43,15 @@ def calibration_of(volume: Any, *, kind: str, sequence: Any = None) -> ImageCali
 
 
 def measurement_table(scene: Any) -> Any:
-    """The scene's table of measurements, created at the first call."""
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLTableNode")):
-        node = scene.GetNthNodeByClass(n, "vtkMRMLTableNode")
+    """The scene's table of measurements, created by the first call."""
+    for node in nodes_of(scene, "vtkMRMLTableNode"):
         if node.GetAttribute(_MARK):
             return node
     node = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{TABLE} ({RESEARCH.lower()})")
     node.SetAttribute(_MARK, "1")
     node.SetLocked(True)
     for name in COLUMNS:
-        column = vtk.vtkDoubleArray() if name in _NUMBERS else vtk.vtkStringArray()
+        column = vtk.vtkDoubleArray() if name == "value" else vtk.vtkStringArray()
         column.SetName(name)
         node.AddColumn(column)
     node.SetUseColumnTitleAsColumnHeader(True)
@@ -56,21 +59,20 @@ def measurement_table(scene: Any) -> Any:
 
 
 def add_rows(table: Any, rows: List[Row]) -> None:
-    """Put rows at the end of a table."""
+    """Append rows to a table."""
     modifying = table.StartModify()
     try:
         for row in rows:
             at = table.AddEmptyRow()
             for name in COLUMNS:
-                column = table.GetTable().GetColumnByName(name)
-                column.SetValue(at, getattr(row, name))
+                table.GetTable().GetColumnByName(name).SetValue(at, getattr(row, name))
         table.GetTable().Modified()
     finally:
         table.EndModify(modifying)
 
 
 def _instance_file(node: Any) -> str:
-    """The DICOM file that a node was loaded from by the desktop's DICOM module, or an empty text."""
+    """The DICOM file from which Slicer's DICOM module loaded a node; empty for other nodes."""
     instances = (node.GetAttribute(_INSTANCES) or "").split()
     database = getattr(slicer, "dicomDatabase", None)
     return str(database.fileForInstance(instances[0]) or "") if instances and database is not None else ""

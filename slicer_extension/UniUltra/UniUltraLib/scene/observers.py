@@ -1,4 +1,4 @@
-"""Observers of VTK objects that are all taken off again."""
+"""Observers of VTK objects that are removed together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Callable, List, Tuple, Union
 
 
 class Observers:
-    """Keeps what it attached, so that nothing of ours stays on a node when the panel is done with it."""
+    """Records the observers it adds, so that none stays on a node when the panel is done with it."""
 
     def __init__(self) -> None:
         self._kept: List[Tuple[Any, int]] = []
@@ -14,13 +14,13 @@ class Observers:
     def add(
         self, subject: Any, event: Union[int, str], callback: Callable[..., None], priority: float = 0.0
     ) -> int:
-        """Have `callback(caller, event[, data])` called on a VTK object's event; gives the observer's tag."""
+        """Have `callback(caller, event[, data])` called on a VTK object's event; returns the tag."""
         tag = int(subject.AddObserver(event, callback, priority))
         self._kept.append((subject, tag))
         return tag
 
     def clear(self) -> None:
-        """Take every observer off."""
+        """Remove every observer."""
         kept, self._kept = self._kept, []
         for subject, tag in kept:
             subject.RemoveObserver(tag)

@@ -1,4 +1,4 @@
-"""A still or a volume that is open in the panel: its node, its segmentation, what is kept with them."""
+"""A still or a volume that is open in the panel: its node, its segmentation, its stored texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import vtk
 
 from ..prompts.planes import Plane, Size
 from ..prompts.shown import STILL, VOLUME
-from . import coordinates, export
+from . import coordinates
 from .segments import follow_transform, new_segmentation, read_plane, segment_of, write_plane
 
 IMAGE_ROLE = "UniUltra.image"
@@ -34,15 +34,15 @@ class OpenVolume:
         self.size: Size = coordinates.image_size(volume)
         self.kind = STILL if self.size[2] == 1 else VOLUME
         self.segmentation = self._find()
-        self.keeper = volume  # the node whose attributes say what is done
+        self.keeper = volume  # the node whose attributes hold the done frames
 
     @property
     def owned(self) -> List[Any]:
-        """The nodes without which the image is not there."""
+        """The nodes the image consists of: if one is removed, the image is closed."""
         return [self.volume]
 
     def need_segmentation(self) -> Any:
-        """The segmentation node; made when there is none yet."""
+        """The segmentation node, created by the first call."""
         if self.segmentation is None:
             self.segmentation = new_segmentation(self.scene, self.volume, SEGMENTATION_NAME)
             self.segmentation.SetNodeReferenceID(IMAGE_ROLE, self.volume.GetID())
@@ -54,29 +54,29 @@ class OpenVolume:
         self.segmentation = None
 
     def follow_transform(self) -> None:
-        """Put a segmentation of ours under the transform that the image is under now."""
+        """Put the segmentation, if this module created it, under the current transform of the image."""
         node = self.segmentation
         if node is not None and node.GetNodeReference(IMAGE_ROLE) is self.keeper:
             follow_transform(node, self.volume)
 
     def add_segment(self, name: str, colour: Sequence[float]) -> str:
-        """Add an empty segment; gives its id."""
+        """Add an empty segment; returns its ID."""
         return self.need_segmentation().GetSegmentation().AddEmptySegment("", name, list(colour))
 
     def remove_segment(self, segment: str) -> None:
-        """Remove a segment, if it is there."""
+        """Remove a segment if it exists."""
         if self.segmentation is not None:
             self.segmentation.GetSegmentation().RemoveSegment(segment)
 
     def sync_segments(self) -> None:
-        """Nothing to do: there is one list of segments."""
+        """Nothing to do: a volume has a single list of segments."""
 
     def read(self, segment: str, plane: Plane) -> np.ndarray:
         """(rows, columns) bool of a segment on a plane."""
         return read_plane(self.segmentation, segment, self.volume, plane)
 
     def write(self, segment: str, plane: Plane, mask: np.ndarray) -> None:
-        """Make `mask` all that a segment holds on a plane."""
+        """Make `mask` the whole content of a segment on a plane."""
         write_plane(self.segmentation, segment, self.volume, plane, mask)
 
     def each_picture(self) -> Iterator[np.ndarray]:
@@ -91,17 +91,13 @@ class OpenVolume:
         """4x4, from voxels to the image's own RAS, without parent transforms."""
         return coordinates.matrix_of(self.volume.GetIJKToRASMatrix)
 
-    def content(self) -> bytes:
-        """The image as it is uploaded."""
-        return export.volume_bytes(self.volume)
-
     def text(self, segment: str) -> Optional[str]:
-        """What is kept with a segment."""
+        """The text stored with a segment."""
         held, text = segment_of(self.segmentation, segment), vtk.reference("")
         return str(text) or None if held.GetTag(PROMPTS_TAG, text) else None
 
     def set_text(self, segment: str, text: Optional[str]) -> None:
-        """Keep a text with a segment; None removes it."""
+        """Store a text with a segment; None removes it."""
         held = segment_of(self.segmentation, segment)
         if text:
             held.SetTag(PROMPTS_TAG, text)
@@ -109,7 +105,7 @@ class OpenVolume:
             held.RemoveTag(PROMPTS_TAG)
 
     def _find(self) -> Any:
-        """The segmentation that was made for this image, else one that was drawn on it."""
+        """The segmentation created for this image, else one drawn on it."""
         geometry = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
         nodes = nodes_of(self.scene, "vtkMRMLSegmentationNode")
         for role in (IMAGE_ROLE, geometry):
@@ -125,7 +121,7 @@ def nodes_of(scene: Any, class_name: str) -> List[Any]:
 
 
 def style(segmentation: Any) -> None:
-    """A fill through which the speckle shows, and a firm outline."""
+    """A translucent fill, so that the speckle stays visible, and an opaque outline."""
     display = segmentation.GetDisplayNode()
     display.SetOpacity2DFill(0.3)
     display.SetOpacity2DOutline(1.0)

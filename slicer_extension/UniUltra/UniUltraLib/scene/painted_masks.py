@@ -1,7 +1,7 @@
-"""Tells a painted mask from one that the panel wrote, and from a frame that the browser brought.
+"""Distinguishes painted masks from those the panel wrote and from those of another frame.
 
-No event of Slicer's says who changed a segmentation. So each mask is compared, by its hash, with the one that
-was last seen in that segment on that picture.
+No event of Slicer says who changed a segmentation. Therefore each mask is compared, by its hash, with the one
+last seen in that segment on that picture.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from .current_image import CurrentImage
 
 
 class PaintedMasks:
-    """The masks that were last seen, by segment and picture."""
+    """Hashes of the masks last seen, by segment and picture."""
 
     def __init__(self, current: CurrentImage) -> None:
         self._current = current
         self._seen: Dict[Tuple[str, Any], bytes] = {}
 
     def forget(self, segment: Optional[str] = None) -> None:
-        """Forget a segment that was removed; all of them by default."""
+        """Forget a removed segment; without an argument, all segments."""
         self._seen = {key: mask for key, mask in self._seen.items() if segment not in (None, key[0])}
 
     def note_all(self) -> None:
-        """Note what all segments hold on what is shown."""
+        """Record the masks of all segments on the shown picture."""
         segments = self._current.segments()
         shown = self._current.shown() if segments else None
         for segment in segments:
             self.repainted(segment.id, shown)
 
     def repainted(self, segment: str, shown: Optional[Shown]) -> bool:
-        """Note what a segment holds on what is shown; whether it is known to have held something else."""
+        """Record the mask of a segment on the shown picture; True if another one was last seen there."""
         if shown is None:
             return False
         try:
@@ -47,7 +47,7 @@ class PaintedMasks:
         return before is not None and before != now
 
     def written(self, segment: str, shown: Shown, mask: np.ndarray) -> None:
-        """Note a mask that the panel wrote; what crossing planes hold of it now is unknown."""
+        """Record a mask that the panel wrote, and forget those of planes that cross it, which it changed."""
         axis = None if shown.oblique else shown.plane.axis
         self._seen = {
             key: value

@@ -1,20 +1,20 @@
-"""The scene, as the panel's decisions see it: one open image, what is shown of it, its segments, their masks.
+"""Slicer's scene as the controller sees it: one open image, the shown picture, segments and masks.
 
 Nothing above this file knows a node. Segments may overlap: a mask written into one never takes voxels from
-another, and what was painted into both stays in both. Call from the GUI thread.
+another. Call from the GUI thread.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Sequence, Set
+from typing import Any, Callable, List, Optional, Sequence
 
 import numpy as np
 
 from ..errors import OutsideImage, SceneError
-from ..prompts.planes import Size, Voxel
+from ..prompts.planes import Plane, Size, Voxel
 from ..prompts.shown import CINE, VOLUME, SegmentInfo, Shown
 from ..prompts.strokes import StrokePath
-from . import cine, oblique
+from . import oblique
 from .current_image import ID_ATTRIBUTE, NO_IMAGE, CurrentImage
 from .events import SceneEvents
 from .export import content_bytes, cut_bytes, warning_text
@@ -24,7 +24,7 @@ from .view import SceneView, in_view, views_of
 
 DONE_ATTRIBUTE = "UniUltra.DoneFrames"
 
-# Kept apart by people who see no red and green (Okabe and Ito, Color Universal Design, 2008), and from grey.
+# Distinguishable with colour blindness (Okabe and Ito, Color Universal Design, 2008), and from grey.
 _COLOURS = (
     (0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.80, 0.47, 0.65),
     (0.84, 0.37, 0.0), (0.0, 0.45, 0.70),
@@ -32,12 +32,12 @@ _COLOURS = (
 
 
 class SlicerScene:
-    """The side of the panel that is Slicer's scene.
+    """The panel's view of Slicer's scene: implements `control.scene_protocol.SceneSide` over MRML.
 
     Args:
         scene: `slicer.mrmlScene`.
         save_undo: called before a mask is written over painted pixels, so that Slicer's own undo can
-            give that back; the desktop's `segmentEditorWidget.saveStateForUndo`.
+            restore them; the desktop's `segmentEditorWidget.saveStateForUndo`.
     """
 
     def __init__(self, scene: Any, save_undo: Optional[Callable[[], Any]] = None) -> None:
@@ -46,25 +46,25 @@ class SlicerScene:
         self._events = SceneEvents(scene, self._current)
 
     def on(self, event: str, callback: Callable[..., None]) -> Callable[[], None]:
-        """Have a callback called on an event; gives the function that ends that.
+        """Subscribe a callback to an event; returns the function that unsubscribes it.
 
-        Events, with what their callbacks are given:
+        Events, with the arguments of their callbacks:
             closing: the image is about to be closed, and can still be read.
-            closed: no image is open any more.
+            closed: no image is open now.
             segments: the list, a name or a colour changed.
             segment_removed (id).
-            painted (id): a mask of what is shown changed, and not by `write`.
+            painted (id): a mask on the shown picture changed, and not by `write`.
             frame (number): another frame is shown.
-            view: another slice, cut, slice view or place in the world.
+            view: the slice, cut, slice view or place in the world changed.
 
         Raises:
-            ValueError: there is no such event.
+            ValueError: the event is unknown.
         """
         return self._events.on(event, callback)
 
     @property
     def observers(self) -> int:
-        """How many observers are on the scene's nodes for us."""
+        """The number of observers this object has on the scene's nodes."""
         return sum(map(len, self._events.observers))
 
     # -- which image ------------------------------------------------------------------------------------
@@ -73,11 +73,11 @@ class SlicerScene:
         """Work on a volume node or on a sequence browser; a volume that a browser shows opens the whole cine.
 
         Args:
-            image_id: the campaign's name of the image; kept with the node, so that it is known again after
-                the scene was saved and loaded.
+            image_id: the campaign's ID of the image; stored with the node, so that it is restored with a
+                saved scene.
 
         Raises:
-            SceneError: there are no voxels.
+            SceneError: the node is None or holds no voxels.
         """
         if node is not None and node.IsA("vtkMRMLVolumeNode"):
             node = self._browser_of(node) or node
@@ -92,7 +92,7 @@ class SlicerScene:
         self._events.start(image, SceneView(image, views[0] if views else None))
 
     def close(self) -> None:
-        """Let go of the image; nothing of the scene is changed, no observer stays. Told as `closed`."""
+        """Close the image: nothing of the scene changes, no observer stays. Emits `closed`."""
         self._events.stop()
 
     @property
@@ -105,13 +105,13 @@ class SlicerScene:
         """The open image (`OpenVolume` or `OpenCine`).
 
         Raises:
-            SceneError: none is open.
+            SceneError: no image is open.
         """
         return self._current.opened
 
     @property
     def image_id(self) -> Optional[str]:
-        """The campaign's name of the open image, if it is one of the campaign's."""
+        """The campaign's ID of the open image; None for an own image."""
         return self._current.image_id
 
     @property
@@ -134,14 +134,14 @@ class SlicerScene:
         """(I,J,K) voxels of the open image; (I,J,T) of a cine."""
         return self.image.size
 
-    # -- what is looked at ------------------------------------------------------------------------------
+    # -- views ------------------------------------------------------------------------------------------
 
     def shown(self) -> Optional[Shown]:
-        """What the person looks at; None when no image is open, or no view shows a part of it."""
+        """The picture on the screen; None when no image is open, or no view shows a part of it."""
         return self._current.shown()
 
     def set_view(self, slice_node: Any) -> None:
-        """Look at the image through this slice view from now on: a slice node, or its id."""
+        """Show the image in this slice view from now on: a slice node, or its ID."""
         if isinstance(slice_node, str):
             slice_node = self.scene.GetNodeByID(slice_node)
         if self.is_open and slice_node is not None and slice_node is not self.view:
@@ -149,7 +149,7 @@ class SlicerScene:
 
     @property
     def view(self) -> Any:
-        """The slice node that is looked through, or None."""
+        """The slice node of the current view, or None."""
         return self._current.opened_view.slice_node
 
     def views(self) -> List[Any]:
@@ -157,7 +157,7 @@ class SlicerScene:
         return views_of(self.scene, self.image.volume)
 
     def view_at(self, world: Sequence[float]) -> None:
-        """Look through the view in whose plane a position lies; the present one, where it does."""
+        """Switch to the view in whose plane a position lies, unless it lies in that of the current view."""
         if not self.is_open or self._current.opened_view.shows(world):
             return
         node = next((node for node in self.views() if in_view(node, world)), None)
@@ -173,20 +173,20 @@ class SlicerScene:
         return self._current.opened_view.to_world(shown, ijk)
 
     def voxel(self, shown: Shown, world: Sequence[float]) -> Voxel:
-        """The voxel of what is shown under a world position.
+        """The voxel of the shown picture under a world position.
 
         Raises:
-            OutsideImage: it is beside the image.
+            OutsideImage: the position is not on the image.
         """
         return self._current.opened_view.voxel(shown, world)
 
     def clamp(self, world: Sequence[float]) -> Optional[np.ndarray]:
-        """The nearest world position that lies on what is shown; None when nothing is."""
+        """The nearest world position on the shown picture; None when nothing is shown."""
         shown = self.shown()
         if shown is None:
             return None
         ijk = self.to_ijk(shown, [world])[0]
-        # A hair within the outermost pixels' edge, so that it is on the image also after rounding.
+        # Slightly within the edge of the outermost pixels, so that it stays on the image after rounding.
         held = np.clip(ijk, -0.499, np.array(shown.size) - 0.501)
         return np.asarray(world, float) if (held == ijk).all() else self.to_world(shown, [held])[0]
 
@@ -202,7 +202,7 @@ class SlicerScene:
         return True
 
     def stroke_path(self, shown: Shown, world: Any, width: float = 0.0) -> StrokePath:
-        """Positions (N,3) of a stroke on the picture that is shown, with a pen of `width` mm."""
+        """The world positions (N,3) of a stroke as a path on the shown picture, with a pen of `width` mm."""
         xy = self.to_ijk(shown, world)[:, list(shown.plane.in_plane)]
         middle = np.clip(xy.mean(axis=0), 0, np.array(shown.shape[::-1]) - 1)
         steps = [shown.plane.to_ijk(*(middle + step)) for step in ((0, 0), (1, 0), (0, 1))]
@@ -216,21 +216,21 @@ class SlicerScene:
         return self._current.segments()
 
     def add_segment(self, name: str, colour: Optional[Sequence[float]] = None) -> str:
-        """Add an empty segment; gives its id. The segmentation node is made with the first one."""
+        """Add an empty segment; returns its ID. The first segment also creates the segmentation node."""
         with self._events.own_change():
-            made = self.image.add_segment(name, colour or _COLOURS[len(self.segments()) % len(_COLOURS)])
+            segment = self.image.add_segment(name, colour or _COLOURS[len(self.segments()) % len(_COLOURS)])
             self._events.watch_segmentation()
-        self._events.tell("segments")
-        return made
+        self._events.emit("segments")
+        return segment
 
     def remove_segment(self, segment: str) -> None:
-        """Remove a segment with its masks and prompts; told as `segment_removed`."""
+        """Remove a segment with its masks and prompts. Emits `segment_removed`."""
         with self._events.own_change():
             self.image.remove_segment(segment)
         self._events.segments_changed()
 
     def load_prompts(self, segment: str) -> Optional[str]:
-        """What `save_prompts` kept, also before the scene was saved and loaded; None when nothing is.
+        """The text stored by `save_prompts`, also in a saved scene; None when there is none.
 
         Raises:
             SceneError: the segment does not exist.
@@ -238,7 +238,7 @@ class SlicerScene:
         return self.image.text(segment)
 
     def save_prompts(self, segment: str, text: Optional[str]) -> None:
-        """Keep a text with a segment; None or nothing removes it.
+        """Store a text with a segment; None or an empty text removes it.
 
         Raises:
             SceneError: the segment does not exist.
@@ -249,17 +249,17 @@ class SlicerScene:
     # -- masks ------------------------------------------------------------------------------------------
 
     def read(self, segment: str, shown: Shown) -> np.ndarray:
-        """What a segment holds on what is shown: (rows, columns) bool.
+        """The mask of a segment on a picture: (rows, columns) bool.
 
         Raises:
-            SceneError: the segment does not exist, its voxels are not the image's, or an oblique view
-                has moved on.
+            SceneError: the segment does not exist, its voxels are not aligned with the image's, or an
+                oblique view has moved on.
             OutsideImage: the image has no such plane.
         """
         return self._current.read(segment, shown)
 
     def write(self, segment: str, shown: Shown, mask: np.ndarray) -> None:
-        """Make `mask` (rows, columns) all that a segment holds there; all else stays.
+        """Make `mask` (rows, columns) the whole content of a segment on a picture; the rest stays.
 
         Raises:
             SceneError: see `read`; or the mask is not of the picture's shape.
@@ -280,7 +280,7 @@ class SlicerScene:
                 oblique.write_view(image.segmentation, segment, image.volume, cut, mask)
             else:
                 image.write(segment, shown.plane, mask)
-        self._events.written(segment, shown, mask)
+        self._events.masks.written(segment, shown, mask)
 
     # -- frames -----------------------------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class SlicerScene:
         if image.kind == CINE:
             if not 0 <= index < image.frames:
                 return False
-            cine.show_frame(image.browser, index)
+            image.show(index)
             return True
         if shown is None or shown.kind != VOLUME or not 0 <= index < image.size[shown.plane.normal]:
             return False
@@ -300,7 +300,7 @@ class SlicerScene:
         return True
 
     def pause(self) -> None:
-        """Stop a cine that plays, so that what is drawn is of the frame that was seen."""
+        """Stop a playing cine, so that a prompt belongs to the frame the person saw."""
         if self.browser is not None and self.browser.GetPlaybackActive():
             self.browser.SetPlaybackActive(False)
 
@@ -313,45 +313,44 @@ class SlicerScene:
         return self._step(-1)
 
     def done_frames(self, segment: Optional[str] = None) -> List[int]:
-        """The frames marked done; with a segment, those of them where it holds something."""
+        """The frames marked done; with a segment, only those on which it is not empty."""
         image = self.image
-        kept = image.keeper.GetAttribute(DONE_ATTRIBUTE) or ""
-        done = sorted({int(n) for n in kept.split() if n.isdigit() and int(n) < image.frames})
+        stored = image.keeper.GetAttribute(DONE_ATTRIBUTE) or ""
+        done = sorted({int(n) for n in stored.split() if n.isdigit() and int(n) < image.frames})
         if segment is None:
             return done
-        return [n for n in done if image.read(segment, cine.Plane("k", n)).any()]
+        return [n for n in done if image.read(segment, Plane("k", n)).any()]
 
     def set_done(self, frame: int, done: bool = True) -> None:
-        """Mark a frame as done, or not; kept with the image in the scene.
+        """Mark a frame as done, or not; stored with the image in the scene.
 
         Raises:
-            OutsideImage: there is no such frame.
+            OutsideImage: the image has no such frame.
         """
         image = self.image
         if not 0 <= frame < image.frames:
             raise OutsideImage(f"Frame {frame} does not exist: the image has frames 0 to {image.frames - 1}.")
-        frames: Set[int] = set(self.done_frames())
-        frames = frames | {frame} if done else frames - {frame}
+        frames = set(self.done_frames()) - {frame} | ({frame} if done else set())
         image.keeper.SetAttribute(DONE_ATTRIBUTE, " ".join(map(str, sorted(frames))))
 
-    # -- what leaves ------------------------------------------------------------------------------------
+    # -- upload ----------------------------------------------------------------------------------------
 
     def content(self, shown: Shown, blanked: bool = False) -> bytes:
-        """What is uploaded: NRRD of the image (of the cut, in an oblique view), without name or DICOM header.
+        """The upload: NRRD of the image (in an oblique view: of the cut), without name or DICOM header.
 
         Args:
-            shown: what is asked about, which the view may have left since.
-            blanked: 0 outside the ultrasound region, found from the voxels.
+            shown: the picture of the request, which the view may have left since.
+            blanked: set pixels outside the ultrasound region to 0; the region is found from the voxels.
 
         Raises:
-            SceneError: blanked was asked for, and no region stands out; or the cut is not known any more.
+            SceneError: no region was found to blank outside of, or the cut is no longer known.
         """
         if shown.oblique:
             return cut_bytes(self.image, self._current.opened_view.cut(shown), blanked)
         return content_bytes(self.image, blanked)
 
     def warning(self) -> str:
-        """Why the pixels may name the patient, to be told before an upload; never says that they do not."""
+        """Why the pixels may name the patient, to be shown before an upload. Never claims they do not."""
         return warning_text(self.image.pictures())
 
     def _step(self, step: int) -> bool:

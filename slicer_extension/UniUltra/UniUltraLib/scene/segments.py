@@ -1,4 +1,4 @@
-"""Masks into the segments of a segmentation node and back, one slice or block at a time.
+"""Reads and writes masks of segments, one slice or block at a time.
 
 Arrays are (K,J,I) over the voxels of the image, pictures (rows, columns) of a plane.
 """
@@ -15,7 +15,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from ..errors import SceneError
 from ..prompts.planes import Plane
 from ..prompts.shown import SegmentInfo
-from .coordinates import image_size, matrix_of
+from .coordinates import image_size, matrix_of, vtk_matrix_of
 
 
 def new_segmentation(scene: Any, volume: Any, name: str) -> Any:
@@ -23,7 +23,7 @@ def new_segmentation(scene: Any, volume: Any, name: str) -> Any:
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    # After the transform: else the geometry would hold it too, and saving would resample the masks onto it.
+    # After the transform: otherwise the geometry would contain it, and saving would resample the masks.
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     return node
 
@@ -36,7 +36,7 @@ def segments_of(segmentation: Any) -> List[SegmentInfo]:
 
 
 def segment_of(segmentation: Any, segment: str) -> Any:
-    """The segment of an id.
+    """The segment with an ID.
 
     Raises:
         SceneError: it does not exist.
@@ -48,14 +48,14 @@ def segment_of(segmentation: Any, segment: str) -> Any:
 
 
 def follow_transform(segmentation: Any, volume: Any) -> None:
-    """Put a segmentation under the transform that its volume is under now."""
+    """Put a segmentation under the current transform of its volume."""
     if segmentation is not None and segmentation.GetTransformNodeID() != volume.GetTransformNodeID():
         segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
 
 
 def write_plane(segmentation: Any, segment: str, volume: Any, plane: Plane, mask: np.ndarray) -> None:
-    """Make `mask` (rows, columns) all that `segment` holds on one plane; other planes and segments stay.
+    """Make `mask` (rows, columns) the whole content of `segment` on one plane; the rest stays.
 
     Raises:
         OutsideImage: the image has no such plane.
@@ -80,7 +80,7 @@ def write_block(
     mask: np.ndarray,
     where: Optional[np.ndarray] = None,
 ) -> None:
-    """Make `mask` all that `segment` holds within a block of voxels; the rest of it stays as it is.
+    """Make `mask` the whole content of `segment` within a block of voxels; the rest of it stays as it is.
 
     Segments may overlap: no other segment is ever changed.
 
@@ -107,19 +107,19 @@ def _edit(
     mask: np.ndarray,
     where: np.ndarray,
 ) -> bool:
-    """Change a block of the labelmap in place, which costs the block only; whether that was possible.
+    """Change a block of the labelmap in place; returns False where that is not possible.
 
-    It is not where a voxel belongs to another segment of the same layer. Slicer's own functions, which see to
-    that, take time for every voxel of the labelmap: 160 ms at 256^3.
+    It is not possible where a voxel belongs to another segment of the same layer. Slicer's own functions
+    handle that case, but take time for every voxel of the labelmap (160 ms at 256^3), not for the block only.
     """
     held = segmentation.GetSegmentation().GetSegment(segment)
     others = _other_kinds(segmentation.GetSegmentation(), held)
     low = np.array(extent).reshape(3, 2)[:, 0] - _shift(labelmap, volume)
     high = low + mask.shape[::-1] - 1
-    has = np.array(labelmap.GetExtent()).reshape(3, 2)
+    has = _bounds(labelmap)
     if (low < has[:, 0]).any() or (high > has[:, 1]).any():
         _make_room(labelmap, segmentation, volume)
-        has = np.array(labelmap.GetExtent()).reshape(3, 2)
+        has = _bounds(labelmap)
     labels = _labels(labelmap)
     block = labels[_slices(low - has[:, 0], high - has[:, 0])]
     value = held.GetLabelValue()
@@ -129,40 +129,36 @@ def _edit(
     block[mask] = value
     labelmap.GetPointData().GetScalars().Modified()
     was_modifying = segmentation.StartModify()
-    labelmap.Modified()  # with which Slicer drops the surface
+    labelmap.Modified()  # makes Slicer drop the surface
     if others and (labels == value).any():
         for kind in others:
             segmentation.GetSegmentation().CreateRepresentation(kind)
-    # What the slice views wait for.
+    # The slice views redraw on this event.
     segmentation.GetSegmentation().InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segment)
     segmentation.EndModify(was_modifying)
     return True
 
 
 def _other_kinds(segmentation: Any, held: Any) -> List[str]:
-    """What a segment is kept as besides a labelmap: a surface, as a rule, while it is shown in 3D."""
+    """The representations of a segment besides its labelmap: usually a surface while it is shown in 3D."""
     names: List[str] = []
     held.GetContainedRepresentationNames(names)
     return [name for name in names if name != segmentation.GetSourceRepresentationName()]
 
 
 def _make_room(labelmap: Any, segmentation: Any, volume: Any) -> None:
-    """Let a labelmap cover all of the image, once, so that it need not grow slice by slice."""
-    size, shift = image_size(volume), _shift(labelmap, volume)
-    has = labelmap.GetExtent()
-    extent = []
-    for n in range(3):
-        extent += [min(has[2 * n], int(-shift[n])), max(has[2 * n + 1], int(size[n] - 1 - shift[n]))]
+    """Extend a labelmap to the whole image once, so that it need not grow slice by slice."""
+    size, shift = np.array(image_size(volume)), _shift(labelmap, volume)
+    has = _bounds(labelmap)
+    extent = np.column_stack([np.minimum(has[:, 0], -shift), np.maximum(has[:, 1], size - 1 - shift)])
     pad = vtk.vtkImageConstantPad()
     pad.SetInputData(labelmap)
-    pad.SetOutputWholeExtent(*extent)
+    pad.SetOutputWholeExtent(*extent.ravel().tolist())
     pad.Update()
-    matrix = vtk.vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(matrix)
     padded = slicer.vtkOrientedImageData()
     padded.ShallowCopy(pad.GetOutput())
-    padded.SetGeometryFromImageToWorldMatrix(matrix)
-    # Into the same object: several segments may share it.
+    padded.SetGeometryFromImageToWorldMatrix(vtk_matrix_of(labelmap.GetImageToWorldMatrix))
+    # Copied into the same object, which several segments may share.
     was_modifying = segmentation.StartModify()
     labelmap.ShallowCopy(padded)
     segmentation.EndModify(was_modifying)
@@ -176,12 +172,12 @@ def _merge(
     mask: np.ndarray,
     where: np.ndarray,
 ) -> None:
-    """Erase and add with Slicer's own functions, which move a segment to a layer of its own where it must."""
+    """Erase and add with Slicer's own functions, which move a segment to a layer of its own if necessary."""
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     # MODE_REPLACE would clear the segment outside the extent too: erase, then add. MODE_MERGE_MAX would
     # add the value 1, which in a layer shared by several segments is the first one's, not this one's.
     steps = ((~where, logic.MODE_MERGE_MIN), (mask & where, logic.MODE_MERGE_MASK))
-    # Between the two the views would flash the erased plane.
+    # Without this, the views would briefly show the erased plane between the two steps.
     was_modifying = segmentation.StartModify()
     try:
         for labels, mode in steps:
@@ -195,7 +191,7 @@ def _merge(
 
 
 def read_plane(segmentation: Any, segment: str, volume: Any, plane: Plane) -> np.ndarray:
-    """What `segment` holds on one plane of a volume: (rows, columns) bool.
+    """The mask of `segment` on one plane of a volume: (rows, columns) bool.
 
     Raises:
         OutsideImage: the image has no such plane.
@@ -207,7 +203,7 @@ def read_plane(segmentation: Any, segment: str, volume: Any, plane: Plane) -> np
 
 
 def read_block(segmentation: Any, segment: str, volume: Any, extent: Sequence[int]) -> np.ndarray:
-    """What `segment` holds in a block (i0,i1,j0,j1,k0,k1, inclusive): (K,J,I) bool.
+    """The mask of `segment` in a block (i0,i1,j0,j1,k0,k1, inclusive): (K,J,I) bool.
 
     Raises:
         SceneError: see `write_block`.
@@ -218,7 +214,7 @@ def read_block(segmentation: Any, segment: str, volume: Any, extent: Sequence[in
     if labelmap is None:
         return block
     shift = _shift(labelmap, volume)
-    held = np.array(labelmap.GetExtent()).reshape(3, 2) + shift[:, None]
+    held = _bounds(labelmap) + shift[:, None]
     low = np.maximum(held[:, 0], [i0, j0, k0])
     high = np.minimum(held[:, 1], [i1, j1, k1])
     if (low > high).any():
@@ -229,11 +225,16 @@ def read_block(segmentation: Any, segment: str, volume: Any, extent: Sequence[in
     return block
 
 
+def _bounds(labelmap: Any) -> np.ndarray:
+    """(3,2): the first and last voxel of a labelmap along i, j, k."""
+    return np.array(labelmap.GetExtent()).reshape(3, 2)
+
+
 def _labels(labelmap: Any) -> np.ndarray:
     """The label values of a labelmap, (K,J,I); a view, not a copy."""
     dimensions, scalars = labelmap.GetDimensions(), labelmap.GetPointData().GetScalars()
-    if scalars is None or scalars.GetNumberOfTuples() != np.prod(dimensions):  # amid another tool's work
-        raise SceneError("The segment is just being changed. Try again.")
+    if scalars is None or scalars.GetNumberOfTuples() != np.prod(dimensions):  # another tool is writing
+        raise SceneError("The segment is being changed by another tool. Try again.")
     return vtk_to_numpy(scalars).reshape(dimensions[::-1])
 
 
@@ -279,7 +280,5 @@ def _oriented(labels: np.ndarray, volume: Any, extent: Sequence[int]) -> Any:
     image.SetExtent(*extent)
     flat = np.ascontiguousarray(labels, np.uint8).ravel()
     image.GetPointData().SetScalars(numpy_to_vtk(flat, deep=1, array_type=vtk.VTK_UNSIGNED_CHAR))
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    image.SetGeometryFromImageToWorldMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(vtk_matrix_of(volume.GetIJKToRASMatrix))
     return image

@@ -1,4 +1,4 @@
-"""Takes an image of the campaign out of the scene once its label is kept, with all that was made for it."""
+"""Removes an image of the campaign from the scene once its label is saved, with its derived nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .open_volume import nodes_of
 
 
 def unload(scene: Any, node: Any) -> None:
-    """Remove a volume or a sequence browser, what the browser shows, and segmentations on it."""
+    """Remove a volume or a sequence browser with its sequences, proxy nodes and segmentations."""
     nodes: List[Any] = [node]
     if node.IsA("vtkMRMLSequenceBrowserNode"):
         sequences = vtk.vtkCollection()

@@ -1,7 +1,7 @@
-"""Where in a picture the ultrasound is, so that the rest, which may hold a name, can be blanked.
+"""Finds the ultrasound region of a picture, so that the rest, which may contain a name, can be blanked.
 
-Pictures come frames first, (T,H,W) or (T,H,W,C), as `slicer.util.arrayFromVolume` gives them. This is a guess
-from the voxels alone. Text burned into the ultrasound itself stays.
+Pictures come frames first, (T,H,W) or (T,H,W,C), as `slicer.util.arrayFromVolume` gives them. It is a
+guess from the voxels alone; text burned into the ultrasound itself stays.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 from ..measure.binary_shapes import convex_hull, dilate, erode, large_components, majority
 
 _BLOCK = 4
-# Ultrasound takes at least this share of a picture, and of its height and width; what is less is none.
+# Smallest share of a picture, and of its height and width, that counts as ultrasound.
 _LEAST_AREA, _LEAST_SIDE = 0.05, 0.2
 _FRAMES = 24
 _THIN, _GAP = 1, 3  # blocks on either side
-# Dark blood cuts a picture in pieces: those of at least this share of the largest belong to it.
+# Dark blood separates a picture into parts: those of at least this share of the largest are kept.
 _SHARE = 0.2
 
 
 def ultrasound_region(pictures: np.ndarray) -> Optional[np.ndarray]:
-    """The region of the ultrasound, (H,W) bool; None when none stands out.
+    """The ultrasound region, (H,W) bool; None when none stands out.
 
-    It is the convex hull of the large connected parts that have the ultrasound's grain: unlike black, and
-    unlike the flat bars on which scanners write, nearly every pixel differs from its neighbour. In a cine it
-    must change from frame to frame too, where that leaves enough of it. Depths without grain may be cut off.
+    It is the convex hull of the large connected parts with speckle: unlike in black areas and in the flat
+    bars on which scanners write, nearly every pixel differs from its neighbour. In a cine the parts must also
+    change from frame to frame, where that leaves enough of them. Depths without speckle may be cut off.
     """
     grey = _grey(pictures)
     grain = _blocks(_grain(grey))
@@ -45,11 +45,11 @@ def blank(pictures: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 
 def writing_outside(pictures: np.ndarray, keep: np.ndarray) -> bool:
-    """Whether anything like letters stands outside a region: many steep edges close together, in lines."""
+    """Whether something like text stands outside a region: many steep edges close together, in lines."""
     peak = _grey(pictures).max(axis=0)
     steep = np.abs(np.diff(peak, axis=1)) > 0.25 * max(float(peak.max()), 1.0)
     steep &= ~(keep[:, 1:] | keep[:, :-1])
-    # A letter has two to four edges in 12 pixels; a line of three letters is the least that is a name.
+    # A letter has two to four edges in 12 pixels; the shortest name is a line of three letters.
     dense = np.add.reduceat(steep, np.arange(0, steep.shape[1], 12), axis=1) >= 2
     if dense.shape[1] < 3:
         return False
@@ -58,7 +58,7 @@ def writing_outside(pictures: np.ndarray, keep: np.ndarray) -> bool:
 
 
 def _grey(pictures: np.ndarray) -> np.ndarray:
-    """(T,H,W) float32, the brightest channel; of a long cine some frames spread over it."""
+    """(T,H,W) float32 of the brightest channel; of a long cine, evenly spaced frames only."""
     if len(pictures) > _FRAMES:
         pictures = pictures[np.linspace(0, len(pictures) - 1, _FRAMES).round().astype(int)]
     if pictures.ndim == 4:
@@ -67,24 +67,23 @@ def _grey(pictures: np.ndarray) -> np.ndarray:
 
 
 def _grain(grey: np.ndarray) -> np.ndarray:
-    """Whether a pixel is not black and differs from the next one, in any frame: (H,W) bool."""
+    """(H,W) bool: the pixel is not black and differs from its right neighbour, in any frame."""
     step = np.abs(np.diff(grey, axis=2, append=grey[:, :, -2:-1])).max(axis=0)
     floor = max(1.0, 0.008 * float(grey.max()))
     return (step > 0.5 * floor) & (grey.max(axis=0) > floor)
 
 
 def _blocks(pixels: np.ndarray) -> np.ndarray:
-    """Whether most pixels of each small block are true: strokes of letters, rulers and cursors drop out."""
+    """Whether most pixels of each small block are true: letters, rulers and cursors drop out."""
     rows, columns = (-(-n // _BLOCK) * _BLOCK for n in pixels.shape)
-    padded = np.zeros((rows, columns), np.float32)
-    padded[: pixels.shape[0], : pixels.shape[1]] = pixels
+    padded = np.pad(pixels, ((0, rows - pixels.shape[0]), (0, columns - pixels.shape[1])))
     shares = padded.reshape(rows // _BLOCK, _BLOCK, columns // _BLOCK, _BLOCK).mean(axis=(1, 3))
     return shares >= 0.55
 
 
 def _region(blocks: np.ndarray, shape: Tuple[int, ...]) -> Optional[np.ndarray]:
-    """The hull of the large parts of a picture's blocks, in its pixels; None when that is no picture's."""
-    # First what is thin drops out: lines of letters, rulers, colour bars. Then gaps of dark blood are closed.
+    """The hull of the large parts among the blocks, in pixels; None when it is too small for ultrasound."""
+    # First remove thin parts (text, rulers, colour bars), then close gaps of dark blood.
     thick = dilate(erode(majority(blocks), _THIN), _THIN)
     part = large_components(erode(dilate(thick, _GAP), _GAP), _SHARE)
     if part is None:

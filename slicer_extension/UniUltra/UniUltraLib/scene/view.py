@@ -1,4 +1,4 @@
-"""Which slice or cut of the open image a slice view shows, and the way between world and its pixels."""
+"""The slice or cut of the open image that a slice view shows, and its coordinates in the world."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class SceneView:
         self._cuts: Dict[str, StillView] = {}
 
     def shown(self, key: str, image_id: Optional[str]) -> Shown:
-        """What the view shows of the image that is named `key`.
+        """The part of the image `key` that the view shows.
 
         Raises:
-            OutsideImage: the view lies beside the image.
-            SceneError: there is no slice view.
+            OutsideImage: the view lies outside the image.
+            SceneError: the volume is shown in no slice view.
         """
         image = self.image
         if image.kind == STILL:
@@ -48,17 +48,17 @@ class SceneView:
         return Shown(name, STILL, Plane("k", 0), (columns, rows, 1), oblique=True)
 
     def place(self) -> Any:
-        """The plane or the name of the cut that the view shows of a volume; None when there is no view.
+        """The plane, or the name of the cut, that the view shows of a volume; None without a view.
 
         Raises:
-            OutsideImage: the view lies beside the image.
+            OutsideImage: the view lies outside the image.
         """
         if self.slice_node is None:
             return None
         return coordinates.shown_plane(self.slice_node, self.image.volume) or self._name("")
 
     def cut(self, shown: Shown) -> StillView:
-        """The cut that is, or was just, shown.
+        """The cut that is, or was recently, shown.
 
         Raises:
             SceneError: the view has moved on since.
@@ -68,14 +68,14 @@ class SceneView:
         return self._cuts[shown.key]
 
     def forget_cuts(self) -> None:
-        """The voxels or their place changed."""
+        """Forget all cuts: the voxels or their place changed."""
         self._cuts.clear()
 
     def to_ijk(self, shown: Shown, world: Any) -> np.ndarray:
-        """World positions (N,3) as continuous voxels (N,3) of what is shown; the frame is a cine's k."""
+        """World positions (N,3) as continuous voxels (N,3) of the shown picture; the frame is a cine's k."""
         world = np.asarray(world, float).reshape(-1, 3)
         if shown.oblique:
-            ijk = (np.c_[world, np.ones(len(world))] @ self.cut(shown).from_world.T)[:, :3]
+            ijk = coordinates.apply_matrix(self.cut(shown).from_world, world)
             ijk[:, 2] = 0.0
             return ijk
         ijk = coordinates.world_to_ijk(self.image.volume, world)
@@ -84,19 +84,19 @@ class SceneView:
         return ijk
 
     def to_world(self, shown: Shown, ijk: Any) -> np.ndarray:
-        """Voxels (N,3) of what is shown as world positions (N,3)."""
+        """Voxels (N,3) of the shown picture as world positions (N,3)."""
         ijk = np.array(ijk, float).reshape(-1, 3)
         if shown.oblique:
-            return (np.c_[ijk, np.ones(len(ijk))] @ np.linalg.inv(self.cut(shown).from_world).T)[:, :3]
+            return coordinates.apply_matrix(np.linalg.inv(self.cut(shown).from_world), ijk)
         if shown.frame is not None:
             ijk[:, 2] -= shown.frame
         return coordinates.ijk_to_world(self.image.volume, ijk)
 
     def voxel(self, shown: Shown, world: Any) -> Tuple[int, int, int]:
-        """The voxel of what is shown under one world position.
+        """The voxel of the shown picture under a world position.
 
         Raises:
-            OutsideImage: it is not on the image, or not on the slice that is shown.
+            OutsideImage: the position is not on the image, or not on the slice that is shown.
         """
         if shown.oblique:
             x, y = self.cut(shown).xy_of(world)
@@ -137,10 +137,9 @@ def views_of(scene: Any, volume: Any) -> List[Any]:
     """The slice nodes whose view shows a volume."""
     if volume is None:
         return []
-    composites = nodes_of(scene, "vtkMRMLSliceCompositeNode")
     names = {
         node.GetLayoutName()
-        for node in composites
+        for node in nodes_of(scene, "vtkMRMLSliceCompositeNode")
         if volume.GetID() in (node.GetBackgroundVolumeID(), node.GetForegroundVolumeID())
     }
     return [node for node in nodes_of(scene, "vtkMRMLSliceNode") if node.GetLayoutName() in names]

@@ -140,7 +140,7 @@ class Client:
             image_id: an image of the campaign, or
             session_id: one that was uploaded; sent again, once, if its session has expired.
             axis_kind: `still`, `cine` or `volume`, where the file does not say it: `cine` for what
-                `export.cine_bytes` made, which the server would take for a volume.
+                `export.content_bytes` made, which the server would take for a volume.
             report: as for `upload`, if it has to be sent again.
 
         Raises:
