@@ -134,7 +134,7 @@ class Editing:
         """Take back the prompts that have no answer yet."""
         for request in self._requests.drop(lambda request: True):
             if request.moment in request.timeline:
-                moment = request.timeline.back_to_known()
+                moment = request.timeline.back_to_answered()
                 self._keep(request.shown, request.segment, moment.prompts)
 
     def answered(self, request: PromptRequest, answer: Answer) -> None:
@@ -178,7 +178,7 @@ class Editing:
         self._requests.drop(lambda request: request.timeline is timeline)
         moment = step()
         self._keep(shown, segment, moment.prompts)
-        self._write(shown, segment, timeline, timeline.known_mask())
+        self._write(shown, segment, timeline, timeline.newest_mask())
         if moment.mask is None:  # its answer never came
             self._requests.send(PromptRequest(shown, segment, timeline, moment))
 
