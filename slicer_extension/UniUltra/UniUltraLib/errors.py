@@ -45,7 +45,7 @@ class Refused(AnsweredError):
 
 
 class Conflict(Refused):
-    """A label was not saved, because a newer version exists: its `revision`, its annotator, when it was made."""
+    """A label was not saved, because a newer version (`revision`, `annotator`, `made`) exists."""
 
     def __init__(self, address: str, status: int, detail: str, newer: Dict[str, Any]) -> None:
         next_step = "Look at the newer version, then save yours on top of it or discard yours."

@@ -1,8 +1,8 @@
 """The kinds of prompts: how each is read from a stroke, checked, sent, stored and drawn.
 
-A new kind needs a class here with its entry in `PROMPT_KINDS`, a tool in `draw/tools.py`, and that tool's button
-and icon in Resources; nothing else in the extension names a drawn kind. Values are hashable, so that prompts
-can be compared.
+A new kind needs a class here with its entry in `PROMPT_KINDS`, a tool in `draw/tools.py`, and that tool's
+button and icon in Resources; nothing else in the extension names a drawn kind. Values are hashable, so that
+prompts can be compared.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Planes of an image: frames and slices as pictures, and the mapping between their pixels and the voxels.
 
-`ijk` is a voxel of the stored image (column, row, slice), `xy` a pixel (column, row) of a picture; integers are
-centres in both. The picture across axis k shows (i,j), across j it shows (i,k), across i it shows (j,k).
+`ijk` is a voxel of the stored image (column, row, slice), `xy` a pixel (column, row) of a picture; integers
+are centres in both. The picture across axis k shows (i,j), across j it shows (i,k), across i it shows (j,k).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _IN_PLANE = {"i": (1, 2), "j": (0, 2), "k": (0, 1)}
 
 @dataclass(frozen=True)
 class Plane:
-    """The voxels whose coordinate along `axis` (i, j or k) is `index`; frame n of a cine is `Plane("k", n)`."""
+    """The voxels with coordinate `index` along `axis` (i, j or k); frame n of a cine is `Plane("k", n)`."""
 
     axis: str
     index: int
