@@ -1,7 +1,7 @@
 """The UniUltra module of 3D Slicer: interactive segmentation of ultrasound, with a server that learns.
 
-This file is the shell: the module's name, its panel, its logic for scripts. The panel's decisions are made in
-`UniUltraLib/control`, `campaign` and `measure`, which know no Qt.
+This file has the classes that Slicer looks for: module, widget, logic, test. The decisions are made in
+`UniUltraLib/control`, `campaign` and `measure`, which are free of Qt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from slicer.util import VTKObservationMixin
 
 
 class UniUltra(ScriptedLoadableModule):
-    """What Slicer lists."""
+    """The module's entry in Slicer's list."""
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
@@ -39,7 +39,7 @@ class UniUltra(ScriptedLoadableModule):
 
 
 class UniUltraWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: makes its parts, and tells them when Slicer shows or leaves it."""
+    """The panel: creates its parts, and forwards Slicer's events to them."""
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -64,21 +64,21 @@ class UniUltraWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, events.EndCloseEvent, self.on_scene_closed)
 
     def enter(self) -> None:
-        """The panel is shown."""
+        """The module was selected."""
         self.panel.enter()
 
     def exit(self) -> None:
-        """Another module is shown."""
+        """Another module was selected."""
         self.panel.exit()
 
     def cleanup(self) -> None:
-        """Slicer ends, or the module is reloaded."""
+        """Slicer exits, or the module is reloaded."""
         self.removeObservers()
         if self.panel is not None:
             self.panel.close()
 
     def on_scene_closing(self, *_: Any) -> None:
-        """All nodes are about to go."""
+        """All nodes are about to be removed."""
         self.logic.session.scene_closing()
 
     def on_scene_closed(self, *_: Any) -> None:
@@ -95,7 +95,7 @@ class UniUltraLogic(ScriptedLoadableModuleLogic):
 
     @property
     def session(self) -> Any:
-        """Scene, controller, campaign, measurements and local server; made when first asked for."""
+        """Scene, controller, campaign, measurements and local server; created at the first access."""
         if self._session is None:
             from UniUltraLib.panel.session import Session
 
@@ -103,7 +103,7 @@ class UniUltraLogic(ScriptedLoadableModuleLogic):
         return self._session
 
     def close(self) -> None:
-        """End its thread, close its connection, stop the server that was started here."""
+        """End the threads, close the connection, stop the local server."""
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -118,11 +118,11 @@ class UniUltraTest(ScriptedLoadableModuleTest):
         self.test_panel()
 
     def setUp(self) -> None:
-        """Begin with an empty scene."""
+        """Start with an empty scene."""
         slicer.mrmlScene.Clear(0)
 
     def test_panel(self) -> None:
-        """The module opens, takes an image, and shows what it should without a server."""
+        """The module opens, loads an image, and shows the right tools without a server."""
         from UniUltraLib.panel.selftest import check_panel
 
         check_panel()

@@ -1,7 +1,7 @@
-"""What can go wrong between the panel, the server and the scene, in words for the person at the panel.
+"""Errors of the panel, the server and the scene, with messages for the person at the panel.
 
-Every text names what was expected, what came and what to do next. None holds an image id, a prompt, a
-patient's value or a full path, so a caller may show or log it as it is.
+Every message says what was expected, what came and what to do next. It never has an image ID, a prompt, a
+patient's data or a full path, so it may be shown or logged as it is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any, Dict
 
 
 class UniUltraLibError(Exception):
-    """Base of every error whose text may be shown as it is."""
+    """Base of all errors whose message may be shown as it is."""
 
 
 class ServerError(UniUltraLibError):
-    """A request to the server did not give its answer; `address` is the server's."""
+    """A request to the server at `address` failed."""
 
     def __init__(self, address: str, cause: str, next_step: str) -> None:
         super().__init__(f"{address}: {cause} {next_step}")
@@ -24,7 +24,7 @@ class ServerError(UniUltraLibError):
 
 
 class ServerUnreachable(ServerError):
-    """No connection: nobody listens there, the name is unknown, or its certificate is not trusted."""
+    """No connection: no server listens, the name is unknown, or the certificate is not trusted."""
 
 
 class ServerTimeout(ServerError):
@@ -32,7 +32,7 @@ class ServerTimeout(ServerError):
 
 
 class AnsweredError(ServerError):
-    """The server answered with a status that is not 200; `detail` is its own explanation."""
+    """The server answered with an error status; `detail` is its own explanation."""
 
     def __init__(self, address: str, cause: str, next_step: str, status: int, detail: str) -> None:
         super().__init__(address, cause, next_step)
@@ -45,10 +45,10 @@ class Refused(AnsweredError):
 
 
 class Conflict(Refused):
-    """Nothing was saved, because a newer version stands: its `revision`, by whom and when."""
+    """A label was not saved, because a newer version (`revision`, `annotator`, `made`) exists."""
 
     def __init__(self, address: str, status: int, detail: str, newer: Dict[str, Any]) -> None:
-        next_step = "Look at the newer one, then save yours on top of it or leave it."
+        next_step = "Look at the newer version, then save yours on top of it or discard yours."
         super().__init__(address, "a newer version of this label was saved.", next_step, status, detail)
         self.revision = int(newer["revision"])
         self.annotator = str(newer.get("annotator") or "")
@@ -56,19 +56,19 @@ class Conflict(Refused):
 
 
 class ServerFailed(AnsweredError):
-    """The server broke while it worked on the request (5xx)."""
+    """The server failed while handling the request (5xx)."""
 
 
 class UnexpectedAnswer(ServerError):
-    """An answer that no UniUltra server gives: not JSON, too large, or a mask that cannot be one."""
+    """An answer that no UniUltra server gives: not JSON, too large, or a malformed mask."""
 
 
 class DiskError(UniUltraLibError):
-    """A file that this machine cannot keep or read."""
+    """A file cannot be written or read on this machine."""
 
 
 class PackedMaskError(UniUltraLibError, ValueError):
-    """Packed mask or run lengths that do not describe pixels of their picture."""
+    """A packed mask or run lengths that do not fit their picture."""
 
 
 class PromptsError(UniUltraLibError, ValueError):
@@ -76,8 +76,8 @@ class PromptsError(UniUltraLibError, ValueError):
 
 
 class OutsideImage(PromptsError):
-    """A place in the scene where the image has no voxel."""
+    """A position outside the image's voxels."""
 
 
 class SceneError(UniUltraLibError):
-    """Nodes of the scene that do not fit each other or the task."""
+    """Nodes of the scene do not fit each other or the task."""

@@ -184,7 +184,7 @@ def test_the_second_of_two_sees_the_newer_label_and_decides(reader: Make, campai
     assert ida.names() == ["head", "femur"] and not ida.now.compared
     hal.draw("head", disk(22, 20))
     assert hal.send().conflict.annotator == "Ida"
-    hal.work.conflicts.give_up_mine()
+    hal.work.conflicts.discard()
     assert hal.now.conflict is None and hal.now.unsent == 0
     assert len(versions(address, "still4")) == 2
     hal.draw("head", disk(24, 20))

@@ -35,7 +35,7 @@ def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_serve
         zed.at(campaign_server[0])
         zed.polls(0.5)
         assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "what was under way at most"
-        left = zed.work._outbox.spool.waiting(line.address)
+        left = zed.work.spool.waiting(line.address)
         assert left and zed.now.unsent == 0, "the other waits for its own server"
         zed.close()
         assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "also at the end"

@@ -131,7 +131,7 @@ def test_a_label_that_the_server_refuses_is_kept_with_its_words(
     line.cut()
     yan.work.submit("final")
     [entry] = yan.work.unsent()
-    yan.work._outbox.spool.change(entry.key, params={**entry.params, "seconds": -1})
+    yan.work.spool.change(entry.key, params={**entry.params, "seconds": -1})
     line.mend()
     yan.controller.retry()
     yan.until(lambda: any(one.refused for one in yan.work.unsent()))

@@ -90,9 +90,6 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match="another folder"):
         Spool(tmp_path / "file").add("http://a:1", "x", "final", 0, b"", {})
-    memory = Spool(None)
-    entry = memory.add("http://a:1", "x", "final", 0, b"abc", {})
-    assert memory.label(entry) == b"abc" and memory.waiting("http://a:1") == [entry]
 
 
 def test_label_files_are_read_back(tmp_path: Path) -> None:
@@ -202,10 +199,9 @@ def test_a_conflict_tells_what_stands(server: Scripted, client: Client) -> None:
     [
         lambda c: campaign_calls.versions(c, "a"),
         lambda c: campaign_calls.masks(c, "a", 1),
-        lambda c: campaign_calls.to_review(c),
+        lambda c: campaign_calls.to_review(c, ["final"]),
         lambda c: campaign_calls.agreement(c, "a"),
         lambda c: campaign_calls.save(c, "a", "final", b"", {}),
-        lambda c: campaign_calls.renew(c, Unit("a"), "me"),
         lambda c: campaign_calls.next_unit(c, "first", "me"),
         lambda c: campaign_calls.training(c),
         lambda c: fetch_unit.image_place(c, "a"),

@@ -159,10 +159,10 @@ def test_hundreds_of_prompts_without_an_answer_take_no_mask_along() -> None:
     for n in range(LIMIT + 50):
         prompts = prompts.with_prompt("point", (n % 30, n % 20, 0), f"p{n % 7}")
         line.add(prompts)
-    equal(line.known_mask(), held)
+    equal(line.newest_mask(), held)
     while line.can_undo:
         line.undo()
-        equal(line.known_mask(), held)
+        equal(line.newest_mask(), held)
     assert not line.now.prompts
 
 

@@ -359,8 +359,8 @@ def test_other_work_goes_on_beside_prompts(still: Rig, model: ScriptedModel) -> 
 
     for n in range(2):
         still.controller.run(lambda client, n=n: task(client, n), order.append, what="Saving")
-    still.controller.run(lambda client: client.next_sample("x"), order.append, order.append)
-    model.faults["activelearning"] = lambda handler: handler.send(500, {"detail": "broken"})
+    still.controller.run(lambda client: client.image_ids(), order.append, order.append)
+    model.faults["datastore"] = lambda handler: handler.send(500, {"detail": "broken"})
     still.point("a", 20, 30)
     still.until(lambda: still.mask().any())
     assert order == [], "the prompt waited for none of them"

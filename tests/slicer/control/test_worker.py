@@ -65,7 +65,7 @@ def test_what_is_cancelled_is_never_heard_of(gate: threading.Event) -> None:
     assert came == ["next"]
     worker.submit(lambda _: "done", came.append, came.append)
     end = time.monotonic() + 10
-    while not worker._came and time.monotonic() < end:
+    while not worker._finished and time.monotonic() < end:
         time.sleep(0.001)
     worker.cancel()
     assert not worker.deliver() and came == ["next"], "also when it had come, but nobody had taken it"
@@ -119,4 +119,4 @@ def test_an_answer_that_cannot_be_taken_has_failed() -> None:
 
     worker.submit(lambda _: 1, full, failed.append)
     taken(worker)
-    assert [str(one) for one in failed] == ["The disk is full."]
+    assert [str(error) for error in failed] == ["The disk is full."]

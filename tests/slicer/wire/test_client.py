@@ -1,29 +1,23 @@
-"""The client when all goes well: answers, campaign, downloads, sessions, keys."""
+"""The client without failures: answers, campaign, downloads, keys."""
 
 from __future__ import annotations
 
 import json
 import logging
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
 from scripted_server import PROMPTS, SECRET, SHAPE, Handler, Scripted, ask, good, mask
-from UniUltraLib.errors import (
-    Refused,
-    ServerUnreachable,
-    UnexpectedAnswer,
-)
-from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.errors import Refused, ServerUnreachable, UnexpectedAnswer
+from UniUltraLib.wire import campaign_calls, transport
 from UniUltraLib.wire.client import Client
 
 
 def test_an_answer_is_a_mask_of_the_asked_plane(server: Scripted, client: Client) -> None:
     answer = ask(client)
     np.testing.assert_array_equal(answer.mask, mask())
-    assert answer.bbox == [2, 5, 19, 8] and answer.frame == 4 and answer.plane == Plane("k", 4)
     assert (answer.score, answer.model, answer.adapter) == (0.87, "uniultra_mini", None)
     assert answer.timings == {"decode": 0.01}
     asked = server.asked[0]
@@ -53,7 +47,7 @@ def test_an_empty_mask_is_an_answer(server: Scripted, client: Client) -> None:
     server.reply = lambda handler: handler.send(200, {"bbox": None, "score": float("nan")})
     answer = ask(client)
     assert not answer.mask.any() and answer.mask.shape == SHAPE
-    assert (answer.bbox, answer.score, answer.plane) == (None, None, None)
+    assert answer.score is None
 
 
 def test_the_campaign_routes(server: Scripted, client: Client, tmp_path: Path) -> None:
@@ -66,13 +60,15 @@ def test_the_campaign_routes(server: Scripted, client: Client, tmp_path: Path) -
     server.reply = lambda handler: handler.send(200, answers[handler.route])
     assert client.info() == answers["/info/"]
     assert client.image_ids() == ["a", "b"]
-    assert (client.next_sample("first", client_id="me") or {})["id"] == "b"
+    assert campaign_calls.next_unit(client, "first", "me") == campaign_calls.Unit("b", path="x")
     assert json.loads(server.asked[2].body) == {"client_id": "me"}
-    assert client.next_sample("a/b") is None
+    assert campaign_calls.next_unit(client, "a/b", "me") is None
     assert server.asked[1].query == {"output": "all"}
 
 
-def test_a_download_appears_whole_or_not_at_all(server: Scripted, client: Client, tmp_path: Path) -> None:
+def test_a_download_appears_whole_or_not_at_all(
+    server: Scripted, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = np.random.default_rng(0).bytes(300_000)
     header = {"Content_Disposition": 'attachment; filename="x.1970.nii.gz"'}
     server.reply = lambda handler: handler.send(200, data, **header)
@@ -84,75 +80,11 @@ def test_a_download_appears_whole_or_not_at_all(server: Scripted, client: Client
     server.reply = lambda handler: handler.send(200, data, Content_Length=str(10**6))
     with pytest.raises(ServerUnreachable, match="broke off"):
         client.download_image(SECRET, tmp_path / "cut.nrrd")
-    small = Client(server.address, max_file=1000)
+    monkeypatch.setattr(transport, "MAX_FILE", 1000)
     server.reply = lambda handler: handler.send(200, data)
     with pytest.raises(UnexpectedAnswer, match="1000 bytes"):
-        small.download_image(SECRET, tmp_path / "cut.nrrd")
+        client.download_image(SECRET, tmp_path / "cut.nrrd")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["image.nii.gz", "own.nrrd"]
-
-
-class Sessions:
-    """MONAI Label's session routes, and inference that wants a live one."""
-
-    def __init__(self, server: Scripted) -> None:
-        self.live: list[str] = []
-        self.names: list[str] = []
-        self.bodies: list[bytes] = []
-        server.reply = self
-
-    def __call__(self, handler: Handler) -> None:
-        if handler.command == "PUT":
-            head, _, rest = handler.body.partition(b"\r\n\r\n")
-            self.names.append(head.decode().partition('filename="')[2].partition('"')[0])
-            self.bodies.append(rest.rpartition(b"\r\n--")[0])
-            self.live.append(f"session-{len(self.names)}")
-            handler.send(200, {"session_id": self.live[-1], "session_info": {}})
-        elif handler.query.get("session_id") in self.live:
-            handler.send(200, good())
-        else:
-            handler.send(404, {"detail": "Session Not Found"})
-
-
-@pytest.mark.parametrize("from_file", [False, True])
-def test_an_image_is_uploaded_once_and_again_when_its_session_expired(
-    server: Scripted, client: Client, tmp_path: Path, from_file: bool
-) -> None:
-    sessions, image = Sessions(server), b"NRRD0004\n..."
-    file = tmp_path / "DOE JANE.1970.nrrd"
-    file.write_bytes(image)
-    first = client.upload(file if from_file else image)
-    assert client.upload(image) == first and len(sessions.names) == 1, "the same content is known"
-    assert sessions.bodies[0] == image
-    assert "DOE" not in sessions.names[0] and sessions.names[0].endswith(".nrrd")
-    assert "1970" not in sessions.names[0]
-
-    def infer() -> Any:
-        return client.infer("uniultra_mini", PROMPTS, SHAPE, session_id=first)
-
-    np.testing.assert_array_equal(infer().mask, mask())
-    sessions.live.clear()
-    np.testing.assert_array_equal(infer().mask, mask())
-    assert sessions.bodies == [image, image] and sessions.live == ["session-2"]
-    infer()
-    assert len(sessions.names) == 2, "the first id goes on working without another upload"
-    assert client.upload(image) == "session-2"
-
-    client.forget("session-2")
-    sessions.live.clear()
-    with pytest.raises(Refused, match="Session Not Found"):
-        infer()
-    assert len(sessions.names) == 2
-
-
-def test_a_server_that_never_finds_its_session_is_asked_twice_only(server: Scripted, client: Client) -> None:
-    sessions = Sessions(server)
-    session = client.upload(b"x")
-    sessions.live = []
-    keep = server.reply
-    server.reply = lambda h: keep(h) if h.command == "PUT" else h.send(404, {"detail": "Session Not Found"})
-    with pytest.raises(Refused):
-        client.infer("uniultra_mini", PROMPTS, SHAPE, session_id=session)
-    assert [h.command for h in server.asked] == ["PUT", "POST", "PUT", "POST"]
 
 
 def test_the_key_goes_to_this_machine_or_over_https_only(

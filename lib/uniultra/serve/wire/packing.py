@@ -22,7 +22,16 @@ Mask = NDArray[np.bool_]
 
 
 def pack_mask(mask: Mask) -> dict[str, Any] | None:
-    """A (rows, columns) mask as `{bbox, mask}`; None when it is empty."""
+    """A (rows, columns) mask as `{bbox, mask}`; None when it is empty.
+
+    >>> square = np.zeros((90, 120), bool)
+    >>> square[20:40, 30:60] = True
+    >>> packed = pack_mask(square)
+    >>> packed["bbox"]
+    [30, 20, 59, 39]
+    >>> np.array_equal(unpack_mask(packed["bbox"], packed["mask"], (90, 120)), square)
+    True
+    """
     mask = np.asarray(mask, bool)
     bbox = _bounds(mask)
     if bbox is None:
@@ -63,7 +72,11 @@ def unpack_mask(bbox: Any, text: Any, shape: tuple[int, int]) -> Mask:
 
 
 def pack_runs(pixels: Mask) -> dict[str, Any] | None:
-    """The true pixels of a (rows, columns) array as `{bbox, runs}`; None when there are none."""
+    """The true pixels of a (rows, columns) array as `{bbox, runs}`; None when there are none.
+
+    >>> pack_runs(np.array([[False, False, False], [True, True, False], [False, True, True]]))
+    {'bbox': [0, 1, 2, 2], 'runs': [0, 2, 2, 2]}
+    """
     pixels = np.asarray(pixels, bool)
     bbox = _bounds(pixels)
     if bbox is None:

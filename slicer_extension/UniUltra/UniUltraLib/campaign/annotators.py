@@ -1,4 +1,4 @@
-"""The name that labels are saved under: without one nothing is saved, and a shared one is warned of."""
+"""Check the annotator's name that labels are saved under; warn of names that several people may share."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MAX = 200
 
 
 class AnnotatorError(UniUltraLibError):
-    """A name that no annotator can have."""
+    """An empty or malformed annotator's name."""
 
 
 def checked_name(name: str) -> str:
-    """The name without the blanks around it.
+    """The name with its white space normalised.
 
     Raises:
         AnnotatorError: the name is empty, too long, or not on one line.
@@ -35,7 +35,7 @@ def checked_name(name: str) -> str:
 
 
 def name_warning(name: str) -> Optional[str]:
-    """Why a name may be several people's; None when there is no reason to think so."""
+    """A warning if several people may share the name; else None."""
     if not _SHARED.fullmatch(name.strip()):
         return None
     return (

@@ -1,6 +1,6 @@
-"""Work in a campaign: labels submitted, drafts kept, other versions shown; without Qt, without MRML.
+"""Work in a campaign: submit labels, keep drafts, show other versions; without Qt and MRML.
 
-Called on the GUI's thread; what takes time is done by the controller's worker.
+All methods are called on the GUI's thread; calls to the server run on the controller's worker.
 """
 
 from __future__ import annotations
@@ -37,17 +37,20 @@ class CampaignWork(Observable[CampaignState]):
     """One person's work in the campaign of the connected server.
 
     Attributes:
-        units: opens and skips; conflicts: decides about labels that were not saved.
-        current: the unit that is open; effort: the time and clicks spent on it.
+        units: opens and skips units.
+        current: the open unit.
+        effort: the time and clicks spent on it.
+        spool: the labels that the server does not have yet; `refused` says why it rejected one.
+        conflicts: decides about labels that were not saved because a newer version exists.
 
     Args:
         controller: the panel's; its worker makes the calls.
-        scene: the same scene.
-        load: makes the node (volume, or sequence browser of a cine) of an image file: `load(file, id, kind)`,
-            kind being `still`, `cine` or `volume`. Raises `SceneError` when it cannot.
+        scene: the controller's scene.
+        load: loads an image file: `load(file, id, kind)` returns the volume, or the sequence browser of a
+            cine; kind is `still`, `cine` or `volume`. Raises `SceneError` if it cannot be loaded.
         downloads: a folder for images while they are loaded.
-        spool: a folder for labels that wait to be sent; None keeps them in memory.
-        unload: called with the node of an image that is finished with; nothing is removed without it.
+        spool: the folder of the labels that wait to be sent.
+        unload: removes the node of an image that is no longer open.
     """
 
     def __init__(
@@ -57,8 +60,8 @@ class CampaignWork(Observable[CampaignState]):
         *,
         load: Load,
         downloads: Path,
-        spool: Optional[Path] = None,
-        unload: Optional[Callable[[Any], None]] = None,
+        spool: Path,
+        unload: Callable[[Any], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(CampaignState())
@@ -67,13 +70,14 @@ class CampaignWork(Observable[CampaignState]):
         self.effort = Effort(clock)
         self.current = CurrentUnit(scene, load, unload)
         self._leases = LeaseKeeper(controller, self._lease_ended, clock)
-        self._outbox = Outbox(controller, Spool(spool), self._settled, context.tell, self._changed, clock)
+        self.spool = Spool(spool)
+        self._outbox = Outbox(controller, self.spool, self._settled, context.tell, self._changed, clock)
         self.units = Units(context, self.current, self._leases, self.effort, downloads, self._keep_draft)
         self.conflicts = Conflicts(
             context, self.current, self._outbox, self.units, self.show_beside, self.hide_beside
         )
         self._strategy = ""
-        # By the key of an unsent label: what to add to the notice that it is saved, and what to do then.
+        # By the key of an unsent label: what to add to the notice that it is saved, and what to call then.
         self._after: Dict[str, Tuple[str, Optional[Callable[[int], None]]]] = {}
         self._sources = [
             controller.subscribe(self._controller_changed),
@@ -87,18 +91,18 @@ class CampaignWork(Observable[CampaignState]):
         self._changed()
 
     def tick(self) -> None:
-        """Renew the lease, send what waits; a timer calls this."""
+        """Renew the lease and send waiting labels when it is time; a timer calls this."""
         if self.context.online:
             self._leases.tick(self.effort.active)
             self._outbox.tick(self.context.address)
 
     def choose_strategy(self, name: str) -> None:
-        """How the next image is chosen from now on."""
+        """Choose the query strategy that picks the next image."""
         self._strategy = name
         self._changed()
 
     def close(self) -> None:
-        """The panel closes: what is drawn is kept as a draft, the lease given back, unsent labels are sent.
+        """The panel closes: keep unsaved work as a draft, end the lease, send unsent labels.
 
         This waits for the server `CLOSING_S` at most. Close the controller after it.
         """
@@ -122,15 +126,15 @@ class CampaignWork(Observable[CampaignState]):
     def submit(
         self, tag: str = FINAL, then_next: bool = False, then: Optional[Callable[[int], None]] = None
     ) -> bool:
-        """Keep what is drawn as a label and send it, now or as soon as the server answers.
+        """Store the segments as a label and send it, now or as soon as the server answers.
 
         Args:
-            tag: `final`, or `draft` to go on later, here or elsewhere.
-            then_next: ask for the next unit once the server has it.
-            then: called with its revision then.
+            tag: `final`, or `draft` to resume later, here or elsewhere.
+            then_next: ask for the next unit once the server has the label.
+            then: called with the revision once the server has the label.
 
         Returns:
-            Whether it is kept; if not, the problem says why.
+            Whether the label is stored on this machine; if not, the problem says why.
         """
         current = self.current
         try:
@@ -138,7 +142,7 @@ class CampaignWork(Observable[CampaignState]):
                 raise SceneError("No image of the campaign is open. Get the next one first.")
             label, frames = current.collected(tag)
             if tag == FINAL and self._submitted_already(label):
-                self.controller.notify("This is submitted already; nothing was changed since.")
+                self.controller.notify("This label was submitted already; nothing has changed since.")
                 if then_next and current.saved is not None:
                     self.units.next()
                 return True
@@ -162,18 +166,18 @@ class CampaignWork(Observable[CampaignState]):
         return True
 
     def unsent(self) -> List[Unsent]:
-        """What the server does not have yet; those it refused say why (`refused`)."""
-        return self._outbox.spool.waiting(self.context.address)
+        """The labels that the server does not have yet; `refused` says why it rejected one."""
+        return self.spool.waiting(self.context.address)
 
     def discard(self, key: str) -> None:
-        """Give up an unsent label for good."""
-        self._outbox.spool.remove(key)
+        """Delete an unsent label."""
+        self.spool.remove(key)
         self._changed()
 
     # -- other versions -----------------------------------------------------------------------------------
 
     def load_proposal(self, version: Optional[Version] = None) -> None:
-        """Take a model's proposal, by default the newest, in place of what is drawn, to correct it."""
+        """Replace the segments' masks by a model's proposal, by default the newest, to correct it."""
         proposal = version or next(iter(reversed(self.current.proposals)), None)
         if proposal is None:
             return
@@ -185,7 +189,7 @@ class CampaignWork(Observable[CampaignState]):
         self._with_masks(proposal.revision, put, "Loading the proposal")
 
     def show_beside(self, revision: int, whose: str) -> None:
-        """Show a version of the open image beside the own segments, as segments that are never saved."""
+        """Show a version of the open image as additional segments, which are never saved."""
         place, labels = self.current.place, self.context.campaign.labels
         if place is not None:
             beside = self.current.beside
@@ -194,7 +198,7 @@ class CampaignWork(Observable[CampaignState]):
             )
 
     def hide_beside(self) -> None:
-        """Remove what was shown beside the own segments."""
+        """Remove the segments that show other versions."""
         self.context.attempt(self.current.beside.hide)
         self._changed()
 
@@ -213,39 +217,36 @@ class CampaignWork(Observable[CampaignState]):
         self.context.run(lambda client: campaign_calls.masks(client, image, revision), done, what=what)
 
     def _keep_draft(self) -> bool:
-        """Keep unsaved work as a draft; whether it is safe to open something else."""
+        """Keep unsaved work as a draft; returns whether another image may be opened."""
         try:
-            dirty = self.current.dirty
+            return not self.current.dirty or self.submit(DRAFT)
         except UniUltraLibError:
-            return True  # the image went with its node
-        return self.submit(DRAFT) if dirty else True
+            return True  # the image was removed together with its node
 
     def _submitted_already(self, label: LabelMap) -> bool:
-        """Whether the label is the one that was submitted last, which the server has or will get."""
+        """Whether `label` is the one submitted last, and the server has it or it is about to be sent."""
         current = self.current
         if not current.submitted or current.changed(label):
             return False
-        on_its_way = (
-            entry.names(current.image or "") and entry.tag == FINAL
-            for entry in self._outbox.ready(current.address)
+        ready = self._outbox.ready(current.address)
+        return current.saved is not None or any(
+            entry.names(current.image or "") and entry.tag == FINAL for entry in ready
         )
-        return any(on_its_way) or current.saved is not None
 
     def _add(self, tag: str, label: LabelMap, frames: Optional[List[int]]) -> Unsent:
         current, name = self.current, checked_name(self.context.annotator.name)
         image = current.image or ""
         model, adapter = current.made_by
         params = provenance.params_of(
-            annotator=name,
-            frames=frames,
-            names=label.names,
-            hidden=label.packed_hidden()[0],
-            seen=current.bases[FINAL],
-            seconds=self.effort.seconds,
+            name,
+            label,
+            frames,
+            seen_revision=current.bases[FINAL],
+            seconds=round(self.effort.seconds, 1),
             clicks=self.effort.clicks,
+            prompts=provenance.prompts_of(self.scene, current.segments(), image),
             model=model,
             adapter=adapter,
-            prompts=provenance.prompts_of(self.scene, current.segments(), image),
         )
         return self._outbox.add(current.address, image, tag, current.bases[tag], current.file(label), params)
 
@@ -264,7 +265,7 @@ class CampaignWork(Observable[CampaignState]):
                 lease, frames = self._leases.held, entry.params.get("frames")
                 any_frame = frames is None or self.context.campaign.frames == "first"
                 if lease is not None and (any_frame or lease.unit.frame in frames):
-                    self._leases.let_go()  # of a later frame of the same cine, it goes on
+                    self._leases.let_go()  # a lease on a later frame of the same cine continues
         loss, then = self._after.pop(entry.key, ("", None))
         self.controller.notify(f"Saved as revision {sent.revision}. {loss}".strip())
         if then is not None:
@@ -273,8 +274,8 @@ class CampaignWork(Observable[CampaignState]):
 
     def _lease_ended(self) -> None:
         self.controller.notify(
-            "Your time for this image is over: it may be given to someone else too. You can still submit; if "
-            "a newer label stands by then, you will be asked."
+            "Your lease on this image has ended, so it may be given to someone else too. You can still "
+            "submit. If a newer label is saved by then, you will be asked."
         )
         self._changed()
 

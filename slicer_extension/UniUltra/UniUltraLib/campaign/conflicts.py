@@ -1,4 +1,4 @@
-"""A label that was not saved because a newer one stands: the person compares both, and decides."""
+"""Conflicts: a label was not saved because a newer version exists; the person compares both and decides."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .units import Units
 
 
 class Conflicts:
-    """The decision about the first label in the outbox that has a newer one in its way.
+    """The decision about the oldest label in the outbox that conflicts with a newer version.
 
     Args:
-        show_beside: shows a version, by revision, beside the own segments, with a text that names it.
-        hide_beside: removes what is shown so.
+        show_beside: shows a version, by revision, as additional segments, named after a text.
+        hide_beside: removes these segments.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Conflicts:
         self._newest = LabelConflict("", 0)
 
     def came(self, sent: Sent) -> None:
-        """The server did not save a label; who made the newer one is known in this session only."""
+        """The server did not save a label. Who saved the newer one is known in this session only."""
         if sent.newer is not None:
             newer = sent.newer
             self._newest = LabelConflict(sent.entry.key, newer.revision, newer.annotator, newer.made)
 
     @property
     def state(self) -> Optional[LabelConflict]:
-        """The conflict to decide; None when there is none."""
+        """The conflict to decide; None without one."""
         entry = self._first
         if entry is None or entry.newer is None:
             return None
@@ -51,7 +51,7 @@ class Conflicts:
         return LabelConflict(entry.key, entry.newer, newest.annotator, newest.made, entry.tag, here)
 
     def show_newer(self) -> None:
-        """Show the newer version beside the own, opening its image if that is not open."""
+        """Show the newer version beside the annotator's own; their image is opened if it is not open."""
         entry, conflict = self._first, self.state
         if entry is None or conflict is None:
             return
@@ -63,15 +63,15 @@ class Conflicts:
             self._show_beside(conflict.revision, f"{conflict.annotator or 'newer'}, r{conflict.revision}")
 
     def save_on_top(self) -> None:
-        """Save the own label as the newest after all; the other version stays in the history."""
+        """Save the annotator's label as the newest version; the other one stays in the history."""
         entry = self._first
         if entry is not None:
             self._outbox.spool.change(entry.key, base=entry.newer, newer=None)
             self._outbox.flush(self._context.address)
             self._context.changed()
 
-    def give_up_mine(self) -> None:
-        """Let the newer version stand: the own label is not sent. What is drawn stays in the scene."""
+    def discard(self) -> None:
+        """Accept the newer version: the annotator's label is not sent, but stays in the scene."""
         entry = self._first
         if entry is not None:
             self._outbox.spool.remove(entry.key)
@@ -81,18 +81,18 @@ class Conflicts:
 
     @property
     def _first(self) -> Optional[Unsent]:
-        waiting = self._outbox.spool.waiting(self._context.address)
-        return next((entry for entry in waiting if entry.newer is not None), None)
+        unsent = self._outbox.spool.waiting(self._context.address)
+        return next((entry for entry in unsent if entry.newer is not None), None)
 
     def _find_image(self, entry: Unsent) -> None:
-        """Find out which image a label of an earlier session is of, then show the newer version."""
+        """Look up the image of a label of an earlier session, then show the newer version."""
 
-        def done(found: Optional[Unsent]) -> None:
-            if found is None:
+        def done(resolved: Optional[Unsent]) -> None:
+            if resolved is None:
                 text = "This server no longer has the image of that label. Discard the label."
                 self._context.tell(SceneError(text))
             else:
-                self._outbox.spool.change(found.key, image=found.image)
+                self._outbox.spool.change(resolved.key, image=resolved.image)
                 self._context.changed()
                 self.show_newer()
 
@@ -101,7 +101,7 @@ class Conflicts:
         )
 
     def _bring_back(self, entry: Unsent) -> None:
-        """Put an unsent label into the open image's segments, and show what stands in its way beside it."""
+        """Put an unsent label into the segments of the open image, and show the newer version beside it."""
         if self._context.attempt(
             lambda: self._current.put_label(self._outbox.spool.label(entry), entry.params)
         ):

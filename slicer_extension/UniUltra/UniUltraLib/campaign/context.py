@@ -1,4 +1,4 @@
-"""What the parts of the campaign's work share: the controller, its newest state, calls to the server."""
+"""Shared by the parts of the campaign's work: the controller, its newest state, calls to the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ class CampaignContext:
 
     Args:
         controller: the panel's; its worker makes the calls.
-        scene: the same scene.
+        scene: the controller's scene.
+
+    Attributes:
+        seen: the controller's newest state.
+        changed: called when the campaign's state may have changed.
     """
 
     def __init__(self, controller: Any, scene: SceneSide) -> None:
@@ -29,26 +33,26 @@ class CampaignContext:
 
     @property
     def online(self) -> bool:
-        """The server answers."""
+        """Whether the server answers."""
         return self.seen.connection == ONLINE
 
     @property
     def address(self) -> str:
-        """Of the server."""
+        """The server's address."""
         return self.seen.address
 
     @property
     def campaign(self) -> Campaign:
-        """What the server says of its campaign; an empty one where there is none."""
+        """The server's campaign; empty if it has none."""
         return Campaign.of(self.seen.info)
 
     @property
     def annotator(self) -> Annotator:
-        """Who works; the name is empty while none is given."""
+        """Who labels; the name is empty while none is entered."""
         return Annotator(" ".join(self.seen.annotator.split()), self.campaign.readers > 1)
 
     def can_work(self) -> bool:
-        """Whether the server can be asked for work; if not, the problem says why."""
+        """Whether units can be requested; if not, the problem says why."""
         try:
             checked_name(self.annotator.name)
             if not self.online:
@@ -61,12 +65,12 @@ class CampaignContext:
     def run(
         self, task: Callable[[Client], Any], done: Callable[[Any], None], failed: Any = None, *, what: str
     ) -> None:
-        """See `ServerTasks.run`. `done` is never called after the person connected to another server."""
+        """Run a call; see `Link.run`. `done` is never called after the person connected to another server."""
         self.controller.run(task, done, failed, what=what)
         self.changed()
 
     def attempt(self, action: Callable[..., Any], *values: Any) -> bool:
-        """Whether an action succeeds; if not, the problem says why."""
+        """Call an action; returns whether it succeeded. If not, the problem says why."""
         try:
             action(*values)
         except UniUltraLibError as error:

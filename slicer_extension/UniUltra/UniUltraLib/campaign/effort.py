@@ -1,16 +1,16 @@
-"""What a label cost: seconds of work, without the pauses, and clicks."""
+"""The effort spent on a label: working time without pauses, and clicks."""
 
 from __future__ import annotations
 
 import time
 from typing import Callable, Optional
 
-# After so long without a sign of life the person is taken to look elsewhere.
+# After so many seconds without activity, the annotator is considered away.
 IDLE_S = 20.0
 
 
 class Effort:
-    """Counts seconds between signs of life (`touch`); of a longer silence, only `IDLE_S` count."""
+    """Adds up the seconds between activities (`touch`); of a longer pause, only `IDLE_S` count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -20,20 +20,20 @@ class Effort:
 
     @property
     def seconds(self) -> float:
-        """Seconds of work until now."""
+        """Working time until now, seconds."""
         return self._spent + self._since_last()
 
     @property
     def active(self) -> bool:
-        """Whether the last sign of life is less than `IDLE_S` ago."""
+        """Whether the last activity was less than `IDLE_S` ago."""
         return self._last is not None and self._clock() - self._last < IDLE_S
 
     def start(self, seconds: float = 0.0, clicks: int = 0) -> None:
-        """Begin, with what an earlier session had cost already."""
+        """An image was opened; an earlier session spent `seconds` and `clicks` on it already."""
         self._spent, self._last, self.clicks = seconds, self._clock(), clicks
 
     def touch(self, clicks: int = 0) -> None:
-        """The person did something; nothing happens before `start`."""
+        """The annotator did something; ignored before `start`."""
         if self._last is None:
             return
         self._spent += self._since_last()
@@ -41,7 +41,7 @@ class Effort:
         self.clicks += clicks
 
     def stop(self) -> None:
-        """No image is worked on now."""
+        """The image was closed."""
         self._spent, self._last, self.clicks = 0.0, None, 0
 
     def _since_last(self) -> float:

@@ -1,4 +1,4 @@
-"""All that is needed to open a unit, fetched by the worker: the file, its place, what was done before."""
+"""Fetch what is needed to open a unit, on the worker's thread: image, geometry, versions of its label."""
 
 from __future__ import annotations
 
@@ -10,27 +10,18 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from ..errors import UniUltraLibError
-from ..prompts.planes import Size
 from ..wire import campaign_calls
 from ..wire.campaign_calls import Unit, understood
-from ..wire.campaign_types import DRAFT, FINAL, PROPOSAL, Masks, Version
+from ..wire.campaign_types import DRAFT, FINAL, Masks, Version
 from ..wire.client import Client
+from .label_map import Place
 
 
 class Annotator(NamedTuple):
-    """Who works; `alone`: without seeing other readers' labels, as the campaign has several."""
+    """Who labels; `alone`: without seeing other readers' labels, because the campaign has several readers."""
 
     name: str
     alone: bool = False
-
-
-@dataclass(frozen=True)
-class ImagePlace:
-    """How the server's file lies in space; `kind`: still, cine or volume; `size`: (I,J,K), or (I,J,T)."""
-
-    kind: str
-    size: Size
-    ijk_to_ras: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,14 +29,16 @@ class Fetched:
     """A unit, ready to be opened.
 
     Attributes:
-        file: the image on this machine, None when it is open already.
-        place: of the image.
-        versions: of its labels that this annotator may know of, oldest first.
-        resume: the version to go on from, with `masks`; judged: it was asked for by its number.
+        place: the image and its geometry, as the server has it.
+        versions: of its label, oldest first.
+        file: the image on this machine; None if it is open already.
+        resume: the version to resume from; None for an image without a label.
+        masks: of that version; None if they are in the scene already.
+        judged: the version was requested by its number, to be reviewed.
     """
 
     unit: Unit
-    place: ImagePlace
+    place: Place
     versions: Tuple[Version, ...] = ()
     file: Optional[Path] = None
     resume: Optional[Version] = None
@@ -56,12 +49,12 @@ class Fetched:
 def next_unit(
     client: Client, strategy: str, who: Annotator, open_image: Optional[str], folder: Path
 ) -> Optional[Fetched]:
-    """The next unit for an annotator, leased; None when nothing is left.
+    """The next unit, leased to an annotator; None when none is left.
 
-    An image that cannot be had is given back before the error goes on.
+    If its image cannot be fetched, the lease is ended before the error is raised.
 
     Args:
-        open_image: an image that is open here, and is not fetched again.
+        open_image: an image that is open here and is not fetched again.
 
     Raises:
         ServerError: one of its kinds, see `errors`.
@@ -86,7 +79,10 @@ def fetch(
     have: bool = False,
     revision: Optional[int] = None,
 ) -> Fetched:
-    """A unit with what was done on it: the version to go on from, or `revision`.
+    """Fetch a unit with the version to resume from, or with version `revision`.
+
+    Args:
+        have: the image is open here; its file, and the masks to resume from, are not fetched.
 
     Raises:
         ServerError: one of its kinds, see `errors`.
@@ -104,46 +100,38 @@ def fetch(
 
 
 def to_resume(versions: Sequence[Version], who: Annotator) -> Optional[Version]:
-    """The version to go on from: the annotator's draft, or what is newer on their line of final versions."""
-    drafts = [version for version in versions if version.tag == DRAFT and version.annotator == who.name]
-    both = drafts[-1:] + _finals(versions, who)[-1:]
-    return max(both, key=lambda version: version.revision, default=None)
+    """The version to resume from: the annotator's newest draft, or a newer final version that they see."""
+    newest = [line[-1] for line in _lines(versions, who).values() if line]
+    return max(newest, key=lambda version: version.revision, default=None)
 
 
 def bases(versions: Sequence[Version], who: Annotator, resume: Optional[Version]) -> Dict[str, int]:
-    """The newest revision of each line that the annotator knows: what a label of that tag is made from.
+    """The base revision of a new label, by tag: the newest draft and final version that the annotator knows.
 
-    A draft that is gone on with knows no more final labels than it did when it was saved.
+    After resuming a draft, the annotator knows no newer final version than when the draft was saved.
     """
-    drafts = [version for version in versions if version.tag == DRAFT and version.annotator == who.name]
-    finals = _finals(versions, who)
-    newest = {tag: line[-1].revision if line else 0 for tag, line in ((DRAFT, drafts), (FINAL, finals))}
+    newest = {tag: line[-1].revision if line else 0 for tag, line in _lines(versions, who).items()}
     if resume is not None and resume.tag == DRAFT and resume.seen is not None:
         newest[FINAL] = resume.seen
     return newest
 
 
-def _finals(versions: Sequence[Version], who: Annotator) -> List[Version]:
-    """The final versions of the annotator's line, which is everybody's where each unit has one reader."""
-    return [
-        version
-        for version in versions
-        if version.tag == FINAL and (not who.alone or version.annotator == who.name)
-    ]
+def _lines(versions: Sequence[Version], who: Annotator) -> Dict[str, List[Version]]:
+    """The annotator's own drafts, and the final versions: everybody's if each unit has one reader."""
+    own = [version for version in versions if version.annotator == who.name]
+    return {
+        DRAFT: [version for version in own if version.tag == DRAFT],
+        FINAL: [version for version in (own if who.alone else versions) if version.tag == FINAL],
+    }
 
 
-def proposals(versions: Sequence[Version]) -> Tuple[Version, ...]:
-    """What models proposed."""
-    return tuple(version for version in versions if version.tag == PROPOSAL)
-
-
-def image_place(client: Client, image: str) -> ImagePlace:
-    """Where an image lies, as the server's file says.
+def image_place(client: Client, image: str) -> Place:
+    """The geometry of an image on the server.
 
     Raises:
         ServerError: one of its kinds, see `errors`.
     """
-    geometry = client.transport.json("GET", "/datastore/image/geometry", params={"image": image})
+    geometry = client.json("GET", "/datastore/image/geometry", params={"image": image})
     with understood(client, "image's geometry"):
         i, j, k = (int(n) for n in geometry["size"])
         to_lps = np.eye(4)
@@ -151,4 +139,5 @@ def image_place(client: Client, image: str) -> ImagePlace:
             float(n) for n in geometry["spacing"]
         ]
         to_lps[:3, 3] = [float(n) for n in geometry["origin"]]
-        return ImagePlace(str(geometry["axis_kind"]), (i, j, k), np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_lps)
+        to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_lps
+        return Place(image, str(geometry["axis_kind"]), (i, j, k), to_ras)

@@ -1,10 +1,10 @@
-"""Masks of all structures between the scene and a label: read into one map, and written from packed ones."""
+"""Label maps: the masks of all structures read from the scene, and masks of the server written into it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Collection, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -16,19 +16,27 @@ from ..prompts.planes import Plane, Size
 from ..prompts.shown import CINE, SegmentInfo, Shown
 from ..wire.campaign_types import Colour, Label, Masks, PlaneMask
 
-# Of what goes along with a label, the server keeps 64 KiB.
+# Bytes of packed hidden pixels; the server stores at most 64 KiB of metadata with a label.
 MAX_HIDDEN = 40_000
-# Two versions at once are told apart by these, whatever the structure's colour; then they go round.
+# Colours that distinguish versions shown at the same time, whatever the structure's own; used in rotation.
 COLOURS: Tuple[Colour, ...] = ((0.0, 0.75, 1.0), (1.0, 0.35, 0.8), (1.0, 1.0, 0.2), (0.6, 0.4, 1.0))
 
 
 @dataclass(frozen=True)
 class Place:
-    """The open image, for reading and writing all of its planes."""
+    """An image of the campaign and its geometry.
+
+    Attributes:
+        image: its ID.
+        kind: `still`, `cine` or `volume`.
+        size: (I,J,K) voxels; (I,J,T) of a cine.
+        ijk_to_ras: (4,4) matrix, mm.
+    """
 
     image: str
     kind: str
     size: Size
+    ijk_to_ras: np.ndarray = field(default_factory=lambda: np.eye(4))
 
     def plane(self, number: int) -> Shown:
         """Frame or slice `number`, whatever the view shows."""
@@ -42,11 +50,11 @@ class LabelMap:
     """All structures as one value per voxel.
 
     Attributes:
-        values: (K,J,I) uint8, 0 for nothing.
-        drawn: frames (slices) on which something is drawn.
+        values: (K,J,I) uint8, 0 for background.
+        drawn: frames or slices with any mask.
         names: value of each structure.
-        hidden: by structure and frame, the pixels that it claims too, but that the later in the list has.
-        digest: of all that was drawn.
+        hidden: by structure and frame, pixels of the structure whose value is that of a later structure.
+        digest: SHA-256 of all masks, to detect changes.
     """
 
     values: np.ndarray
@@ -55,47 +63,43 @@ class LabelMap:
     hidden: Mapping[Tuple[str, int], np.ndarray]
     digest: bytes
 
-    @property
-    def overlap(self) -> int:
-        """How many pixels are hidden."""
-        return sum(int(mask.sum()) for mask in self.hidden.values())
-
     def packed_hidden(self) -> Tuple[List[Dict[str, Any]], List[str]]:
-        """The hidden pixels as they travel, and the structures of which some are too many to."""
-        found: List[Dict[str, Any]] = []
+        """The hidden pixels as they are sent, and the structures with hidden pixels beyond `MAX_HIDDEN`."""
+        entries: List[Dict[str, Any]] = []
         left_out: Dict[str, None] = {}
         room = MAX_HIDDEN
         for (name, frame), mask in self.hidden.items():
-            packed = {"label": name, "frame": frame, **(pack_mask(mask) or {})}
-            size = len(json.dumps(packed)) + 2
+            entry = {"label": name, "frame": frame, **(pack_mask(mask) or {})}
+            size = len(json.dumps(entry)) + 2
             if size <= room:
-                found.append(packed)
+                entries.append(entry)
                 room -= size
             else:
                 left_out[name] = None
-        return found, list(left_out)
+        return entries, list(left_out)
 
     @property
     def loss(self) -> str:
-        """What a label cannot hold of what is drawn, in words; none when it holds all."""
+        """What the label file cannot hold, as a sentence for the person; empty if it holds everything."""
         if not self.hidden:
             return ""
-        text = f"{self.overlap} pixels were in two structures; in the label the later in the list has them."
+        overlap = sum(int(mask.sum()) for mask in self.hidden.values())
+        text = f"{overlap} pixels were in two structures; in the label the later in the list has them."
         _, left_out = self.packed_hidden()
         if left_out:
             text += (
-                f" What is hidden of {', '.join(left_out)} is too much to be sent along, so it will not be "
-                "kept: it is in this scene only."
+                f" The hidden pixels of {', '.join(left_out)} are too many to be sent, so they will not be "
+                "kept: they are in this scene only."
             )
         return text
 
     def only(self, frames: Collection[int]) -> LabelMap:
-        """With nothing on the other frames."""
+        """The same label, with the frames that are not in `frames` emptied."""
         values = self.values.copy()
         values[[n for n in range(len(values)) if n not in frames]] = 0
+        hidden = {(name, frame): mask for (name, frame), mask in self.hidden.items() if frame in frames}
         drawn = tuple(n for n in self.drawn if n in frames)
-        hidden = {place: mask for place, mask in self.hidden.items() if place[1] in frames}
-        return LabelMap(values, drawn, self.names, hidden, self.digest)
+        return replace(self, values=values, drawn=drawn, hidden=hidden)
 
 
 def collect(
@@ -104,17 +108,18 @@ def collect(
     labels: Sequence[Label],
     leave_out: Collection[str] = (),
 ) -> LabelMap:
-    """Read what the segments hold.
+    """Read the masks of all segments into a label map.
 
     Args:
-        labels: the campaign's; none: each segment is a structure of its own, numbered from 1.
-        leave_out: segments (ids) that are no label, such as another reader's.
+        labels: the campaign's structures; if empty, each segment is a structure, numbered from 1.
+        leave_out: IDs of segments that do not belong to the label, such as another reader's.
 
     Raises:
-        SceneError: something is drawn in a segment that is not a structure of the campaign.
+        SceneError: a segment with a mask is not a structure of the campaign.
     """
     segments = [segment for segment in scene.segments() if segment.id not in leave_out]
-    names = {label.name: label.index for label in labels} or _numbered(segments)
+    names = {label.name: label.index for label in labels}
+    names = names or {segment.name: number for number, segment in enumerate(segments, 1)}
     values = np.zeros(place.size[::-1], np.uint8)
     hidden: Dict[Tuple[str, int], np.ndarray] = {}
     drawn = set()
@@ -131,8 +136,8 @@ def collect(
         drawn.add(number)
         for other in np.unique(values[number][mask]):
             if other:
-                place_of = owners[int(other)], number
-                hidden[place_of] = hidden.get(place_of, False) | (mask & (values[number] == other))
+                hidden_at = owners[int(other)], number
+                hidden[hidden_at] = hidden.get(hidden_at, False) | (mask & (values[number] == other))
         values[number][mask] = index
     return LabelMap(values, tuple(sorted(drawn)), names, hidden, digest.digest())
 
@@ -140,7 +145,7 @@ def collect(
 def drawn_planes(
     scene: SceneSide, place: Place, segments: Sequence[SegmentInfo]
 ) -> Iterator[Tuple[SegmentInfo, int, np.ndarray]]:
-    """Each segment's frames (slices) on which something is drawn, with the mask."""
+    """The frames or slices of each segment that are not empty, with the mask, (rows, columns) bool."""
     for segment in segments:
         for number in range(place.size[2]):
             mask = scene.read(segment.id, place.plane(number))
@@ -149,12 +154,12 @@ def drawn_planes(
 
 
 def note(digest: Any, name: str, number: int, mask: np.ndarray) -> None:
-    """Add what is drawn on a plane to a digest."""
+    """Add the mask of a segment on a plane to a digest."""
     digest.update(f"{name}:{number}:".encode() + np.packbits(mask).tobytes())
 
 
 def ensure(scene: SceneSide, labels: Sequence[Label]) -> Dict[str, str]:
-    """Add a segment for each structure that has none; the id of each by name."""
+    """Add a segment for each structure without one; returns the IDs of all segments by name."""
     ids = {segment.name: segment.id for segment in scene.segments()}
     for label in labels:
         if label.name not in ids:
@@ -162,35 +167,31 @@ def ensure(scene: SceneSide, labels: Sequence[Label]) -> Dict[str, str]:
     return ids
 
 
-def put(scene: SceneSide, place: Place, masks: Masks, segments: Mapping[str, str]) -> None:
-    """Write masks into the segments (name -> id); what these held on other planes stays.
-
-    Raises:
-        SceneError: the masks are of an image of another size.
-        PackedMaskError: a mask is damaged.
-    """
-    check_size(place, masks.size)
-    for plane in masks.planes:
-        if plane.label in segments:
-            scene.write(segments[plane.label], place.plane(plane.frame), plane.pixels(place.size))
-
-
-def put_hidden(
-    scene: SceneSide, place: Place, hidden: Sequence[PlaneMask], segments: Mapping[str, str]
+def put(
+    scene: SceneSide,
+    place: Place,
+    masks: Sequence[PlaneMask],
+    segments: Mapping[str, str],
+    *,
+    add: bool = False,
 ) -> None:
-    """Add pixels that a label file could not hold, as another structure has them there.
+    """Write masks into the segments (name -> ID); other planes stay as they are.
+
+    Args:
+        add: add the pixels to the segment instead of replacing its mask on the plane.
 
     Raises:
         PackedMaskError: a mask is damaged.
     """
-    for plane in hidden:
-        if plane.label in segments and 0 <= plane.frame < place.size[2]:
-            shown, segment = place.plane(plane.frame), segments[plane.label]
-            scene.write(segment, shown, scene.read(segment, shown) | plane.pixels(place.size))
+    for mask in masks:
+        if mask.label in segments and 0 <= mask.frame < place.size[2]:
+            shown, segment = place.plane(mask.frame), segments[mask.label]
+            pixels = mask.pixels(place.size)
+            scene.write(segment, shown, pixels | scene.read(segment, shown) if add else pixels)
 
 
 def clear(scene: SceneSide, place: Place, segments: Collection[str]) -> None:
-    """Empty segments (ids)."""
+    """Empty segments, given by their IDs, on all planes."""
     for segment in segments:
         for number in range(place.size[2]):
             shown = place.plane(number)
@@ -199,28 +200,21 @@ def clear(scene: SceneSide, place: Place, segments: Collection[str]) -> None:
 
 
 def check_size(place: Place, size: Sequence[int]) -> None:
-    """Refuse what belongs to an image of another size.
+    """Check that something of the server belongs to an image of the size of `place`.
 
     Raises:
-        SceneError: so.
+        SceneError: the sizes differ.
     """
-    if tuple(size) != tuple(place.size):
+    here, there = (" x ".join(map(str, s)) for s in (place.size, size))
+    if here != there:
         raise SceneError(
-            f"Expected an image of {_by(place.size)} voxels, as it is open here; the server's has "
-            f"{_by(size)}. Open the campaign's image itself."
+            f"Expected an image of {here} voxels, as it is open here; the server's has {there}. Open the "
+            "campaign's image itself."
         )
 
 
-def _numbered(segments: Sequence[Any]) -> Dict[str, int]:
-    return {segment.name: number for number, segment in enumerate(segments, 1)}
-
-
-def _by(size: Sequence[int]) -> str:
-    return " x ".join(map(str, size))
-
-
 class Beside:
-    """The segments that show other versions; `ids` are theirs."""
+    """The segments that show other versions for comparison; `ids` are their IDs."""
 
     def __init__(self, scene: Any) -> None:
         self._scene = scene
@@ -231,7 +225,7 @@ class Beside:
         """Add the masks of a version as segments named after the structure and `whose`.
 
         Raises:
-            SceneError: they are of an image of another size.
+            SceneError: the masks are of an image of another size.
         """
         check_size(place, masks.size)
         order = [label.name for label in labels]
@@ -239,12 +233,12 @@ class Beside:
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
         colour = COLOURS[self._shown % len(COLOURS)]
         self._shown += 1
-        made = {name: self._scene.add_segment(f"{name} ({whose})", colour) for name in names}
-        self.ids += made.values()
-        put(self._scene, place, masks, made)
+        segments = {name: self._scene.add_segment(f"{name} ({whose})", colour) for name in names}
+        self.ids += segments.values()
+        put(self._scene, place, masks.planes, segments)
 
     def hide(self) -> None:
-        """Remove them."""
+        """Remove the segments."""
         left = {segment.id for segment in self._scene.segments()}
         for segment in self.ids:
             if segment in left:

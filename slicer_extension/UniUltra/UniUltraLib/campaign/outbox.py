@@ -1,22 +1,21 @@
-"""The outbox: labels on their way to the server, each saved there exactly once, in the order they were made.
+"""The outbox: sends labels to the server, each saved there exactly once, in the order they were submitted.
 
 A label is written to disk (`Spool`) before it is sent, and removed once the server has it, so neither a lost
 connection nor the end of Slicer loses work. It is in one of four states:
 
-    waiting   sent as soon as the server answers; after a failure again, with growing pauses
-    under way one at a time and oldest first, for a later label is based on the revision of the one before it
-    refused   the server does not want it, and says why: kept until the person discards or replaces it
-    conflict  a newer version stands that its maker has not seen: kept until the person decides (`Conflicts`)
+    waiting   to be sent as soon as the server answers; after a failure again, with growing pauses
+    sending   one at a time and oldest first, because a label is based on the revision of the one before it
+    refused   the server rejected it and says why: kept until the person discards or replaces it
+    conflict  a newer version exists that its annotator has not seen: kept until they decide (`Conflicts`)
 
-An answer can be lost on its way back, when the server has saved the label already. So every label has its own
-key (`idempotency_key`): sent again, it gets the revision that it became, and no second version is made.
-Labels of different frames of one cine are no conflict: such a label is sent again on top of the newer one.
+The answer can be lost after the server has saved the label. So every label has a key (`idempotency_key`): if
+it is sent again, the server answers with the revision it already has and saves no second version. Labels of
+different frames of one cine do not conflict: such a label is sent again, based on the newer version.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..errors import Conflict, Refused, SceneError, UniUltraLibError
@@ -28,7 +27,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 120.0
 
 
 class Sent(NamedTuple):
-    """What became of a label: the revision it is now, or the newer one that stands in its way."""
+    """The server's answer to a label: its revision, or the newer version that it conflicts with."""
 
     entry: Unsent
     revision: Optional[int] = None
@@ -41,9 +40,9 @@ class Outbox:
     Args:
         controller: its worker makes the calls.
         spool: the labels.
-        settled: called with what became of a label.
-        failed: called with why a label was not sent.
-        changed: called when the number of waiting labels may have changed.
+        settled: called with the server's answer to a label.
+        failed: called with the error if a label could not be sent.
+        changed: called when the labels in the spool may have changed.
     """
 
     def __init__(
@@ -53,20 +52,20 @@ class Outbox:
         settled: Callable[[Sent], None],
         failed: Callable[[UniUltraLibError], None],
         changed: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._controller, self.spool = controller, spool
         self._settled, self._failed, self._changed, self._clock = settled, failed, changed, clock
-        self._under_way: Optional[str] = None
+        self._sending: Optional[str] = None
         self._pause, self._next = FIRST_PAUSE_S, 0.0
 
     def add(
         self, address: str, image: str, tag: str, base: int, label: bytes, params: Dict[str, Any]
     ) -> Unsent:
-        """Keep a label; it takes the place of one of the same image and tag that waits for a decision.
+        """Store a label; it replaces one of the same image and tag that was refused or is in conflict.
 
         Raises:
-            SpoolError: it cannot be written.
+            SpoolError: the label cannot be written.
         """
         for old in self.spool.waiting(address):
             if old.names(image) and old.tag == tag and not old.ready:
@@ -74,13 +73,13 @@ class Outbox:
         return self.spool.add(address, image, tag, base, label, params)
 
     def ready(self, address: str) -> List[Unsent]:
-        """The labels that can be sent to a server, oldest first."""
+        """The labels that can be sent to a server without a decision, oldest first."""
         return [entry for entry in self.spool.waiting(address) if entry.ready]
 
     def flush(self, address: str) -> None:
-        """Send the next label, and then the others."""
+        """Send the oldest label that is ready, and then the others, unless one is being sent already."""
         entry = next(iter(self.ready(address)), None)
-        if self._under_way is not None or entry is None:
+        if self._sending is not None or entry is None:
             return
         try:
             label = self.spool.label(entry)
@@ -89,15 +88,15 @@ class Outbox:
             self._failed(error)
             self._changed()
             return
-        self._under_way = entry.key
+        self._sending = entry.key
 
         def done(sent: Sent) -> None:
-            self._under_way, self._pause = None, FIRST_PAUSE_S
+            self._sending, self._pause = None, FIRST_PAUSE_S
             self._record(sent)
             self.flush(address)
 
         def failed(error: UniUltraLibError) -> None:
-            self._under_way = None
+            self._sending = None
             self._next = self._clock() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
             refused = isinstance(error, Refused) and error.status not in (401, 403, 408, 429)
@@ -111,7 +110,7 @@ class Outbox:
         self._controller.run(lambda client: _deliver(client, entry, label), done, failed, quiet=True)
 
     def flush_on_closing(self, client: Client, address: str) -> None:
-        """Send what can be sent, in this thread and without a word: the rest is sent in the next session."""
+        """Send what is ready, on the calling thread. Errors are ignored: the next session sends the rest."""
         for entry in self.ready(address):
             with contextlib.suppress(UniUltraLibError):
                 if _deliver(client, entry, self.spool.label(entry)).revision is not None:
@@ -123,11 +122,11 @@ class Outbox:
             self.flush(address)
 
     def forget_call(self) -> None:
-        """The connection was closed, so no answer comes for the label under way: it is sent again."""
-        self._under_way = None
+        """The connection was closed: the label being sent gets no answer and will be sent again."""
+        self._sending = None
 
     def hurry(self) -> None:
-        """The server answers again: try at once."""
+        """The server answers again: do not wait for the pause."""
         self._pause, self._next = FIRST_PAUSE_S, 0.0
 
     def _record(self, sent: Sent) -> None:
@@ -137,7 +136,7 @@ class Outbox:
         elif sent.revision is not None:
             self.spool.remove(entry.key)
             for later in self.spool.waiting(entry.address):
-                # It was made on top of this one, whose revision was not known then.
+                # A later label was based on this one before its revision was known.
                 if later.tag == entry.tag and later.base < sent.revision and later.names(entry.image or ""):
                     self.spool.change(later.key, base=sent.revision)
         self._settled(sent)
@@ -145,11 +144,11 @@ class Outbox:
 
 
 def _deliver(client: Client, entry: Unsent, label: bytes) -> Sent:
-    """Save a label, on top of newer versions where these are of other frames of the cine.
+    """Save a label; where newer versions are of other frames of the cine, based on the newest of them.
 
     Raises:
-        SceneError: it was made for another server.
-        Refused: the server does not want it, or does not have its image.
+        SceneError: the label was made for another server.
+        Refused: the server rejects it, or does not have its image.
         ServerError: another of its kinds.
     """
     if entry.address != client.address:
@@ -170,7 +169,7 @@ def _deliver(client: Client, entry: Unsent, label: bytes) -> Sent:
 
 
 def _of_other_frames(client: Client, image: str, entry: Unsent, base: int) -> bool:
-    """Whether all versions of the line after `base` are of other frames, so that both may stand."""
+    """Whether all versions of the tag after `base` are of other frames of the cine, which is no conflict."""
     frames = entry.params.get("frames")
     line = [version for version in campaign_calls.versions(client, image) if version.tag == entry.tag]
     return frames is not None and all(

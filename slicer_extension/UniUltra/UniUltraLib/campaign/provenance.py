@@ -1,4 +1,4 @@
-"""How a label came about, as it is sent with it: prompts, model, adapter, clicks, seconds; and back."""
+"""How a label was made: the metadata sent with it, and prompts restored from it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 from ..control.scene_protocol import SceneSide
 from ..errors import PromptsError
 from ..prompts.prompt_set import PromptBook, PromptSet
+from .label_map import LabelMap
 
-# The server takes one form field of at most 1 MiB.
+# Bytes; the server accepts form fields of at most 1 MiB.
 MAX_PROMPTS = 500_000
 
 
 def prompts_of(scene: SceneSide, segments: Mapping[str, str], image: str) -> List[Dict[str, Any]]:
-    """The prompts of an image's segments (name -> id), without the image's name; without scribbles, or all
-    left out, when they are too many to send."""
-    found: List[Dict[str, Any]] = []
+    """The prompts of an image's segments (name -> ID), without the image's ID.
+
+    Beyond `MAX_PROMPTS` bytes the scribbles are left out; if that is not enough, all prompts are.
+    """
+    prompts: List[Dict[str, Any]] = []
     for name, segment in segments.items():
         for entry in _entries(scene.load_prompts(segment)):
             if entry.get("image") == image:
-                found.append({"segment": name, **{k: v for k, v in entry.items() if k != "image"}})
-    if _length(found) > MAX_PROMPTS:
-        found = [{**entry, "scribbles": []} for entry in found]
-    return found if _length(found) <= MAX_PROMPTS else []
+                prompts.append({"segment": name, **{k: v for k, v in entry.items() if k != "image"}})
+    if _length(prompts) > MAX_PROMPTS:
+        prompts = [{**entry, "scribbles": []} for entry in prompts]
+    return prompts if _length(prompts) <= MAX_PROMPTS else []
 
 
 def restore_prompts(
     scene: SceneSide, sent: Iterable[Mapping[str, Any]], segments: Mapping[str, str], image: str
 ) -> List[str]:
-    """Give segments (name -> id) back the prompts that `prompts_of` sent; the ids of those that got any.
+    """Store the prompts that `prompts_of` sent with the segments (name -> ID); returns the IDs of these.
 
-    What other clients sent is skipped.
+    Entries in the format of other clients are skipped.
     """
-    book, given = PromptBook(), []
+    book, restored = PromptBook(), []
     for entry in sent:
         segment = segments.get(str(entry.get("segment")))
         if segment is None:
@@ -42,56 +45,39 @@ def restore_prompts(
             book.put(image, segment, PromptSet.from_dict(entry))
         except PromptsError:
             continue
-        if segment not in given:
-            given.append(segment)
-    for segment in given:
+        if segment not in restored:
+            restored.append(segment)
+    for segment in restored:
         scene.save_prompts(segment, book.to_tag(segment))
-    return given
+    return restored
 
 
 def params_of(
-    *,
-    annotator: str,
-    frames: Optional[Sequence[int]],
-    names: Mapping[str, int],
-    seen: int,
-    seconds: float,
-    clicks: int,
-    model: Optional[str],
-    adapter: Optional[str],
-    prompts: Sequence[Mapping[str, Any]],
-    hidden: Sequence[Mapping[str, Any]] = (),
+    annotator: str, label: LabelMap, frames: Optional[Sequence[int]], **made: Any
 ) -> Dict[str, Any]:
-    """What goes along with a label; see docs/labels.md.
+    """The metadata of a label, as it is sent with the file; see docs/labels.md.
 
     Args:
-        frames: of a cine, those that are done; None for a still or a volume.
-        names: value of each structure.
-        hidden: pixels that the file cannot hold, as another structure has them there.
-        seen: the newest final revision that the person knew; kept with a draft.
+        frames: the frames of a cine that are done; None for a still or a volume.
+        made: how the label was made: `seen_revision` (the newest final revision that the person knew),
+            `seconds`, `clicks`, `prompts`, `model`, `adapter`; what is None is not sent.
     """
-    params: Dict[str, Any] = {
+    hidden, _ = label.packed_hidden()
+    optional = {**made, "hidden": hidden or None, "frames": None if frames is None else sorted(frames)}
+    return {
         "annotator": annotator,
         "client_id": annotator,
-        "label_info": [{"name": name, "idx": index} for name, index in names.items()],
-        "seen_revision": seen,
-        "seconds": round(seconds, 1),
-        "clicks": clicks,
-        "prompts": list(prompts),
+        "label_info": [{"name": name, "idx": index} for name, index in label.names.items()],
+        **{name: value for name, value in optional.items() if value is not None},
     }
-    if hidden:
-        params["hidden"] = list(hidden)
-    if frames is not None:
-        params["frames"] = sorted(frames)
-    return {**params, **({"model": model} if model else {}), **({"adapter": adapter} if adapter else {})}
 
 
 def _entries(text: Optional[str]) -> List[Dict[str, Any]]:
     try:
-        told = json.loads(text or "[]")
+        stored = json.loads(text or "[]")
     except ValueError:
         return []
-    return [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
+    return [entry for entry in stored if isinstance(entry, dict)] if isinstance(stored, list) else []
 
 
 def _length(value: Any) -> int:

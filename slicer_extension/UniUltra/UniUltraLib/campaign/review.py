@@ -1,4 +1,4 @@
-"""Reviewing labels: the list, one on its image, the verdict, and two readers side by side."""
+"""Reviewing: list labels, open one on its image, give a verdict, compare two readers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ReviewWork(Observable[ReviewState]):
     """A reviewer's work, on the same scene and server as the campaign's.
 
     Args:
-        work: the campaign's work, which opens the images.
+        work: the campaign's work; it opens the images.
     """
 
     def __init__(self, work: CampaignWork) -> None:
@@ -32,22 +32,18 @@ class ReviewWork(Observable[ReviewState]):
         ]
         self._controller_changed(self.controller.state)
 
-    def list(self, states: Sequence[str] = (FINAL,), limit: int = 100, offset: int = 0) -> None:
-        """Ask for the labels in these states: `final` (not reviewed), `returned`, `approved`, `flagged`."""
-        wanted = tuple(states)
+    def list(self, states: Sequence[str] = (FINAL,)) -> None:
+        """List the labels in these states: `final` (not reviewed), `returned`, `approved`, `flagged`."""
+        states = tuple(states)
 
-        def done(found: Tuple[List[ToReview], Any]) -> None:
-            items, counts = found
-            self._set(busy=False, states=wanted, items=tuple(items), counts=tuple(sorted(counts.items())))
+        def done(answer: Tuple[List[ToReview], Any]) -> None:
+            items, counts = answer
+            self._set(busy=False, states=states, items=tuple(items), counts=tuple(sorted(counts.items())))
 
-        self._run(
-            lambda client: campaign_calls.to_review(client, wanted, limit, offset),
-            done,
-            "Listing labels to review",
-        )
+        self._run(lambda client: campaign_calls.to_review(client, states), done, "Listing labels to review")
 
     def open(self, item: ToReview) -> None:
-        """Show a label on its image: its masks in the own segments, its comments in the state."""
+        """Open a label on its image: its masks in the segments, its comments in the state."""
         frame = item.frames[0] if item.frames else 0
 
         def opened() -> None:
@@ -56,36 +52,37 @@ class ReviewWork(Observable[ReviewState]):
         self._work.units.open(item.image, frame, revision=item.revision, then=opened)
 
     def say(self, state: str, comment: str = "") -> None:
-        """The verdict on the open label: `approved`, `returned` (with a comment), `flagged`, `final` again.
+        """Give a verdict on the open label: `approved`, `returned` (with a comment), `flagged`, or `final`
+        to withdraw an earlier one.
 
-        Where the reviewer has corrected the masks, an approval saves them as a label of the reviewer's own
-        and approves that.
+        If the reviewer has corrected the masks, an approval saves them as the reviewer's own label and
+        approves that.
         """
         item, name, comment = self._state.item, self._work.context.annotator.name, comment.strip()
         if item is None:
-            self._tell(SceneError("No label is open. Choose one of the list, and open it."))
+            self._tell(SceneError("No label is open. Choose one in the list, and open it."))
         elif not name:
             self._tell(SceneError("A review is signed with a name. Enter your own name."))
         elif state == RETURNED and not comment:
-            self._tell(SceneError("A label goes back with a comment: say what is to be done about it."))
+            self._tell(SceneError("A label is returned with a comment. Write what is to be corrected."))
         elif state == APPROVED and self._work.current.image == item.image and self._work.current.dirty:
             self._work.submit(FINAL, then=lambda revision: self._judge(item, revision, state, comment))
         else:
             self._judge(item, item.revision, state, comment)
 
     def compare(self) -> None:
-        """Measure how far the readers of the open image agree, and show the labels of both beside the own."""
+        """Measure the agreement between the readers of the open image, and show their labels."""
         image = self._work.current.image
         if image is None:
             self._tell(SceneError("No image of the campaign is open. Open a label of the list first."))
             return
 
-        def done(found: List[Agreement]) -> None:
-            self._set(busy=False, agreement=tuple(found))
-            shown = {pair.revisions[n]: pair.annotators[n] for pair in found for n in (0, 1)}
+        def done(pairs: List[Agreement]) -> None:
+            self._set(busy=False, agreement=tuple(pairs))
+            readers = {pair.revisions[n]: pair.annotators[n] for pair in pairs for n in (0, 1)}
             if image == self._work.current.image:
                 self._work.hide_beside()
-                for revision, name in sorted(shown.items()):
+                for revision, name in sorted(readers.items()):
                     self._work.show_beside(revision, f"{name}, r{revision}")
 
         self._run(lambda client: campaign_calls.agreement(client, image), done, "Comparing the readers")
@@ -94,7 +91,8 @@ class ReviewWork(Observable[ReviewState]):
         name = self._work.context.annotator.name
 
         def done(_: Any) -> None:
-            self._set(busy=False, item=None, version=None, items=_without(self._state.items, item))
+            left = tuple(other for other in self._state.items if other != item)
+            self._set(busy=False, item=None, version=None, items=left)
             self.controller.notify(f"Revision {revision} is now {state}.")
             self.list(self._state.states)
 
@@ -121,9 +119,4 @@ class ReviewWork(Observable[ReviewState]):
         self._set(offered="review" in Campaign.of(state.info).offers and not self._refused)
 
     def _set(self, **values: Any) -> None:
-        state = replace(self._state, **values)
-        self._publish(state)
-
-
-def _without(items: Sequence[ToReview], gone: ToReview) -> Tuple[ToReview, ...]:
-    return tuple(item for item in items if (item.image, item.revision) != (gone.image, gone.revision))
+        self._publish(replace(self._state, **values))

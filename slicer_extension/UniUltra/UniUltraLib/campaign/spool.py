@@ -1,7 +1,7 @@
-"""The outbox's folder: labels that the server does not have yet, as files of this machine.
+"""The spool: labels that the server does not have yet, as files on this machine.
 
-A file holds masks and how they came about. It names no image: the id, which may be made of a patient's name,
-is kept as a salted hash, and found again among the ids of the server's images.
+A file holds masks and how they were made, but not the image's ID, which may hold a patient's name. It holds
+a salted hash of the ID instead, from which a later session finds the image among those of the server.
 """
 
 from __future__ import annotations
@@ -23,21 +23,23 @@ _RECORD, _LABEL = ".json", ".nrrd"
 
 
 class SpoolError(UniUltraLibError):
-    """Unsent work that cannot be kept or read."""
+    """Unsent work that cannot be written or read."""
 
 
 @dataclass(frozen=True)
 class Unsent:
-    """A label on its way; `refused` and `newer` say why it waits for the person, see `Outbox`.
+    """A label that the server does not have yet.
 
     Attributes:
-        key: of this label; the server saves one version for it, however often it is sent.
-        address: the server's; salt, digest: of the image's id.
-        tag, params: as they are sent, `params` without what is here already.
-        base: the newest revision of the line that the person has seen.
-        refused: why the server does not want it, in its words; else empty.
-        newer: of a conflict, the revision that stands in the way; else None.
-        image: its id, while this session knows it; never in the file.
+        key: idempotency key of the label; keys sort in the order of submission.
+        address: of the server.
+        salt, digest: salted SHA-256 of the image's ID.
+        tag: `draft` or `final`.
+        base: the newest revision of this tag that the annotator has seen.
+        params: the label's metadata, see `provenance.params_of`.
+        refused: the server's reason to reject the label; else empty.
+        newer: revision of the newer version that the label conflicts with; else None.
+        image: the image's ID, while this session knows it; never written to the file.
     """
 
     key: str
@@ -52,16 +54,16 @@ class Unsent:
     image: Optional[str] = None
 
     def names(self, image: str) -> bool:
-        """Whether it is a label of this image."""
+        """Whether this is a label of `image`."""
         return self.image == image or self.digest == _digest(self.salt, image)
 
     @property
     def ready(self) -> bool:
-        """Whether it can be sent without a decision of the person."""
+        """Whether it can be sent without a decision of the annotator."""
         return not self.refused and self.newer is None
 
     def resolved(self, images: Iterable[str]) -> Optional[Unsent]:
-        """The same with its image's id, found among the server's; None when that is missing."""
+        """The same label with its image's ID, looked up among `images`; None if it is not among them."""
         if self.image is not None:
             return self
         image = next((image for image in images if self.names(image)), None)
@@ -69,54 +71,46 @@ class Unsent:
 
 
 class Spool:
-    """The folder of unsent labels; None for a session that keeps them in memory only.
+    """The folder of unsent labels.
 
     Raises, in `add` and `label`:
         SpoolError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Optional[Path]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._labels: Dict[str, bytes] = {}
         self._entries: Optional[Dict[str, Unsent]] = None
 
     def add(
         self, address: str, image: str, tag: str, base: int, label: bytes, params: Dict[str, Any]
     ) -> Unsent:
-        """Keep a label; it is on the disk when this returns."""
+        """Store a label; it is on the disk when this returns."""
         salt = secrets.token_hex(8)
-        # By their keys they are sorted in the order in which they were made, which is that of sending.
         key = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
         entry = Unsent(key, address, salt, _digest(salt, image), tag, base, params, image=image)
         entries = self._all()  # read before the new one is written
-        if self._folder is None:
-            self._labels[entry.key] = label
-        else:
-            self._write(self._path(entry.key, _LABEL), label)
-            self._keep(entry)
+        # The record comes last: without it, the next session ignores a label that is written in part.
+        self._write(self._path(entry.key, _LABEL), label)
+        self._keep(entry)
         entries[entry.key] = entry
         return entry
 
     def change(self, key: str, **values: Any) -> None:
-        """Note another base, a refusal, a conflict or the image, unless the person gave the label up."""
+        """Change fields of a label, unless it was removed meanwhile."""
         if key in self._all():
             entry = self._all()[key] = replace(self._all()[key], **values)
-            with contextlib.suppress(SpoolError):  # at worst the next session learns it again
+            with contextlib.suppress(SpoolError):  # at worst the server tells the next session again
                 self._keep(entry)
 
     def remove(self, key: str) -> None:
-        """Forget a label that was sent, or that the person gave up."""
+        """Delete a label that was sent or discarded."""
         self._all().pop(key, None)
-        self._labels.pop(key, None)
-        if self._folder is not None:
-            for ending in (_RECORD, _LABEL):
-                with contextlib.suppress(OSError):  # at worst it is sent again: the server knows its key
-                    self._path(key, ending).unlink()
+        for ending in (_RECORD, _LABEL):
+            with contextlib.suppress(OSError):  # at worst it is sent again: the server knows its key
+                self._path(key, ending).unlink()
 
     def label(self, entry: Unsent) -> bytes:
-        """The label file."""
-        if self._folder is None:
-            return self._labels[entry.key]
+        """The label file (NRRD)."""
         try:
             return self._path(entry.key, _LABEL).read_bytes()
         except OSError:
@@ -133,8 +127,6 @@ class Spool:
         return self._entries
 
     def _read(self) -> List[Unsent]:
-        if self._folder is None or not self._folder.is_dir():
-            return []
         entries = []
         for path in sorted(self._folder.glob(f"*{_RECORD}")):
             try:
@@ -142,12 +134,10 @@ class Spool:
                 if record.pop("format") == _FORMAT and path.with_suffix(_LABEL).is_file():
                     entries.append(Unsent(**record))
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
-                continue  # half of a file, or another program's
+                continue  # written in part, or by another program
         return entries
 
     def _keep(self, entry: Unsent) -> None:
-        if self._folder is None:
-            return
         record = {"format": _FORMAT, **asdict(entry)}
         del record["image"]
         self._write(self._path(entry.key, _RECORD), json.dumps(record).encode())
@@ -163,12 +153,12 @@ class Spool:
             part.replace(path)
         except OSError as error:
             raise SpoolError(
-                f"The label cannot be kept on this machine ({error.strerror}). Free some space, or choose "
+                f"The label cannot be stored on this machine ({error.strerror}). Free some space, or choose "
                 "another folder for unsent work, then submit again."
             ) from None
 
     def _path(self, key: str, ending: str) -> Path:
-        return (self._folder or Path()) / f"{key}{ending}"
+        return self._folder / f"{key}{ending}"
 
 
 def _digest(salt: str, image: str) -> str:

@@ -1,6 +1,6 @@
-"""What the campaign parts of the panel show: values that never change, and new ones when something did.
+"""The state of the campaign, review and training sections: immutable values, replaced at every change.
 
-Problems and notices are told through the controller, like all others.
+Problems and notices are shown through the controller, like all others.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from ..wire.campaign_types import Agreement, Campaign, ToReview, Training, Versi
 
 @dataclass(frozen=True)
 class LabelConflict:
-    """A label of mine was not saved, because a newer one stands.
+    """A label of the annotator was not saved, because a newer version exists.
 
-    `mine` is kept until the person decides: look at the newer one, save mine on top of it, or give mine up.
+    The label is kept until the annotator decides: see the newer version, save theirs on top of it, or discard
+    theirs.
+
+    Attributes:
+        key: of the annotator's label.
+        revision, annotator, made: of the newer version.
+        tag: of both.
+        here: their image is open.
     """
 
     key: str
@@ -24,34 +31,36 @@ class LabelConflict:
     annotator: str = ""
     made: str = ""
     tag: str = "final"
-    here: bool = True  # it is of the open image
+    here: bool = True
 
 
 @dataclass(frozen=True)
 class CampaignState:
-    """All that the widget binds to.
+    """What the campaign section shows.
 
     Attributes:
-        campaign: what the server says of it; an empty one while there is none. Its `labels` have colours and
-            instructions of their own; `skip_reasons` are to choose from.
-        offered: the server leads a campaign; without it, all of this is hidden.
-        name_problem: why nothing can be saved under the annotator's name; name_warning: it looks shared.
-        strategies: names, the campaign's own first; strategy: the chosen one.
-        unit: what is worked on; None when no image of the campaign is open.
-        position: in words, such as "frame 12 of 40"; empty where there is one.
-        leased: it is this person's; lease_ended: it no longer is, and it may be given to someone else too.
-        opening: the next image is on its way.
-        nothing_left: the server has nothing more for this person.
-        resumed: the version that was brought back when the image was opened: a draft, or one that a reviewer
-            returned, with `resumed.comment`.
-        proposals: versions that a model made, which can be loaded and corrected.
-        submitted: what was submitted is what the scene holds, as far as we know.
-        saved: the revision that it became; None while it waits to be sent.
+        campaign: the server's campaign; empty without one.
+        offered: the server has a campaign; else the section is hidden.
+        name_problem: why no label can be saved under the annotator's name; empty if it can.
+        name_warning: why the name may be shared by several people; else empty.
+        strategies: names of the query strategies, the campaign's default first.
+        strategy: the chosen strategy.
+        unit: the open unit; None if no image of the campaign is open.
+        position: such as "frame 12 of 40"; empty for a still or a volume.
+        leased: the unit is leased to this annotator.
+        lease_ended: the lease has ended, so another annotator may get the unit too.
+        opening: an image is being fetched.
+        nothing_left: the server has no more units for this annotator.
+        resumed: the version that was restored when the image was opened: a draft, a final version, or one
+            that a reviewer returned, with `resumed.comment`.
+        proposals: versions made by models, which can be loaded and corrected.
+        submitted: the label was submitted; it may have been edited since.
+        saved: its revision; None while it waits to be sent.
         unsent: how many labels wait to be sent.
-        conflict: one that needs a decision.
-        compared: other versions are shown beside the own segments.
-        can_next, can_submit, can_skip: whether these would do something now.
-        seconds, clicks: of work on this image, as at the last change.
+        conflict: a conflict that needs a decision; None without one.
+        compared: other versions are shown as additional segments.
+        can_next, can_submit, can_skip: whether these buttons are enabled.
+        seconds, clicks: effort spent on this image, as of the last change.
     """
 
     campaign: Campaign = field(default_factory=Campaign)
@@ -82,14 +91,17 @@ class CampaignState:
 
 @dataclass(frozen=True)
 class ReviewState:
-    """What the review part shows.
+    """What the review section shows.
 
     Attributes:
-        offered: the server has it, and has not refused it to this person.
-        states: those that are listed; items: the labels; counts: how many there are of each state.
-        item: the one that is open; version: with its annotator, comments and how it came about.
-        agreement: between the readers of the open image, by structure; None before it was asked for.
-        busy: something is on its way.
+        offered: the server offers reviews, and has not refused this person access to them.
+        states: the states that are listed.
+        items: the labels in these states.
+        counts: number of labels of each state.
+        item: the open label; None without one.
+        version: that label's version, with its annotator, comments and how it was made.
+        agreement: between the readers of the open image, by structure; None until requested.
+        busy: a call is under way.
     """
 
     offered: bool = False
@@ -104,14 +116,16 @@ class ReviewState:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What the training part shows.
+    """What the training section shows.
 
     Attributes:
-        offered: the server has a trainer; models: those that it trains; model: the chosen one.
-        training: the newest one, with `curve`, `progress`, `state` and `message`.
-        adapter: what answers for the chosen model now; None: its own weights.
-        new_adapter: it came since the person connected or last looked (`seen`).
-        can_start, can_stop: whether these would do something now.
+        offered: the server has a trainer.
+        models: names of the models that it trains.
+        model: the chosen model.
+        training: the newest training, with `curve`, `progress`, `state` and `message`.
+        adapter: ID of the adapter that answers for that training's model; None for the model's own weights.
+        new_adapter: the adapter was published since the person connected or last confirmed one (`seen`).
+        can_start, can_stop: whether these buttons are enabled.
     """
 
     offered: bool = False

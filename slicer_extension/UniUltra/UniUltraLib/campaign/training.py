@@ -1,4 +1,4 @@
-"""Training on the campaign's labels, watched: begin, stop, how far it is, its curve, and what answers now."""
+"""Training on the campaign's labels: start, stop, and watch its progress, its curve and the adapter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..wire.campaign_types import Campaign, Training
 from ..wire.client import Client
 from .state import TrainingState
 
-# Seconds between two looks: while one runs, and else.
+# Seconds between two requests for the progress: while a training runs, and otherwise.
 BUSY_S, QUIET_S = 2.0, 20.0
 
 
@@ -34,38 +34,37 @@ class TrainingWork(Observable[TrainingState]):
         self._changed()
 
     def set_model(self, name: str) -> None:
-        """Which model the next training adapts."""
+        """Choose the model that the next training adapts."""
         self._model = name
         self._changed()
 
     def start(self, options: Optional[Mapping[str, Any]] = None) -> None:
-        """Begin a training; `options` are those that the server's trainer names, such as `steps`."""
-        model, name, told = self._state.model, self._seen.annotator, dict(options or {})
-        if not model:
-            return
-        self._ask(
-            lambda client: campaign_calls.start_training(client, model, told, name),
-            what="Beginning a training",
-        )
+        """Start a training; `options` are those of the server's trainer, such as `steps`."""
+        model, name = self._state.model, self._seen.annotator
+        if model:
+            self._ask(
+                lambda client: campaign_calls.start_training(client, model, options or {}, name),
+                what="Starting a training",
+            )
 
     def stop(self) -> None:
-        """Stop the training that runs; what it has done is kept."""
+        """Stop the training under way; its progress is kept."""
         self._ask(campaign_calls.stop_training, what="Stopping the training")
 
-    def look(self) -> None:
-        """Ask how far it is, without a word to the person."""
-        if self._looking or not self._state.offered or self._seen.connection != ONLINE:
+    def refresh(self) -> None:
+        """Ask the server for the progress; not shown as busy."""
+        if self._asking or not self._state.offered or self._seen.connection != ONLINE:
             return
-        self._looking, address = True, self._seen.address
+        self._asking, address = True, self._seen.address
 
         def done(training: Training) -> None:
-            self._looking = False
+            self._asking = False
             self._next = self._clock() + (BUSY_S if training.running else QUIET_S)
             if address == self._seen.address:
-                self._learned(training)
+                self._received(training)
 
         def failed(error: UniUltraLibError) -> None:
-            self._looking, self._next = False, self._clock() + QUIET_S
+            self._asking, self._next = False, self._clock() + QUIET_S
             if isinstance(error, AnsweredError) and error.status in (401, 403, 404):
                 self._refused = True
             self._changed()
@@ -73,28 +72,28 @@ class TrainingWork(Observable[TrainingState]):
         self.controller.run(campaign_calls.training, done, failed, quiet=True)
 
     def seen(self) -> None:
-        """The person knows of the new adapter."""
+        """The person has taken notice of the new adapter."""
         self._new = False
         self._changed()
 
     def tick(self) -> None:
-        """Look when it is time; a timer calls this."""
+        """Ask for the progress when it is time; a timer calls this."""
         if self._clock() >= self._next:
-            self.look()
+            self.refresh()
 
     def _forget(self) -> None:
         self._training, self._first = Training(), True
-        self._new = self._looking = self._refused = False
+        self._new = self._asking = self._refused = False
         self._next = 0.0
 
     def _ask(self, task: Callable[[Client], Any], what: str) -> None:
         def done(_: Any) -> None:
             self._next = 0.0
-            self.look()
+            self.refresh()
 
         self.controller.run(task, done, what=what)
 
-    def _learned(self, training: Training) -> None:
+    def _received(self, training: Training) -> None:
         changed = training.adapter != self._training.adapter
         if changed and not self._first:
             self._new = training.adapter is not None
@@ -108,7 +107,7 @@ class TrainingWork(Observable[TrainingState]):
         if before.address != state.address:
             self._forget()
         if state.adapter is not None and state.adapter != before.adapter:
-            self._next = 0.0  # an answer came from an adapter: perhaps a new one
+            self._next = 0.0  # a prompt was answered by another adapter, which may be a new one
         self._changed()
 
     def _changed(self) -> None:
@@ -117,13 +116,11 @@ class TrainingWork(Observable[TrainingState]):
         models = tuple(map(str, trainers)) if isinstance(trainers, dict) else ()
         offered = bool(models) and "curve" in Campaign.of(info).offers and not self._refused
         running, online = self._training.running, self._seen.connection == ONLINE
-        model = (
-            self._model if self._model in models else (self._seen.model if self._seen.model in models else "")
-        )
+        choices = (self._model, self._seen.model, *models)
         state = TrainingState(
             offered=offered,
             models=models,
-            model=model or next(iter(models), ""),
+            model=next((model for model in choices if model in models), ""),
             training=self._training,
             adapter=self._training.adapter,
             new_adapter=self._new,

@@ -1,4 +1,4 @@
-"""Opening units: the next one with its lease, any image by its id, one of a saved scene; skipping."""
+"""Opening units: the next one with its lease, any image by its ID, the image of a saved scene; skipping."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ from .lease import Lease, LeaseKeeper
 
 
 class Units:
-    """Fetches units by the worker, opens them in the scene, and keeps the lease.
+    """Fetches units on the worker's thread, opens them in the scene, and keeps the lease.
 
     Args:
         downloads: a folder for images while they are loaded.
-        keep_draft: keeps what was drawn since the last save; whether it is safe to open something else.
+        keep_draft: keeps unsaved work as a draft; returns whether another image may be opened.
+
+    Attributes:
+        opening: an image is being fetched.
+        nothing_left: the server has no more units for this annotator.
+        strategy: query strategy that picks the next unit.
     """
 
     def __init__(
@@ -43,11 +48,11 @@ class Units:
 
     @property
     def have(self) -> Optional[str]:
-        """The image of this server that is open here."""
+        """The ID of the open image, if it is of the connected server; else None."""
         return self._current.image if self._current.address == self._context.address else None
 
     def next(self) -> None:
-        """Ask for the next unit and open it; what was drawn since the last save is kept as a draft first."""
+        """Ask for the next unit and open it; unsaved work is kept as a draft first."""
         if self.opening or not self._context.can_work() or not self._keep_draft():
             return
         who, have, folder, strategy = self._context.annotator, self.have, self._downloads, self.strategy
@@ -77,9 +82,11 @@ class Units:
         revision: Optional[int] = None,
         then: Callable[[], None] = lambda: None,
     ) -> None:
-        """Open any image of the campaign, without a lease; with `revision`, as that version has it.
+        """Open any image of the campaign, without a lease; unsaved work is kept as a draft first.
 
-        `then` is called when it is open. What was drawn since the last save is kept as a draft first.
+        Args:
+            revision: the version to show; by default the one to resume from.
+            then: called when the image is open.
         """
         if self.opening or not self._context.can_work() or not self._keep_draft():
             return
@@ -101,12 +108,12 @@ class Units:
         )
 
     def skip(self, reason: str, then_next: bool = True) -> None:
-        """Give the unit back for good, and say why; nothing that was drawn on it is saved."""
+        """Skip the unit for good, with a reason; nothing that was drawn on it is saved."""
         unit, name = self._current.unit, self._context.annotator.name
         if unit is None or self.have is None or not self._context.can_work():
             return
         if not reason.strip():
-            self._context.tell(SceneError("Skipping needs a reason. Choose one, or say it in a few words."))
+            self._context.tell(SceneError("Skipping needs a reason. Choose one, or write it in a few words."))
             return
 
         def done(_: Any) -> None:
@@ -123,13 +130,13 @@ class Units:
         )
 
     def adopt(self, shown: Optional[Shown]) -> None:
-        """Go on with an image of the campaign that was opened by other means, as with a saved scene."""
+        """Make an image that was opened otherwise, as with a saved scene, the current unit."""
         image = shown.image_id if shown is not None else None
         if image is None or shown is None:
             self._adopting = None
             return
-        known = self._current.unit is not None or self._adopting == image
-        if known or self.opening or not self._context.online:
+        handled = self._current.unit is not None or self._adopting == image
+        if handled or self.opening or not self._context.online:
             return
         self._adopting = image
         unit, who, folder = Unit(image, shown.frame or 0), self._context.annotator, self._downloads
@@ -143,16 +150,16 @@ class Units:
                 self._context.changed()
 
         def failed(_: UniUltraLibError) -> None:
-            self._adopting = None  # it is another server's, or the connection broke
+            self._adopting = None  # the image is another server's, or the connection broke
 
         self._context.controller.run(
             lambda client: fetch_unit.fetch(client, unit, who, folder, have=True), done, failed, quiet=True
         )
 
     def _take(self, fetched: Fetched, leased: bool = True) -> bool:
-        """Open what was fetched; the lease of the unit before is given back where nothing was made of it."""
+        """Open a fetched unit, and end the lease of the one before unless a label or draft was made of it."""
         current, leases, name = self._current, self._leases, self._context.annotator.name
-        # What was drawn while it was on its way is kept too.
+        # What was drawn while the unit was fetched is kept as a draft too.
         safe, kept = self._keep_draft(), current.drafted or current.submitted
         opened = safe and self._context.attempt(self._open, fetched)
         if leases.held is not None and (opened or current.unit is None):

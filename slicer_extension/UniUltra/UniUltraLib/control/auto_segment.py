@@ -1,11 +1,12 @@
-"""Masks without prompts: of what is shown, or of one frame after the other."""
+"""Fully automatic segmentation of the shown picture, or of every frame or slice in turn."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Callable, List, Optional
 
-from ..errors import SceneError, ServerError, ServerUnreachable, UniUltraLibError
+from ..errors import SceneError, ServerUnreachable, UniUltraLibError
 from ..prompts.answer import Answer
 from ..prompts.shown import Shown
 from .connection import Link
@@ -19,7 +20,8 @@ _KEY = "auto"
 
 
 class AutoSegmentation:
-    """Asks a model without prompts, a frame at a time so that clicks go between and cancel is prompt.
+    """Asks a fully automatic model, one frame per request, so that clicks are answered in between and a
+    cancellation takes effect at once.
 
     Args:
         tell: called with a problem.
@@ -41,20 +43,20 @@ class AutoSegmentation:
         self._since = 0.0
 
     def start(self, shown: Shown, segment: str, all_frames: bool, changed: Callable[[], None]) -> None:
-        """Segment what is shown, or every frame or slice along its axis; `changed` is called at each mask.
+        """Segment the shown picture, or every frame or slice along its axis; `changed` is called after each.
 
         Raises:
-            SceneError: there is no server with such a model, or the image cannot be exported.
+            SceneError: no server with a fully automatic model is connected, or the image cannot be exported.
         """
         if self.model is None or self._link.connection != ONLINE:
-            raise SceneError("No server with a model that needs no prompt is connected. Connect to one.")
-        every = [at(shown, index) for index in range(planes_along(shown))] if all_frames else [shown]
-        self._left = [picture for picture in every if picture is not None] or [shown]
+            raise SceneError("No server with a fully automatic model is connected. Connect to one.")
+        pictures = [at(shown, index) for index in range(planes_along(shown))] if all_frames else [shown]
+        self._left = [picture for picture in pictures if picture is not None] or [shown]
         self._total, self._since = len(self._left), time.monotonic()
         self._next(segment, changed)
 
     def cancel(self) -> None:
-        """Leave the rest as it is."""
+        """Stop; the frames that are left stay as they are."""
         self._left = []
         self._worker.cancel(lambda ticket: ticket.key == _KEY)
 
@@ -66,8 +68,8 @@ class AutoSegmentation:
         reference = self._images.reference(shown)
 
         def job(ticket: Ticket) -> Answer:
-            source = reference.ready(client, ticket)
-            return client.infer(model, {"plane": shown.plane.to_dict()}, shown.shape, **source)
+            params = {"plane": shown.plane.to_dict()}
+            return reference.ask(client, partial(client.infer, model, params, shown.shape), ticket)
 
         def done(answer: Answer) -> None:
             self._left = self._left[1:]
@@ -81,7 +83,7 @@ class AutoSegmentation:
 
         def failed(error: UniUltraLibError) -> None:
             self._left = []
-            if isinstance(error, ServerUnreachable) and isinstance(error, ServerError):
+            if isinstance(error, ServerUnreachable):
                 self._link.lost(error)
             else:
                 self._tell(Problem.of(error))

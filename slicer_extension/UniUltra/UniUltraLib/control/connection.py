@@ -1,5 +1,5 @@
-"""The connection to a server: made, tested, lost, and made again with growing pauses; what the server offers,
-and whether it is one that this panel can work with.
+"""The connection to one server: connecting, testing, reconnecting with growing pauses, calls; and what the
+server offers, if it is one that this panel can work with.
 """
 
 from __future__ import annotations
@@ -8,29 +8,29 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
-from ..errors import Refused, ServerError, UnexpectedAnswer, UniUltraLibError
+from ..errors import Refused, ServerError, ServerUnreachable, UnexpectedAnswer, UniUltraLibError
 from ..prompts.kinds import MASK, PROMPT_KINDS
 from ..wire.client import Client
 from .state import CONNECTING, LOST, OFFLINE, ONLINE, Problem
-from .worker import Worker
+from .worker import JobCancelled, Worker
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-# The version of docs/wire.md that this panel speaks.
+# The version of docs/wire.md that this panel implements.
 WIRE = 1
 
 
 @dataclass(frozen=True)
 class Offers:
-    """Models and strategies of a server.
+    """Models and query strategies of a server.
 
     Attributes:
         info: all of `/info/`.
-        models: names of those that take prompts, the server's order.
-        auto_models: names of those that take none.
-        kinds: the kinds of prompts that a model takes, by name.
-        strategies: names, the campaign's own first.
-        prefetch: the server encodes a picture before it is asked about.
+        models: names of the interactive models, in the server's order.
+        auto_models: names of the fully automatic models.
+        kinds: the kinds of prompts that each interactive model takes, by its name.
+        strategies: names, the campaign's default first.
+        prefetch: the server can encode a picture before the first prompt on it.
     """
 
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -42,10 +42,10 @@ class Offers:
 
 
 def read_offers(info: Mapping[str, Any], address: str) -> Offers:
-    """What `/info/` of the server at `address` offers.
+    """Read `info`, the answer to `/info/` of the server at `address`.
 
     Raises:
-        UnexpectedAnswer: it is no UniUltra server, or one of another version.
+        UnexpectedAnswer: the server is not UniUltra, or of another version.
     """
     ours = info.get("uniultra")
     wire = ours.get("wire") if isinstance(ours, dict) else None
@@ -89,23 +89,25 @@ def _dict(value: Any) -> Dict[Any, Any]:
     return value if isinstance(value, dict) else {}
 
 
-# Makes the client of an address and a key; nothing is sent yet.
+# Makes the client for an address and a key (empty: none); nothing is sent yet.
 MakeClient = Callable[[str, str], Client]
-
-
-def make_client(address: str, key: str) -> Client:
-    """The client as the panel uses it; an empty key means no key."""
-    return Client(address, api_key=key or None)
+Failed = Callable[[UniUltraLibError], None]
 
 
 class Link:
-    """One server.
+    """The connection to one server.
 
     Args:
         make: makes clients.
-        tasks: the worker that asks for `/info/`.
-        online: called when the server answers, first and again.
-        tell: called with a problem, or with None when it is over.
+        tasks: the worker that makes all calls but prompts.
+        online: called when the server answers for the first time, and after every reconnection.
+        tell: called with a problem, or with None when it is solved.
+        changed: called when a task was submitted.
+
+    Attributes:
+        connection: `offline`, `connecting`, `online` or `lost`.
+        client: of the server; None while offline.
+        offers: what the server offers; empty until it has answered.
     """
 
     def __init__(
@@ -114,8 +116,10 @@ class Link:
         tasks: Worker,
         online: Callable[[], None],
         tell: Callable[[Optional[Problem]], None],
+        changed: Callable[[], None],
     ) -> None:
-        self._make, self._tasks, self._online, self._tell = make, tasks, online, tell
+        self._make, self._tasks = make, tasks
+        self._online, self._tell, self._changed = online, tell, changed
         self.connection = OFFLINE
         self.client: Optional[Client] = None
         self.offers = Offers()
@@ -124,33 +128,28 @@ class Link:
 
     @property
     def address(self) -> str:
-        """Of the server, without a name or password; empty before the first time."""
+        """The server's address, without a name or password; empty while offline."""
         return self.client.address if self.client else ""
 
     def connect(self, address: str, key: str) -> None:
-        """Ask the server at `address` what it offers; what it offers counts once it has answered."""
+        """Connect to the server at `address`; it is online once it has said what it offers."""
         self.disconnect()
-        try:
-            self.client = self._make(address, key)
-        except ValueError as error:
-            self._tell(Problem(address.rpartition("@")[2], str(error), ""))
-            return
-        self.connection = CONNECTING
-        self._ask_info("Connecting")
+        self.client = self._client(address, key, self._tell)
+        if self.client is not None:
+            self.connection = CONNECTING
+            self._ask_info("Connecting")
 
     def disconnect(self) -> None:
-        """Let go of the server."""
+        """Close the connection."""
         if self.client is not None:
             self.client.close()
         self._tasks.cancel(lambda ticket: ticket.key == "info")
         self.connection, self.client, self.offers, self._next = OFFLINE, None, Offers(), None
 
     def test(self, address: str, key: str, done: Callable[[Optional[Problem]], None]) -> None:
-        """Ask a server what it offers, and change nothing; `done` gets what stands in the way, or None."""
-        try:
-            client = self._make(address, key)
-        except ValueError as error:
-            done(Problem(address.rpartition("@")[2], str(error), ""))
+        """Ask a server what it offers without connecting to it; `done` gets the problem, or None."""
+        client = self._client(address, key, done)
+        if client is None:
             return
 
         def ask(_ticket: Any) -> Offers:
@@ -168,7 +167,7 @@ class Link:
         )
 
     def lost(self, error: ServerError) -> None:
-        """The server did not answer; from now on `tick` tries again."""
+        """The server did not answer: from now on `tick` tries to reconnect."""
         if self.connection == ONLINE:
             self.connection = LOST
             self._pause = FIRST_PAUSE_S
@@ -176,15 +175,73 @@ class Link:
         self._tell(Problem.of(error))
 
     def hurry(self) -> None:
-        """Try a lost connection again now."""
+        """Try to reconnect now, if the connection is lost."""
         if self.connection == LOST and self._next is not None:
             self._pause, self._next = FIRST_PAUSE_S, time.monotonic()
 
     def tick(self) -> None:
-        """Try again when it is time."""
+        """Try to reconnect when it is time; called about every 30 ms."""
         if self.connection == LOST and self._next is not None and time.monotonic() >= self._next:
             self._next = None
             self._ask_info("")
+
+    def run(
+        self,
+        task: Callable[[Client], Any],
+        done: Callable[[Any], None],
+        failed: Optional[Failed] = None,
+        *,
+        what: str = "",
+        quiet: bool = False,
+    ) -> None:
+        """Run `task(client)` on the worker, after the tasks before it; prompts never wait for them.
+
+        If the server cannot be reached, the connection counts as lost.
+
+        Args:
+            task: touches neither the scene nor the panel.
+            done: called with the result, in `Controller.poll`.
+            failed: called with the error, which is `JobCancelled` if the person cancelled; without it, the
+                error is shown as the problem.
+            what: shown while it runs, such as "Saving the label".
+            quiet: never shown as busy.
+        """
+        client = self.client
+
+        def ended(error: UniUltraLibError) -> None:
+            if isinstance(error, ServerUnreachable):
+                self.lost(error)
+            if failed is not None:
+                failed(error)
+            elif not isinstance(error, JobCancelled):
+                self._tell(Problem.of(error))
+
+        if client is None:
+            ended(UniUltraLibError("No server is connected. Connect to one, then try again."))
+            return
+        self._tasks.submit(
+            lambda ticket: task(client.with_report(ticket.report)),
+            done,
+            ended,
+            what=what,
+            quiet=quiet,
+        )
+        self._changed()
+
+    def cancel(self, quiet_too: bool = False) -> None:
+        """Cancel what `run` has started; `failed` of each task gets `JobCancelled`."""
+        tickets = [ticket for ticket in self._tasks.tickets if not isinstance(ticket.key, str)]
+        tickets = [ticket for ticket in tickets if quiet_too or not ticket.quiet]
+        self._tasks.cancel(lambda ticket: ticket in tickets)
+        for ticket in tickets:
+            ticket.failed(JobCancelled("Cancelled."))
+
+    def _client(self, address: str, key: str, tell: Callable[[Optional[Problem]], None]) -> Optional[Client]:
+        try:
+            return self._make(address, key)
+        except ValueError as error:
+            tell(Problem(address.rpartition("@")[2], str(error), ""))
+            return None
 
     def _ask_info(self, what: str) -> None:
         client = self.client
@@ -198,7 +255,7 @@ class Link:
             what=what,
             key="info",
             quiet=not what,
-        )
+        )  # the answer of a client that was replaced meanwhile is ignored
 
     def _answered(self, offers: Offers) -> None:
         self.connection, self.offers, self._pause = ONLINE, offers, FIRST_PAUSE_S

@@ -1,4 +1,4 @@
-"""The question before an image of one's own leaves this machine."""
+"""Consent before an image that is not in the campaign is uploaded."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from .state import Consent
 
 
 class UploadConsent:
-    """Asks once for each image and server, unless the person wanted no more questions about that server.
+    """Asks once for each image and server, unless the person chose not to be asked again for that server.
 
     Args:
-        images: gets the consent, and knows whether an image could not be blanked.
-        settings: remembers in `consent` the address that needs no question, with ` blanked` after it where
-            only the ultrasound region may be sent.
-        warning: why the pixels may name the patient.
+        images: gets the consent, and says whether an image could not be blanked.
+        settings: its entry `consent` is the address of the server that needs no question, followed by
+            ` blanked` if only the ultrasound region may be sent.
+        warning: returns why the pixels may identify the patient.
         agreed: called when the image may be sent.
-        changed: called when there is another question, or none any more.
+        changed: called when `question` has changed.
+
+    Attributes:
+        question: what to ask the person; None if nothing is to be decided.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class UploadConsent:
         self.question: Optional[Consent] = None
 
     def ask(self, then: Optional[Callable[[], None]] = None) -> None:
-        """Ask, or go on at once where the settings say so; `then` is called after consent."""
+        """Ask the person unless the settings hold the answer; `then` is called after consent."""
         self._then = then
         address, _, blanked = str(self._settings["consent"]).partition(" ")
         if address and address == self._link.address and not (blanked and self._images.cannot_blank):
@@ -46,14 +49,10 @@ class UploadConsent:
         self._changed()
 
     def give(self, blank: bool, always: bool) -> None:
-        """The person agrees; see `Controller.consent`."""
+        """The person agreed; see `Controller.consent`."""
         if always:
             self._settings["consent"] = self._link.address + (" blanked" if blank else "")
         self._give(blank)
-
-    def drop(self) -> None:
-        """The question is void."""
-        self.question = None
 
     def _give(self, blank: bool) -> None:
         self.question = None

@@ -1,7 +1,7 @@
-"""What the panel does: every decision, without Qt and without knowing MRML.
+"""The panel's decisions, without Qt and without MRML.
 
-Everything here is called on the GUI's thread and returns at once; what takes time goes to a worker, and its
-result is taken in `poll()`, which a timer calls about every 30 ms.
+All methods are called on the GUI's thread and return at once. Calls to the server run on a worker's thread;
+`poll()`, which a timer calls about every 30 ms, takes their results.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..prompts.answer import Answer
 from ..prompts.shown import Edit
 from ..wire.client import Client
 from .auto_segment import AutoSegmentation
-from .connection import Link, MakeClient, make_client
+from .connection import Link, MakeClient
 from .consent import UploadConsent
 from .editing import Editing
 from .image_reference import ImageReferences
@@ -23,7 +23,6 @@ from .observable import Observable
 from .prefetch import Prefetcher
 from .requests import PromptRequest, PromptRequests
 from .scene_protocol import SceneSide
-from .server_tasks import ServerTasks
 from .state import CONNECTING, LOST, ONLINE, Problem, State
 from .viewing import Viewing
 from .worker import Worker
@@ -32,17 +31,21 @@ from .worker import Worker
 class Controller(Observable[State]):
     """The panel's decisions over one scene and one server.
 
-    `run`, `tell` and `notify` are for the other parts of the panel: see `ServerTasks.run`, `Messages`.
+    `run`, `tell` and `notify` are for the other parts of the panel: see `Link.run`, `Messages`.
 
     Args:
-        scene: the side of the panel that is Slicer's scene.
-        make: makes the client of an address and a key.
-        settings: what is remembered between sessions, never in the scene: `address`, `annotator`, `model`,
-            `auto_model`, and `consent` (see `UploadConsent`), never the key. A mapping; by default in memory.
+        scene: Slicer's scene.
+        make: makes the client for an address and a key.
+        settings: a mapping that is remembered between sessions, never in the scene: `address`, `annotator`,
+            `model`, `auto_model` and `consent` (see `UploadConsent`), never the key. By default in memory.
     """
 
     def __init__(
-        self, scene: SceneSide, make: MakeClient = make_client, *, settings: Optional[Any] = None
+        self,
+        scene: SceneSide,
+        make: MakeClient = lambda address, key: Client(address, api_key=key or None),
+        *,
+        settings: Optional[Any] = None,
     ) -> None:
         super().__init__(State())
         self.scene = scene
@@ -51,9 +54,8 @@ class Controller(Observable[State]):
         self.tell, self.notify = messages.tell, messages.notify
         self._asks = Worker("uniultra-prompts", newest_first=True)
         self._background = Worker("uniultra-tasks")
-        self._link = link = Link(make, self._background, self._online, self.tell)
-        self._tasks = ServerTasks(link, self._background, self.tell, self._changed)
-        self.run = self._tasks.run
+        self._link = link = Link(make, self._background, self._online, self.tell, self._changed)
+        self.run = link.run
         self._images = images = ImageReferences(scene)
         self._requests = PromptRequests(
             link, self._asks, images, self._answered, self.tell, lambda: self._consent.ask()
@@ -82,11 +84,11 @@ class Controller(Observable[State]):
 
     @property
     def client(self) -> Optional[Client]:
-        """Of the connected server."""
+        """The client of the connected server; None while offline."""
         return self._link.client
 
     def poll(self) -> None:
-        """Take the workers' results, try a lost connection again, say what keeps the person waiting."""
+        """Take the workers' results, try to reconnect, update what the person is waiting for."""
         self._link.tick()
         self._asks.deliver()
         if self._background.deliver():
@@ -110,7 +112,7 @@ class Controller(Observable[State]):
     # -- segments ------------------------------------------------------------------------------------------
 
     def select_segment(self, segment: Optional[str]) -> None:
-        """Prompts belong to this segment from now on."""
+        """Choose the segment that prompts belong to."""
         self._viewing.segment = segment
         self._viewing.read_scene()
         self._changed()
@@ -118,10 +120,10 @@ class Controller(Observable[State]):
     def add_segment(
         self, name: str = "", colour: Optional[Tuple[float, float, float]] = None
     ) -> Optional[str]:
-        """Add a segment and choose it; its id. Without a name, it is the campaign's next structure."""
-        made = self._messages.attempt(self._viewing.add_segment, name, colour)
+        """Add a segment, choose it, return its ID. Without a name, it is the campaign's next structure."""
+        segment: Optional[str] = self._messages.attempt(self._viewing.add_segment, name, colour)
         self._changed()
-        return made
+        return segment
 
     def remove_segment(self, segment: str) -> None:
         """Remove a segment with its masks and prompts."""
@@ -129,7 +131,7 @@ class Controller(Observable[State]):
         self._changed()
 
     def reload_prompts(self, segment: str) -> None:
-        """A segment was removed, or the prompts kept with it were replaced: its undo history is forgotten."""
+        """A segment was removed, or the prompts stored with it were replaced: drop its undo history."""
         self._editing.forget_segment(segment)
         self._viewing.read_scene()
         self._changed()
@@ -137,7 +139,7 @@ class Controller(Observable[State]):
     # -- prompts: each belongs to the chosen segment on what is shown --------------------------------------
 
     def edit(self, edit: Edit) -> None:
-        """A prompt was given, moved or removed in the shown view; the mask follows."""
+        """A prompt was placed, moved or removed in the shown view; ask for the new mask."""
         self._do(self._editing.edit, edit, make=edit.world is not None)
 
     def point(self, key: str, world: Sequence[float], positive: bool = True) -> None:
@@ -149,32 +151,32 @@ class Controller(Observable[State]):
         self.edit(Edit("point", key=key))
 
     def refine(self) -> None:
-        """What the segment holds on what is shown, however it was painted, becomes the mask to refine."""
+        """Have the model refine the segment's mask on the shown picture, whoever or whatever drew it."""
         self._do(self._editing.refine)
 
     def undo(self) -> None:
-        """Take back the last edit of the chosen segment on what is shown, together with its mask."""
+        """Undo the last edit of the chosen segment on the shown picture, together with its mask."""
         self._do(self._editing.undo, make=False)
 
     def redo(self) -> None:
-        """Bring back what was undone."""
+        """Redo the edit that was undone last."""
         self._do(self._editing.redo, make=False)
 
     def clear(self) -> None:
-        """Remove all prompts of the chosen segment on what is shown, and its mask there."""
+        """Remove all prompts and the mask of the chosen segment on the shown picture."""
         self._do(self._editing.clear, make=False)
 
     def cancel(self) -> None:
         """Stop waiting: prompts without an answer are removed, and late answers dropped."""
-        self._consent.drop()
+        self._consent.question = None
         self._auto.cancel()
         self._messages.attempt(self._editing.cancel)
         self._asks.cancel()
-        self._tasks.cancel()
+        self._link.cancel()
         self._changed()
 
     def auto_segment(self, all_frames: bool = False) -> None:
-        """Have the chosen automatic model segment what is shown, or every frame, into the segment."""
+        """Have the fully automatic model segment the shown picture, or every frame, into the segment."""
         shown = self._viewing.shown
         online = self._state.connection == ONLINE
         if shown is not None and online and not self._images.may_be_sent(shown, self._link.address):
@@ -197,7 +199,7 @@ class Controller(Observable[State]):
             self.cancel()
 
     def accept(self, done: bool = True) -> None:
-        """The frame (of a still or volume: all of it) is done, or with False is not."""
+        """Mark the shown frame (of a still or a volume: all of it) as done, or with False as not done."""
         shown = self._viewing.shown
         if shown is not None:
             self._messages.attempt(self.scene.set_done, shown.frame or 0, done)
@@ -207,10 +209,10 @@ class Controller(Observable[State]):
     # -- the server ----------------------------------------------------------------------------------------
 
     def connect(self, address: str, key: str = "", annotator: str = "") -> None:
-        """Connect to the server at `address`; prompts that wait are sent then."""
+        """Connect to the server at `address`; waiting prompts are sent once it answers."""
         self.settings["address"], self.settings["annotator"] = address, annotator
         self._requests.annotator = annotator
-        self._let_go()
+        self._stop_all()
         self._messages.notice = ""
         self._link.connect(address, key)
         self._changed()
@@ -218,9 +220,9 @@ class Controller(Observable[State]):
     def test_connection(
         self, address: str, key: str = "", done: Optional[Callable[[Optional[Problem]], None]] = None
     ) -> None:
-        """Ask whether a UniUltra server answers there, without connecting to it.
+        """Check whether a UniUltra server answers at `address`, without connecting to it.
 
-        `done` gets what stands in the way, or None; without it, problem or notice say so.
+        `done` gets the problem, or None; without `done`, the state's problem or notice shows the result.
         """
 
         def answered(problem: Optional[Problem]) -> None:
@@ -235,26 +237,26 @@ class Controller(Observable[State]):
         self._changed()
 
     def disconnect(self) -> None:
-        """Let go of the server; prompts and masks stay."""
-        self._let_go()
+        """Disconnect from the server; prompts and masks stay."""
+        self._stop_all()
         self._link.disconnect()
         self._changed()
 
     def retry(self) -> None:
-        """Send again what has no answer; at once, if the connection was lost."""
+        """Send unanswered prompts again, and try to reconnect at once if the connection is lost."""
         self._link.hurry()
         self._requests.again(all_of_them=True)
         self._changed()
 
     def set_model(self, name: str) -> None:
-        """Answer the next prompts with this model."""
+        """Choose the model that answers prompts."""
         if name in self._link.offers.models:
             self._requests.model = self.settings["model"] = name
             self._prefetcher.forget()
             self.frame_changed()
 
     def set_auto_model(self, name: str) -> None:
-        """Segment without prompts by this model from now on."""
+        """Choose the fully automatic model."""
         if name in self._link.offers.auto_models:
             self._auto.model = self.settings["auto_model"] = name
             self._changed()
@@ -262,7 +264,7 @@ class Controller(Observable[State]):
     # -- inside --------------------------------------------------------------------------------------------
 
     def _do(self, action: Callable[..., None], *values: Any, make: bool = True) -> None:
-        """Call `action(shown, segment, *values)` on the chosen segment; where there is none, `make` one."""
+        """Call `action(shown, segment, *values)` on the chosen segment; without one, add it if `make`."""
         messages, viewing = self._messages, self._viewing
         if self._state.connection not in (LOST, CONNECTING):
             messages.problem = None
@@ -278,7 +280,7 @@ class Controller(Observable[State]):
                 try:
                     action(viewing.shown, segment, *values)
                 except UniUltraLibError:
-                    self.scene.remove_segment(segment)  # an empty one was not asked for
+                    self.scene.remove_segment(segment)  # else it would stay empty
                     raise
         except UniUltraLibError as error:
             messages.problem = Problem.of(error)
@@ -298,26 +300,25 @@ class Controller(Observable[State]):
         self.frame_changed()
         self._requests.again()
 
-    def _let_go(self) -> None:
-        """What is under way is the present server's: nothing of it may reach another."""
+    def _stop_all(self) -> None:
+        """Cancel all calls to the present server: none of their results may count for another one."""
         self._messages.problem = None
-        self._consent.drop()
+        self._stop_requests()
+        self._link.cancel(quiet_too=True)
+        self._images.forget_uploads()
+
+    def _stop_requests(self) -> None:
+        self._consent.question = None
         self._auto.cancel()
         self._asks.cancel()
-        self._tasks.cancel(quiet_too=True)
         self._prefetcher.forget()
-        self._images.forget_sessions(self._link.client)
 
     def _closed(self) -> None:
-        self._consent.drop()
-        self._auto.cancel()
         self._editing.forget()
-        self._asks.cancel()
-        self._images.forget(self._link.client)
-        self._prefetcher.forget()
+        self._stop_requests()
+        self._images.forget()
         self._viewing.segment = None
-        self._viewing.read_scene()
-        self._changed()
+        self.frame_changed()
 
     def _painted(self, segment: str) -> None:
         shown = self._viewing.shown
@@ -326,9 +327,9 @@ class Controller(Observable[State]):
         self._changed()
 
     def _changed(self) -> None:
-        """Make the new state, and publish it if it is another one."""
+        """Compose the new state, and publish it if it differs from the last one."""
         tickets = [*self._asks.tickets, *self._background.tickets]
-        prompts = self._viewing.prompts  # first: stored prompts that cannot be read are a problem
+        prompts = self._viewing.prompts  # read first, because unreadable stored prompts set the problem
         state = self._viewing.state(
             [ticket for ticket in tickets if not ticket.quiet],
             prompts=prompts,

@@ -1,4 +1,4 @@
-"""Prompts and masks of every segment and picture: an edit is sent, can be undone, is kept."""
+"""Edits of prompts for every segment and picture: stored with the segment, sent, undone with their masks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from .state import Problem
 
 
 class Editing:
-    """The prompts on the open image, and the masks that came of them.
+    """The prompts on the open image, and the masks predicted from them.
 
     Args:
         scene: where masks are read and written.
         requests: sends prompts to the server.
         tell: called with a problem.
+
+    Attributes:
+        clicks: prompts placed since the image was opened.
     """
 
     def __init__(self, scene: SceneSide, requests: PromptRequests, tell: Callable[[Problem], None]) -> None:
@@ -34,7 +37,7 @@ class Editing:
         self.clicks = 0
 
     def prompts(self, shown: Shown, segment: str) -> PromptSet:
-        """The prompts of a segment on a picture; none when what is kept belongs to another size."""
+        """The prompts of a segment on a picture; empty if those stored are of an image of another size."""
         self._load(segment)
         try:
             return self._book.get(shown.key, shown.plane, segment, shown.size)
@@ -42,17 +45,17 @@ class Editing:
             return PromptSet(shown.size, shown.plane)
 
     def timeline(self, shown: Shown, segment: str) -> Optional[Timeline]:
-        """What can be undone there; None when nothing was done yet."""
+        """The undo history of a segment on a picture; None before the first edit."""
         return self._timelines.get((place_of(shown), segment))
 
     def edit(self, shown: Shown, segment: str, edit: Edit) -> None:
-        """Change the prompts of a segment on a picture; the mask follows.
+        """Change the prompts of a segment on a picture, and ask for the new mask.
 
-        The mask is read here once, for undo, and once more when the answer comes: nothing else reads it.
+        Reading a mask is slow, so it is read once here, for undo, and once more when the answer comes.
 
         Raises:
-            PromptsError: the edit makes no sense; nothing is changed.
-            SceneError: the segment or its mask cannot be reached.
+            PromptsError: the edit is invalid; nothing is changed.
+            SceneError: the segment or its mask cannot be accessed.
         """
         prompts = self._edited(self.prompts(shown, segment), shown, edit)
         timeline = self._synced(shown, segment)
@@ -61,7 +64,7 @@ class Editing:
         base = timeline.base_for(prompts)
         self._keep(shown, segment, prompts)
         if not prompts or (base is not None and base.prompts == prompts and base is not timeline.now):
-            # Nothing is left to ask, or the answer is known: what was there before, if that is known.
+            # No prompt is left, or these prompts were answered before: put back the earlier mask, if any.
             held = base.mask.array() if base and base.mask else self._scene.read(segment, shown)
             self._requests.drop(lambda request: request.timeline is timeline)
             moment = timeline.add(prompts, held)
@@ -82,22 +85,22 @@ class Editing:
         return prompts.with_prompt(edit.kind, value, edit.key, edit.positive)
 
     def painted(self, shown: Shown, segment: str) -> None:
-        """Somebody painted; it can be undone like a prompt, where prompts were given before.
+        """A person painted: make it a step that can be undone, if the segment has prompts on the picture.
 
         Raises:
-            SceneError: the segment or its mask cannot be reached.
+            SceneError: the segment or its mask cannot be accessed.
         """
         if self.timeline(shown, segment) is not None:
             self._synced(shown, segment)
 
     def refine(self, shown: Shown, segment: str) -> None:
-        """Ask with what the segment holds now as the mask to refine.
+        """Ask the model to refine the segment's present mask.
 
-        Prompts that it contradicts are removed: a person who paints means it.
+        Prompts that contradict the mask are removed, because painting is the more deliberate edit.
 
         Raises:
-            PromptsError: the segment is empty there.
-            SceneError: the segment or its mask cannot be reached.
+            PromptsError: the segment is empty on the picture.
+            SceneError: the segment or its mask cannot be accessed.
         """
         held = self._scene.read(segment, shown)
         if not held.any():
@@ -110,49 +113,47 @@ class Editing:
         self._requests.send(PromptRequest(shown, segment, timeline, timeline.add(prompts)))
 
     def clear(self, shown: Shown, segment: str) -> None:
-        """Take all prompts back, and the mask of this picture."""
+        """Remove all prompts and the mask of a segment on a picture."""
         timeline = self._synced(shown, segment)
         self._requests.drop(lambda request: request.timeline is timeline)
-        empty = np.zeros(shown.shape, bool)
         if not timeline.now.prompts and not self._scene.read(segment, shown).any():
             return
-        self._keep(shown, segment, PromptSet(shown.size, shown.plane))
-        timeline.add(PromptSet(shown.size, shown.plane), empty)
-        self._write(shown, segment, timeline, empty)
+        no_prompts, no_mask = PromptSet(shown.size, shown.plane), np.zeros(shown.shape, bool)
+        self._keep(shown, segment, no_prompts)
+        timeline.add(no_prompts, no_mask)
+        self._write(shown, segment, timeline, no_mask)
 
     def undo(self, shown: Shown, segment: str) -> None:
-        """Back to the prompts and the mask before the last edit, which may have been painting."""
-        timeline = self._synced(shown, segment)
-        self._go(shown, segment, timeline, timeline.undo)
+        """Go back to the prompts and the mask before the last edit, which may have been painting."""
+        self._step(shown, segment, Timeline.undo)
 
     def redo(self, shown: Shown, segment: str) -> None:
-        """Forward to what was undone."""
-        timeline = self._synced(shown, segment)
-        self._go(shown, segment, timeline, timeline.redo)
+        """Redo the edit that was undone last."""
+        self._step(shown, segment, Timeline.redo)
 
     def cancel(self) -> None:
-        """Take back the prompts that have no answer yet."""
+        """Remove the prompts that have no answer yet."""
         for request in self._requests.drop(lambda request: True):
             if request.moment in request.timeline:
-                moment = request.timeline.back_to_known()
+                moment = request.timeline.back_to_answered()
                 self._keep(request.shown, request.segment, moment.prompts)
 
     def answered(self, request: PromptRequest, answer: Answer) -> None:
-        """Take an answer: into the segment, and into what can be undone.
+        """Write the mask of an answer into the segment, and add it to the undo history.
 
         Raises:
-            SceneError: the segment or its mask cannot be reached any more.
+            SceneError: the segment or its mask cannot be accessed any more.
         """
-        # What was painted while the answer was awaited comes back by undo.
+        # What was painted while the answer was awaited becomes a step of its own, to be restored by undo.
         request.timeline.sync(self._scene.read(request.segment, request.shown))
         request.moment.settle(answer)
         self._write(request.shown, request.segment, request.timeline, answer.mask)
 
     def take(self, shown: Shown, segment: str, answer: Answer) -> None:
-        """Take a mask that came without prompts.
+        """Write the mask of a fully automatic model into the segment; prompts on the picture are removed.
 
         Raises:
-            SceneError: the segment or its mask cannot be reached.
+            SceneError: the segment or its mask cannot be accessed.
         """
         timeline = self._synced(shown, segment)
         empty = PromptSet(shown.size, shown.plane)
@@ -161,29 +162,30 @@ class Editing:
         self._write(shown, segment, timeline, answer.mask)
 
     def forget_segment(self, segment: str) -> None:
-        """A segment was removed."""
+        """A segment was removed: drop its requests, prompts and undo history."""
         self._requests.drop(lambda request: request.segment == segment)
         self._book.forget_segment(segment)
         self._loaded.discard(segment)
         self._timelines = {key: line for key, line in self._timelines.items() if key[1] != segment}
 
     def forget(self) -> None:
-        """The image was closed; what was said is kept with its segments."""
+        """The image was closed; its prompts stay stored with the segments."""
         self._requests.drop(lambda request: True)
         self._book, self.clicks = PromptBook(), 0
         self._loaded.clear()
         self._timelines.clear()
 
-    def _go(self, shown: Shown, segment: str, timeline: Timeline, step: Callable[[], Moment]) -> None:
+    def _step(self, shown: Shown, segment: str, step: Callable[[Timeline], Moment]) -> None:
+        timeline = self._synced(shown, segment)
         self._requests.drop(lambda request: request.timeline is timeline)
-        moment = step()
+        moment = step(timeline)
         self._keep(shown, segment, moment.prompts)
-        self._write(shown, segment, timeline, timeline.known_mask())
-        if moment.mask is None:  # its answer never came
+        self._write(shown, segment, timeline, timeline.newest_mask())
+        if moment.mask is None:  # its answer was dropped
             self._requests.send(PromptRequest(shown, segment, timeline, moment))
 
     def _synced(self, shown: Shown, segment: str) -> Timeline:
-        """The timeline of a segment on a picture, which knows what the segment holds there now."""
+        """The undo history of a segment on a picture, updated with the segment's present mask."""
         held = self._scene.read(segment, shown)
         key = (place_of(shown), segment)
         if key not in self._timelines:
@@ -193,7 +195,7 @@ class Editing:
 
     def _write(self, shown: Shown, segment: str, timeline: Timeline, mask: np.ndarray) -> None:
         self._scene.write(segment, shown, mask)
-        # In an oblique view the segment's voxels hold not quite the mask that was written.
+        # In an oblique view, resampling into voxels changes the mask slightly, so it is read back.
         timeline.written(self._scene.read(segment, shown) if shown.oblique else mask)
 
     def _keep(self, shown: Shown, segment: str, prompts: PromptSet) -> None:
@@ -202,7 +204,7 @@ class Editing:
         self._scene.save_prompts(segment, self._book.to_tag(segment))
 
     def _load(self, segment: str) -> None:
-        """Take what is kept with a segment in the scene, once."""
+        """Load the prompts that are stored with a segment, once."""
         if segment in self._loaded:
             return
         self._loaded.add(segment)

@@ -1,4 +1,4 @@
-"""What the panel says to the person: one problem, one notice."""
+"""The messages to the person: one problem, one notice."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Messages:
         self.notice = ""
 
     def tell(self, problem: Optional[Problem]) -> None:
-        """Show a problem, or with None that it is over."""
+        """Show a problem; None removes it."""
         self.problem = problem
         self._changed()
 
     def notify(self, text: str) -> None:
-        """Show a line about something that went well."""
+        """Show a line about an event that is no problem."""
         self.notice = text
         self._changed()
 
     def attempt(self, action: Callable[..., Any], *values: Any) -> Any:
-        """The action's result; None where it fails with one of our errors, which is then the problem."""
+        """The result of an action; None if it raises an error of this package, which becomes the problem."""
         try:
             return action(*values)
         except UniUltraLibError as error:

@@ -9,7 +9,7 @@ Unsubscribe = Callable[[], None]
 
 
 class Observable(Generic[S]):
-    """A part of the panel's work with an immutable `state`; `_sources` end what it listens to itself."""
+    """Base of parts with an immutable `state`; `_sources` has the functions that end its subscriptions."""
 
     def __init__(self, state: S) -> None:
         self._state = state
@@ -18,16 +18,16 @@ class Observable(Generic[S]):
 
     @property
     def state(self) -> S:
-        """What the panel shows now."""
+        """The newest state."""
         return self._state
 
     def subscribe(self, listener: Callable[[S], None]) -> Unsubscribe:
-        """Have `listener(state)` called at every change; gives the function that ends that."""
+        """Have `listener(state)` called at every change; returns the function that ends the subscription."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def close(self) -> None:
-        """The panel closes: listen to nothing and notify no one any more."""
+        """The panel closes: end all subscriptions, from and to this part."""
         for unsubscribe in self._sources:
             unsubscribe()
         self._listeners.clear()

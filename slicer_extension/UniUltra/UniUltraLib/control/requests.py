@@ -1,11 +1,12 @@
-"""Prompts on their way to a mask: the newest of each segment and picture is sent, older ones are dropped."""
+"""Prompt requests: only the newest of each segment and picture is sent, older ones are dropped."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
-from ..errors import SceneError, ServerError, ServerTimeout, ServerUnreachable, UniUltraLibError
+from ..errors import SceneError, ServerTimeout, ServerUnreachable, UniUltraLibError
 from ..prompts.answer import Answer
 from ..prompts.history import Moment, Timeline
 from ..prompts.kinds import MASK
@@ -16,13 +17,13 @@ from .scene_protocol import Place, place_of
 from .state import ONLINE, Problem
 from .worker import Ticket, Worker
 
-# How often a prompt is sent again without the person after a lost connection.
+# How often a prompt is sent automatically when the connection is lost.
 MAX_TRIES = 3
 
 
 @dataclass(frozen=True, eq=False)
 class PromptRequest:
-    """Prompts without an answer: where they were given, and the moment that the answer belongs to."""
+    """Prompts without an answer: where they were placed, and the moment in the history to be answered."""
 
     shown: Shown
     segment: str
@@ -40,11 +41,16 @@ class PromptRequests:
 
     Args:
         link: the server.
-        worker: where requests wait for their answers.
-        images: how the server knows the image.
-        answered: called with a request and its answer, if it is still wanted.
+        worker: makes the requests.
+        images: how the server names the image.
+        answered: called with a request and its answer, unless the request was dropped meanwhile.
         tell: called with a problem.
-        ask_consent: called when the person must agree before the image is sent.
+        ask_consent: called when the image may not be uploaded without consent.
+
+    Attributes:
+        model: the model that answers; None without a server.
+        annotator: whose lease the server renews at each prompt.
+        waiting: the requests without an answer, by `PromptRequest.key`, oldest first.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class PromptRequests:
         self.waiting: Dict[Tuple[Place, str], PromptRequest] = {}
 
     def send(self, request: PromptRequest) -> None:
-        """Send, now or as soon as it is possible; an earlier request of the same place is dropped."""
+        """Send a request, now or as soon as a server is connected; it replaces an earlier one of its key."""
         self.waiting.pop(request.key, None)
         self.waiting[request.key] = request
         client, model = self._link.client, self.model
@@ -83,8 +89,7 @@ class PromptRequests:
         shape = request.shown.shape
 
         def job(ticket: Ticket) -> Answer:
-            source = reference.ready(client, ticket)
-            return client.infer(model, params, shape, report=ticket.report, **source)
+            return reference.ask(client, partial(client.infer, model, params, shape), ticket)
 
         def done(answer: Answer) -> None:
             if self.waiting.get(request.key) is request:
@@ -98,7 +103,11 @@ class PromptRequests:
         self._worker.submit(job, done, failed, what="Asking the model", key=request.key)
 
     def again(self, all_of_them: bool = False) -> None:
-        """Send what has no answer: after a lost connection, or (`all_of_them`) at the person's wish."""
+        """Send unanswered requests again.
+
+        Args:
+            all_of_them: also those that were sent `MAX_TRIES` times, because the person asks for it.
+        """
         waiting = list(self.waiting.values())
         for request in waiting:
             if all_of_them:
@@ -106,25 +115,20 @@ class PromptRequests:
             if request.moment.tries < MAX_TRIES:
                 self.send(request)
         if any(request.moment.tries >= MAX_TRIES for request in waiting):
-            self._tell(
-                Problem(
-                    self._link.address,
-                    f"the last prompt got no answer in {MAX_TRIES} tries.",
-                    "Look at the server's log, try again, or change the prompt.",
-                )
-            )
+            cause = f"the last prompt got no answer in {MAX_TRIES} tries."
+            step = "Look at the server's log, try again, or change the prompt."
+            self._tell(Problem(self._link.address, cause, step))
 
     def drop(self, wanted: Callable[[PromptRequest], bool]) -> List[PromptRequest]:
-        """Take back the requests for which `wanted` is true; answers that still come are dropped."""
-        gone = [request for request in self.waiting.values() if wanted(request)]
-        for request in gone:
-            del self.waiting[request.key]
-        keys = {request.key for request in gone}
-        self._worker.cancel(lambda ticket: ticket.key in keys)
-        return gone
+        """Drop the requests for which `wanted` is true, and return them; late answers are ignored."""
+        dropped = {key: request for key, request in self.waiting.items() if wanted(request)}
+        for key in dropped:
+            del self.waiting[key]
+        self._worker.cancel(lambda ticket: ticket.key in dropped)
+        return list(dropped.values())
 
     def _params(self, request: PromptRequest, kinds: FrozenSet[str]) -> Dict[str, Any]:
-        prompts = request.moment.prompts.only(kinds)  # they may come from a time with another model
+        prompts = request.moment.prompts.only(kinds)  # they may have been placed for another model
         base = request.timeline.base_for(request.moment.prompts)
         if base is not None and base.mask is not None and MASK in kinds:
             prompts = prompts.with_previous(base.mask.array())
@@ -133,20 +137,16 @@ class PromptRequests:
 
     def _failed(self, request: PromptRequest, error: UniUltraLibError) -> None:
         request.moment.tries += 1
-        unanswered = isinstance(error, (ServerUnreachable, ServerTimeout)) and isinstance(error, ServerError)
-        if unanswered and not (isinstance(error, ServerTimeout) and request.moment.tries >= MAX_TRIES):
-            self._link.lost(error)  # type: ignore[arg-type]
+        last_try = request.moment.tries >= MAX_TRIES
+        if isinstance(error, ServerUnreachable) or (isinstance(error, ServerTimeout) and not last_try):
+            self._link.lost(error)
         else:
             self._tell(Problem.of(error))
 
     def _tell_why_not(self) -> None:
         if self._link.client is None:
-            self._tell(Problem("", "No server is connected.", "Connect to one; your prompt is request then."))
+            self._tell(Problem("", "No server is connected.", "Connect to one; your prompt is sent then."))
         elif self._link.connection == ONLINE:
-            self._tell(
-                Problem(
-                    self._link.address,
-                    "the server has no model that takes prompts.",
-                    "Start it with one, for example `--models uniultra_mini`.",
-                )
-            )
+            cause = "the server has no model that takes prompts."
+            step = "Start it with one, for example `--models uniultra_mini`."
+            self._tell(Problem(self._link.address, cause, step))

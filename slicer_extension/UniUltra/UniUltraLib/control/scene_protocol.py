@@ -1,4 +1,4 @@
-"""What the decisions need of the scene; `scene.SlicerScene` gives it over MRML, nothing here knows MRML.
+"""The interface of the scene for code without MRML; `scene.SlicerScene` implements it.
 
 Called on the GUI's thread only. Pictures are (rows, columns) of the shown plane, `world` is RAS in mm.
 """
@@ -18,11 +18,11 @@ Place = Tuple[str, Plane]
 
 
 class SceneSide(Protocol):
-    """What the controller and the campaign need of the scene.
+    """The scene, as the controller and the campaign use it.
 
     Attributes:
         size: (I,J,K) voxels of the open image.
-        image_id: the campaign's name of it; None when it is none of the campaign's, or none is open.
+        image_id: its ID in the campaign; None for other images, and if no image is open.
     """
 
     size: Any
@@ -35,63 +35,63 @@ class SceneSide(Protocol):
         """Show a frame or slice."""
 
     def shown(self) -> Optional[Shown]:
-        """What the person looks at; None when no image is open or the view lies beside it."""
+        """The shown picture; None if no image is open or the view lies outside it."""
 
     def voxel(self, shown: Shown, world: Sequence[float]) -> Voxel:
-        """The voxel of what is shown under a world position."""
+        """The voxel of the shown picture at a world position."""
 
     def stroke_path(self, shown: Shown, world: Any, width: float) -> StrokePath:
-        """Positions (N,3) of a stroke on the picture, with a pen of `width` mm."""
+        """A stroke through world positions (N,3) as pixels of the picture; `width` of the pen in mm."""
 
     def segments(self) -> List[SegmentInfo]:
-        """The segments there are, in the order they are listed."""
+        """All segments, in the order of the segmentation."""
 
     def add_segment(self, name: str, colour: Optional[Sequence[float]] = None) -> str:
-        """Add an empty segment; its id. Without a colour, the next one of a list."""
+        """Add an empty segment and return its ID; by default it gets the next colour of a list."""
 
     def remove_segment(self, segment: str) -> None:
         """Remove a segment with its voxels."""
 
     def read(self, segment: str, shown: Shown) -> np.ndarray:
-        """What a segment holds on a plane: (rows, columns) bool."""
+        """The mask of a segment on a plane: (rows, columns) bool."""
 
     def write(self, segment: str, shown: Shown, mask: np.ndarray) -> None:
-        """Make `mask` all that a segment holds on a plane; the rest of it stays. It is no painting."""
+        """Replace the mask of a segment on a plane; other planes stay. Causes no `painted` event."""
 
     def load_prompts(self, segment: str) -> Optional[str]:
-        """The text that `save_prompts` kept with a segment."""
+        """The text that `save_prompts` stored with a segment."""
 
     def save_prompts(self, segment: str, text: Optional[str]) -> None:
-        """Keep a text with a segment, in the scene."""
+        """Store a text with a segment, in the scene."""
 
     def done_frames(self, segment: Optional[str] = None) -> Collection[int]:
         """The frames that are marked done; frame 0 of a still or volume stands for all of it."""
 
     def set_done(self, frame: int, done: bool = True) -> None:
-        """Mark a frame done, or not."""
+        """Mark a frame as done or not done."""
 
     def content(self, shown: Shown, blanked: bool = False) -> bytes:
-        """What the server must have to answer about `shown`; `blanked`: 0 outside the ultrasound region."""
+        """The NRRD file to upload for `shown`; `blanked`: voxels outside the ultrasound region are 0."""
 
     def warning(self) -> str:
-        """What to tell before an upload: why the pixels may name the patient."""
+        """Why the pixels may identify the patient; empty without a reason. Shown before an upload."""
 
     def on(self, event: str, callback: Callable[..., None]) -> Any:
         """Call `callback` at each `event`, one of `shown.EVENTS`."""
 
 
 def place_of(shown: Shown) -> Place:
-    """Names a picture: prompts and masks of two places never meet."""
+    """Key of a picture: image and plane."""
     return shown.key, shown.plane
 
 
 def planes_along(shown: Shown) -> int:
-    """How many pictures there are along the axis that is looked at."""
+    """Number of frames or slices along the axis of the shown plane."""
     return shown.size[shown.plane.normal]
 
 
 def at(shown: Shown, index: int) -> Optional[Shown]:
-    """The picture `index` along the same axis; None when there is none."""
+    """The picture `index` along the same axis; None if it does not exist."""
     if shown.oblique or not 0 <= index < planes_along(shown):
         return None
     frame = index if shown.frame is not None else None

@@ -1,4 +1,4 @@
-"""What the panel shows: one value that never changes, and a new one when something did."""
+"""The panel's state: an immutable value that is replaced at every change."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..prompts.prompt_set import PromptSet
 from ..prompts.shown import SegmentInfo, Shown
 
 OFFLINE, CONNECTING, ONLINE, LOST = "offline", "connecting", "online", "lost"
-# In `State.tools` beside the kinds of prompts: refine what was painted, segment without prompts.
+# Entries of `State.tools` other than kinds of prompts: refine the mask, segment fully automatically.
 REFINE, AUTO = MASK, "auto"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong; `address` is the server's, empty when the server has no part in it."""
+    """A problem to show: its cause, what to do next, and the server's address (empty if none is involved)."""
 
     address: str
     cause: str
@@ -25,7 +25,7 @@ class Problem:
 
     @classmethod
     def of(cls, error: Exception) -> Problem:
-        """The problem that an error of this package tells of."""
+        """The problem that an error of this package describes."""
         if isinstance(error, ServerError):
             return cls(error.address, error.cause, error.next_step)
         return cls("", str(error), "")
@@ -37,9 +37,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Consent:
-    """The question before an image of one's own is sent: `controller.consent(...)` answers it.
+    """The question before an image that is not in the campaign is uploaded; `Controller.consent` answers it.
 
-    `address` is where it would go, `warning` says why its pixels may name the patient, if they may.
+    Attributes:
+        address: the server that would get the image.
+        warning: why its pixels may identify the patient; None without a reason.
     """
 
     address: str
@@ -48,30 +50,34 @@ class Consent:
 
 @dataclass(frozen=True)
 class State:
-    """All that the widget binds to.
+    """What the panel shows.
 
     Attributes:
-        connection: `offline`, `connecting`, `online`, or `lost` (it tries again by itself).
-        address, annotator: as connected, or as kept from the last time.
-        problem: what the person should know and do; None when all is well.
-        notice: an event worth a line in the status bar, such as the answer of `test_connection`.
-        busy: something takes longer than a moment; `busy_text` says what. `can_cancel` is true at once.
-        progress: of what is under way, 0..1; None when unknown.
-        models: those that take prompts; auto_models: those that take none.
+        connection: `offline`, `connecting`, `online`, or `lost` (the panel tries to reconnect).
+        address, annotator: of the connection, or of the last one.
+        problem: what went wrong and what to do; None without a problem.
+        notice: a line for the status bar, such as the result of `test_connection`.
+        busy: a call takes longer than `viewing.BUSY_AFTER_S`; `busy_text` says which.
+        progress: of that call, 0..1; None if unknown.
+        can_cancel: a call is under way, or a prompt waits.
+        models: names of the interactive models.
+        auto_models: names of the fully automatic models.
         model, auto_model: the chosen ones.
-        strategies: how the next image may be chosen, the first being the campaign's default.
-        tools: the kinds of prompts, REFINE and AUTO, as far as they work with the model and image now.
-        info: the server's whole `/info/`, {} while offline.
-        shown: what the person looks at.
-        segments, segment: all of them, and the id of the chosen one.
-        prompts: of the chosen segment on the shown plane; `has_prompts` when there are any.
-        waiting: a prompt has no answer yet: it is asked, or cannot be.
-        can_undo, can_redo: on the shown plane, of the chosen segment.
-        score, adapter, answered_by: of the newest answer there: the model's own estimate (0..1), which
-            published adapter answered (None: the model's own weights), and which model.
-        done: the shown frame (still, volume) is marked done; done_frames: all that are.
-        clicks: prompts given since the image was opened; they are recorded with the label.
-        needs_consent: an image of one's own is to be sent, and the person has not agreed yet.
+        strategies: names of the query strategies, the campaign's default first.
+        tools: the kinds of prompts, REFINE and AUTO, if the model and the image support them.
+        info: the server's whole `/info/`; empty while offline.
+        shown: the shown picture; None without an image.
+        segments: all segments.
+        segment: ID of the chosen segment.
+        prompts: of the chosen segment on the shown picture; `has_prompts` if there are any.
+        waiting: prompts on the shown picture have no answer yet.
+        can_undo, can_redo: for the chosen segment on the shown picture.
+        score, adapter, answered_by: of the shown answer: the model's estimate of its quality (0..1), ID of the
+            adapter (None for the model's own weights), name of the model.
+        done: the shown frame is marked done; for a still or a volume, all of it.
+        done_frames: all frames that are marked done.
+        clicks: prompts placed since the image was opened; recorded with the label.
+        needs_consent: the question before an upload; None if nothing is to be decided.
     """
 
     connection: str = OFFLINE

@@ -1,4 +1,4 @@
-"""What the person sees of the image: picture, segments, prompts; and the panel's state made of it all."""
+"""What the scene shows (picture, segments, prompts), and the panel's state composed from it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .scene_protocol import SceneSide, place_of
 from .state import AUTO, LOST, ONLINE, State
 from .worker import Ticket
 
-# What takes less than this is not worth a word.
+# Calls that take less than this are not shown as busy.
 BUSY_AFTER_S = 0.4
 
 
 class Viewing:
     """What the scene showed when it was read last, and the chosen segment.
 
-    The scene is read before every action of the person, since no event tells of changed voxels, and at every
-    event. It is not read after an action or an answer: these change prompts and masks, never what is shown.
+    The scene is read at every event, and before every action of the person, because changed voxels cause no
+    event. It is not read after an action or an answer, which change prompts and masks, but never the view.
     """
 
     def __init__(self, scene: SceneSide, editing: Editing, link: Link) -> None:
@@ -34,7 +34,7 @@ class Viewing:
         self._done: FrozenSet[int] = frozenset()
 
     def read_scene(self) -> None:
-        """Read what is shown now; the chosen segment stays chosen while it exists."""
+        """Read the shown picture and the segments; the chosen segment stays chosen while it exists."""
         self.segments, self._done = (), frozenset()
         try:
             self.shown = self._scene.shown()
@@ -49,13 +49,13 @@ class Viewing:
 
     @property
     def prompts(self) -> Optional[PromptSet]:
-        """Of the chosen segment on the shown picture; None when there is no such thing."""
+        """The prompts of the chosen segment on the shown picture; None without a segment or picture."""
         if self.shown is None or self.segment is None:
             return None
         return self._editing.prompts(self.shown, self.segment)
 
     def add_segment(self, name: str = "", colour: Optional[Sequence[float]] = None) -> str:
-        """Add a segment and choose it: the campaign's next structure, where no name is given.
+        """Add a segment and choose it; without a name, it is the campaign's next structure.
 
         Raises:
             SceneError: no image is open.
@@ -73,14 +73,14 @@ class Viewing:
     def state(
         self, tickets: Sequence[Ticket], waiting: Mapping[Any, Any], model: Optional[str], **decided: Any
     ) -> State:
-        """The panel's state; `decided` are the fields that the controller decides."""
+        """The panel's state; `decided` are the fields that the controller sets."""
         offers, shown, segment = self._link.offers, self.shown, self.segment
         now = time.monotonic()
         slow = [ticket for ticket in tickets if now - ticket.since > BUSY_AFTER_S]
-        line = answer = None
+        timeline = answer = None
         if shown is not None and segment is not None:
-            line = self._editing.timeline(shown, segment)
-            answer = line.now.answer if line is not None else None
+            timeline = self._editing.timeline(shown, segment)
+            answer = timeline.now.answer if timeline is not None else None
         return State(
             connection=self._link.connection,
             busy=bool(slow),
@@ -97,8 +97,8 @@ class Viewing:
             segments=self.segments,
             segment=segment,
             waiting=shown is not None and (place_of(shown), segment) in waiting,
-            can_undo=line is not None and line.can_undo,
-            can_redo=line is not None and line.can_redo,
+            can_undo=timeline is not None and timeline.can_undo,
+            can_redo=timeline is not None and timeline.can_redo,
             score=answer.score if answer else None,
             adapter=answer.adapter if answer else None,
             answered_by=answer.model if answer else None,

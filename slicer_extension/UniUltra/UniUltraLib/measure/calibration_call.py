@@ -14,7 +14,7 @@ def image_calibration(client: Client, image_id: str) -> ImageCalibration:
         ServerError: one of its kinds, see `errors`.
     """
     try:
-        info = client.transport.json("GET", "/datastore/image/info", params={"image": image_id})
+        info = client.json("GET", "/datastore/image/info", params={"image": image_id})
     except UnexpectedAnswer:
         info = None
     return from_server(info if isinstance(info, dict) else {})

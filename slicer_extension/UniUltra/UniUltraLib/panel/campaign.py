@@ -29,7 +29,7 @@ class CampaignPart(Section):
         bind("openButton", self.open_own)
         bind("conflictLookButton", self.work.conflicts.show_newer)
         bind("conflictMineButton", self.work.conflicts.save_on_top)
-        bind("conflictDropButton", self.work.conflicts.give_up_mine)
+        bind("conflictDropButton", self.work.conflicts.discard)
         bind("besideButton", self.work.hide_beside)
         bind("discardButton", self.discard)
         self.binding.picked("strategyCombo", self.work.choose_strategy)

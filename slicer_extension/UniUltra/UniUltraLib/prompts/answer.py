@@ -1,34 +1,26 @@
-"""What a model answers to prompts: a mask, and how it came about."""
+"""The answer of a model to prompts: a mask, and how it was made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional
+from typing import Dict, Optional
 
 import numpy as np
-
-from .planes import Plane
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A mask for one object.
+    """A mask of one structure.
 
     Attributes:
         mask: (rows, columns) bool, pixels of the requested plane's picture.
-        bbox: [x0,y0,x1,y1] of the mask, corners included, or None when it is empty.
-        frame: the frame or slice it belongs to, as the server says it.
-        plane: the plane it belongs to, or None when the server does not say.
-        score: the model's own estimate of its quality, or None.
-        model: which model answered.
-        adapter: which published adapter, or None.
+        score: the model's own estimate of the mask's quality (0..1); None without one.
+        model: name of the model.
+        adapter: ID of the published adapter that answered; None for the model's own weights.
         timings: seconds per stage, as the server measured them.
     """
 
     mask: np.ndarray
-    bbox: Optional[List[int]]
-    frame: Optional[int]
-    plane: Optional[Plane]
     score: Optional[float]
     model: str
     adapter: Optional[str]

@@ -15,29 +15,32 @@ LIMIT = 200
 
 
 class KeptMask(NamedTuple):
-    """A (rows, columns) mask, compressed; equal when the pixels are."""
+    """A compressed (rows, columns) mask; equal if the pixels are."""
 
     shape: Tuple[int, ...]
     bits: bytes
 
     @classmethod
     def of(cls, mask: np.ndarray) -> KeptMask:
-        """Keep a mask."""
+        """Compress a mask."""
         mask = np.asarray(mask, bool)
         return cls(mask.shape, zlib.compress(np.packbits(mask).tobytes(), 1))
 
     def array(self) -> np.ndarray:
-        """The mask, (rows, columns) bool."""
+        """The mask, uncompressed: (rows, columns) bool."""
         count = self.shape[0] * self.shape[1]
         bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
         return np.unpackbits(bits, count=count).reshape(self.shape).astype(bool)
 
 
 class Moment:
-    """The prompts at one time, and the mask they gave.
+    """One state of the history: the prompts and the mask predicted from them.
 
-    `mask` is None while no answer has come. `by_hand` says that a person painted it. `answer` is what came
-    with it, without its mask, if a model made it.
+    Attributes:
+        mask: None until the prompts are answered.
+        by_hand: a person painted the mask.
+        answer: the model's answer, with an empty mask; None for a painted mask.
+        tries: how often the prompts were sent without an answer.
     """
 
     def __init__(self, prompts: PromptSet, mask: Optional[KeptMask] = None, by_hand: bool = False) -> None:
@@ -46,15 +49,16 @@ class Moment:
         self.tries = 0
 
     def settle(self, answer: Answer) -> None:
-        """The answer came. Its mask is kept small: a cine has hundreds of moments."""
+        """Take the answer to the prompts. Its mask is compressed, because a cine has hundreds of moments."""
         self.mask = KeptMask.of(answer.mask)
         self.answer = replace(answer, mask=answer.mask[:0])
 
 
 class Timeline:
-    """The moments of one segment on one picture, of which one is now.
+    """The undo history of one segment on one picture: a list of moments, one of which is shown now.
 
-    It begins with `prompts` and the mask `held` by the segment then.
+    Args:
+        prompts, held: the prompts and the segment's mask, (rows, columns) bool, at the start.
     """
 
     def __init__(self, prompts: PromptSet, held: np.ndarray) -> None:
@@ -64,7 +68,7 @@ class Timeline:
 
     @property
     def now(self) -> Moment:
-        """The moment shown now."""
+        """The moment that is shown."""
         return self._moments[self._at]
 
     @property
@@ -78,43 +82,43 @@ class Timeline:
         return self._at + 1 < len(self._moments)
 
     def __contains__(self, moment: Moment) -> bool:
-        return any(kept is moment for kept in self._moments)
+        return any(other is moment for other in self._moments)
 
     def sync(self, held: np.ndarray) -> None:
-        """Note what the segment holds; what was painted since becomes a moment of its own.
+        """Compare with the segment's present mask; if a person has painted, add a moment for it.
 
-        While an answer is awaited, that moment stands before it.
+        While an answer is awaited, the new moment is inserted before the one that awaits it.
         """
-        known = self._last_known()
+        answered = self._last_answered()
         mask = KeptMask.of(held)
         if mask == self._held:
             return
         self._held = mask
-        if known == self._at:
+        if answered == self._at:
             del self._moments[self._at + 1 :]
-        self._moments.insert(known + 1, Moment(self._moments[known].prompts, mask, by_hand=True))
+        self._moments.insert(answered + 1, Moment(self._moments[answered].prompts, mask, by_hand=True))
         self._at += 1
 
     def written(self, held: np.ndarray) -> None:
-        """Note what the segment holds after a mask was written: of an oblique view, not quite that."""
+        """Note the segment's mask after writing one; in an oblique view it differs from what was written."""
         self._held = KeptMask.of(held)
 
     def trust(self) -> None:
-        """What the segment holds is what the person means, however it was made."""
-        self._moments[self._last_known()].by_hand = True
+        """Treat the present mask as painted by a person, even if a model predicted it."""
+        self._moments[self._last_answered()].by_hand = True
 
     def add(self, prompts: PromptSet, mask: Optional[np.ndarray] = None) -> Moment:
-        """A new moment after now, which becomes now; what was undone is forgotten."""
+        """Append a moment after the shown one and show it; moments that were undone are dropped."""
         del self._moments[self._at + 1 :]
         self._moments.append(Moment(prompts, None if mask is None else KeptMask.of(mask)))
-        del self._moments[1 : len(self._moments) - LIMIT + 1]  # never the mask that was there at first
+        del self._moments[1 : len(self._moments) - LIMIT + 1]  # keeps the first mask
         self._at = len(self._moments) - 1
         return self.now
 
     def base_for(self, prompts: PromptSet) -> Optional[Moment]:
-        """The newest moment up to now whose mask `prompts` build on; None when there is none.
+        """The newest moment up to now whose mask `prompts` can refine; None without one.
 
-        A mask that came from a prompt since removed or moved does not count; a painted mask always does.
+        A painted mask always counts, a predicted one only if all its prompts are still among `prompts`.
         """
         for moment in reversed(self._moments[: self._at + 1]):
             if moment.mask is not None and (
@@ -124,23 +128,23 @@ class Timeline:
         return None
 
     def undo(self) -> Moment:
-        """Go one moment back, if there is one; the moment that is now."""
+        """Go one moment back, if possible; returns the shown moment."""
         self._at = max(self._at - 1, 0)
         return self.now
 
     def redo(self) -> Moment:
-        """Go one moment forward, if there is one; the moment that is now."""
+        """Go one moment forward, if possible; returns the shown moment."""
         self._at = min(self._at + 1, len(self._moments) - 1)
         return self.now
 
-    def known_mask(self) -> np.ndarray:
-        """The mask of the newest moment up to now that has one, (rows, columns) bool."""
-        return (self._moments[self._last_known()].mask or self._held).array()
+    def newest_mask(self) -> np.ndarray:
+        """The mask of the newest answered moment up to now, (rows, columns) bool."""
+        return (self._moments[self._last_answered()].mask or self._held).array()
 
-    def back_to_known(self) -> Moment:
-        """Go back to the newest moment that has its mask; the moment that is now."""
-        self._at = self._last_known()
+    def back_to_answered(self) -> Moment:
+        """Go back to the newest answered moment; returns it."""
+        self._at = self._last_answered()
         return self.now
 
-    def _last_known(self) -> int:
+    def _last_answered(self) -> int:
         return max(n for n in range(self._at + 1) if n == 0 or self._moments[n].mask is not None)

@@ -1,8 +1,8 @@
-"""The kinds of prompts: how each is read from a stroke, checked, sent, stored, and drawn.
+"""The kinds of prompts: how each is read from a stroke, checked, sent, stored and drawn.
 
-A new kind is a class here with its line in `PROMPT_KINDS`, a tool in `draw/tools.py`, and that tool's button
-and icon in Resources: nothing else in the extension names a drawn kind. Values are hashable, so that prompts
-can be compared.
+A new kind needs a class here with its entry in `PROMPT_KINDS`, a tool in `draw/tools.py`, and that tool's
+button and icon in Resources; nothing else in the extension names a drawn kind. Values are hashable, so that
+prompts can be compared.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from .mask_packing import check_runs, pack_runs, unpack_runs
 from .planes import Plane, Size, describe, nearest_voxel
 from .strokes import StrokePath, box_corners, lasso_corners, pen_mark
 
-# How a prompt is given over a slice view: by a click, or by a drag of which two corners, the outline, or the
-# mark of a pen count.
+# The gesture over a slice view: a click, or a drag that gives two corners, an outline, or the mark of a pen.
 CLICK, CORNERS, OUTLINE, PEN = "click", "corners", "outline", "pen"
-# The server's name for the mask to refine, which is a kind of prompt there; here it is painted, not drawn.
+# The server's name for the mask to refine: a kind of prompt there, but not drawn as one here.
 MASK = "mask"
 
 
@@ -27,9 +26,9 @@ class Prompt(NamedTuple):
     """One prompt of a `PromptSet`.
 
     Attributes:
-        kind: its entry in `PROMPT_KINDS`, which says what `value` is.
-        key: tells prompts of one kind apart; of a point, it stays the same when the point is moved.
-        positive: it lies on the structure; False: beside it.
+        kind: name of its entry in `PROMPT_KINDS`, whose class documents `value`.
+        key: identifies the prompt among those of its kind; a point keeps its key when it is moved.
+        positive: True if the prompt lies on the structure, False if on the background.
     """
 
     kind: str
@@ -50,7 +49,7 @@ class Picture(NamedTuple):
         return self.plane.shape(self.size)
 
     def pixel(self, x: float, y: float) -> Tuple[int, int]:
-        """The pixel (x,y) that holds a position.
+        """The pixel (x,y) that contains a position.
 
         Raises:
             OutsideImage: the position is not on the picture.
@@ -59,10 +58,10 @@ class Picture(NamedTuple):
         return voxel[self.plane.in_plane[0]], voxel[self.plane.in_plane[1]]
 
     def check_shape(self, pixels: np.ndarray, what: str) -> None:
-        """Refuse an array that is not of the picture's shape.
+        """Check that an array has the picture's shape.
 
         Raises:
-            PromptsError: so.
+            PromptsError: the shapes differ.
         """
         if np.shape(pixels) != self.shape:
             raise PromptsError(
@@ -73,12 +72,12 @@ class Picture(NamedTuple):
 
 
 class Kind:
-    """What the panel needs to know of a kind of prompt.
+    """Behaviour of a kind of prompt.
 
     Attributes:
-        stored: its name in `PromptSet.to_dict`, which saved scenes and the server keep.
+        stored: key in `PromptSet.to_dict`, which is kept in saved scenes and on the server.
         gesture: CLICK, CORNERS, OUTLINE or PEN.
-        many: a picture may have several; else a new one replaces the old one.
+        many: a picture may have several prompts of the kind; else a new prompt replaces the old one.
     """
 
     stored = ""
@@ -86,46 +85,46 @@ class Kind:
     many = False
 
     def read(self, path: StrokePath) -> Any:
-        """What `check` takes, of a stroke over the picture.
+        """Convert a stroke over the picture into a value for `check`.
 
         Raises:
             OutsideImage: the stroke misses the picture.
-            PromptsError: it makes no prompt.
+            PromptsError: the stroke cannot be a prompt of this kind.
         """
         raise NotImplementedError
 
     def check(self, value: Any, picture: Picture) -> Any:
-        """The value as a prompt holds it.
+        """Check a value and bring it into the form in which `Prompt` holds it.
 
         Raises:
-            OutsideImage: a part of it is not on the picture.
-            PromptsError: it makes no prompt.
+            OutsideImage: a part of the prompt is not on the picture.
+            PromptsError: the value cannot be a prompt of this kind.
         """
         raise NotImplementedError
 
     def to_params(self, prompts: Sequence[Prompt], picture: Picture) -> Dict[str, Any]:
-        """The prompts of this kind in the request; see docs/wire.md."""
+        """The entries for the prompts of this kind in a request; see docs/wire.md."""
         raise NotImplementedError
 
     def to_stored(self, prompt: Prompt) -> Any:
         """A prompt as JSON."""
-        return [prompt.key, list(prompt.value), prompt.positive]
+        return [prompt.key, list(prompt.value), prompt.positive] if self.many else list(prompt.value)
 
     def from_stored(self, entry: Any, picture: Picture) -> Tuple[Any, str, bool]:
-        """Value, key and sign of the prompt that `to_stored` wrote; a malformed entry raises any error."""
-        key, value, positive = entry
+        """Value, key and sign of a prompt that `to_stored` wrote; a malformed entry raises any error."""
+        key, value, positive = entry if self.many else ("", entry, True)
         return self.check(value, picture), str(key), bool(positive)
 
     def agrees(self, prompt: Prompt, mask: np.ndarray, picture: Picture) -> bool:
-        """Whether a (rows, columns) mask does what the prompt says."""
+        """Whether a (rows, columns) mask is consistent with the prompt."""
         return False
 
     def outline(self, value: Any) -> Optional[np.ndarray]:
-        """The closed line that shows it, (N,2) pixels (x,y); None when it is not shown as a line."""
+        """The closed line to draw, (N,2) pixels (x,y); None if the kind is not drawn as a line."""
         return None
 
     def pixels(self, value: Any, shape: Tuple[int, int]) -> Optional[np.ndarray]:
-        """The area that shows it, (rows, columns) bool; None when it is not shown as an area."""
+        """The area to draw, (rows, columns) bool; None if the kind is not drawn as an area."""
         return None
 
 
@@ -139,8 +138,8 @@ class PointKind(Kind):
         plane, voxel = picture.plane, nearest_voxel(value, picture.size)
         if voxel[plane.normal] != plane.index:
             raise OutsideImage(
-                f"Expected a point on the slice that is shown, plane {plane.index} across {plane.axis}; got "
-                f"one on plane {voxel[plane.normal]}. Place it in that slice's view."
+                f"Expected a point on the shown slice, plane {plane.index} across {plane.axis}; got a point "
+                f"on plane {voxel[plane.normal]}. Place it in that slice's view."
             )
         return voxel
 
@@ -172,12 +171,6 @@ class BoxKind(Kind):
         (x, y), extent = picture.plane.in_plane, list(picture.plane.extent(picture.size))
         extent[2 * x], extent[2 * y], extent[2 * x + 1], extent[2 * y + 1] = prompts[0].value
         return {"roi": extent}
-
-    def to_stored(self, prompt: Prompt) -> Any:
-        return list(prompt.value)
-
-    def from_stored(self, entry: Any, picture: Picture) -> Tuple[Any, str, bool]:
-        return self.check(entry, picture), "", True
 
     def agrees(self, prompt: Prompt, mask: np.ndarray, picture: Picture) -> bool:
         x0, y0, x1, y1 = prompt.value
@@ -245,9 +238,6 @@ class LassoKind(Kind):
 
     def to_stored(self, prompt: Prompt) -> List[List[float]]:
         return [list(corner) for corner in prompt.value]
-
-    def from_stored(self, entry: Any, picture: Picture) -> Tuple[Any, str, bool]:
-        return self.check(entry, picture), "", True
 
     def outline(self, value: Any) -> Optional[np.ndarray]:
         return np.array(value)

@@ -1,4 +1,4 @@
-"""Arrays as NRRD files: voxels and geometry, nothing else."""
+"""Arrays as NRRD files: voxels and geometry, without any metadata."""
 
 from __future__ import annotations
 
@@ -11,32 +11,29 @@ import numpy as np
 
 from ..errors import SceneError
 
-_TYPES = {
-    "b1": "uint8",
-    "i1": "int8",
-    "u1": "uint8",
-    "i2": "int16",
-    "u2": "uint16",
-    "i4": "int32",
-    "u4": "uint32",
-    "i8": "int64",
-    "u8": "uint64",
-    "f4": "float",
-    "f8": "double",
-}
+# NRRD's names of the types that numpy calls otherwise; the integers have the same names.
+_TYPES = {"bool": "uint8", "float32": "float", "float64": "double"}
 
 
 def nrrd_bytes(array: np.ndarray, ijk_to_ras: np.ndarray, compressed: bool = False) -> bytes:
-    """A (K,J,I) or (K,J,I,C) array as NRRD, in LPS.
+    """A (K,J,I) or (K,J,I,C) array as an NRRD file, in LPS.
 
     Args:
-        compressed: with gzip; the bytes are then the same on one machine only.
+        array: grey values, or C = 3 (RGB) or 4 (RGBA, of which the opacity is left out) channels.
+        ijk_to_ras: (4,4) matrix, mm.
+        compressed: with gzip; the same array then gives the same bytes on one machine only.
 
     Raises:
-        SceneError: C is not 1, 3 or 4; of 4, the last (opacity) is left out.
+        SceneError: C is not 1, 3 or 4, or the values are not real numbers.
+
+    >>> file = nrrd_bytes(np.arange(6, dtype=np.uint8).reshape(1, 2, 3), np.diag([0.5, 0.5, 1.0, 1.0]))
+    >>> [line for line in file.decode("latin-1").splitlines() if line.startswith(("type", "sizes"))]
+    ['type: uint8', 'sizes: 3 2 1']
+    >>> label_array(file).tolist()
+    [[[0, 1, 2], [3, 4, 5]]]
     """
     channels = array.shape[3] if array.ndim == 4 else 1
-    kind = _TYPES.get(array.dtype.str[1:])
+    kind = _TYPES.get(array.dtype.name, array.dtype.name if array.dtype.kind in "iu" else None)
     if channels not in (1, 3, 4) or kind is None:
         raise SceneError(
             f"Expected grey, RGB or RGBA numbers; got {channels} channels of {array.dtype}. "
@@ -64,10 +61,10 @@ def nrrd_bytes(array: np.ndarray, ijk_to_ras: np.ndarray, compressed: bool = Fal
 
 
 def label_array(data: bytes) -> np.ndarray:
-    """The (K,J,I) uint8 array of a label that `nrrd_bytes` wrote.
+    """The (K,J,I) uint8 array of a label file that `nrrd_bytes` wrote.
 
     Raises:
-        SceneError: it is something else.
+        SceneError: the file is damaged or not such a label.
     """
     head, _, body = data.partition(b"\n\n")
     sizes = re.search(rb"^sizes: (\d+) (\d+) (\d+)$", head, re.MULTILINE)
@@ -81,9 +78,9 @@ def label_array(data: bytes) -> np.ndarray:
 
 
 def _gzip(array: np.ndarray) -> bytes:
-    """An array as a gzip file. Most slices of a label are empty: such a one is compressed once, and repeated.
+    """An array as a gzip file, fast for labels: most slices are empty, and one compressed slice serves all.
 
-    Each slice is a piece of its own (it ends in a full flush, RFC 1951), so that pieces can be put together.
+    Each slice is compressed on its own and ends in a full flush (RFC 1951), so that the pieces can be joined.
     """
     pieces, crc, empty = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"], 0, b""
     for part in array:

@@ -1,7 +1,7 @@
-"""One flat picture of an image, and how its pixels lie among the image's voxels.
+"""Planes of an image: frames and slices as pictures, and the mapping between their pixels and the voxels.
 
-`ijk` is a voxel of the stored image (column, row, slice); `xy` a pixel (column, row) of a picture; an
-integer is a centre in both. The picture across axis k shows (i,j), across j it shows (i,k), across i (j,k).
+`ijk` is a voxel of the stored image (column, row, slice), `xy` a pixel (column, row) of a picture; integers
+are centres in both. The picture across axis k shows (i,j), across j it shows (i,k), across i it shows (j,k).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _IN_PLANE = {"i": (1, 2), "j": (0, 2), "k": (0, 1)}
 
 @dataclass(frozen=True)
 class Plane:
-    """The voxels whose coordinate along `axis` (i, j or k) is `index`; a frame is `Plane("k", n)`."""
+    """The voxels with coordinate `index` along `axis` (i, j or k); frame n of a cine is `Plane("k", n)`."""
 
     axis: str
     index: int
@@ -31,7 +31,7 @@ class Plane:
 
     @property
     def normal(self) -> int:
-        """Position of the plane's axis in an ijk triple."""
+        """Position of the plane's axis in an ijk triple: 0, 1 or 2."""
         return AXES.index(self.axis)
 
     @property
@@ -51,18 +51,18 @@ class Plane:
         return tuple(edge for pair in bounds for edge in pair)  # type: ignore[return-value]
 
     def to_xy(self, ijk: Sequence[float]) -> Tuple[float, float]:
-        """The pixel under a voxel; its distance from the plane is dropped."""
+        """The pixel of a voxel, projected onto the plane."""
         x, y = self.in_plane
         return ijk[x], ijk[y]
 
     def to_ijk(self, x: float, y: float) -> Tuple[float, float, float]:
-        """The voxel under a pixel."""
+        """The voxel of a pixel."""
         ijk = [float(self.index)] * 3
         ijk[self.in_plane[0]], ijk[self.in_plane[1]] = x, y
         return ijk[0], ijk[1], ijk[2]
 
     def to_dict(self) -> Dict[str, object]:
-        """As it travels: `{"axis": "k", "index": 3}`."""
+        """The plane as JSON, such as `{"axis": "k", "index": 3}`."""
         return {"axis": self.axis, "index": self.index}
 
     @classmethod
@@ -78,10 +78,10 @@ class Plane:
         return cls(str(value.get("axis")), index)
 
     def check(self, size: Size) -> None:
-        """Refuse a plane that an image of `size` = (I,J,K) does not have.
+        """Check that an image of `size` = (I,J,K) has this plane.
 
         Raises:
-            OutsideImage: the index is not between 0 and the last one.
+            OutsideImage: the index is too large.
         """
         count = size[self.normal]
         if not 0 <= self.index < count:
@@ -97,7 +97,7 @@ def describe(size: Size) -> str:
 
 
 def nearest_voxel(ijk: Sequence[float], size: Size) -> Voxel:
-    """The voxel that holds a continuous ijk position.
+    """The voxel that contains a continuous ijk position.
 
     Raises:
         OutsideImage: the position lies outside the voxels of an image of `size` = (I,J,K).

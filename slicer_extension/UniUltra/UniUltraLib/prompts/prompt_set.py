@@ -1,6 +1,6 @@
 """The prompts of one segment on one plane of one image, and how they are sent and stored.
 
-A `PromptSet` never changes: every edit gives a new one, so keeping the old one is all that undo needs.
+A `PromptSet` is immutable: every edit returns a new one, so undo only has to keep the old one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,26 @@ from .planes import Plane, Size, describe
 
 @dataclass(frozen=True)
 class PromptSet:
-    """The prompts of one segment on `plane` of an image of `size` = (I,J,K) voxels.
+    """The prompts of one segment on one plane of an image.
 
-    `previous` is the (rows, columns) bool mask to refine; `to_dict` leaves it to the segment itself.
+    Attributes:
+        size: (I,J,K) voxels of the image.
+        plane: the plane that the prompts lie on.
+        prompts: in the order of `PROMPT_KINDS`.
+        previous: the mask to refine, (rows, columns) bool; `to_dict` omits it, as the segment itself has it.
+
+    Raises:
+        OutsideImage: the image does not have the plane.
+
+    >>> from UniUltraLib.prompts.planes import Plane
+    >>> prompts = PromptSet((120, 90, 1), Plane("k", 0))
+    >>> prompts = prompts.with_prompt("point", (40, 30, 0)).with_prompt("box", (60, 50, 20, 20))
+    >>> [(prompt.kind, prompt.key, prompt.value) for prompt in prompts.prompts]
+    [('point', 'point0', (40, 30, 0)), ('box', '', (20, 20, 60, 50))]
+    >>> prompts.without("point", "point0").to_params()["roi"]
+    [20, 60, 20, 50, 0, 0]
+    >>> PromptSet.from_dict(prompts.to_dict()) == prompts
+    True
     """
 
     size: Size
@@ -53,12 +70,14 @@ class PromptSet:
         """Add a prompt, or replace the one of the same kind and key.
 
         Args:
-            kind: of `PROMPT_KINDS`, which says what `value` is.
-            key: a free one is chosen where it is empty and a picture may have several of the kind.
+            kind: name in `PROMPT_KINDS`.
+            value: what the `check` of that kind takes.
+            key: by default a free one, if a picture may have several prompts of the kind.
+            positive: True if the prompt lies on the structure, False if on the background.
 
         Raises:
             OutsideImage: a part of the prompt is not on the picture.
-            PromptsError: it makes no prompt.
+            PromptsError: the value cannot be a prompt of this kind.
         """
         if PROMPT_KINDS[kind].many and not key:
             taken = {prompt.key for prompt in self.of(kind)}
@@ -66,24 +85,24 @@ class PromptSet:
         return self._put(Prompt(kind, PROMPT_KINDS[kind].check(value, self.picture), key, positive))
 
     def without(self, kind: str, key: str = "") -> PromptSet:
-        """Remove a prompt, if it is there."""
+        """Remove a prompt, if it exists."""
         left = tuple(prompt for prompt in self.prompts if (prompt.kind, prompt.key) != (kind, key))
         return replace(self, prompts=left)
 
     def only(self, kinds: Collection[str]) -> PromptSet:
-        """The prompts of these kinds: those that a model takes."""
+        """Only the prompts of these kinds, such as those that a model takes."""
         return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.kind in kinds))
 
     def agreeing(self, mask: np.ndarray) -> PromptSet:
-        """The prompts that a (rows, columns) mask does not contradict."""
-        kept = (p for p in self.prompts if PROMPT_KINDS[p.kind].agrees(p, mask, self.picture))
-        return replace(self, prompts=tuple(kept))
+        """Only the prompts that are consistent with a (rows, columns) mask."""
+        agreeing = (p for p in self.prompts if PROMPT_KINDS[p.kind].agrees(p, mask, self.picture))
+        return replace(self, prompts=tuple(agreeing))
 
     def with_previous(self, mask: Optional[np.ndarray]) -> PromptSet:
         """Set the (rows, columns) mask to refine; None or an empty mask removes it.
 
         Raises:
-            PromptsError: the mask is not of the picture's shape.
+            PromptsError: the mask does not have the picture's shape.
         """
         if mask is None or not np.any(mask):
             return replace(self, previous=None)
@@ -91,7 +110,7 @@ class PromptSet:
         return replace(self, previous=np.array(mask, bool))
 
     def to_params(self) -> Dict[str, Any]:
-        """These prompts as the server's `params`, JSON-ready."""
+        """The prompts as the server's `params`, JSON-ready; see docs/wire.md."""
         params: Dict[str, Any] = {"plane": self.plane.to_dict()}
         for name, kind in PROMPT_KINDS.items():
             params.update(kind.to_params(self.of(name), self.picture))
@@ -100,7 +119,7 @@ class PromptSet:
         return params
 
     def to_dict(self) -> Dict[str, Any]:
-        """These prompts with their keys, JSON-ready, to be kept with the segment."""
+        """The prompts with their keys, JSON-ready, to be stored with the segment."""
         stored: Dict[str, Any] = {"size": list(self.size), "plane": self.plane.to_dict()}
         for name, kind in PROMPT_KINDS.items():
             entries = [kind.to_stored(prompt) for prompt in self.of(name)]
@@ -112,7 +131,7 @@ class PromptSet:
         """The prompts that `to_dict` wrote.
 
         Raises:
-            PromptsError: `value` is something else, or holds a prompt outside its image.
+            PromptsError: `value` is malformed, or has a prompt outside its image.
         """
         try:
             i, j, k = (int(n) for n in value["size"])
@@ -128,7 +147,7 @@ class PromptSet:
             raise PromptsError("Stored prompts cannot be read. Place them again.") from None
 
     def _put(self, prompt: Prompt) -> PromptSet:
-        """Add or replace, in the order of the kinds, so that the same prompts are equal however they came."""
+        """Add or replace, and sort by kind, so that equality does not depend on the order of edits."""
         name = (prompt.kind, prompt.key)
         prompts = [prompt if (p.kind, p.key) == name else p for p in self.prompts]
         if prompt not in prompts:
@@ -138,26 +157,27 @@ class PromptSet:
 
 
 class PromptBook:
-    """Every segment's prompts, by image, plane and segment; an image is named by its content hash or id."""
+    """The prompts of all segments by image (its content hash or ID), plane and segment."""
 
     def __init__(self) -> None:
         self._sets: Dict[Tuple[str, Plane, str], PromptSet] = {}
 
     def get(self, image: str, plane: Plane, segment: str, size: Size) -> PromptSet:
-        """The prompts of `segment` on `plane` of `image`; an empty set before the first one.
+        """The prompts of `segment` on `plane` of `image`; an empty set if there are none.
 
         Raises:
-            PromptsError: the kept prompts belong to an image of another size.
+            PromptsError: the stored prompts belong to an image of another size.
         """
-        kept = self._sets.get((image, plane, segment))
-        if kept is None:
-            return PromptSet(size, plane)
-        if kept.size != size:
-            raise PromptsError(f"The kept prompts belong to {describe(kept.size)}; got {describe(size)}.")
-        return kept
+        prompts = self._sets.get((image, plane, segment), PromptSet(size, plane))
+        if prompts.size != size:
+            raise PromptsError(
+                f"Expected prompts of {describe(size)}; the stored prompts belong to "
+                f"{describe(prompts.size)}. Place them again."
+            )
+        return prompts
 
     def put(self, image: str, segment: str, prompts: PromptSet) -> None:
-        """Keep a set; an empty one is forgotten."""
+        """Store a set; an empty one is deleted."""
         key = (image, prompts.plane, segment)
         if prompts:
             self._sets[key] = prompts
@@ -165,34 +185,34 @@ class PromptBook:
             self._sets.pop(key, None)
 
     def forget_segment(self, segment: str) -> None:
-        """Drop the prompts of a segment that was removed."""
+        """Delete the prompts of a segment that was removed."""
         self._sets = {key: value for key, value in self._sets.items() if key[2] != segment}
 
     def to_tag(self, segment: str) -> str:
-        """A segment's prompts on every plane and image, as the text of a segment tag."""
-        kept = [
+        """A segment's prompts on all planes and images, as the text of a segment tag."""
+        entries = [
             {"image": image, **prompts.to_dict()}
             for (image, _, owner), prompts in self._sets.items()
             if owner == segment
         ]
         # A .seg.nrrd header joins its tags with "|".
-        return json.dumps(kept, separators=(",", ":")).replace("|", "\\u007c")
+        return json.dumps(entries, separators=(",", ":")).replace("|", "\\u007c")
 
     def from_tag(self, segment: str, text: str) -> None:
-        """Take back what `to_tag` wrote, in place of what is kept for `segment`.
+        """Replace the prompts of `segment` by those of a text that `to_tag` wrote.
 
         Raises:
-            PromptsError: `text` is something else; what was kept stays.
+            PromptsError: `text` is malformed; the present prompts stay.
         """
         try:
             entries = json.loads(text)
             if not isinstance(entries, list):
                 raise TypeError
-            kept = [(str(entry["image"]), PromptSet.from_dict(entry)) for entry in entries]
+            sets = [(str(entry["image"]), PromptSet.from_dict(entry)) for entry in entries]
         except PromptsError:
             raise
         except (KeyError, TypeError, ValueError, RecursionError):
             raise PromptsError("Stored prompts cannot be read. Place them again.") from None
         self.forget_segment(segment)
-        for image, prompts in kept:
+        for image, prompts in sets:
             self.put(image, segment, prompts)

@@ -1,4 +1,4 @@
-"""What the person looks at and does there: plain values, for code that knows no Slicer."""
+"""What a slice view shows, segments, and edits of prompts: plain values for code without Slicer."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any, NamedTuple, Optional, Tuple
 from .planes import Plane, Size
 
 STILL, CINE, VOLUME = "still", "cine", "volume"
-# What `SlicerScene.on` takes, with what the callback is given.
+# The events of `SceneSide.on`.
 EVENTS = ("closing", "closed", "segments", "segment_removed", "painted", "frame", "view")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The picture that is looked at, as the server is asked about it.
+    """The picture that a slice view shows, as the server is asked about it.
 
     Attributes:
-        key: names the image: the campaign's id, else a hash of its voxels; an oblique cut has its own.
+        key: of the image: its ID in the campaign, else a hash of its voxels; an oblique cut has its own key.
         kind: `still`, `cine` or `volume`; an oblique cut through a volume is a still.
         plane: the slice or frame; `Plane("k", frame)` of a cine, `Plane("k", 0)` of a still.
         size: (I,J,K) voxels of the image; (I,J,T) of a cine, (columns, rows, 1) of an oblique cut.
-        oblique: the view cuts a volume askew.
+        oblique: the view cuts a volume along none of its axes.
         frame: the frame of a cine, else None.
-        frames: how many frames; 1 where there is none.
-        image_id: the campaign's id to ask the server with; None when `SlicerScene.content` must be uploaded.
+        frames: number of frames; 1 for a still or a volume.
+        image_id: the ID in the campaign; None if the image must be uploaded (`SceneSide.content`).
     """
 
     key: str
@@ -43,7 +43,7 @@ class Shown:
 
 
 class SegmentInfo(NamedTuple):
-    """A segment: its id in the segmentation, its name, its colour (red, green, blue from 0 to 1)."""
+    """A segment: its ID in the segmentation, its name, its RGB colour (0 to 1)."""
 
     id: str
     name: str
@@ -51,14 +51,14 @@ class SegmentInfo(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """One change of the prompts on the picture that is shown: a prompt given, moved, or (no `world`) removed.
+    """An edit of the prompts on the shown picture: a prompt is placed, moved, or (without `world`) removed.
 
     Attributes:
-        kind: of `PROMPT_KINDS`.
-        positive: it lies on the structure; False: beside it.
+        kind: name in `PROMPT_KINDS`.
+        positive: True if the prompt lies on the structure, False if on the background.
         world: positions, RAS in mm: (3,) of a point, (N,3) of a stroke (of a box, two opposite corners).
-        width: of the pen, mm in the world.
-        key: which prompt of the kind, where a picture may have several; a new one when it is empty.
+        width: of the pen, mm.
+        key: of the prompt, if a picture may have several of the kind; empty for a new prompt.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""What was drawn over a picture, as pixels: numpy only."""
+"""Convert strokes over a picture into boxes, outlines and pixels: numpy only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import OutsideImage, PromptsError
 
-# More corners than this say nothing more of an outline drawn by hand, and make the request long.
+# More corners do not describe a hand-drawn outline any better, but make the request longer.
 _MAX_CORNERS = 256
 
 
@@ -16,11 +16,11 @@ class StrokePath(NamedTuple):
     """A stroke over a picture.
 
     Attributes:
-        xy: (N,2) continuous pixels (x,y) of the picture; an integer is a pixel's centre.
+        xy: (N,2) continuous pixels (x,y) of the picture; integers are the pixels' centres.
         shape: (rows, columns) of the picture.
-        pixel_mm: (2,3), how far a step to the next column and to the next row goes in the world. In oblong
-            pixels the mark of the pen is oblong too.
-        width: of the pen, mm.
+        pixel_mm: (2,3), the world vectors, in mm, of a step to the next column and to the next row. A round
+            pen covers an ellipse of non-square pixels.
+        width: diameter of the pen, mm.
     """
 
     xy: np.ndarray
@@ -30,10 +30,10 @@ class StrokePath(NamedTuple):
 
 
 def box_corners(xy: np.ndarray, shape: Tuple[int, int]) -> Tuple[float, float, float, float]:
-    """(x0,y0,x1,y1) of the smallest box around positions, cut at the edge of a (rows, columns) picture.
+    """(x0,y0,x1,y1) of the bounding box of positions, clipped to a (rows, columns) picture.
 
     Raises:
-        OutsideImage: it covers no pixel.
+        OutsideImage: the box covers no pixel.
     """
     limits = np.array(shape[::-1]) - 1
     low, high = np.min(xy, axis=0), np.max(xy, axis=0)
@@ -44,17 +44,17 @@ def box_corners(xy: np.ndarray, shape: Tuple[int, int]) -> Tuple[float, float, f
 
 
 def lasso_corners(xy: np.ndarray, shape: Tuple[int, int]) -> List[Tuple[float, float]]:
-    """The (x,y) corners of an outline, cut at the picture's edge, without those that say nothing.
+    """The (x,y) corners of an outline, clipped to the picture, without nearly equal neighbours.
 
     Raises:
-        PromptsError: it encloses nothing.
+        PromptsError: the outline encloses no area.
     """
     inside = np.clip(np.asarray(xy, float), 0, np.array(shape[::-1]) - 1)
-    kept: List[np.ndarray] = []
+    distinct: List[np.ndarray] = []
     for place in inside:
-        if not kept or np.abs(place - kept[-1]).max() > 0.25:
-            kept.append(place)
-    corners = np.array(kept).reshape(-1, 2)
+        if not distinct or np.abs(place - distinct[-1]).max() > 0.25:
+            distinct.append(place)
+    corners = np.array(distinct).reshape(-1, 2)
     if len(corners) > _MAX_CORNERS:
         corners = corners[np.linspace(0, len(corners) - 1, _MAX_CORNERS).round().astype(int)]
     x, y = corners.T
@@ -67,10 +67,10 @@ def lasso_corners(xy: np.ndarray, shape: Tuple[int, int]) -> List[Tuple[float, f
 def pen_mark(stroke: StrokePath) -> np.ndarray:
     """The pixels that the pen marks: (rows, columns) bool.
 
-    A pixel is marked when its centre is under the pen, and every pixel that the pen's middle crosses.
+    These are the pixels whose centre is under the pen, and those that the pen's centre crosses.
 
     Raises:
-        OutsideImage: none is.
+        OutsideImage: no pixel is marked.
     """
     rows, columns = stroke.shape
     mark = np.zeros(stroke.shape, bool)
@@ -79,7 +79,7 @@ def pen_mark(stroke: StrokePath) -> np.ndarray:
     on = ((nearest >= 0) & (nearest < [columns, rows])).all(axis=1)
     mark[nearest[on, 1], nearest[on, 0]] = True
     metric = stroke.pixel_mm @ stroke.pixel_mm.T
-    width = stroke.width + 1e-6  # a centre right under the pen's edge counts
+    width = stroke.width + 1e-6  # a centre exactly under the pen's edge counts
     reach = width / 2 * np.sqrt(np.diag(np.linalg.inv(metric)))
     corners = np.unique(np.round(path, 1), axis=0)
     for x, y in corners:

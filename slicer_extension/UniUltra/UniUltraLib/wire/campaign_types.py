@@ -1,7 +1,7 @@
-"""The campaign's data as plain values, read from the server's JSON with every part checked.
+"""The campaign's data as plain values, read from the server's JSON with every field checked.
 
-A missing part gets a harmless default; a part of another kind raises what the caller turns into
-`UnexpectedAnswer`.
+A missing field gets a harmless default. The `of` methods raise `KeyError`, `TypeError`, `ValueError` or
+`AttributeError` for a field of another type; `campaign_calls.understood` makes an `UnexpectedAnswer` of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RETURNED, APPROVED, FLAGGED = "returned", "approved", "flagged"
 
 @dataclass(frozen=True)
 class Label:
-    """A structure of the campaign: name, value in label files, colour (0 to 1), how to draw it."""
+    """A structure of the campaign: name, value in label files, RGB colour (0 to 1), drawing instructions."""
 
     name: str
     index: int
@@ -35,13 +35,13 @@ class Campaign:
     """The campaign part of `/info/`; empty when the server has no campaign.
 
     Attributes:
-        name, instructions: for people.
-        labels: the structures, in their order.
-        readers: how many label each unit without seeing each other's label.
-        frames: of a cine that are asked for: `first` (then any frame will do), `all`, `every N`.
-        skip_reasons: offered to an annotator who skips.
-        lease_minutes: how long a unit stays given without work on it.
-        offers: what more than MONAI Label's own the server has, such as `review`, `masks`, `curve`.
+        name, instructions: shown to the annotators.
+        labels: the structures, in the campaign's order.
+        readers: how many annotators label each unit without seeing each other's label.
+        frames: which frames of a cine are requested: `first` (then any frame will do), `all`, `every N`.
+        skip_reasons: choices for an annotator who skips.
+        lease_minutes: how long a lease lasts without activity.
+        offers: the server's extensions of MONAI Label's API, such as `review`, `masks`, `curve`.
     """
 
     name: str = ""
@@ -55,7 +55,7 @@ class Campaign:
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Campaign:
-        """Read it from `/info/`."""
+        """The campaign in the server's `/info/`."""
         entry = info.get("campaign")
         if not isinstance(entry, dict):
             return cls()
@@ -74,7 +74,7 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Review:
-    """What a reviewer said of a version."""
+    """A reviewer's verdict on a version, at the time `made` (UTC)."""
 
     state: str
     reviewer: str
@@ -84,7 +84,7 @@ class Review:
 
 @dataclass(frozen=True)
 class PlaneMask:
-    """What a structure holds on frame (slice) `frame`: packed, as it travels."""
+    """The mask of a structure on one frame or slice, packed as in `mask_packing`."""
 
     label: str
     frame: int
@@ -93,14 +93,14 @@ class PlaneMask:
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> PlaneMask:
-        """Read one; a `KeyError`, `TypeError` or `ValueError` is no mask."""
+        """Read an entry of a version's masks."""
         return cls(str(entry["label"]), int(entry["frame"]), tuple(entry["bbox"]), str(entry["mask"]))
 
     def pixels(self, size: Size) -> np.ndarray:
-        """(rows, columns) bool of an image of `size` = (I,J,K).
+        """The mask, (rows, columns) bool, in an image of `size` = (I,J,K).
 
         Raises:
-            PackedMaskError: it does not fit.
+            PackedMaskError: the mask does not fit the image.
         """
         return unpack_mask(list(self.bbox), self.packed, (size[1], size[0]))
 
@@ -110,13 +110,15 @@ class Version:
     """One version of the label of an image.
 
     Attributes:
-        revision: its number; annotator: who saved it; made: when, UTC.
-        tag: `draft`, `final`, `original` (a model's proposal) or another word.
-        state: what the newest review says, else what the tag does.
-        base: the revision it was made from; seen: of a draft, the final revision that the annotator knew.
-        frames: of a cine, those that are done, else None.
-        model, adapter, prompts, clicks, seconds: how it came about.
-        hidden: pixels that the label file could not hold, as another structure has them there.
+        revision: number of the version; later versions have higher ones.
+        tag: `draft`, `final`, `original` (a model's proposal) or another tag.
+        annotator: who saved it.
+        made: when it was saved, UTC.
+        state: that of the newest review; without a review, the tag.
+        seen: the newest final revision that the annotator of a draft knew.
+        frames: the frames of a cine that are done; None for a still or a volume.
+        model, adapter, prompts, clicks, seconds: how the label was made.
+        hidden: pixels that the label file cannot hold, because another structure has them there.
         reviews: oldest first.
     """
 
@@ -125,7 +127,6 @@ class Version:
     annotator: str = ""
     made: str = ""
     state: str = ""
-    base: Optional[int] = None
     seen: Optional[int] = None
     frames: Optional[Tuple[int, ...]] = None
     model: Optional[str] = None
@@ -138,23 +139,21 @@ class Version:
 
     @property
     def comment(self) -> str:
-        """What the newest review says in words."""
+        """The comment of the newest review; empty without one."""
         return self.reviews[-1].comment if self.reviews else ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Version:
-        """Read one; a `KeyError`, `TypeError` or `ValueError` is no version."""
+        """Read an entry of an image's versions."""
         origin, info = _dict(entry.get("origin")), _dict(entry.get("info"))
-        frames = entry.get("frames")
         return cls(
             revision=int(entry["revision"]),
             tag=str(entry.get("tag", FINAL)),
             annotator=_text(entry.get("annotator")),
             made=_text(entry.get("made")),
             state=_text(entry.get("state")),
-            base=_whole(entry.get("base")),
             seen=_whole(info.get("seen_revision")),
-            frames=None if frames is None else tuple(int(frame) for frame in frames),
+            frames=_frames(entry),
             model=origin.get("model"),
             adapter=origin.get("adapter"),
             prompts=tuple(part for part in _list(origin.get("prompts")) if isinstance(part, dict)),
@@ -171,7 +170,7 @@ class Version:
 
 @dataclass(frozen=True)
 class ToReview:
-    """A label in the reviewer's list."""
+    """A label in the reviewer's list; see `Version`."""
 
     image: str
     revision: int
@@ -180,10 +179,16 @@ class ToReview:
     made: str = ""
     frames: Optional[Tuple[int, ...]] = None
 
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> ToReview:
+        """Read an entry of the list."""
+        image, annotator, state, made = (str(entry[key]) for key in ("image", "annotator", "state", "made"))
+        return cls(image, int(entry["revision"]), annotator, state, made, _frames(entry))
+
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two readers' labels of one structure; `hd95` in `unit` (mm or px), None where one has nothing."""
+    """Two readers' labels of one structure; `hd95` in `unit` (mm or px), None where one mask is empty."""
 
     annotators: Tuple[str, str]
     revisions: Tuple[int, int]
@@ -192,29 +197,34 @@ class Agreement:
     hd95: Optional[float]
     unit: str
 
+    @classmethod
+    def of(cls, pair: Mapping[str, Any]) -> Agreement:
+        """Read a pair of readers."""
+        (first, second), (older, newer) = pair["annotators"], pair["revisions"]
+        hd95 = None if pair["hd95"] is None else float(pair["hd95"])
+        names, revisions = (str(first), str(second)), (int(older), int(newer))
+        return cls(names, revisions, str(pair["label"]), float(pair["dice"]), hd95, str(pair["unit"]))
+
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks of a version, over an image of `size` = (I,J,K); `frames`: of a cine, those that are done."""
+    """The masks of a version.
 
-    revision: int
+    Attributes:
+        size: (I,J,K) voxels of the image.
+        frames: the frames of a cine that are done; None for a still or a volume.
+        planes: a mask for each structure and each frame or slice on which it is drawn.
+    """
+
     size: Size
-    kind: str
     frames: Optional[Tuple[int, ...]]
     planes: Tuple[PlaneMask, ...]
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Masks:
-        """Read them; a `KeyError`, `TypeError` or `ValueError` is no answer."""
+        """Read the answer to `campaign_calls.masks`."""
         i, j, k = (int(n) for n in entry["size"])
-        frames = entry.get("frames")
-        return cls(
-            revision=int(entry["revision"]),
-            size=(i, j, k),
-            kind=_text(entry.get("axis_kind")),
-            frames=None if frames is None else tuple(int(frame) for frame in frames),
-            planes=tuple(PlaneMask.of(part) for part in entry["masks"]),
-        )
+        return cls((i, j, k), _frames(entry), tuple(PlaneMask.of(part) for part in entry["masks"]))
 
 
 def _labels(entries: Any) -> List[Label]:
@@ -235,7 +245,7 @@ def _colour(text: Any) -> Colour:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One epoch of a training; `dice` where it was measured."""
+    """Loss and validation Dice of one epoch; None where not measured."""
 
     epoch: int
     loss: Optional[float] = None
@@ -244,25 +254,24 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Training:
-    """How far a training is.
+    """State and progress of a training.
 
     Attributes:
         state: `none`, `waiting`, `running`, `stopped`, `published`, `refused` (by the gate) or `failed`.
-        model: what it adapts; adapter: what now answers for that model, None for its own weights.
-        phase, epoch, epochs, loss, dice, left_s: of a training that runs.
-        labels: how many it trains on.
-        message: how it ended, in a sentence.
+        model: the model that is adapted.
+        adapter: ID of the adapter that now answers for that model; None for its own weights.
+        epoch, epochs: progress of a running training.
+        left_s: estimated seconds left.
+        labels: number of labels it trains on.
+        message: outcome in one sentence.
         curve: loss and Dice by epoch.
     """
 
     state: str = "none"
     model: Optional[str] = None
     adapter: Optional[str] = None
-    phase: str = ""
     epoch: Optional[int] = None
     epochs: Optional[int] = None
-    loss: Optional[float] = None
-    dice: Optional[float] = None
     left_s: Optional[float] = None
     labels: int = 0
     message: str = ""
@@ -270,21 +279,21 @@ class Training:
 
     @property
     def running(self) -> bool:
-        """Whether it works, or will by itself."""
+        """Whether it runs, or waits for its turn."""
         return self.state in ("running", "waiting")
 
     @property
     def progress(self) -> Optional[float]:
-        """0..1, or None."""
+        """Fraction of the epochs done (0..1); None if unknown."""
         return self.epoch / self.epochs if self.epochs and self.epoch is not None else None
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Training:
-        """Read one; a `TypeError` or `ValueError` is no answer."""
+        """Read the answer to `campaign_calls.training`."""
         return cls(
             state=_text(entry.get("state")) or "none",
             model=entry.get("model"),
-            phase=_text(entry.get("phase")),
+            adapter=entry.get("adapter"),
             epoch=_whole(entry.get("epoch")),
             epochs=_whole(entry.get("epochs")),
             labels=_whole(entry.get("labels")) or 0,
@@ -293,14 +302,18 @@ class Training:
                 CurvePoint(int(part["epoch"]), _number(part.get("loss")), _number(part.get("dice")))
                 for part in _list(entry.get("curve"))
             ),
-            loss=_number(entry.get("loss")),
-            dice=_number(entry.get("dice")),
             left_s=_number(entry.get("left_s")),
         )
 
 
+def _frames(entry: Mapping[str, Any]) -> Optional[Tuple[int, ...]]:
+    """The frames of a label of a cine; None for a still or a volume."""
+    frames = entry.get("frames")
+    return None if frames is None else tuple(int(frame) for frame in frames)
+
+
 def _text(value: Any) -> str:
-    """The text, or none."""
+    """The text, or an empty one."""
     return value if isinstance(value, str) else ""
 
 

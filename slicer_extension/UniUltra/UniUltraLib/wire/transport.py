@@ -1,8 +1,8 @@
 """HTTP requests to one server: bounded in time and size, with errors that a person can act on.
 
-A request is never cut off from another thread. What takes long, an upload or a download, reports its progress
-between two chunks, and what the report raises ends it; what is short ends by its time-out. Until then its
-thread, a daemon, waits alone: nothing joins it, and its answer is dropped.
+A request is never aborted from another thread. Long ones (uploads, downloads) report their progress between
+two chunks, and an exception raised by the report ends them; short ones end by their time-out. Until then the
+worker's daemon thread waits: nothing joins it, and its answer is dropped.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import re
 import time
 from pathlib import Path
@@ -33,26 +34,31 @@ from .uploads import Report
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHUNK = 64 * 1024
 MAX_DETAIL = 500
+# Largest JSON answer and largest download that are accepted, bytes.
+MAX_JSON = 64 * 1024 * 1024
+MAX_FILE = 4 * 1024 * 1024 * 1024
 
 _START = "Start the server (`uniultra serve --studies FOLDER`) or correct the address."
 _NOT_OURS = "Check that this is the address of a UniUltra or MONAI Label server."
+_SHOW_LOG = "Look at the server's log, then try again."
 
 
-class Transport(requests.auth.AuthBase):
-    """Sends requests to `address` and gives back JSON or a file.
+class Transport:
+    """Sends requests to the server at `address`; cheap to create, connects at the first request.
 
-    `timeout` is (seconds to connect, seconds to answer); the second also bounds the rest of a JSON answer.
-    The key travels as `Authorization: Bearer` and only encrypted or on this machine.
+    TLS certificates are always verified.
+
+    Args:
+        address: `http://host:port` or `host:port`; the attribute omits a user name and password.
+        api_key: sent as `Authorization: Bearer`, over https or to this machine only.
+        timeout: seconds to connect, seconds to answer; the second also bounds the rest of a JSON answer.
+
+    Raises:
+        ValueError: the address is malformed, or a key would travel unencrypted.
     """
 
     def __init__(
-        self,
-        address: str,
-        api_key: Optional[str],
-        timeout: Tuple[float, float],
-        ca_file: Optional[str],
-        max_json: int,
-        max_file: int,
+        self, address: str, *, api_key: Optional[str] = None, timeout: Tuple[float, float] = (5.0, 60.0)
     ) -> None:
         parts = urlsplit(address.strip() if "://" in address else f"http://{address.strip()}")
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
@@ -64,25 +70,22 @@ class Transport(requests.auth.AuthBase):
         local = parts.hostname in LOOPBACK
         if api_key and parts.scheme != "https" and not local:
             raise ValueError("An access key travels over https only. Use an https:// address, or no key.")
-        self._key = (api_key or "").strip()
-        if not (self._key.isascii() and self._key.isprintable()):
+        key = (api_key or "").strip()
+        if not (key.isascii() and key.isprintable()):
             raise ValueError("An access key is a line of plain letters and digits. Copy it again.")
+
+        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            if key:
+                request.headers["Authorization"] = f"Bearer {key}"
+            return request
+
         self._timeout = timeout
-        self._verify: Any = ca_file or True
-        self._max_json = max_json
-        self._max_file = max_file
         self._session = requests.Session()
-        self._session.auth = self  # also keeps a .netrc entry from answering in its place
+        self._session.auth = authorise  # also without a key: else a .netrc entry would be sent
         self._session.headers["Accept-Encoding"] = "identity"
-        # A proxy set for the internet cannot reach this machine.
+        # A proxy configured for the internet cannot reach this machine.
         self._session.trust_env = not local
         logging.getLogger("urllib3.connectionpool").addFilter(_hide_query)
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the key to a request; `requests` calls this."""
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -95,20 +98,18 @@ class Transport(requests.auth.AuthBase):
             ServerError: one of its kinds, see `errors`.
         """
         with self._open(method, path, options) as response:
-            # Each read has its own time-out; together they get the same, so that no trickle holds a caller.
-            deadline = time.monotonic() + self._timeout[1]
-            body = b"".join(self._chunks(response, self._max_json, deadline))
+            body = self._body(response)
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
             raise UnexpectedAnswer(self.address, "the answer is not JSON.", _NOT_OURS) from None
 
     def file(self, path: str, target: Path, report: Optional[Report] = None, **options: Any) -> Path:
-        """Download `path` to `target`, which appears only once it is whole.
+        """Download `path` to `target`, which appears only when it is complete.
 
         Args:
-            target: one without an ending gets that of the server's file.
-            report: called with the share received (0..1) after each chunk; what it raises ends the download.
+            target: if it has no extension, that of the server's file is added.
+            report: called with the fraction received (0..1) after each chunk; an exception ends the download.
 
         Raises:
             ServerError: one of its kinds, see `errors`.
@@ -122,7 +123,7 @@ class Transport(requests.auth.AuthBase):
                 length = response.headers.get("Content-Length", "")
                 size = int(length) if length.isdecimal() else 0
                 with part.open("wb") as out:
-                    for chunk in self._chunks(response, self._max_file, None):
+                    for chunk in self._chunks(response, MAX_FILE):
                         out.write(chunk)
                         if report is not None:
                             report(out.tell() / size if size else 0.0)
@@ -158,7 +159,6 @@ class Transport(requests.auth.AuthBase):
                 method,
                 self.address + path,
                 timeout=self._timeout,
-                verify=self._verify,
                 allow_redirects=False,
                 stream=True,
                 **options,
@@ -178,7 +178,11 @@ class Transport(requests.auth.AuthBase):
                 self._refuse(response)
         return response
 
-    def _chunks(self, response: requests.Response, limit: int, deadline: Optional[float]) -> Iterator[bytes]:
+    def _body(self, response: requests.Response) -> bytes:
+        # The time-out applies to each read; this deadline ends an answer that only trickles in.
+        return b"".join(self._chunks(response, MAX_JSON, time.monotonic() + self._timeout[1]))
+
+    def _chunks(self, response: requests.Response, limit: int, deadline: float = math.inf) -> Iterator[bytes]:
         # requests' own iter_content() waits until a chunk is full, however slowly it fills. Read undecoded,
         # as `identity` was asked for, no answer can grow beyond what is counted here.
         read = getattr(response.raw, "read1", response.raw.read)
@@ -191,7 +195,7 @@ class Transport(requests.auth.AuthBase):
             except (urllib3.exceptions.HTTPError, OSError):
                 raise ServerUnreachable(
                     self.address,
-                    "the connection broke off in mid-answer.",
+                    "the connection broke off before the answer was complete.",
                     "Check the server, then try again.",
                 ) from None
             if not chunk:
@@ -199,56 +203,38 @@ class Transport(requests.auth.AuthBase):
             received += len(chunk)
             if received > limit:
                 raise UnexpectedAnswer(self.address, f"the answer is larger than {limit} bytes.", _NOT_OURS)
-            if deadline is not None and time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise self._too_slow(connecting=False)
             yield chunk
 
     def _refuse(self, response: requests.Response) -> None:
         status = response.status_code
         if 300 <= status < 400:
-            raise UnexpectedAnswer(
-                self.address,
-                f"it redirects elsewhere (status {status}).",
-                "Set the address it redirects to.",
-            )
-        deadline = time.monotonic() + self._timeout[1]
-        body = b"".join(self._chunks(response, self._max_json, deadline))
-        detail = _detail(body)
-        newer = _newer(body) if status == 409 else None
-        if newer is not None:
+            cause = f"it redirects elsewhere (status {status})."
+            raise UnexpectedAnswer(self.address, cause, "Set the address it redirects to.")
+        detail, newer = _detail(self._body(response))
+        if status == 409 and newer is not None:
             raise Conflict(self.address, status, detail, newer)
         says = f" and says: {detail}" if detail else "."
-        if 400 <= status < 500:
-            access = status in (401, 403)
-            raise Refused(
-                self.address,
-                f"it refused {'access' if access else 'the request'} (status {status}){says}",
-                "Set the access key your administrator gave you."
-                if access
-                else "Correct what it names, then try again.",
-                status,
-                detail,
+        if status in (401, 403):
+            kind, cause, step = (
+                Refused,
+                "it refused access",
+                "Set the access key your administrator gave you.",
             )
-        raise ServerFailed(
-            self.address,
-            f"it failed on the request (status {status}){says}",
-            "Look at the server's log, then try again.",
-            status,
-            detail,
-        )
+        elif 400 <= status < 500:
+            kind, cause, step = Refused, "it refused the request", "Correct what it names, then try again."
+        else:
+            kind, cause, step = ServerFailed, "it failed on the request", _SHOW_LOG
+        raise kind(self.address, f"{cause} (status {status}){says}", step, status, detail)
 
     def _too_slow(self, connecting: bool) -> ServerTimeout:
-        if connecting:
-            return ServerTimeout(
-                self.address,
-                f"no connection within {self._timeout[0]:g} s.",
-                "Check the address, the network and the firewall.",
-            )
-        return ServerTimeout(
-            self.address,
-            f"no answer within {self._timeout[1]:g} s.",
-            "The server may be busy or the image large: try again, or set a longer time-out.",
-        )
+        cause = f"no connection within {self._timeout[0]:g} s."
+        step = "Check the address, the network and the firewall."
+        if not connecting:
+            cause = f"no answer within {self._timeout[1]:g} s."
+            step = "The server may be busy or the image large: try again, or set a longer time-out."
+        return ServerTimeout(self.address, cause, step)
 
 
 def _why(error: Exception) -> str:
@@ -262,30 +248,25 @@ def _why(error: Exception) -> str:
     return "the connection failed."
 
 
-def _detail(body: bytes) -> str:
-    """FastAPI's `detail`, one line of at most `MAX_DETAIL` characters; a refused value is left out."""
+def _detail(body: bytes) -> Tuple[str, Optional[Dict[str, Any]]]:
+    """FastAPI's `detail` on one line of at most `MAX_DETAIL` characters, and the newer version that a 409
+    reports. The rejected value itself, which FastAPI quotes, is left out.
+    """
     try:
         detail = json.loads(body)["detail"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
+        return "", None
+    newer = None
     if isinstance(detail, dict):
-        detail = detail.get("message", "")
+        newer, detail = detail.get("newer"), detail.get("message", "")
     if isinstance(detail, list):
         detail = "; ".join(str(entry.get("msg", "")) for entry in detail if isinstance(entry, dict))
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", str(detail))[:MAX_DETAIL].strip()
-
-
-def _newer(body: bytes) -> Optional[Dict[str, Any]]:
-    """The newer version that a 409 reports."""
-    try:
-        newer = json.loads(body)["detail"]["newer"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return newer if isinstance(newer, dict) and type(newer.get("revision")) is int else None
+    text = re.sub(r"[\x00-\x1f\x7f]+", " ", str(detail))[:MAX_DETAIL].strip()
+    return text, newer if isinstance(newer, dict) and type(newer.get("revision")) is int else None
 
 
 def _ending(response: requests.Response) -> str:
-    """The ending of the file name that the server gives, `.nii.gz` and the like whole; else empty."""
+    """The extension of the file name in the server's answer, such as `.nii.gz`; empty without one."""
     ending = re.search(
         r"((?:\.nii|\.seq|\.seg|\.igs)?\.[A-Za-z0-9]{1,5})\"?\s*$",
         response.headers.get("Content-Disposition", ""),
