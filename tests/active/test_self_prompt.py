@@ -5,7 +5,7 @@ import pytest
 import torch
 from active_scenes import ENTRY, SIDE, BlobNetwork, blob_picture, disk
 
-from uniultra.active.prototypes import likeness, peaks, prototypes
+from uniultra.active.prototypes import peaks, prototypes, similarity
 from uniultra.active.scoring import score_unit
 from uniultra.active.self_prompt import GRID, PLACES, Prober
 from uniultra.active.views import VIEWS, disagreement
@@ -89,7 +89,7 @@ def test_a_structure_smaller_than_a_cell_is_learnt(network):
     prober = Prober(network, ENTRY)
     picture = blob_picture(bright=[(30, 30, 1)])
     found = known(prober, calcification=(picture, disk(30, 30, 1)))
-    alike = likeness(prober.features(prober.encode(picture), picture.shape), found["calcification"])
+    alike = similarity(prober.features(prober.encode(picture), picture.shape), found["calcification"])
     assert peaks(alike, 1)[0] in {(6, 7), (7, 6), (7, 7), (8, 8), (6, 6), (7, 8), (8, 7)}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from uniultra.active.summary import Answer, bits, summarise, target_band, unlikeness
+from uniultra.active.summary import Answer, bits, soft_dice_loss, summarise, target_band
 
 
 def ball(radius, blur=1.0, side=64, centre=(32, 32)):
@@ -58,8 +58,8 @@ def test_each_class_has_its_entropy():
     assert found["large"] > 3 * found["small"] > 0
 
 
-def test_unlikeness():
+def test_soft_dice_loss():
     first = ball(8, 0.1)
-    assert unlikeness(first, first) == pytest.approx(0, abs=1e-6)
-    assert unlikeness(first, ball(8, 0.1, centre=(5, 5))) > 0.99
-    assert unlikeness(np.zeros((4, 4)), np.zeros((4, 4))) == 0
+    assert soft_dice_loss(first, first) == pytest.approx(0, abs=1e-6)
+    assert soft_dice_loss(first, ball(8, 0.1, centre=(5, 5))) > 0.99
+    assert soft_dice_loss(np.zeros((4, 4)), np.zeros((4, 4))) == 0

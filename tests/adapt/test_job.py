@@ -18,7 +18,7 @@ from PIL import Image
 
 from uniultra.adapt import process
 from uniultra.adapt.job import JobFolder, create, jobs
-from uniultra.adapt.run import AdaptationRun, _with_keys
+from uniultra.adapt.run import AdaptationRun, keyed_targets
 from uniultra.adapt.scoring import scene_cases, scores
 from uniultra.adapt.training_labels import read_labels
 from uniultra.images import read_image, write_mask
@@ -95,7 +95,7 @@ def test_an_adapter_chosen_while_a_job_works_is_to_be_beaten(campaign, tmp_path,
     network, digest = loading.load(MODEL)
     with torch.no_grad():
         network.sam_mask_decoder.iou_token.weight.add_(1)
-    keys = _with_keys(read_labels(studies, labels), labels)[1]
+    keys = keyed_targets(read_labels(studies, labels), labels)
     perfect = {"unseen": {key: [1.0, 1.0] for key in keys}}
     bundle.save(tmp_path / "rival", network, MODEL, data=perfect, over=(digest, (".sam_mask_decoder.",)))
 
@@ -116,10 +116,10 @@ def test_what_answers_now_is_not_measured_on_what_it_was_shown(campaign, tmp_pat
     published, (network, digest) = Published(studies), loading.load(MODEL)
     corrected = shown.model_copy(update={"revision": shown.revision + 1})
     asked = [corrected, told, *others]
-    rows = _with_keys(read_labels(studies, asked), asked)[1]
+    rows = keyed_targets(read_labels(studies, asked), asked)
     foreign = told.model_copy(update={"sha256": "f" * 64})
     own, theirs = (
-        {key: [1.0, 1.0] for key in _with_keys(read_labels(studies, [told]), [one])[1]}
+        {key: [1.0, 1.0] for key in keyed_targets(read_labels(studies, [told]), [one])}
         for one in (told, foreign)
     )
 
@@ -129,7 +129,7 @@ def test_what_answers_now_is_not_measured_on_what_it_was_shown(campaign, tmp_pat
         run = AdaptationRun(new_job(studies, asked))
         run.against = published.publish(folder, what="imported")
         network.sam_mask_decoder.iou_token.weight.data.add_(0.01)  # each bundle is another one
-        return run._now(rows)
+        return run.scores_in_service(rows)
 
     learnt = [f"{one.image}@{one.revision}" for one in (shown, told)]
     found = now(labels=learnt, unseen=own)
@@ -217,7 +217,7 @@ def test_a_structure_keeps_its_key_when_a_newer_label_takes_a_frame_over(tmp_pat
             names={1: "target"},
             group="patient",
         )
-        rows = _with_keys(read_labels(tmp_path, [label]), [label])[1]
+        rows = keyed_targets(read_labels(tmp_path, [label]), [label])
         return {key: case.click.x for key, (_, case) in rows.items()}
 
     before, after = middles(0, 1, 2), middles(1, 2)

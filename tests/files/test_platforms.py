@@ -190,7 +190,7 @@ def test_a_training_without_a_niceness(monkeypatch):
     folder = SimpleNamespace(
         job=lambda: SimpleNamespace(nice=5, threads=1), note=lambda **_: None, end=ended.append
     )
-    monkeypatch.setattr("uniultra.adapt.run.Run", lambda _: SimpleNamespace(run=refuse))
+    monkeypatch.setattr("uniultra.adapt.run.AdaptationRun", lambda _: SimpleNamespace(run=refuse))
     monkeypatch.setattr(adapt_process, "os", SimpleNamespace(environ={}))
     adapt_process.work(folder)
     assert [end.error for end in ended] == ["It was begun."] and isinstance(ended[0], jobs.Ended)

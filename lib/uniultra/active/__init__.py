@@ -1,1 +1,1 @@
-"""Which image next? One file per query strategy, and how a promptable model tells what it does not know."""
+"""Active learning: query strategies, one per file, and uncertainty estimates of a promptable model."""

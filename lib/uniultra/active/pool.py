@@ -1,4 +1,4 @@
-"""What a strategy chooses from."""
+"""The pool of units that a query strategy ranks."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 from uniultra.errors import RequestError
 
 Floats = NDArray[np.float64]
-Order = NDArray[np.intp]  # places in the pool, best first
+Order = NDArray[np.intp]  # indices into the pool, best first
 BATCH = 10
 _PLAIN = ("rng", "batch", "labels")  # fields that are not per unit
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """N units, those labelled already among them; NaN where a number is not known (yet).
+    """N units, labelled ones included, with their scores; a missing score is NaN.
 
     Attributes:
-        features: `(N,D)`, where alike pictures lie near each other (Euclidean).
+        features: `(N,D)`; similar pictures are close in Euclidean distance.
         labelled: `(N,)` bool.
-        rng: source of chance; the same state gives the same order.
-        groups: of each unit, what belongs together (a patient, a cine); None: each by itself.
-        batch: how many are labelled before the next training.
-        labels: labels there are in all; None counts the labelled units.
+        rng: random generator; the same state gives the same order.
+        groups: group of each unit (a patient, a cine); None if each unit is a group of its own.
+        batch: number of labels between two trainings; default 10.
+        labels: total number of labels; None for the number of labelled units.
         entropy: `(N,)`, predictive entropy over the whole picture, in bits per pixel.
-        boundary: `(N,)`, the same over the predicted structures and the neighbourhood of their contours.
-        iou: `(N,)`, the IoU that the model predicts of its own answers, 0..1.
-        disagreement: `(N,)`, between the answers on altered copies of a picture, 0..1.
-        foreground: `(N,)`, predicted share of the picture that structures cover, 0..1.
+        boundary: `(N,)`, the same, within the predicted structures and near their contours.
+        iou: `(N,)`, IoU predicted by the model for its own answers, 0 to 1.
+        disagreement: `(N,)`, between the answers on altered copies of a picture, 0 to 1.
+        foreground: `(N,)`, predicted fraction of the picture covered by structures, 0 to 1.
         classes: `(N,C)`, entropy within each class.
     """
 
@@ -49,13 +49,13 @@ class Pool:
     classes: Floats | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers of other units.
+        """Check the lengths of all fields.
 
         Raises:
-            RequestError: lengths differ, or a batch holds nothing.
+            RequestError: lengths differ, or the batch is empty.
         """
-        given = [getattr(self, one.name) for one in fields(self) if one.name not in _PLAIN]
-        lengths = {len(values) for values in given if values is not None}
+        columns = [getattr(self, each.name) for each in fields(self) if each.name not in _PLAIN]
+        lengths = {len(values) for values in columns if values is not None}
         if lengths != {len(self.labelled)} or self.batch < 1:
             raise RequestError(
                 f"Expected numbers of {len(self.labelled)} units and a batch of at least 1; got numbers of "
@@ -63,36 +63,36 @@ class Pool:
             )
 
     def values(self, name: str) -> Floats:
-        """One of the scores, `(N,)` or `(N,C)`; all NaN when it is not known."""
-        found = getattr(self, name)
-        return np.full(len(self.labelled), np.nan) if found is None else found
+        """One of the scores, `(N,)` or `(N,C)`; NaN if the pool does not have it."""
+        values = getattr(self, name)
+        return np.full(len(self.labelled), np.nan) if values is None else values
 
-    def known(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        """Which units have all the scores called `names`, `(N,)`."""
-        known = np.ones(len(self.labelled), bool)
+    def has(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Mask `(N,)` of the units that have all the scores in `names`."""
+        complete = np.ones(len(self.labelled), bool)
         for name in names:
             values = self.values(name)
-            known &= np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
-        return known
+            complete &= np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        return complete
 
-    def of(self, places: Order) -> Pool:
-        """The units at `places` alone."""
-        kept = {
-            one.name: getattr(self, one.name)[places]
-            for one in fields(self)
-            if one.name not in (*_PLAIN, "groups") and getattr(self, one.name) is not None
+    def subset(self, indices: Order) -> Pool:
+        """The pool of the units at `indices`."""
+        columns = {
+            each.name: getattr(self, each.name)[indices]
+            for each in fields(self)
+            if each.name not in (*_PLAIN, "groups") and getattr(self, each.name) is not None
         }
-        groups = None if self.groups is None else [self.groups[n] for n in places]
-        return replace(self, groups=groups, labels=self._count, **kept)
+        groups = None if self.groups is None else [self.groups[n] for n in indices]
+        return replace(self, groups=groups, labels=self._count, **columns)
 
     @property
     def open(self) -> Order:
-        """Places of the units that are not labelled."""
+        """Indices of the unlabelled units."""
         return np.flatnonzero(~self.labelled)
 
     @property
     def rounds(self) -> int:
-        """Trainings that the labels so far were enough for."""
+        """Number of full batches of labels so far."""
         return self._count // self.batch
 
     @property

@@ -1,4 +1,4 @@
-"""Everything strategies need to know of one unit, asked of a network."""
+"""Scores units with a network, and assembles scored units into a pool."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from uniultra.active.views import VIEWS, disagreement
 from uniultra.images.types import Picture
 from uniultra.networks.network import Embedding
 
-DIMENSIONS = 32  # of the features that distances are measured in
+DIMENSIONS = 32  # of the features, after PCA
 
 
 class UnitScore(NamedTuple):
-    """What is kept of a unit: pooled features `(F,)` float32, and the numbers of its answers."""
+    """Pooled features `(F,)` float32 of a unit, and the scores of its answers."""
 
     features: NDArray[np.float32]
     summary: Summary
@@ -35,25 +35,25 @@ def score_unit(
     *,
     views: bool = True,
 ) -> UnitScore:
-    """Ask a network about one picture.
+    """Score one picture with a network.
 
     Args:
         prober: of the network.
         picture: `(H,W)` or `(H,W,3)` uint8.
-        prototypes: of the names that are labelled so far; empty before the first label.
-        embedding: of the picture, where it is there already.
-        views: look at altered copies too; each is encoded.
+        prototypes: of the labelled structures, by name; empty before the first label.
+        embedding: of the picture; None to compute it.
+        views: score the disagreement on altered copies too, each of which is encoded.
     """
     shape = (picture.shape[0], picture.shape[1])
     with torch.inference_mode():
-        known = prober.encode(picture) if embedding is None else embedding
-        answers = prober.answers(known, shape, prototypes)
-        apart = [
+        encoded = prober.encode(picture) if embedding is None else embedding
+        answers = prober.answers(encoded, shape, prototypes)
+        disagreements = [
             disagreement(prober, answers, shape, view, prober.encode(view.alter(picture)))
             for view in (VIEWS if views else ())
         ]
-        pooled = prober.pooled(known, shape)
-    return UnitScore(pooled, summarise(answers, float(np.mean(apart)) if apart else None))
+        pooled = prober.pooled(encoded, shape)
+    return UnitScore(pooled, summarise(answers, float(np.mean(disagreements)) if disagreements else None))
 
 
 def pool_of(
@@ -65,44 +65,39 @@ def pool_of(
     batch: int = BATCH,
     labels: int | None = None,
 ) -> Pool:
-    """The pool of units with their scores; None where a unit has none yet."""
+    """The pool of units with their scores; None for a unit without a score."""
     table = {
-        name: np.asarray(
-            [np.nan if one is None else _number(getattr(one.summary, name)) for one in scores], float
-        )
+        # a missing score is None, which becomes NaN
+        name: np.asarray([score and getattr(score.summary, name) for score in scores], float)
         for name in ("entropy", "boundary", "iou", "disagreement", "foreground")
     }
-    names = sorted({name for one in scores if one is not None for name in one.summary.classes})
+    names = sorted({name for score in scores if score is not None for name in score.summary.classes})
     classes = np.asarray(
         [
-            [np.nan if one is None else one.summary.classes.get(name, np.nan) for name in names]
-            for one in scores
+            [np.nan if score is None else score.summary.classes.get(name, np.nan) for name in names]
+            for score in scores
         ],
         float,
     ).reshape(len(scores), len(names))
-    # Before the first label there are no classes; the whole picture stands for the only one.
+    # before the first label there is one class, the whole picture
     table["classes"] = classes if names else table["entropy"][:, None]
-    return Pool(_distances_in(scores), labelled, rng, groups, batch, labels, **table)
+    return Pool(_features(scores), labelled, rng, groups, batch, labels, **table)
 
 
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
-
-
-def _distances_in(scores: Sequence[UnitScore | None]) -> Floats:
-    """Features `(N,D)` whose channels weigh alike, on their main directions; NaN where there are none."""
+def _features(scores: Sequence[UnitScore | None]) -> Floats:
+    """Standardised features on their principal components, `(N,D)`; NaN for units without a score."""
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    known = [n for n, one in enumerate(scores) if one is not None]
-    if not known:
+    scored = [n for n, score in enumerate(scores) if score is not None]
+    if not scored:
         return np.full((len(scores), 1), np.nan)
-    raw = StandardScaler().fit_transform(np.stack([one.features for one in scores if one is not None]))
+    raw = StandardScaler().fit_transform(np.stack([score.features for score in scores if score is not None]))
     count = min(DIMENSIONS, *raw.shape)
     features = np.full((len(scores), count), np.nan)
-    # Spinning threads of a linear algebra library starve each other where a training takes the cores.
+    # Spinning BLAS threads starve each other while a training uses the cores.
     with threadpool_limits(limits=1):
-        # Where all are alike there is no main direction.
-        features[known] = PCA(count, svd_solver="covariance_eigh").fit_transform(raw) if raw.any() else 0.0
+        # identical pictures have no principal component
+        features[scored] = PCA(count, svd_solver="covariance_eigh").fit_transform(raw) if raw.any() else 0.0
     return features

@@ -1,15 +1,14 @@
-"""What a promptable model does not know when nobody prompts it: it prompts itself.
+"""Self-prompting: estimates the uncertainty of a promptable model without an annotator.
 
-Without labels nobody has said what is looked for. A grid of clicks is asked, and every answer counts by
-the IoU that the model predicts of it: what most clicks would return, sure objects first.
+Before the first label the target is unknown. The model is prompted with a grid of clicks, and each answer is
+weighted by its predicted IoU, so that confident objects dominate.
 
-With labels it is known what the structure looks like. Every name has a prototype (`prototypes`): a direction
-among the embedding's channels that tells the structure's cells from all others, learnt from the labelled
-pictures' embeddings. On a new picture the few places most alike are clicked, and of their answers the
-one counts that the model believes in and that covers alike cells while leaving out unlike ones. One click
-is what an annotator would spend, so the entropy of this answer is that of the answer the annotator gets.
+With labels, each structure has a prototype (`prototypes`): a direction in the embedding space that separates
+its cells from all others, learnt from the labelled pictures. On a new picture the most similar places are
+clicked, and the answer with the best product of predicted IoU and contrast (similarity inside minus outside)
+is used. An annotator would spend one click too, so its entropy is that of the answer the annotator would get.
 
-The encoder has run before: an embedding serves any number of clicks, and only the small decoder runs here.
+The encoder has run before: one embedding serves any number of clicks, and only the small decoder runs here.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uniultra.active.prototypes import covered, likeness, peaks
+from uniultra.active.prototypes import covered, peaks, similarity
 from uniultra.active.summary import Answer, Probabilities
 from uniultra.images.types import Picture
 from uniultra.models.registry import ModelEntry
@@ -33,33 +32,33 @@ from uniultra.prompts.raster import encode
 from uniultra.prompts.types import Mask, Point, PromptSet
 
 Result = TypeVar("Result")
-PIECE = 12  # clicks that the network answers at a time
+PIECE = 12  # clicks per call of the decoder
 GRID = 6  # clicks along each side
-PLACES = 3  # clicked for a prototype
-SHARPNESS = 4  # power of the predicted IoU by which an answer of the grid counts
+PLACES = 3  # clicks per prototype
+SHARPNESS = 4  # exponent of the predicted IoU in the weight of a grid answer
 
 Click = tuple[float, float]  # xy pixels of the picture
 
 
 class Run(Protocol):
-    """Runs a small piece of work for the network and returns what it returns."""
+    """Executes a small piece of work on the network and returns its result."""
 
     def __call__(self, work: Callable[[], Result]) -> Result: ...
 
 
 def at_once(work: Callable[[], Result]) -> Result:
-    """Run here and now, without recording gradients."""
+    """Execute in the calling thread, without recording gradients."""
     with torch.inference_mode():
         return work()
 
 
 class Prober:
-    """Asks one network about pictures.
+    """Prompts one network on pictures.
 
     Args:
         network: the network.
-        model: how pictures are brought to it.
-        run: runs the network, piece by piece; a piece is one picture to encode or a few clicks.
+        model: its registry entry, for the preprocessing.
+        run: executes the network, one picture or a few clicks at a time; default: in the calling thread.
     """
 
     def __init__(self, network: PromptNetwork, model: ModelEntry, run: Run = at_once) -> None:
@@ -75,7 +74,7 @@ class Prober:
         return self.run(work)
 
     def fit(self, shape: tuple[int, int]) -> Fit:
-        """How a picture of (rows, columns) meets the network."""
+        """The mapping of a picture of (rows, columns) to the network's input."""
         return Fit(*shape, self.network.image_size, self.model.fit)
 
     def features(self, embedding: Embedding, shape: tuple[int, int]) -> Tensor:
@@ -84,26 +83,26 @@ class Prober:
         return embedding.image[0, :, :rows, :columns].float()
 
     def pooled(self, embedding: Embedding, shape: tuple[int, int]) -> np.ndarray:
-        """Mean and spread of every channel over the picture, `(512,)` float32."""
+        """Mean and standard deviation of every channel over the picture, `(512,)` float32."""
         cells = self.features(embedding, shape).flatten(1)
         return torch.cat([cells.mean(1), cells.std(1, correction=0)]).cpu().numpy()
 
     def seen(self, embedding: Embedding, mask: Mask) -> tuple[Tensor, Tensor]:
-        """Features of a labelled picture and the share of each cell that the label covers."""
+        """Features of a labelled picture and the fraction of each cell that the label covers."""
         features = self.features(embedding, (mask.shape[0], mask.shape[1]))
         return features, covered(torch.tensor(mask, device=features.device), *features.shape[1:])
 
     def ask(self, embedding: Embedding, shape: tuple[int, int], clicks: list[Click]) -> list[Answer]:
-        """The answer to each click alone, all with weight 1."""
+        """The answer to each click by itself, all with weight 1."""
         fit = self.fit(shape)
         prompts = [encode(PromptSet((Point(*click),)), fit) for click in clicks]
-        found = []
+        answers: list[Answer] = []
         for first in range(0, len(clicks), PIECE):
             piece = slice(first, first + PIECE)
 
             def work(piece: slice = piece) -> list[Answer]:
-                lone = [True] * len(prompts[piece])
-                logits, iou = decode(self.network, self.model, embedding, prompts[piece], lone)
+                multimask = [True] * len(prompts[piece])
+                logits, iou = decode(self.network, self.model, embedding, prompts[piece], multimask)
                 rows, columns = self._cells(shape, logits.shape[-1])
                 maps = logits[:, :rows, :columns].sigmoid().cpu().numpy()
                 return [
@@ -111,50 +110,50 @@ class Prober:
                     for map_, score, click in zip(maps, iou.tolist(), clicks[piece], strict=True)
                 ]
 
-            found += self.run(work)
-        return found
+            answers += self.run(work)
+        return answers
 
     def answers(
         self, embedding: Embedding, shape: tuple[int, int], prototypes: Mapping[str, Tensor]
     ) -> list[Answer]:
-        """The model's answers to its own prompts: one for each prototype, or those of the grid."""
+        """The answers to the model's own prompts: one per prototype, or those of the grid."""
         if not prototypes:
             return self._grid(embedding, shape)
-        return [self._found(embedding, shape, name, one) for name, one in prototypes.items()]
+        return [self._locate(embedding, shape, name, prototype) for name, prototype in prototypes.items()]
 
     def _grid(self, embedding: Embedding, shape: tuple[int, int]) -> list[Answer]:
         steps = (np.arange(GRID) + 0.5) / GRID
         clicks = [(float(x * shape[1] - 0.5), float(y * shape[0] - 0.5)) for y in steps for x in steps]
-        found = self.ask(embedding, shape, clicks)
-        for one in found:
-            one.weight = one.iou**SHARPNESS
-        return found
+        answers = self.ask(embedding, shape, clicks)
+        for answer in answers:
+            answer.weight = answer.iou**SHARPNESS
+        return answers
 
-    def _found(self, embedding: Embedding, shape: tuple[int, int], name: str, prototype: Tensor) -> Answer:
-        alike = likeness(self.features(embedding, shape), prototype.to(embedding.image.device))
-        rows, columns = alike.shape
+    def _locate(self, embedding: Embedding, shape: tuple[int, int], name: str, prototype: Tensor) -> Answer:
+        similar = similarity(self.features(embedding, shape), prototype.to(embedding.image.device))
+        rows, columns = similar.shape
         clicks = [
             ((column + 0.5) * shape[1] / columns - 0.5, (row + 0.5) * shape[0] / rows - 0.5)
-            for row, column in peaks(alike, PLACES)
+            for row, column in peaks(similar, PLACES)
         ]
-        found = self.ask(embedding, shape, clicks)
-        best = max(found, key=lambda one: one.iou * _contrast(one.probabilities, alike))
+        answers = self.ask(embedding, shape, clicks)
+        best = max(answers, key=lambda answer: answer.iou * _contrast(answer.probabilities, similar))
         best.name = name
         return best
 
     def _cells(self, shape: tuple[int, int], side: int) -> tuple[int, int]:
-        """(rows, columns) of a grid of the square that the picture covers."""
+        """(rows, columns) of the part of a square grid that the picture covers."""
         fit = self.fit(shape)
         rows, columns = fit.inner
         return max(1, round(rows * side / fit.size)), max(1, round(columns * side / fit.size))
 
 
-def _contrast(probabilities: Probabilities, alike: Tensor) -> float:
-    """How much more alike the cells inside an answer are than those outside, as a factor from 0 up."""
-    size = (alike.shape[0], alike.shape[1])
+def _contrast(probabilities: Probabilities, similar: Tensor) -> float:
+    """Mean similarity inside an answer minus that outside; at least 0."""
+    size = (similar.shape[0], similar.shape[1])
     inside = F.interpolate(torch.from_numpy(probabilities)[None, None], size, mode="area")[0, 0]
-    inside = inside.to(alike.device)
+    inside = inside.to(similar.device)
     outside = 1 - inside
-    mean_in = float((inside * alike).sum() / inside.sum().clamp_min(1e-6))
-    mean_out = float((outside * alike).sum() / outside.sum().clamp_min(1e-6))
+    mean_in = float((inside * similar).sum() / inside.sum().clamp_min(1e-6))
+    mean_out = float((outside * similar).sum() / outside.sum().clamp_min(1e-6))
     return max(0.0, mean_in - mean_out)

@@ -1,4 +1,4 @@
-"""What a query strategy is."""
+"""The definition of a query strategy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from uniultra.active.pool import Order, Pool
 
 @dataclass(frozen=True)
 class QueryStrategy:
-    """One way to choose what is labelled next.
+    """A way to choose the next units to label.
 
     Attributes:
-        description: one line for a list.
-        needs: names of the pool's scores without which it cannot place a unit.
-        rank: places of all units of a pool that are not labelled, best first; every unit has what it needs.
+        description: one line, shown in lists.
+        needs: names of the scores that a unit must have to be ranked.
+        rank: ranks the unlabelled units of a pool, as indices, best first; every unit has the needed scores.
     """
 
     description: str

@@ -1,4 +1,4 @@
-"""Altered copies of a picture, and how much answers on them disagree."""
+"""Test-time augmentation: altered copies of a picture, and the disagreement of the answers on them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from uniultra.active.self_prompt import Click, Prober
-from uniultra.active.summary import Answer, unlikeness
+from uniultra.active.summary import Answer, soft_dice_loss
 from uniultra.images.types import Picture
 from uniultra.networks.network import Embedding
 
-ASKED = 8  # answers of a grid that are asked again: those that count most
-DARKER = 1.6
+ASKED = 8  # answers with the largest weights, repeated on the altered copy
+DARKER = 1.6  # gamma
 
 
-class View(NamedTuple):
-    """One way to alter a picture that leaves the structure what it is."""
+class AlteredView(NamedTuple):
+    """An alteration of a picture that preserves its structures."""
 
     alter: Callable[[Picture], Picture]
     mirrored: bool
@@ -32,27 +32,29 @@ def _darken(picture: Picture) -> Picture:
     return np.asarray(table[picture])
 
 
-VIEWS = (View(_mirror, True), View(_darken, False))
+VIEWS = (AlteredView(_mirror, True), AlteredView(_darken, False))
 
 
 def disagreement(
-    prober: Prober, answers: Sequence[Answer], shape: tuple[int, int], view: View, embedding: Embedding
+    prober: Prober, answers: Sequence[Answer], shape: tuple[int, int], view: AlteredView, embedding: Embedding
 ) -> float:
-    """One minus the soft Dice between answers and those to the same clicks on a view, weighted, 0..1.
+    """Weighted soft Dice loss between answers and those to the same clicks on an altered copy, 0 to 1.
 
     Args:
         prober: of the network.
         answers: on the picture itself.
         shape: (rows, columns) of the picture.
-        view: how it was altered.
+        view: the alteration.
         embedding: of the altered picture.
     """
-    kept = sorted(answers, key=lambda one: -one.weight)[:ASKED]
-    clicks: list[Click] = [(shape[1] - 1 - x if view.mirrored else x, y) for x, y in (a.click for a in kept)]
-    again = prober.ask(embedding, shape, clicks)
-    weights = np.asarray([one.weight for one in kept])
-    apart = [
-        unlikeness(a.probabilities, b.probabilities[:, ::-1] if view.mirrored else b.probabilities)
-        for a, b in zip(kept, again, strict=True)
+    heaviest = sorted(answers, key=lambda answer: -answer.weight)[:ASKED]
+    clicks: list[Click] = [
+        (shape[1] - 1 - x if view.mirrored else x, y) for x, y in (a.click for a in heaviest)
     ]
-    return float(np.average(apart, weights=weights if weights.sum() > 0 else None))
+    again = prober.ask(embedding, shape, clicks)
+    weights = np.asarray([answer.weight for answer in heaviest])
+    losses = [
+        soft_dice_loss(a.probabilities, b.probabilities[:, ::-1] if view.mirrored else b.probabilities)
+        for a, b in zip(heaviest, again, strict=True)
+    ]
+    return float(np.average(losses, weights=weights if weights.sum() > 0 else None))

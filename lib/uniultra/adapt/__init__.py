@@ -1,1 +1,1 @@
-"""Training on a campaign's labels: from a few of them to a network that is published, or not."""
+"""Adaptation: train a network on the labels of a campaign, and publish it if the gate allows."""

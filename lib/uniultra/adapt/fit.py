@@ -1,4 +1,4 @@
-"""Adapting a promptable network to a few labelled pictures, without forgetting what it knew."""
+"""Adapt a promptable network to a few labelled pictures without catastrophic forgetting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from uniultra.train.initial_network import trained_fragments
 from uniultra.train.loop import Loop
 from uniultra.train.trainer import deterministic
 
-SCENE_SEED = 50_021  # scenes to rehearse on; those of the gate have another
+SCENE_SEED = 50_021  # of the replayed scenes; the gate's test scenes have another
 
 
 def fit(
@@ -38,57 +38,67 @@ def fit(
     checkpoint_every: int | None = None,
     after_step: Callable[[int, float], None] | None = None,
 ) -> PromptNetwork:
-    """A copy of `network`, trained on `pictures`; the network itself stays as it is.
+    """Train a copy of `network` on `pictures`; the network itself is not changed.
 
     Args:
         network: on the device to train on.
-        pictures: with labels.
-        settings: how.
-        seed: of everything random; the same arguments give the same network.
-        known: labelled pictures of old organs, to rehearse.
-        folder: for checkpoints and log.jsonl; with a checkpoint in it the training goes on from there.
+        pictures: labelled pictures of the campaign.
+        settings: of the training.
+        seed: of all random numbers; the same arguments give the same network.
+        known: replay set, labelled pictures of earlier organs.
+        folder: for checkpoints and log.jsonl; a training with a checkpoint there is resumed. Default: a
+            temporary one, without checkpoints.
         checkpoint_every: steps between checkpoints.
-        after_step: called after each step with the number of steps done and the loss; what it raises ends
-            the training.
+        after_step: called after each step with the number of steps done and the loss; an exception that it
+            raises ends the training.
 
     Raises:
-        ModelError: no label has anything to learn, nothing of the network would be trained, or the loss
-            is no longer a number.
+        ModelError: no label has a structure, no parameter would be trained, or the loss is no longer a
+            number.
     """
-    found = entry(settings.model)
+    model = entry(settings.model)
     recipe = settings.recipe(seed, known=bool(known), checkpoint_every=checkpoint_every)
     samples = _samples(network, pictures, known, settings)
     adapted = copy.deepcopy(network)
-    _train_only(adapted, trained_fragments(found, recipe))
+    _train_only(adapted, trained_fragments(model, recipe))
     with ExitStack() as stack:
         output = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="uniultra-")))
         device = next(network.parameters()).device
         stack.enter_context(deterministic(recipe.deterministic, device))
-        goal = RehearsalObjective(adapted, found, recipe, settings.keep, settings.temperature)
-        keeps = folder is not None
+        objective = RehearsalObjective(adapted, model, recipe, settings.keep, settings.temperature)
         loop = Loop(
-            goal, recipe, World(0, 1, device), output, [], shown=False, keeps=keeps, after_step=after_step
+            objective,
+            recipe,
+            World(0, 1, device),
+            output,
+            [],
+            shown=False,
+            keeps=folder is not None,
+            after_step=after_step,
         )
         loop.run(samples)
-    return part_of_the_way(network, adapted, settings.share)
+    return interpolate(network, adapted, settings.share)
 
 
 @torch.no_grad()
-def part_of_the_way(start: PromptNetwork, adapted: PromptNetwork, share: float) -> PromptNetwork:
-    """A network `share` of the way from one's weights to the other's: it answers as both together would."""
-    found, trained = copy.deepcopy(start), adapted.state_dict()
-    for name, value in found.state_dict().items():
+def interpolate(base: PromptNetwork, adapted: PromptNetwork, alpha: float) -> PromptNetwork:
+    """Linearly interpolate two networks' weights: `(1 - alpha) * base + alpha * adapted`.
+
+    WiSE-FT (arXiv 2109.01903): a smaller `alpha` keeps more of what the base network knows.
+    """
+    network, trained = copy.deepcopy(base), adapted.state_dict()
+    for name, value in network.state_dict().items():
         if value.is_floating_point():
-            value.lerp_(trained[name], share)
+            value.lerp_(trained[name], alpha)
         else:
             value.copy_(trained[name])
-    return found.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
 def _samples(
     network: PromptNetwork, pictures: Sequence[Labelled], known: Sequence[Labelled], settings: FitSettings
 ) -> list[Sample]:
-    """Everything that batches are drawn from.
+    """The samples that batches are drawn from.
 
     Raises:
         ModelError: no target is large enough to be learnt.

@@ -1,11 +1,16 @@
-"""Whether what a training made may answer clicks: better on labels it never saw, and nothing forgotten.
+"""The gate: a trained network goes into service only if it is better on unseen labels and forgets nothing.
 
-With fewer than 30 structures of held-out patients, or of one such patient only, the labels are
-cross-validated: each is answered by a network that was trained without its patient, and the mean has to be
-above that of the network that answers now. From 30 up the held-out ones decide, by a paired bootstrap over
-patients whose interval has to lie above zero. Either way the mean over one click and a box counts; and
-what the model's own weights know, measured by one click and by a box, may not lose more than 0.01. A network
-that is better and forgets more is brought back towards the weights it began with, and asked again.
+Two rules decide whether it is better, both on the mean of the Dice after one click and of a box:
+
+- `folds`: with fewer than 30 structures of held-out patients, or with one held-out patient only, the labels
+  are cross-validated. Each is scored by a network that was trained without its patient, and the mean must be
+  above that of the network in service.
+- `held_out`: from 30 structures on, the held-out patients decide. The 95 % interval of the gain, by a paired
+  bootstrap over patients, must lie above zero.
+
+Then the forgetting test: on what the base weights know, neither the Dice after one click nor that of a box
+may fall by more than 0.01. A network that is better but forgets more is interpolated towards the base weights
+and tested again (`run.AdaptationRun`).
 """
 
 from __future__ import annotations
@@ -20,8 +25,8 @@ from uniultra.adapt.holdout import held_out
 from uniultra.adapt.scoring import Scores
 from uniultra.metrics.intervals import difference_interval
 
-ENOUGH = 30  # held-out structures from which they decide
-MAY_LOSE = 0.01  # Dice of what was known before
+ENOUGH = 30  # held-out structures from which the rule is `held_out`
+MAY_LOSE = 0.01  # Dice
 Rule = Literal["folds", "held_out"]
 
 
@@ -41,7 +46,7 @@ class Dice(BaseModel):
 
 
 class Old(BaseModel):
-    """What the model's own weights know, before and after; `name` is of a set, or `scenes`."""
+    """One forgetting test: Dice of the base weights and of the new network; `name` of a set, or `scenes`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,23 +57,22 @@ class Old(BaseModel):
 
     @property
     def lost(self) -> float:
-        """The larger of the two losses."""
+        """The larger loss of the two kinds of prompt."""
         return max(self.before.click - self.after.click, self.before.box - self.after.box)
 
 
 class Verdict(BaseModel):
-    """What the gate says, with its numbers.
+    """The gate's decision, with its numbers.
 
     Attributes:
-        publish: whether the new network may answer.
-        why: in a sentence.
+        publish: whether the new network may go into service.
+        why: the reason, in a sentence.
         rule: how it was measured.
-        n, patients: structures measured, and whose.
-        now, new: of the network that answers now and of the new one; None of the new one where there
-            was nothing to measure.
-        gain, low, high: of the mean over click and box, with its 95 % interval.
-        old: what was known before.
-        share: how far the new network is from the weights at the start to those that were trained.
+        n, patients: numbers of structures measured and of their patients.
+        now, new: Dice of the network in service and of the new one; None if there was nothing to measure.
+        gain, low, high: gain of the mean over click and box, with its 95 % interval.
+        old: forgetting tests.
+        share: interpolation factor of the new network, 0 the base weights, 1 the trained ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,54 +92,61 @@ class Verdict(BaseModel):
 
     @property
     def forgets(self) -> bool:
-        """More than may be lost of what was known before."""
-        return any(one.lost > MAY_LOSE for one in self.old)
+        """Whether a forgetting test failed."""
+        return any(test.lost > MAY_LOSE for test in self.old)
 
     def metrics(self) -> dict[str, float]:
         """The numbers by name, as a bundle's manifest holds them."""
-        found = {"n": float(self.n), "patients": float(self.patients)}
-        for name, one in (("now", self.now), ("new", self.new)):
-            found |= {f"{name}_click": one.click, f"{name}_box": one.box} if one else {}
+        numbers = {"n": float(self.n), "patients": float(self.patients)}
+        for name, dice in (("now", self.now), ("new", self.new)):
+            numbers |= {f"{name}_click": dice.click, f"{name}_box": dice.box} if dice else {}
         for name, value in (("gain", self.gain), ("gain_low", self.low), ("gain_high", self.high)):
-            found |= {} if value is None else {name: value}
+            numbers |= {} if value is None else {name: value}
         for old in self.old:
-            found |= {
-                f"{old.name}_click_before": old.before.click,
-                f"{old.name}_click_after": old.after.click,
-            }
-            found |= {f"{old.name}_box_before": old.before.box, f"{old.name}_box_after": old.after.box}
-        return found
+            for when, dice in (("before", old.before), ("after", old.after)):
+                numbers |= {f"{old.name}_click_{when}": dice.click, f"{old.name}_box_{when}": dice.box}
+        return numbers
 
 
 def rule_of(groups: Sequence[str]) -> Rule:
-    """How labels are measured.
+    """The rule for these labels.
 
     Args:
         groups: the patient of each structure.
     """
-    away = [group for group in groups if held_out(group)]
-    some_are_left = len(away) < len(groups)
-    return "held_out" if len(away) >= ENOUGH and len(set(away)) >= 2 and some_are_left else "folds"
+    unseen = [group for group in groups if held_out(group)]
+    some_to_train_on = len(unseen) < len(groups)
+    return "held_out" if len(unseen) >= ENOUGH and len(set(unseen)) >= 2 and some_to_train_on else "folds"
 
 
 def improves(rule: Rule, now: Scores, new: Scores, groups: Sequence[str]) -> Verdict:
-    """The first half of the verdict: is it better on labels it never saw?
+    """The first half of the verdict: is the new network better on unseen labels?
 
     Args:
-        rule: how the scores were made.
-        now, new: `(N,2)` of the same structures.
-        groups: the patient of each.
+        rule: how the scores were measured.
+        now, new: scores `(N,2)` of the same structures by the network in service and by the new one.
+        groups: the patient of each structure.
+
+    Example:
+        >>> import numpy as np
+        >>> now = np.full((4, 2), 0.6)
+        >>> verdict = improves("folds", now, now + 0.1, ["ann", "ben", "cleo", "dora"])
+        >>> verdict.publish, verdict.gain
+        (True, 0.1)
+        >>> forgot = remembers(verdict, {"scenes": (now, now - 0.05)})
+        >>> forgot.publish, forgot.why
+        (False, 'It lost 0.050 Dice on what was known before (scenes).')
     """
     n, patients = len(new), len(set(groups))
     if patients < 2:
         why = "Expected labels of at least two patients, to measure on one what the other taught."
         return Verdict(publish=False, why=why, rule=rule, n=n, patients=patients)
-    found = difference_interval(new.mean(1), now.mean(1), groups)
-    better = found.mean > 0 if rule == "folds" else (found.low or 0.0) > 0
+    gain = difference_interval(new.mean(1), now.mean(1), groups)
+    better = gain.mean > 0 if rule == "folds" else (gain.low or 0.0) > 0
     why = "It is better on labels that it never saw."
     if not better:
         why = "It is not better on labels that it never saw" + (
-            "." if rule == "folds" or found.mean <= 0 else " by more than chance explains."
+            "." if rule == "folds" or gain.mean <= 0 else " by more than chance explains."
         )
     return Verdict(
         publish=better,
@@ -145,18 +156,18 @@ def improves(rule: Rule, now: Scores, new: Scores, groups: Sequence[str]) -> Ver
         patients=patients,
         now=Dice.of(now),
         new=Dice.of(new),
-        gain=round(found.mean, 5),
-        low=_rounded(found.low),
-        high=_rounded(found.high),
+        gain=round(gain.mean, 5),
+        low=_rounded(gain.low),
+        high=_rounded(gain.high),
     )
 
 
 def remembers(verdict: Verdict, old: Mapping[str, tuple[Scores, Scores]]) -> Verdict:
-    """The second half: the same verdict, or a refusal where too much was forgotten.
+    """The second half of the verdict: refuse a network that forgets too much.
 
     Args:
         verdict: the first half.
-        old: by name, scores before and after.
+        old: by the name of a forgetting test, scores `(N,2)` of the base weights and of the new network.
     """
     parts = tuple(
         Old(name=name, n=len(before), before=Dice.of(before), after=Dice.of(after))
@@ -164,12 +175,12 @@ def remembers(verdict: Verdict, old: Mapping[str, tuple[Scores, Scores]]) -> Ver
         if len(before)
     )
     worst = max(parts, key=lambda part: part.lost, default=None)
-    changed: dict[str, object] = {"old": parts}
+    changes: dict[str, object] = {"old": parts}
     if worst is not None and worst.lost > MAY_LOSE:
-        changed |= {"publish": False}
+        changes["publish"] = False
         if verdict.publish:
-            changed |= {"why": f"It lost {worst.lost:.3f} Dice on what was known before ({worst.name})."}
-    return verdict.model_copy(update=changed)
+            changes["why"] = f"It lost {worst.lost:.3f} Dice on what was known before ({worst.name})."
+    return verdict.model_copy(update=changes)
 
 
 def _rounded(value: float | None) -> float | None:

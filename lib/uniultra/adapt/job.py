@@ -1,13 +1,13 @@
-"""A training job as a folder: what it is to do, how far it is, how it ended.
+"""A training job as a folder: its description, progress and outcome.
 
 <studies>/.uniultra/training/<job>/
-  job.json        what to do, with the labels as they were when it began; written once
-  progress.json   how far it is, replaced after each epoch
-  log.jsonl       what happened
+  job.json        description, with the labels as of its creation; written once
+  progress.json   progress, replaced after each epoch
+  log.jsonl       event log
   fold-N/, final/ checkpoints while they are needed, and the scores of a fold
   bundle/         the result, until it is published
-  stopped         somebody stopped it; it goes on when somebody asks
-  ended.json      how it ended; written once, and last
+  stopped         present while the job is stopped by a user
+  ended.json      outcome; written once, and last
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,13 +30,12 @@ from uniultra.files import atomic
 from uniultra.store.types import TrainingLabel
 
 FOLDER = Path(".uniultra") / "training"
-LINES = 20  # of the log, as MONAI Label tells
+LINES = 20  # of the log that are reported, as MONAI Label does
 _STRICT = ConfigDict(frozen=True, extra="forbid")
-Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Known(BaseModel):
-    """Where the admin keeps labelled pictures of old organs: a folder with a manifest."""
+    """The replay set: a folder with a manifest of labelled pictures of earlier organs."""
 
     model_config = _STRICT
 
@@ -45,21 +44,22 @@ class Known(BaseModel):
 
 
 class Job(BaseModel):
-    """What a training is to do.
+    """Description of a training job.
 
     Attributes:
-        id: the name of its folder; names are in the order of time.
+        id: name of its folder; names sort by time.
         model: name in the registry.
-        made: when, UTC.
-        base_sha256: of the model's own weights, which it starts from.
-        current: id of the bundle that answered then; None for the model's own weights. What the result is
-            measured against is what answers when it is measured.
+        made: time of creation, UTC.
+        base_sha256: of the base weights, from which the training starts.
+        current: id of the bundle in service at creation; None for the base weights. The result is compared
+            with the bundle in service when it is measured, which may be another.
         settings, seed: of the training.
-        folds: of the cross-validation, while there are few labels.
-        labels: what it trains on, as it was then.
-        request: as a client sent it.
-        device, threads, nice: where it runs and how it makes way for clicks.
-        known: pictures of old organs.
+        folds: number of folds of the cross-validation, used while there are few labels.
+        scenes: number of generated scenes of the forgetting test.
+        labels: training labels, as of creation.
+        request: as sent by the client.
+        device, threads, nice: where it runs, and how it yields to clicks.
+        known: replay set.
     """
 
     model_config = _STRICT
@@ -83,7 +83,7 @@ class Job(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a job is; keys that stock clients read have their names."""
+    """Progress of a job; keys that stock MONAI Label clients read have their names."""
 
     model_config = _STRICT
 
@@ -97,16 +97,16 @@ class Progress(BaseModel):
 
 
 class Ended(BaseModel):
-    """How a job ended.
+    """Outcome of a job.
 
     Attributes:
         status: `DONE` with a verdict, or `ERROR`.
         when: UTC.
-        verdict: the gate's.
-        adapter: id of the bundle that was published.
+        verdict: of the gate.
+        adapter: id of the published bundle; None if none was published.
         left_out: labels that were not trained on, with the reason.
         error: in a sentence.
-        seconds: of work, over all parts.
+        seconds: working time, over all runs.
     """
 
     model_config = _STRICT
@@ -121,18 +121,18 @@ class Ended(BaseModel):
 
 
 class JobFolder:
-    """The folder of one job, as the server and the training process see it."""
+    """The folder of one job, shared by the server and the training process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def studies(self) -> Path:
-        """The studies folder that it lies in."""
+        """The studies folder of the job."""
         return self.path.parents[2]
 
     def job(self) -> Job:
-        """What to do.
+        """The job's description.
 
         Raises:
             ModelError: the description is missing or damaged.
@@ -143,13 +143,17 @@ class JobFolder:
             raise ModelError("Expected job.json in the job's folder; it is missing or damaged.") from None
 
     def progress(self) -> Progress | None:
-        """How far it is; None before it began."""
-        return _maybe(self.path / "progress.json", Progress)
+        """The last progress; None before it started."""
+        try:
+            return Progress.model_validate_json((self.path / "progress.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
 
     def ended(self) -> Ended | None:
-        """How it ended; None as long as there is something to do.
+        """The outcome; None while there is work left.
 
-        A job whose end cannot be read has ended all the same: nothing of it is done or published again.
+        A job whose `ended.json` cannot be read has ended nevertheless: it is neither resumed nor published
+        again.
         """
         file = self.path / "ended.json"
         try:
@@ -164,11 +168,11 @@ class JobFolder:
             return Ended(status="ERROR", when=datetime.fromtimestamp(file.stat().st_mtime, UTC), error=text)
 
     def tell(self, progress: Progress) -> None:
-        """Replace what is said of its progress."""
+        """Replace the progress."""
         atomic.write(self.path / "progress.json", progress.model_dump_json().encode())
 
     def end(self, ended: Ended) -> None:
-        """Say for good how it ended; checkpoints, and a result that was not published, go."""
+        """Write the outcome, then delete checkpoints and an unpublished result."""
         atomic.write(self.path / "ended.json", (ended.model_dump_json(indent=1) + "\n").encode())
         for checkpoint in self.path.glob("*/*.pt"):
             checkpoint.unlink(missing_ok=True)
@@ -189,23 +193,23 @@ class JobFolder:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody stopped it."""
+        """Whether a user stopped it."""
         return (self.path / "stopped").exists()
 
     def stop(self, stopped: bool) -> None:
-        """Remember that somebody stopped it, or wants it to go on."""
+        """Mark the job as stopped, or as to be resumed."""
         if stopped:
             atomic.write(self.path / "stopped", b"")
         else:
             atomic.remove(self.path / "stopped")
 
     def lock(self) -> FileLock:
-        """Held by the process that works on it; a process that dies lets go of it."""
+        """Lock of the process that executes the job; released when the process dies."""
         return FileLock(self.path / ".lock", mode=0o600)
 
     @property
     def busy(self) -> bool:
-        """Whether a process works on it now."""
+        """Whether a process executes it now."""
         lock = self.lock()
         try:
             lock.acquire(timeout=0)
@@ -218,23 +222,23 @@ class JobFolder:
 def create(
     studies: Path, model: str, labels: Sequence[TrainingLabel], settings: FitSettings, **rest: Any
 ) -> JobFolder:
-    """A new job with these labels; `rest` are further fields of `Job`.
+    """Create a job with these labels; `rest` are further fields of `Job`.
 
     Raises:
-        ModelError: the model's weights are not here.
+        ModelError: the model's weights are not on this machine.
     """
     from uniultra.weights import loading, tensors
     from uniultra.weights.deployed import Published
 
-    own = loading.find(model)
-    if own is None:
+    weights = loading.find(model)
+    if weights is None:
         raise ModelError(f"The weights of {model!r} are not on this machine; there is nothing to train on.")
     made = _now()
     job = Job(
         id=f"{made:%Y%m%d-%H%M%S%f}-{secrets.token_hex(3)}",
         model=model,
         made=made,
-        base_sha256=tensors.file_sha256(own),
+        base_sha256=tensors.file_sha256(weights),
         current=Published(studies).current(model),
         settings=settings,
         labels=tuple(labels),
@@ -246,17 +250,10 @@ def create(
 
 
 def jobs(studies: Path) -> list[JobFolder]:
-    """All jobs of a studies folder, the oldest first; folders without a description are none."""
+    """All jobs of a studies folder, the oldest first; folders without `job.json` are skipped."""
     folder = studies / FOLDER
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     return [JobFolder(path) for path in found if (path / "job.json").is_file()]
-
-
-def _maybe(path: Path, kind: type[Kind]) -> Kind | None:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
 
 
 def _now() -> datetime:

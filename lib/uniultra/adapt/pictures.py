@@ -1,4 +1,4 @@
-"""A campaign's labelled pictures as training samples."""
+"""Labelled pictures of a campaign as training samples."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Labelled:
 
     Attributes:
         picture: `(H,W)` or `(H,W,3)` uint8.
-        mask: `(H,W)` bool, maybe empty; each 8-connected component is a target.
+        mask: `(H,W)` bool, may be empty; each 8-connected component is a target.
         name: of the structure.
-        group: of the patient; what is never split.
+        group: the patient; never split over train and test.
     """
 
     picture: NDArray[np.uint8]
@@ -37,11 +37,11 @@ class Labelled:
 
 
 def samples_of(pictures: Sequence[Labelled], how: Preparation) -> list[Sample]:
-    """One sample for each picture, with the targets of all structures that are labelled on it."""
+    """One sample per picture, with the targets of all structures labelled on it."""
     together: dict[str, list[Labelled]] = {}
-    for one in pictures:
-        digest = hashlib.sha256(np.ascontiguousarray(one.picture).tobytes()).hexdigest()
-        together.setdefault(f"{digest} {one.picture.shape}", []).append(one)
+    for labelled in pictures:
+        digest = hashlib.sha256(np.ascontiguousarray(labelled.picture).tobytes()).hexdigest()
+        together.setdefault(f"{digest} {labelled.picture.shape}", []).append(labelled)
     return [_sample(structures, how) for structures in together.values()]
 
 
@@ -53,20 +53,20 @@ def _sample(structures: Sequence[Labelled], how: Preparation) -> Sample:
     grey = Image.fromarray(np.ascontiguousarray(picture)).convert("L")
     square[:rows, :columns] = np.asarray(grey.resize((columns, rows), Image.Resampling.BILINEAR))
     targets: list[Mask] = []
-    for one in structures:
+    for labelled in structures:
         mask = np.zeros((size, size), bool)
-        marked = Image.fromarray(np.ascontiguousarray(one.mask))
+        marked = Image.fromarray(np.ascontiguousarray(labelled.mask))
         mask[:rows, :columns] = np.asarray(marked.resize((columns, rows), Image.Resampling.NEAREST))
         targets += components(mask, SMALLEST)
-    truth = _stack(targets, size)
-    known = truth.any(0)
+    truth = np.stack(targets) if targets else np.zeros((0, size, size), bool)
+    labelled_pixels = truth.any(0)
     pseudo = np.zeros((0, size, size), bool)
     if how.pseudo:
         seed = [how.seed, *hashlib.sha256(square.tobytes()).digest()[:8]]
         pseudo = pseudo_objects(square, np.random.default_rng(seed))
-    # As in training from a manifest: where a label is, a lone click means the label.
-    alone = (pseudo & known).sum((1, 2)) <= 0.3 * pseudo.sum((1, 2))
-    free = pseudo & ~known & alone[:, None, None]
+    # As in training from a manifest: a single click on a label means the label.
+    alone = (pseudo & labelled_pixels).sum((1, 2)) <= 0.3 * pseudo.sum((1, 2))
+    free = pseudo & ~labelled_pixels & alone[:, None, None]
     return Sample(
         square,
         pack(np.concatenate([truth, pseudo]), size),
@@ -86,11 +86,7 @@ def _clickable(truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return free
 
 
-def _stack(masks: Sequence[Mask], size: int) -> NDArray[np.bool_]:
-    return np.stack(masks) if masks else np.zeros((0, size, size), bool)
-
-
 @lru_cache(maxsize=4)
 def drawn_scenes(size: int, count: int, seed: int) -> tuple[Sample, ...]:
-    """Generated pictures to rehearse on; kept, because folds and the final training share them."""
+    """Generated scenes to rehearse; cached, because the folds and the final training share them."""
     return tuple(synthetic_sample(size, [seed, n, len(SCENES)]) for n in range(count))

@@ -1,7 +1,7 @@
 """The process of one training: `python -m uniultra.adapt.process JOBDIR [--parent PID]`.
 
-It makes way for clicks (nice, its own number of threads), goes on where an earlier one was killed, and ends
-when the server that started it is no more. Exit status: 0 when the job has ended, whatever its verdict.
+It yields to clicks (niceness, its own number of threads), resumes where an earlier process was killed, and
+ends with the server that started it. Exit status: 0 when the job has ended, whatever its verdict.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from filelock import Timeout
 from uniultra.adapt.job import Ended, JobFolder
 from uniultra.errors import UniUltraError
 
-WAIT = 60.0  # seconds, for a process of an earlier server to end
-LOOK, GRACE = 1.0, 20.0  # seconds between two looks for the parent; for a step to end without it
+WAIT = 60.0  # seconds to wait for the process of an earlier server to end
+LOOK, GRACE = 1.0, 20.0  # seconds between two checks of the parent; granted to the step in progress
 BUSY = 75  # exit status: another process works on the job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Work on a job until it has ended; the exit status."""
+    """Execute a job to its end; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m uniultra.adapt.process")
     parser.add_argument("job", type=Path, help="the job's folder")
     parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
@@ -46,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def work(folder: JobFolder) -> None:
-    """Work on a job whose lock this process holds; how it ends is written in its folder."""
+    """Execute a job whose lock this process holds, and write the outcome into its folder."""
     try:
         job = folder.job()
         if job.nice and hasattr(os, "nice"):
             os.nice(max(0, job.nice - os.nice(0)))
-        # Before torch is imported: idle threads of a training must not spin beside somebody's click.
+        # Before torch is imported: idle threads of a training must not spin beside a click.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import torch
 
@@ -65,12 +65,12 @@ def work(folder: JobFolder) -> None:
 
 
 def _follow(parent: int) -> None:
-    """End with the parent, whatever is being done: a step is kept, the rest is gone on with later."""
+    """End with the parent process; a later process resumes from the last checkpoint."""
     while os.getppid() == parent:
         time.sleep(LOOK)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
-    os._exit(128 + signal.SIGTERM)  # a last checkpoint serves
+    os._exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How far a job is and how long it will take, told in its folder."""
+"""Progress and remaining time of a training job, written into its folder."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 
 from uniultra.adapt.job import JobFolder, Progress
 
-EPOCH = 10  # steps that are called an epoch, because clients show epochs
+EPOCH = 10  # steps reported as one epoch, because clients show epochs
 
 
-class ProgressWriter:
+class JobProgress:
     """Counts the steps of all fits of a job.
 
     Args:
-        folder: of the job; what it said of an earlier part is gone on from.
-        steps: of each fit.
-        fits: how many there are.
+        folder: of the job; the time of an interrupted run is read from it and added.
+        steps: optimiser steps of each fit.
+        fits: number of fits: the folds of a cross-validation and the final training.
     """
 
     def __init__(self, folder: JobFolder, steps: int, fits: int) -> None:
@@ -31,31 +31,31 @@ class ProgressWriter:
 
     @property
     def seconds(self) -> float:
-        """Of work so far, over all parts."""
+        """Working time so far, over all runs of the job."""
         return self._before + time.monotonic() - self._began
 
     def begin(self, fit: int, phase: str) -> None:
-        """The fit of this number begins, or goes on."""
+        """A fit begins, or resumes."""
         self._fit, self._step = fit, 0
         self.tell(phase)
 
     def skip(self, fit: int) -> None:
-        """The fit of this number was done before, or is not to be done."""
+        """A fit was done before, or is not needed."""
         self._fit, self._step = fit, self.steps
 
     def step(self, step: int, loss: float) -> None:
-        """A step of the present fit is done."""
+        """A step of the current fit is done."""
         self._step, self._loss, self._worked = step, loss, self._worked + 1
         if step % EPOCH == 0 or step == self.steps:
             self.tell(self._phase)
 
     def score(self, dice: float) -> None:
-        """What the folds so far reach."""
+        """Mean Dice over the folds so far."""
         self._best = dice
         self.tell(self._phase)
 
     def tell(self, phase: str) -> None:
-        """Write how far it is."""
+        """Write the progress, under the name of a phase."""
         self._phase = phase
         total, done = self.steps * self.fits, self.steps * self._fit + self._step
         left = None

@@ -1,8 +1,7 @@
-"""Learning without forgetting: new labels teach, all else is answered as before.
+"""Learning without forgetting: train on new labels, distil everything else from the base network.
 
-After Li and Hoiem (arXiv 1606.09282): the answers of the network as it was at the start are soft targets
-for what the new labels say nothing about, here prompts on generated scenes and on other parts of the
-labelled pictures.
+After Li and Hoiem (arXiv 1606.09282): the base network's answers are soft targets wherever the new labels
+give none, here for prompts on generated scenes and on pseudo-objects in the labelled pictures.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from uniultra.train.recipe import Recipe
 
 
 class RehearsalObjective(PromptObjective):
-    """Masks from prompts, near to those of the network as it was for all that is no new label.
+    """Loss of masks from prompts, plus distillation from the base network for all unlabelled targets.
 
-    A further part of its loss: `guide`, see `soft_loss`.
+    The distillation is a further part of the loss, `guide`, see `soft_loss`.
 
     Args:
-        network: what is adapted; it is copied as it is now.
+        network: to adapt; a copy of its current weights is the base network.
         entry, recipe: as for `PromptObjective`.
-        keep: weight of the likeness; 0 leaves it out.
-        temperature: at which answers are compared.
+        keep: weight of the distillation; 0 for none.
+        temperature: of the distillation.
     """
 
     def __init__(
@@ -64,17 +63,17 @@ class RehearsalObjective(PromptObjective):
             hint = self.start.encode(self.entry.normalise(batch.pictures[pictures]))
 
         def guide(prompts: Sequence[PromptSet], logits: Tensor) -> Tensor:
-            return self._unlike(batch, hint, places, back, [prompts[int(n)] for n in places], logits)
+            return self._distil(batch, hint, places, back, [prompts[int(n)] for n in places], logits)
 
         return self.learn(batch, embedding, progress, guide)
 
     def _rehearsed(self, batch: Batch) -> Tensor:
-        """Places of the targets that no person labelled: of scenes, and pseudo-objects."""
+        """Indices of the targets that are not campaign labels: those of scenes, and pseudo-objects."""
         number = torch.tensor(batch.numbers, device=batch.weight.device) // self.recipe.targets
         real = (number >= self.recipe.drawn) & (batch.weight != self.recipe.pseudo_weight)
         return torch.nonzero(~real & (batch.weight > 0))[:, 0]
 
-    def _unlike(
+    def _distil(
         self,
         batch: Batch,
         hint: Embedding,
@@ -83,7 +82,7 @@ class RehearsalObjective(PromptObjective):
         prompts: Sequence[PromptSet],
         logits: Tensor,
     ) -> Tensor:
-        """How far the answers at `places` are from those at the start, as a share of the batch."""
+        """Distillation loss at the targets `places`, weighted by their fraction of the batch."""
         with torch.no_grad():
             before, _ = decode_by_length(self.start, hint, picture, self.encoded(prompts))
         weight = batch.weight[places]

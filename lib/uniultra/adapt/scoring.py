@@ -1,4 +1,4 @@
-"""How well a network answers one click, and one box, on labelled pictures."""
+"""Dice of a network on labelled pictures, after one click and for one box."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from uniultra.prompts.simulation.clicks_boxes import center_click, components, t
 from uniultra.prompts.types import Mask, Point, PromptSet
 from uniultra.synthesis.scene import scene
 
-Scores = NDArray[np.float64]  # (N,2): Dice after one click, and of a tight box
-SCENE_SEED = 90_001  # of the scenes that a network is measured on; it never trains on them
+Scores = NDArray[np.float64]  # (N,2): Dice after one click, and for a tight box
+SCENE_SEED = 90_001  # of the generated test scenes; no training uses it
 PER_SCENE = 3
 
 
 @dataclass(frozen=True, eq=False)
 class ScoringCase:
-    """A structure on a picture, and where somebody would click on it."""
+    """A structure on a picture, and where an annotator would click on it."""
 
     picture: Picture
     truth: Mask
@@ -36,13 +36,13 @@ class ScoringCase:
 
 
 def cases_of(labelled: Labelled) -> list[ScoringCase]:
-    """The largest component of a label, as all measurements here ask for it; none of an empty one."""
+    """The largest component of a label as a test case; an empty label has no case."""
     parts = components(labelled.mask, SMALLEST)[:1]
     return [ScoringCase(labelled.picture, part, center_click(part), labelled.group) for part in parts]
 
 
 def scene_cases(size: int, count: int) -> list[ScoringCase]:
-    """Structures of `count` generated scenes, always the same ones."""
+    """Structures of `count` generated scenes, the same in every call."""
     cases = []
     for n in range(count):
         drawn = scene(np.random.default_rng([SCENE_SEED, n]), size)
@@ -52,11 +52,11 @@ def scene_cases(size: int, count: int) -> list[ScoringCase]:
 
 
 def scores(network: PromptNetwork, model: ModelEntry, cases: Sequence[ScoringCase]) -> Scores:
-    """Dice of the answers, in the order of the cases."""
+    """Dice `(N,2)` of a network's answers, in the order of the cases."""
     predictor = Predictor.of(network, model, device=str(next(network.parameters()).device))
-    found = np.zeros((len(cases), 2))
+    table = np.zeros((len(cases), 2))
     for n, case in enumerate(cases):
-        asked = (PromptSet(points=(case.click,)), PromptSet(box=tight_box(case.truth)))
-        for k, answer in enumerate(predictor.predict(Still(case.picture), STILL, asked)):
-            found[n, k] = dice(answer.mask, case.truth)
-    return found
+        prompts = (PromptSet(points=(case.click,)), PromptSet(box=tight_box(case.truth)))
+        for k, answer in enumerate(predictor.predict(Still(case.picture), STILL, prompts)):
+            table[n, k] = dice(answer.mask, case.truth)
+    return table

@@ -1,4 +1,4 @@
-"""What a training on few labels does."""
+"""Settings of an adaptation to few labels."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ class FitSettings(BaseModel):
     """How a network is adapted to few labelled pictures.
 
     Attributes:
-        model: name in the registry; says how pictures are brought to the network.
-        trains: what of it, see `Recipe.trains`.
-        steps, batch, targets: optimiser steps, pictures of each, and targets of each picture.
-        rate, warmup, tail, decay: of AdamW; the rate falls over the last `tail` of the steps.
-        average: decay of the moving average of the weights that becomes the result.
-        rehearsed: share of generated scenes in a batch, against forgetting.
-        scenes: how many of them there are.
-        known: share of old organs' labelled pictures among the real ones, where there are any.
-        keep, temperature: weight of the likeness to the answers of the network at the start, for all that
-            the campaign did not label, and the temperature at which they are compared.
-        pseudo: ask for other parts of the labelled pictures too.
+        model: name in the registry; also determines the preprocessing of pictures.
+        trains: which parameters are trained, see `Recipe.trains`.
+        steps, batch, targets: optimiser steps, pictures per step, and targets per picture.
+        rate, warmup, tail, decay: AdamW's learning rate, its warm-up in steps, the final fraction of the
+            steps over which it falls linearly, and the weight decay.
+        average: decay of the moving average of the weights, which is the result; None for the last weights.
+        rehearsed: fraction of generated scenes in a batch, against forgetting; more forgets less.
+        scenes: number of different generated scenes.
+        known: fraction of the replay set (labelled pictures of earlier organs) among the real pictures, if
+            there is one.
+        keep, temperature: weight and temperature of the distillation loss, which holds the answers to all
+            that the campaign did not label close to those of the base network.
+        pseudo: also train on pseudo-objects in the labelled pictures.
         prompts, turns: the simulated annotator, see `Recipe`.
         multimask, border, click: weights of parts of the loss, see `Recipe`.
-        share: how far the result goes from the weights at the start to those that were trained
-            (arXiv 2109.01903); less forgets less.
-        retreats: smaller shares, tried in their order by a job whose result would forget too much.
-        wall_clock_s: seconds after which it ends wherever it is; None for no limit.
+        share: interpolation factor of the result between base weights (0) and trained weights (1), WiSE-FT
+            (arXiv 2109.01903); smaller forgets less.
+        retreats: smaller interpolation factors, tried in this order if the result forgets too much.
+        wall_clock_s: time limit in seconds; None for no limit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,24 +67,26 @@ class FitSettings(BaseModel):
 
     @classmethod
     def of(cls, model: str) -> FitSettings:
-        """The settings for a model: what its method trains; of the small default, which its recipe trains
-        whole, adapters and decoder alone, because they learn as much and forget less.
+        """The settings for a model: it trains what its method trains.
+
+        The small default model was trained whole; here only its adapters and decoder are, because they learn
+        as much and forget less.
 
         Raises:
             ModelError: unknown model.
         """
-        found = entry(model)
-        if found.adapter is None:
+        registered = entry(model)
+        if registered.adapter is None:
             return cls(model=model, trains="decoder")
-        return cls(model=model, trains="adapter" if "" in trained(found) else "method")
+        return cls(model=model, trains="adapter" if "" in trained(registered) else "method")
 
     def recipe(self, seed: int, *, known: bool = False, checkpoint_every: int | None = None) -> Recipe:
-        """The same as a recipe, for the loop of all trainings.
+        """These settings as a recipe of the common training loop.
 
         Args:
-            seed: of everything random.
-            known: there are pictures of old organs.
-            checkpoint_every: steps between checkpoints, None for none before the end.
+            seed: of all random numbers.
+            known: whether there is a replay set.
+            checkpoint_every: steps between checkpoints; None for no checkpoint before the end.
         """
         shares = {LABELS: 1.0}
         if known and self.known:

@@ -1,8 +1,7 @@
-"""From a campaign's trainable labels to pictures with masks; what is damaged is left out and named."""
+"""Reads a campaign's trainable labels as pictures with masks; damaged labels are left out and reported."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,19 +13,19 @@ import numpy as np
 from uniultra.adapt.pictures import Labelled
 from uniultra.datasets.manifest import Row, load_pair
 from uniultra.errors import ImageError
-from uniultra.images import AxisKind, UltrasoundImage, read_image
+from uniultra.images import AxisKind, UltrasoundImage
 from uniultra.images.types import Plane
-from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.labels.labelmap import LabelMap, open_label
 from uniultra.store.types import TrainingLabel
 
 log = logging.getLogger(__name__)
-Thing = TypeVar("Thing")
-SLICES = 8  # of a volume or of a cine that is labelled throughout, evenly taken
+Item = TypeVar("Item")
+SLICES = 8  # evenly spaced frames of a cine or slices of a volume, at most, per label
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A label that is not trained on, and why."""
+    """A label excluded from the training, and the reason."""
 
     image: str
     revision: int
@@ -35,13 +34,13 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What could be read of a campaign's labels.
+    """Labelled pictures of a campaign.
 
     Attributes:
-        labelled: in the order of the labels.
-        label: for each, which label it is of, `image@revision`.
-        frame: for each, which frame of the image it is; 0 of a still.
-        left_out: labels that cannot be trained on.
+        labelled: pictures with the mask of one structure, in the order of the labels.
+        label: of each picture, its label as `image@revision`.
+        frame: of each picture, its frame or slice; 0 for a still.
+        left_out: labels that could not be read.
     """
 
     labelled: tuple[Labelled, ...]
@@ -51,15 +50,15 @@ class Pictures:
 
 
 def read_labels(studies: Path, labels: Sequence[TrainingLabel], most: int | None = None) -> Pictures:
-    """The pictures and masks of labels; a label whose file is not the one that was saved is left out.
+    """Read the pictures and masks of labels; a label whose file has changed since it was saved is left out.
 
     Args:
-        studies: the folder.
-        labels: in the order of what is read.
-        most: pictures in all at most, of labels evenly taken, of each about as many; None for SLICES of each
-            label. A picture with several structures counts once.
+        studies: the studies folder.
+        labels: labels to read.
+        most: maximum number of pictures in all, about equally many of evenly spaced labels; None for at most
+            `SLICES` of each label. A picture with several structures counts once.
     """
-    labels = labels if most is None else _evenly(labels, most)
+    labels = labels if most is None else evenly(labels, most)
     taken = 0
     labelled: list[Labelled] = []
     names: list[str] = []
@@ -68,47 +67,40 @@ def read_labels(studies: Path, labels: Sequence[TrainingLabel], most: int | None
     for n, label in enumerate(labels):
         share = SLICES if most is None else min(SLICES, (most - taken) // (len(labels) - n))
         try:
-            found = list(_read(studies, label, share))
+            pictures = list(_read(studies, label, share))
         except ImageError as error:
             log.warning("a label is left out of the training: %s", error)
             left_out.append(LeftOut(label.image, label.revision, str(error)))
             continue
-        taken += len({frame for frame, _ in found})
-        labelled += [one for _, one in found]
-        names += [f"{label.image}@{label.revision}"] * len(found)
-        frames += [frame for frame, _ in found]
+        taken += len({frame for frame, _ in pictures})
+        labelled += [picture for _, picture in pictures]
+        names += [f"{label.image}@{label.revision}"] * len(pictures)
+        frames += [frame for frame, _ in pictures]
     return Pictures(tuple(labelled), tuple(names), tuple(frames), tuple(left_out))
 
 
 def known_pictures(rows: Sequence[Row]) -> list[Labelled]:
-    """Labelled pictures of a manifest, those with a label in them."""
-    found = []
+    """The labelled pictures of a manifest, without those whose mask is empty."""
+    pictures = []
     for row in rows:
         picture, mask = load_pair(row)
         if mask.any():
-            found.append(Labelled(picture, mask, row.dataset, row.group or row.id))
-    return found
+            pictures.append(Labelled(picture, mask, row.dataset, row.group or row.id))
+    return pictures
 
 
 def _read(studies: Path, label: TrainingLabel, most: int) -> Iterator[tuple[int, Labelled]]:
-    """Frame and picture, for each labelled frame and each structure on it; of so many frames at most.
+    """Frame and picture, for each structure on each labelled frame; of at most `most` frames.
 
     Raises:
         ImageError: image or label is missing, damaged, or they do not belong together; or the label has
             values, and none of them is a structure's.
     """
-    source, file = label.paths(studies)
-    if _sha256(file) != label.sha256:
-        raise ImageError(
-            "Expected the label as it was saved; its file has another SHA-256. Restore it from a backup, or "
-            "label the image again."
-        )
-    image = read_image(source)
-    values = read_labelmap(file, image)
+    image, values = open_label(studies, label)
     if values.any() and not np.isin(values, list(label.names)).any():
         raise ImageError(
-            "Expected a label with the values of its structures; it has none of them, but others. Label the "
-            "image again."
+            "Expected a label with the values of its structures; it has other values only. Label the image "
+            "again."
         )
     for frame in _frames(label, image, values, most):
         picture = image.picture(Plane("k", frame))
@@ -117,30 +109,26 @@ def _read(studies: Path, label: TrainingLabel, most: int) -> Iterator[tuple[int,
 
 
 def _frames(label: TrainingLabel, image: UltrasoundImage, values: LabelMap, most: int) -> list[int]:
-    """The labelled frames, at most so many: of many, those with a structure, evenly taken."""
+    """At most `most` labelled frames, evenly spaced; those with a structure come first."""
     if label.frames is None and (image.axis_kind is AxisKind.STILL or len(values) == 1):
         return [0]
     marks = values.reshape(len(values), -1).any(1)
     if label.frames is None:
-        return _evenly(np.flatnonzero(marks).tolist() or [len(values) // 2], most)
+        return evenly(np.flatnonzero(marks).tolist() or [len(values) // 2], most)
     frames = [frame for frame in label.frames if frame < len(values)]
-    marked = _evenly([frame for frame in frames if marks[frame]], most)
-    # A frame that is done and has no mark says that nothing is there; it is taken where there is room.
-    return sorted(marked + _evenly([frame for frame in frames if not marks[frame]], most - len(marked)))
+    marked = evenly([frame for frame in frames if marks[frame]], most)
+    # A labelled frame without marks is a true negative: it fills the places that are left.
+    return sorted(marked + evenly([frame for frame in frames if not marks[frame]], most - len(marked)))
 
 
-def _evenly(things: Sequence[Thing], most: int) -> list[Thing]:
-    """All, or so many from the first to the last; of one alone, the middle."""
-    if len(things) <= most:
-        return list(things)
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` items, evenly spaced from the first to the last; for 1, the middle one.
+
+    >>> evenly("abcdefg", 3)
+    ['a', 'd', 'g']
+    """
+    if len(items) <= most:
+        return list(items)
     if most == 1:
-        return [things[len(things) // 2]]
-    return [things[n] for n in np.linspace(0, len(things) - 1, most).round().astype(int)]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        raise ImageError("Expected the label's file; it cannot be read. Label the image again.") from None
+        return [items[len(items) // 2]]
+    return [items[n] for n in np.linspace(0, len(items) - 1, most).round().astype(int)]

@@ -45,12 +45,12 @@ def add_simulate(subparsers: Commands) -> None:
 
 
 def _strategies(text: str) -> tuple[str, ...]:
-    from uniultra.active.registry import FILES
+    from uniultra.active.registry import NAMES
 
     found = names(text)
-    unknown = [name for name in found if name not in FILES]
+    unknown = [name for name in found if name not in NAMES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(FILES)}")
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     return found
 
 

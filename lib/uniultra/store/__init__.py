@@ -1,1 +1,1 @@
-"""The studies folder: which images there are, which labels they have, kept through crashes."""
+"""The studies folder: its images, labels, reviews and work, stored crash-safe."""

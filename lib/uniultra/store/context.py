@@ -1,21 +1,21 @@
-"""What every part of the label store needs: the folder, its lock, the index, the images, the campaign.
+"""The shared context of all parts of the label store: folder, lock, index, images and campaign.
 
-Parts (`labels`, `review`, `work`, `opening`) take the context; `store.LabelStore` above them joins the parts.
+The parts (`labels`, `review`, `work`, `opening`) take the context; `store.LabelStore` joins them.
 
 Threads and locks. A studies folder is shared by all threads of a server and by other processes (a second
-server, `uniultra` on the command line). Whoever needs several of these takes them in this order, outermost
-first, so that no two can wait for each other:
+server, `uniultra` on the command line). Code that needs several of these locks takes them in this order,
+outermost first, which excludes deadlocks:
 
 1. `images.turn` (threads of this process): one scan of the folder at a time.
 2. `lock` (threads and processes): one writer of files at a time. While it is held, any half-written file is
-   what a crash left, and the index is not opened again: whoever took it had opened it before.
+   the remainder of a crash, and the index is not opened again: its holder has opened it before.
 3. the turn of `frame_counts` (threads): one new file is opened and hashed at a time. A save under `lock` may
-   wait for the file that is open; counting itself never takes 1 or 2 while it has its turn.
-4. a writing transaction of `index`: one at a time over all processes. Inside it no file of the folder is
-   waited for and none of the locks above is taken.
+   wait for the file that is open; counting itself never takes 1 or 2 during its turn.
+4. a writing transaction of `index`: one at a time over all processes. Inside it, code neither waits for a
+   file of the folder nor takes any of the locks above.
 
-Leases need no more than a transaction. Reading transactions wait for nobody, except for an index in memory,
-which is one connection with a lock of its own at the place of 4.
+Leases need only 4. Reading transactions never wait, except for an index in memory, which is one connection
+with its own lock in the place of 4.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Context:
         url: of a PostgreSQL database for the index, in SQLAlchemy's form; None for a file in the folder.
         now: the clock.
         labels_changed: called after each scan of the images and whenever a folder of labels has changed;
-            takes over label files placed by hand, and returns whether it has to be called again.
+            adopts label files placed by hand, and returns whether it has to be called again.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Context:
 
     @property
     def identity(self) -> folder_identity.Identity:
-        """The folder's id, salt and name; made when it is first needed.
+        """The folder's id, salt and name; created on first use.
 
         Raises:
-            StoreError: it is damaged.
+            StoreError: its file is damaged.
         """
         if self._identity is None:
             with self.lock:
@@ -90,10 +90,10 @@ class Context:
 
     @property
     def campaign(self) -> file.Campaign:
-        """The campaign file as it is now; while it cannot be used, as it was before.
+        """The current campaign file; while it is invalid, its last valid content.
 
         Raises:
-            CampaignError: it cannot be used, and never could since the start.
+            CampaignError: it is invalid, and has been since the start.
         """
         try:
             age = (self.studies / file.FILE).stat().st_mtime_ns
@@ -105,15 +105,15 @@ class Context:
             except CampaignError:
                 if self._campaign is None:
                     raise
-                logger.warning("campaign.yaml cannot be used as it is now; what it said before holds.")
+                logger.warning("campaign.yaml is invalid; its last valid content before holds.")
                 self._campaign = (age, self._campaign[1])
         return self._campaign[1]
 
     @property
     def one_history(self) -> bool:
-        """Whether an image has one history of versions over all its annotators, not one for each."""
+        """Whether all annotators of an image share one history of versions; else each has their own."""
         return self.campaign.readers == 1
 
     def recount(self, connection: Connection, images: Iterable[str]) -> None:
-        """Count again who has labelled which frame of these images, after their versions have changed."""
+        """Recompute the work rows of images whose versions have changed."""
         rows.recount(connection, images, one_history=self.one_history)

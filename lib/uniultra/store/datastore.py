@@ -1,4 +1,4 @@
-"""The studies folder as a MONAI Label datastore: any readable format, nested, kept through crashes."""
+"""The studies folder as a MONAI Label datastore: any readable format, nested folders, crash-safe."""
 
 from __future__ import annotations
 
@@ -30,16 +30,26 @@ _PATIENCE_S = 0.03
 
 
 class StudiesDatastore(Datastore):
-    """Images and labels of one folder, as MONAI Label asks for them; `store` keeps them.
+    """Images and labels of one folder behind MONAI Label's interface; `store` is the label store.
 
-    Thread safe; several processes may share the folder. Nothing is read before the first question,
-    and files that appear later are seen at the first one a second later, or when their id is asked for.
+    Thread safe; several processes may share the folder. Nothing is read before the first call. Files added
+    later are found within a second, or as soon as their id is requested.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("L", (8, 6), 90).save(Path(folder) / "scan.png")
+        ...     datastore = StudiesDatastore(Path(folder))
+        ...     print(datastore.list_images(), datastore.get_unlabeled_images(), datastore.status()["total"])
+        ...     datastore.store.index.close()
+        ['scan'] ['scan'] 1
     """
 
     def __init__(self, studies: Path, url: str | None = None) -> None:
         self.store = LabelStore(studies, url)
         self._root = studies
-        self._lock = self.store.images.turn  # whoever looks through the folder has it
+        self._lock = self.store.images.turn  # held during a scan of the folder
         self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
 
     def name(self) -> str:
@@ -54,28 +64,23 @@ class StudiesDatastore(Datastore):
     def set_description(self, description: str) -> None:
         self.store.describe(description=description)
 
-    # what there is
+    # listing
 
     def refresh(self) -> None:
-        """Look for files that came or went, and give newcomers their ids."""
+        """Scan for added and deleted files, and assign ids to new ones."""
         with self._lock:
             self.store.ready()
             self.store.images.refresh()
 
-    def _listed(self) -> list[str]:
-        """Ids of the images there are."""
+    def _labelled(self, tag: str) -> dict[str, LabelVersion]:
+        """The newest version of that tag by image."""
+        ids, current = set(self.list_images()), self.store.current()
+        return {image: version for (image, of), version in current.items() if of == tag and image in ids}
+
+    def list_images(self) -> list[str]:
         with self._lock:
             self.store.ready()
             return self.store.images.listed()
-
-    def _labelled(self, tag: str) -> dict[str, LabelVersion]:
-        """The newest version of that tag by image."""
-        ids = set(self._listed())
-        found = self.store.current()
-        return {image: version for (image, of), version in found.items() if of == tag and image in ids}
-
-    def list_images(self) -> list[str]:
-        return self._listed()
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         return sorted(self._labelled(check_tag(label_tag or _FINAL)))
@@ -84,7 +89,7 @@ class StudiesDatastore(Datastore):
         self, label_tag: str | None = None, labels: list[str] | None = None
     ) -> list[str]:
         done = self._labelled(check_tag(label_tag or _FINAL))
-        return [image_id for image_id in self._listed() if image_id not in done]
+        return [image_id for image_id in self.list_images() if image_id not in done]
 
     def datalist(self) -> list[dict[str, Any]]:
         """`{"image", "label"}` paths of every image with a final label."""
@@ -94,10 +99,10 @@ class StudiesDatastore(Datastore):
         ]
 
     def status(self) -> dict[str, Any]:
-        # whoever waits for /info/ gets the last count while a large folder is being looked through
+        # while a large folder is being scanned, /info/ reports the last counts
         if self._lock.acquire(timeout=_PATIENCE_S):
             try:
-                ids = set(self._listed())
+                ids = set(self.list_images())
                 tags = Counter(tag for image, tag in self.store.current() if image in ids)
                 self._counts = {"total": len(ids), "completed": tags[_FINAL], "label_tags": tags}
             finally:
@@ -105,8 +110,8 @@ class StudiesDatastore(Datastore):
         return {**self._counts, "label_tags": dict(self._counts["label_tags"])}
 
     def json(self) -> dict[str, Any]:
-        """The whole store in the shape of MONAI Label's own."""
-        ids = self._listed()
+        """The whole datastore in the format of MONAI Label's own."""
+        ids = self.list_images()
         images, infos = self.store.images.records(), self._infos()
         labels: dict[str, dict[str, Any]] = {}
         for (image, tag), version in self.store.current().items():
@@ -160,10 +165,10 @@ class StudiesDatastore(Datastore):
         self.store.events.note([{"kind": "image info", "image": image_id, "info": info}])
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
-        """Copy a file into the folder under an id that nobody has.
+        """Copy a file into the folder under a new id.
 
         Raises:
-            RequestError: an id that is no plain name, or a file that is not ultrasound.
+            RequestError: the id is no plain name, or the file is not ultrasound.
             ImageError: the file cannot be decoded.
             ProtectedError: the id is taken.
         """
@@ -179,10 +184,10 @@ class StudiesDatastore(Datastore):
             atomic.copy(source, temporary)
             with self._lock, self.store.lock:
                 self.refresh()
-                names = {known.casefold() for known in self.store.images.records()}
+                names = {name.casefold() for name in self.store.images.records()}
                 if image_id.casefold() in names or target.exists():
-                    raise ProtectedError("An image of that id is there already. Choose another id.")
-                # the id first: a file that a crash leaves without its event gets the same id anyway
+                    raise ProtectedError("An image of that id exists already. Choose another id.")
+                # the event first: after a crash in between, the file is assigned the same id
                 info = {**stamp(target.name), **image_info}
                 event = {"kind": "image", "image": image_id, "path": target.name, "added": True, "info": info}
                 self.store.events.note([event])
@@ -195,7 +200,7 @@ class StudiesDatastore(Datastore):
 
         Raises:
             NotFoundError: no such image.
-            ProtectedError: the file was in the folder before; only a person deletes it there.
+            ProtectedError: the server did not add the file; only a person may delete it.
         """
         with self._lock:
             record = self._record(image_id)
@@ -219,7 +224,7 @@ class StudiesDatastore(Datastore):
         return version
 
     def _file(self, version: LabelVersion) -> Path:
-        """Where clients find a label; the version itself while its copy could not be written."""
+        """The published copy of a label; the version's own file if the copy could not be written."""
         copy = label_path(self._root, version.image, version.tag, version.ext)
         return copy if copy.is_file() else self.store.path(version)
 
@@ -263,11 +268,11 @@ class StudiesDatastore(Datastore):
     def save_label(
         self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]
     ) -> str:
-        """Keep a label file as a new version; it is on the disk when this returns.
+        """Save a label file as a new version; it is durable when this returns.
 
         Raises:
             NotFoundError: no such image.
-            RequestError: a tag that is no plain word, or a file that is no label map.
+            RequestError: the tag is no plain word, or the file no label map.
         """
         check_info(label_info)
         annotator = label_info.get("client_id")
@@ -285,7 +290,7 @@ class StudiesDatastore(Datastore):
         self.store.remove(label_id, check_tag(label_tag))
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
-        """A temporary zip of images with their final labels; whoever asked deletes it.
+        """Write a temporary zip of images with their final labels; the caller deletes it.
 
         Raises:
             NotFoundError: no image has a final label yet.
@@ -303,11 +308,11 @@ class StudiesDatastore(Datastore):
                     archive.write(self._file(version), f"label/{image_id}{version.ext}")
                 archive.writestr("metadata.json", json.dumps(self.json()))
         except BaseException:
-            path.unlink()  # nobody else knows of it
+            path.unlink()
             raise
         return str(path)
 
 
 def _label_info(version: LabelVersion) -> dict[str, Any]:
-    """What a client sent with a version, and what MONAI Label adds to it."""
+    """The info that a client sent with a version, with the fields that MONAI Label adds."""
     return {**version.info, "ts": int(version.made.timestamp()), "name": f"{version.image}{version.ext}"}

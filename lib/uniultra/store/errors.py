@@ -1,4 +1,4 @@
-"""What the store refuses. Texts travel to clients; they never hold a path of the server."""
+"""Errors of the store. Messages are sent to clients and never contain a path of the server."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from uniultra.store.types import LabelVersion
 
 
 class NotFoundError(RequestError):
-    """No image, label or file of that name."""
+    """An image, label or file does not exist."""
 
 
 class ProtectedError(RequestError):
-    """An original that the server did not add, or a name that is taken."""
+    """The operation would change an original that the server did not add, or reuse a taken name."""
 
 
 class ConflictError(RequestError):
     """A label made from a revision that is no longer the newest of its history.
 
     Attributes:
-        newer: the version that stands there now.
+        newer: the newest version.
     """
 
     def __init__(self, newer: LabelVersion) -> None:
@@ -30,8 +30,8 @@ class ConflictError(RequestError):
 
 
 class StoreError(UniUltraError):
-    """The label store cannot work now: its database or its folder cannot be reached."""
+    """The database or the folder of the label store cannot be used now."""
 
 
 class CampaignError(UniUltraError):
-    """A campaign file that cannot be used."""
+    """The campaign file is invalid."""

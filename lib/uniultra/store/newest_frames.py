@@ -1,4 +1,4 @@
-"""Which frames of each label still count: those that no newer label of the same history has."""
+"""Finds the frames of each label that are not superseded by a newer label of the same history."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ Frames = tuple[int, ...] | None
 
 
 def newest_frames(labels: Iterable[tuple[Hashable, Label, Frames]]) -> Iterator[tuple[Label, Frames]]:
-    """Each label that still counts, with its frames that do; None for the whole image.
+    """Each label that is still current for some frames, with these frames; None for the whole image.
 
-    A label of the whole image covers all older ones of its history.
+    A label of the whole image supersedes all older ones of its history.
 
     Args:
         labels: history, label and its frames (None for the whole image), the newest first.
+
+    >>> list(newest_frames([("ann", "second", (1, 2)), ("ann", "first", (0, 1))]))
+    [('second', (1, 2)), ('first', (0,))]
     """
     covered: dict[Hashable, set[int]] = {}
     for history, label, frames in labels:

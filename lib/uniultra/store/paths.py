@@ -1,4 +1,4 @@
-"""Where the files of a studies folder lie: its private folder, versions of labels, their published copies."""
+"""Paths in a studies folder: its private folder, label versions and their published copies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MASK = re.compile(r"([1-9]\d*)(\.(?!json|review-).+)")
 
 
 def versions_folder(studies: Path, image: str) -> Path:
-    """Where the versions of an image lie."""
+    """The folder of an image's versions."""
     return studies / PRIVATE / "versions" / image
 
 
@@ -27,7 +27,7 @@ def mask_path(studies: Path, version: LabelVersion) -> Path:
 
 
 def record_path(studies: Path, image: str, revision: int) -> Path:
-    """The file of a version's record: the version exists when this does."""
+    """The file of a version's record. It is written last: the version exists if it does."""
     return versions_folder(studies, image) / f"{revision}.json"
 
 
@@ -37,5 +37,5 @@ def review_path(studies: Path, image: str, revision: int, number: int) -> Path:
 
 
 def label_path(studies: Path, image: str, tag: str, ext: str) -> Path:
-    """`<studies>/labels/<tag>/<id><ext>`, where MONAI Label's own store keeps a label too."""
+    """`<studies>/labels/<tag>/<id><ext>`, as in MONAI Label's own datastore."""
     return studies / LABELS / tag / f"{image}{ext}"

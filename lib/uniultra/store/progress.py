@@ -1,8 +1,8 @@
-"""How far a campaign is: the only aggregation, behind `uniultra campaign status` and the campaign page.
+"""Progress of a campaign: the one aggregation behind `uniultra campaign status` and the campaign page.
 
-What counts:
+Rules of counting:
 
-- Only images that are there now; a label of a deleted image counts nowhere.
+- Only images that exist now; a label of a deleted image counts nowhere.
 - A unit is labelled when enough readers have a good final label of it, or a reviewer approved one.
 - A person has labelled an image when the newest of their *final* labels of it stands: final, approved or
   flagged (flagged work was done), not returned. A draft on top of it takes nothing away.
@@ -20,35 +20,29 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from uniultra.errors import UniUltraError
 from uniultra.store.review.agreement import Agreement
 from uniultra.store.review.pooling import pooled
 from uniultra.store.review.readings import by_reader
 from uniultra.store.store import LabelStore
-from uniultra.store.types import FINAL, LabelVersion, State, Unit
-from uniultra.store.work.units import DONE, WorkList
+from uniultra.store.types import FINAL, FrozenModel, LabelVersion, State, Unit
+from uniultra.store.work.units import DONE, WorkList, work_list
 
 DRAFT = "draft"
 EFFORTS = 2000  # the newest labels whose cost is listed
 ByPerson = dict[tuple[str, str], LabelVersion]  # by image and annotator
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class UnitCounts(_Record):
-    """Units of a campaign by what has become of them: a still or volume, or a frame that is handed out.
+class UnitCounts(FrozenModel):
+    """Counts of units by state; a unit is a still, a volume, or a frame that is handed out.
 
     Attributes:
-        images, units: how many there are.
+        images, units: totals.
         labelled: units that are done; approved: those of them that a reviewer approved.
-        leased: in somebody's hands now; started: neither, but some reader labelled it or left a draft, or
-            it was returned; left: the others. `labelled + leased + started + left` is `units`.
+        leased: currently leased; started: neither, but a reader labelled it or left a draft, or it was
+            returned; left: the others. `labelled + leased + started + left` is `units`.
         drafts, returned, flagged: units that hold a label of that state, counted beside the four above.
-        skipped: units that are not done and that somebody skipped with a reason.
+        skipped: units that are not done and were skipped with a reason.
     """
 
     images: int
@@ -64,15 +58,15 @@ class UnitCounts(_Record):
     skipped: int
 
 
-class AnnotatorProgress(_Record):
+class AnnotatorProgress(FrozenModel):
     """One person's work.
 
     Attributes:
         labelled, returned: images by the state of the person's newest final label.
         drafts: images whose newest label of the person is an unfinished draft.
         today, week: images first labelled today and in the last seven days, of the server's clock.
-        leased: units in hand now, as the annotators see them.
-        seconds, clicks: median cost of a label, None where no client sent it.
+        leased: units currently leased, as shown to annotators.
+        seconds, clicks: median effort per label; None if no client sent it.
         last: when the newest version was saved, UTC.
     """
 
@@ -88,17 +82,17 @@ class AnnotatorProgress(_Record):
     last: dt.datetime | None
 
 
-class LabelDay(_Record):
+class LabelDay(FrozenModel):
     """Images whose first final label of an annotator came on this day (of the server's clock)."""
 
     day: dt.date
     labels: dict[str, int]
 
 
-class LabelEffort(_Record):
-    """What the first final label of an image cost an annotator.
+class LabelEffort(FrozenModel):
+    """Effort of an annotator's first final label of an image.
 
-    `adapter` proposed the mask; None: a model's own weights, or nobody.
+    `adapter` proposed the mask; None for a model's base weights, or no proposal.
     """
 
     made: dt.datetime
@@ -115,11 +109,11 @@ class Snapshot:
 
     Attributes:
         now: of the store's clock, UTC.
-        images, units: there are now.
-        work: who has labelled, holds and skipped what.
-        versions: of people, final or draft, of the images there are, in order of time.
+        images, units: existing now.
+        work: labels, leases and skips by unit.
+        versions: of people, final or draft, of the existing images, in order of time.
         states: by image and revision.
-        skipped: who skipped what, and why.
+        skipped: by unit, the reason of each annotator.
     """
 
     now: dt.datetime
@@ -132,7 +126,7 @@ class Snapshot:
 
     @classmethod
     def read(cls, store: LabelStore) -> Snapshot:
-        """Ask the store.
+        """Read the store.
 
         Raises:
             StoreError, CampaignError: it cannot be used now.
@@ -141,7 +135,7 @@ class Snapshot:
         units = store.units()
         present = set(images)
         with store.index.reading() as connection:
-            work = store.work_list(connection)
+            work = work_list(store.context, connection)
         versions = [each for each in store.versions() if each.tag in (FINAL, DRAFT) and each.image in present]
         return cls(
             now=store.now(),
@@ -154,16 +148,16 @@ class Snapshot:
         )
 
     def state(self, version: LabelVersion) -> State:
-        """What counts of a version: the newest review, or its tag."""
+        """State of a version, by its newest review or else its tag."""
         return self.states.get((version.image, version.revision), "draft")
 
     def newest(self, *tags: str) -> ByPerson:
-        """The newest version of each image and annotator, of all tags or of these."""
+        """The newest version of each image and annotator; only of `tags`, if given."""
         by_revision = sorted(self.versions, key=lambda each: (each.image, each.revision))
         return {(each.image, each.annotator): each for each in by_revision if not tags or each.tag in tags}
 
     def drafts(self) -> list[LabelVersion]:
-        """The unfinished drafts: no newer version of the same annotator stands on them."""
+        """Unfinished drafts: the same annotator has no newer version of the image."""
         return [each for each in self.newest().values() if self.state(each) == "draft"]
 
     def first(self) -> list[LabelVersion]:
@@ -176,11 +170,11 @@ class Snapshot:
 
 
 def status(store: LabelStore, adapters: Mapping[str, str | None] | None) -> dict[str, Any]:
-    """What `uniultra campaign status --json` prints: the page's numbers, and what only the lead needs.
+    """The output of `uniultra campaign status --json`: the page's numbers, and some for the lead only.
 
     Args:
         store: the labels.
-        adapters: which adapter each model answers with; None where that cannot be read.
+        adapters: adapter in service for each model; None if that cannot be read.
 
     Raises:
         StoreError, CampaignError: the store or the campaign file cannot be used.
@@ -211,7 +205,7 @@ def status(store: LabelStore, adapters: Mapping[str, str | None] | None) -> dict
 
 
 def to_compare(store: LabelStore) -> dict[str, tuple[int, ...]]:
-    """The images that several people have labelled, and the revisions that are compared."""
+    """The images labelled by several people, with the revisions to compare."""
     present = set(store.images.listed())
     return {
         image: tuple(reading.revision for reading in readings)
@@ -221,7 +215,7 @@ def to_compare(store: LabelStore) -> dict[str, tuple[int, ...]]:
 
 
 def compare(store: LabelStore, image: str) -> list[Agreement]:
-    """The readers of an image compared; nothing where the image or a label cannot be read."""
+    """Agreement of the readers of an image; empty if the image or a label cannot be read."""
     try:
         return store.agreement(image)
     except UniUltraError:
@@ -229,7 +223,7 @@ def compare(store: LabelStore, image: str) -> list[Agreement]:
 
 
 def unit_counts(snapshot: Snapshot) -> UnitCounts:
-    """Units by what has become of them."""
+    """Count units by state."""
     work, counts = snapshot.work, Counter[str]()
     drafted = {draft.image for draft in snapshot.drafts()}
     for unit in snapshot.units:
@@ -252,7 +246,7 @@ def unit_counts(snapshot: Snapshot) -> UnitCounts:
 
 
 def annotators(snapshot: Snapshot) -> tuple[AnnotatorProgress, ...]:
-    """The work of everybody who has labelled or holds something, by name."""
+    """Progress of each annotator with a label or a lease, by name."""
     newest, finals, first = snapshot.newest(), snapshot.newest(FINAL), snapshot.first()
     today, drafts = day_of(snapshot.now), Counter(draft.annotator for draft in snapshot.drafts())
     held = sorted(snapshot.work.leased.items())
@@ -281,7 +275,7 @@ def annotators(snapshot: Snapshot) -> tuple[AnnotatorProgress, ...]:
 
 
 def days(snapshot: Snapshot) -> tuple[LabelDay, ...]:
-    """What was labelled on each day, by annotator."""
+    """Labels per day and annotator."""
     counts: dict[dt.date, Counter[str]] = {}
     for version in snapshot.first():
         counts.setdefault(day_of(version.made), Counter())[version.annotator] += 1
@@ -289,7 +283,7 @@ def days(snapshot: Snapshot) -> tuple[LabelDay, ...]:
 
 
 def efforts(snapshot: Snapshot) -> tuple[LabelEffort, ...]:
-    """What each of the newest labels cost, where a client sent it."""
+    """Effort of the newest labels, where a client sent it."""
     costly = [each for each in snapshot.first() if (each.origin.seconds, each.origin.clicks) != (None, None)]
     return tuple(
         LabelEffort(
@@ -306,7 +300,7 @@ def day_of(moment: dt.datetime) -> dt.date:
 
 
 def shown(unit: Unit) -> str:
-    """A unit as the annotators see it."""
+    """A unit as shown to annotators."""
     return f"{unit.image}, frame {unit.frame}" if unit.frame else unit.image
 
 

@@ -1,8 +1,7 @@
-"""Files that cannot be trusted, put aside with the reason beside them."""
+"""Quarantine for damaged or unexplained files, each with its reason."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from uniultra.files import atomic
 from uniultra.images.files import file_ending
@@ -28,13 +27,13 @@ Reason = Literal[
 
 
 class Problem(BaseModel):
-    """A file that was put aside.
+    """Quarantined files.
 
     Attributes:
-        reason: why.
+        reason: of the quarantine.
         files: names in the quarantine folder.
-        image, revision: what it would have been a label of, where that is known.
-        found: when, UTC.
+        image, revision: of the label that they belong to, if known.
+        found: time of the quarantine, UTC.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +45,7 @@ class Problem(BaseModel):
     found: datetime
 
 
-def put_aside(
+def add(
     private: Path, files: list[Path], reason: Reason, image: str | None = None, revision: int | None = None
 ) -> None:
     """Move files into the quarantine; the caller holds the write lock.
@@ -61,24 +60,24 @@ def put_aside(
     problem = Problem(
         reason=reason, files=tuple(names), image=image, revision=revision, found=datetime.now(UTC)
     )
-    # the reason first: whatever lies here is explained
+    # the reason first: after a crash, no quarantined file is without one
     atomic.write(folder / f"{stamp}.json", problem.model_dump_json(indent=1).encode())
     for file, name in zip(files, names, strict=True):
         shutil.move(file, folder / name)
         atomic.sync_folder(file.parent)
     atomic.sync_folder(folder)
-    logger.warning("Put aside in quarantine: %s (%d files).", reason, len(files))
+    logger.warning("Quarantined: %s (%d files).", reason, len(files))
 
 
 def problems(private: Path) -> list[Problem]:
-    """What has been put aside and still lies there, oldest first; who deletes the files has dealt with it."""
-    found = []
+    """Problems whose quarantined files still exist, oldest first; deleting the files settles a problem."""
+    unsettled = []
     for file in (private / "quarantine").glob("*.json"):
         if file.stem.isdecimal():
             try:
-                problem = Problem.model_validate(json.loads(file.read_bytes()))
-            except (OSError, ValueError, ValidationError):
+                problem = Problem.model_validate_json(file.read_bytes())
+            except (OSError, ValueError):
                 continue
             if any((file.parent / name).exists() for name in problem.files):
-                found.append(problem)
-    return sorted(found, key=lambda problem: problem.found)
+                unsettled.append(problem)
+    return sorted(unsettled, key=lambda problem: problem.found)

@@ -1,4 +1,4 @@
-"""Questions about versions, reviews and skips that the index alone answers: no file is read."""
+"""Queries for versions, reviews and skips; they read the index only, never a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VERSIONS = schema.versions.c
 
 
 def versions(context: Context, image: str | None = None) -> list[LabelVersion]:
-    """All versions, of one image or of all, by image and revision; without labels that were removed."""
+    """All versions, of one image or of all, by image and revision; without removed labels."""
     query = select(_VERSIONS.record).where(_VERSIONS.hidden.is_(False))
     if image is not None:
         query = query.where(_VERSIONS.image == image)
@@ -29,18 +29,18 @@ def version(context: Context, image: str, revision: int) -> LabelVersion:
     """One version.
 
     Raises:
-        NotFoundError: there is none of that number.
+        NotFoundError: no such version.
     """
-    found: list[LabelVersion] = []
+    versions: list[LabelVersion] = []
     if 0 < revision <= MAX_INDEX and is_text(image):
         query = select(_VERSIONS.record).where(_VERSIONS.image == image, _VERSIONS.revision == revision)
         with context.index.reading() as connection:
-            found = read_versions(connection, query.where(_VERSIONS.hidden.is_(False)))
-    if not found:
+            versions = read_versions(connection, query.where(_VERSIONS.hidden.is_(False)))
+    if not versions:
         raise NotFoundError(
-            "This image has no label of that revision. Ask GET /labels/{image} for those there are."
+            "This image has no label of that revision. Ask GET /labels/{image} for the existing ones."
         )
-    return found[0]
+    return versions[0]
 
 
 def current(context: Context, images: Iterable[str] | None = None) -> dict[tuple[str, str], LabelVersion]:
@@ -52,8 +52,8 @@ def current(context: Context, images: Iterable[str] | None = None) -> dict[tuple
     of_tag = newest.group_by(_VERSIONS.image, _VERSIONS.tag).subquery()
     same = (_VERSIONS.image == of_tag.c.image) & (_VERSIONS.revision == of_tag.c.revision)
     with context.index.reading() as connection:
-        found = read_versions(connection, select(_VERSIONS.record).join(of_tag, same))
-    return {(version.image, version.tag): version for version in found}
+        versions = read_versions(connection, select(_VERSIONS.record).join(of_tag, same))
+    return {(version.image, version.tag): version for version in versions}
 
 
 def states(context: Context, image: str | None = None) -> dict[tuple[str, int], State]:
@@ -66,7 +66,7 @@ def states(context: Context, image: str | None = None) -> dict[tuple[str, int], 
 
 
 def reviews(context: Context, image: str, revision: int | None = None) -> list[Review]:
-    """The reviews of an image's versions, or of one of them, in order."""
+    """The reviews of an image, or of one of its versions, in order."""
     table = schema.reviews.c
     query = select(table.record).where(table.image == image).order_by(table.revision, table.number)
     if revision is not None:
@@ -76,13 +76,13 @@ def reviews(context: Context, image: str, revision: int | None = None) -> list[R
 
 
 def skipped(context: Context) -> dict[Unit, dict[str, str]]:
-    """Of each skipped unit the annotators who skipped it, and why."""
+    """Skipped units, with the reason of each annotator."""
     table = schema.skips.c
-    found: dict[Unit, dict[str, str]] = {}
+    reasons: dict[Unit, dict[str, str]] = {}
     with context.index.reading() as connection:
         for row in connection.execute(select(table.image, table.frame, table.annotator, table.reason)):
-            found.setdefault(Unit(row.image, row.frame), {})[row.annotator] = row.reason
-    return found
+            reasons.setdefault(Unit(row.image, row.frame), {})[row.annotator] = row.reason
+    return reasons
 
 
 def read_versions(connection: Connection, query: Select[Any]) -> list[LabelVersion]:

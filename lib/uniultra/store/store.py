@@ -1,4 +1,4 @@
-"""The label store: every version of every label, who has which work, what may be trained on."""
+"""The label store: versions of labels, reviews, work and leases, training labels of a studies folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import Connection
 
 from uniultra.store import quarantine, queries
 from uniultra.store.campaign.file import Campaign
@@ -24,7 +22,7 @@ from uniultra.store.review.readings import Reading, readings
 from uniultra.store.review.trainable import Trainable
 from uniultra.store.types import LabelVersion, Lease, Origin, Review, Revision, State, TrainingLabel, Unit
 from uniultra.store.work.leases import Leases
-from uniultra.store.work.units import Units, WorkList, work_list
+from uniultra.store.work.units import Units
 
 
 def _utc() -> datetime:
@@ -34,14 +32,34 @@ def _utc() -> datetime:
 class LabelStore:
     """The labels of one studies folder.
 
-    Thread safe; several processes may share the folder. Constructing reads and writes nothing: the first
-    question opens the index, and recovers what a crash left. The parts that answer hold the `context`, never
-    the store; every question opens the index before it is passed on to them.
+    Thread safe; several processes may share the folder. Constructing reads and writes nothing: the first call
+    opens the index and recovers from a crash, if there was one. This class opens the index before every call;
+    the parts behind it hold the `context`, never the store.
 
     Args:
         studies: the folder.
-        url: of a PostgreSQL database for the index, in SQLAlchemy's form; None for a file in the folder.
-        now: the clock.
+        url: SQLAlchemy URL of a PostgreSQL database for the index. Default: an SQLite file in the folder; set
+            it if many processes share the folder over a network.
+        now: clock.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> studies = Path(folder.name) / "studies"
+        >>> studies.mkdir()
+        >>> Image.new("L", (8, 6), 90).save(studies / "scan.png")
+        >>> _ = (studies / "campaign.yaml").write_text("readers: 2")
+        >>> Image.new("L", (8, 6), 1).save(Path(folder.name) / "mask.png")
+        >>> store = LabelStore(studies)
+        >>> for name in ("ann", "ben"):
+        ...     _ = store.save("scan", Path(folder.name) / "mask.png", annotator=name)
+        >>> [(version.revision, version.annotator) for version in store.versions("scan")]
+        [(1, 'ann'), (2, 'ben')]
+        >>> [(pair.annotators, pair.label, pair.dice) for pair in store.agreement("scan")]
+        [(('ann', 'ben'), 'structure', 1.0)]
+        >>> store.index.close()
+        >>> folder.cleanup()
     """
 
     def __init__(self, studies: Path, url: str | None = None, *, now: Callable[[], datetime] = _utc) -> None:
@@ -63,7 +81,7 @@ class LabelStore:
     # the folder
 
     def ready(self) -> None:
-        """Open the index if it is not, and recover; every question begins with this.
+        """Open and recover the index if necessary; every other call begins with this.
 
         Raises:
             StoreError: the database or the folder cannot be used.
@@ -71,15 +89,15 @@ class LabelStore:
         self._opening.ready()
 
     def rebuild(self) -> None:
-        """Put the index aside and build it again from the files."""
+        """Set the index aside and rebuild it from the files."""
         self._opening.rebuild()
 
     @property
     def identity(self) -> Identity:
-        """The folder's id, salt and name; made when it is first needed.
+        """The folder's id, salt and name; created on first use.
 
         Raises:
-            StoreError: it is damaged.
+            StoreError: its file is damaged.
         """
         return self.context.identity
 
@@ -89,15 +107,15 @@ class LabelStore:
 
     @property
     def campaign(self) -> Campaign:
-        """The campaign file as it is now.
+        """The current campaign file.
 
         Raises:
-            CampaignError: it cannot be used.
+            CampaignError: it is invalid.
         """
         return self.context.campaign
 
     def problems(self) -> list[quarantine.Problem]:
-        """What was quarantined because it cannot be trusted."""
+        """Quarantined files, with the reasons."""
         return quarantine.problems(self.private)
 
     # versions
@@ -116,21 +134,25 @@ class LabelStore:
         labels: Mapping[str, int] | None = None,
         made: datetime | None = None,
     ) -> LabelVersion:
-        """Keep a label file as a new version; it is on the disk when this returns.
+        """Save a label file as a new version; it is durable when this returns.
 
         Args:
             image: id of the image.
-            file: of a lossless format; it is copied.
-            base: the revision it was made from; None if that is not known.
-            frames: of a cine, those that are done; None for those with something in them.
-            labels: index of each name; None for the campaign's.
-            made: when it was made, if not now.
+            file: in a lossless format; it is copied.
+            tag: `final`, `draft`, or another word.
+            annotator: who made it; empty if unknown.
+            base: revision it was made from; None if unknown, which turns off the check for conflicts.
+            frames: labelled frames of a cine; None for those with marks.
+            origin: provenance; None for a label drawn by hand.
+            info: further data. An `idempotency_key` in it makes a repeated save return the first version.
+            labels: index of each structure's name; None for the campaign's.
+            made: time of creation; None for now.
 
         Raises:
             NotFoundError: no such image.
             ConflictError: the history has a newer revision than `base`.
             RequestError: a bad tag, frame or file.
-            StoreError, OSError: it cannot be kept now.
+            StoreError, OSError: it cannot be saved now.
         """
         self.ready()
         done = None if frames is None else tuple(frames)
@@ -139,7 +161,7 @@ class LabelStore:
         return self._saving.save(draft)
 
     def versions(self, image: str | None = None) -> list[LabelVersion]:
-        """All versions, of one image or of all, by image and revision; without labels that were removed."""
+        """All versions, of one image or of all, by image and revision; without removed labels."""
         self.ready()
         return queries.versions(self.context, image)
 
@@ -147,7 +169,7 @@ class LabelStore:
         """One version.
 
         Raises:
-            NotFoundError: there is none of that number.
+            NotFoundError: no such version.
         """
         self.ready()
         return queries.version(self.context, image, revision)
@@ -158,15 +180,15 @@ class LabelStore:
         return queries.current(self.context, images)
 
     def state(self, version: LabelVersion) -> State:
-        """What the newest review says of a version, or what its tag does.
+        """State of a version, by its newest review or else its tag.
 
         Raises:
             NotFoundError: no such version.
         """
-        found = self.states(version.image).get((version.image, version.revision))
-        if found is None:
+        state = self.states(version.image).get((version.image, version.revision))
+        if state is None:
             raise NotFoundError("This image has no label of that revision.")
-        return found
+        return state
 
     def states(self, image: str | None = None) -> dict[tuple[str, int], State]:
         """The state of every version, by image and revision."""
@@ -181,12 +203,12 @@ class LabelStore:
         """The file of a version's mask, after its checksum was compared.
 
         Raises:
-            NotFoundError: it is damaged, and was put aside.
+            NotFoundError: it is damaged, and was quarantined.
         """
         return self._saving.verified(version)
 
     def review(self, image: str, revision: int, state: str, reviewer: str, comment: str = "") -> Review:
-        """Keep what a reviewer says of a version: `final`, `returned`, `approved` or `flagged`.
+        """Save a review that sets the state of a version: `final`, `returned`, `approved` or `flagged`.
 
         Raises:
             NotFoundError: no such version.
@@ -201,7 +223,7 @@ class LabelStore:
         return queries.reviews(self.context, image, revision)
 
     def review_counts(self) -> dict[State, int]:
-        """How many of each annotator's newest final labels are in each state."""
+        """Number of each annotator's newest final labels in each state."""
         self.ready()
         return reviewing.counts(self.context)
 
@@ -210,15 +232,15 @@ class LabelStore:
     ) -> list[reviewing.Listed]:
         """Each annotator's newest final label of each image in any of `states`, by image and annotator.
 
-        At most `limit` of them, without the first `offset`.
+        At most `limit` of them, skipping the first `offset`.
         """
         self.ready()
         return reviewing.listed(self.context, states, limit=limit, offset=offset)
 
     def remove(self, image: str, tag: str) -> None:
-        """Hide a label of an image: its versions stay on the disk, but count no more.
+        """Remove a label of an image: its versions stay on the disk, but are hidden.
 
-        A file that a person saved over the copy in `labels/` is made a version first.
+        A file saved by hand over the copy in `labels/` becomes a version first.
 
         Raises:
             NotFoundError: no such label.
@@ -228,43 +250,39 @@ class LabelStore:
         self._saving.remove(image, tag)
 
     def remove_image(self, image: str) -> None:
-        """Forget an image whose file was deleted, and delete its labels."""
+        """Delete an image whose file was deleted from the index, with its labels."""
         self.ready()
         self._saving.remove_image(image)
 
     def readings(self, image: str | None = None) -> dict[str, list[Reading]]:
-        """By image, what each annotator's final labels say: each frame by its newest version."""
+        """By image, each annotator's final labels, each frame from its newest version."""
         self.ready()
         return readings(self.context, image)
 
     def agreement(self, image: str) -> list[Agreement]:
-        """How well the readers of an image agree, for each two of them and each structure."""
+        """Agreement of the readers of an image, for each pair and structure."""
         self.ready()
         return agreement(self.context, self._saving, image)
 
     def trainable(self) -> list[TrainingLabel]:
-        """What the campaign calls trainable now, by image and revision; every checksum was compared."""
+        """The labels to train on, by image and revision, after comparing every checksum."""
         self.ready()
         return self._trainable.labels()
 
     def trainable_revisions(self) -> set[Revision]:
-        """Image and revision of what the campaign calls trainable now; no file is read or hashed."""
+        """Image and revision of the labels to train on; no file is read or hashed."""
         self.ready()
         return self._trainable.revisions()
 
     # work
 
     def finished(self) -> set[Unit]:
-        """Every frame whose newest label is final or approved; frame 0 of what is labelled as a whole."""
+        """Every frame whose newest label is final or approved; frame 0 if the whole image is labelled."""
         self.ready()
         return self._units.finished()
 
-    def work_list(self, connection: Connection) -> WorkList:
-        """All work, leases and skips at the moment of a transaction."""
-        return work_list(self.context, connection)
-
     def units(self) -> list[Unit]:
-        """All units of the images there are, in order."""
+        """All units of the existing images, in order."""
         self.ready()
         return self._units.all()
 
@@ -272,19 +290,18 @@ class LabelStore:
         """Units that wait for a label and are not leased, in order; for one annotator, if one is named.
 
         Args:
-            annotator: to whom they may be given; None for anyone.
-            wait: open cines that are new, to count their frames: hundreds may have been dropped into the
-                folder at once. Without, such a cine has its first frame alone until it has been counted in
-                the background.
+            annotator: who may lease them; None for anyone.
+            wait: open new cines to count their frames; there may be hundreds. With False, such a cine has one
+                unit, its first frame, until it has been counted in the background.
         """
         self.ready()
         return self._units.unlabelled(annotator, wait=wait)
 
     def claim(self, order: Iterable[Unit], annotator: str) -> Lease | None:
-        """Give the first free unit of an order to an annotator; None when there is none.
+        """Lease the first free unit of an order to an annotator; None if there is none.
 
-        What a reviewer returned to the annotator goes first. Where nothing is free, a unit that the
-        annotator holds already is given again.
+        Units that a reviewer returned to the annotator come first. If no unit is free, one that the annotator
+        has leased already is given again.
         """
         self.ready()
         return self._leases.claim(order, annotator)
@@ -293,37 +310,37 @@ class LabelStore:
         """Renew a lease.
 
         Raises:
-            NotFoundError: it has ended, or never was.
+            NotFoundError: it has ended or never existed.
         """
         self.ready()
         return self._leases.renew(unit, annotator)
 
     def touch(self, image: str, annotator: str) -> None:
-        """Renew whatever leases the annotator has on an image, if any."""
+        """Renew the annotator's leases on an image, if any."""
         self.ready()
         self._leases.touch(image, annotator)
 
     def release(self, unit: Unit, annotator: str) -> None:
-        """Give a unit back; nothing happens where it was not given."""
+        """End a lease, if there is one."""
         self.ready()
         self._leases.release(unit, annotator)
 
     def skip(self, unit: Unit, annotator: str, reason: str) -> None:
-        """Give a unit back and never ask this annotator for it again.
+        """End a lease and never offer the unit to this annotator again.
 
         Raises:
             NotFoundError: no such image.
-            RequestError: without a reason.
+            RequestError: no reason.
         """
         self.ready()
         self._leases.skip(unit, annotator, reason)
 
     def leases(self) -> list[Lease]:
-        """The leases that run now."""
+        """The current leases."""
         self.ready()
         return self._leases.running()
 
     def skipped(self) -> dict[Unit, dict[str, str]]:
-        """Of each skipped unit the annotators who skipped it, and why."""
+        """Skipped units, with the reason of each annotator."""
         self.ready()
         return queries.skipped(self.context)

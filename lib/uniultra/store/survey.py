@@ -1,4 +1,4 @@
-"""What a studies folder holds, counted before its campaign is written."""
+"""Counts the images and patients of a studies folder before its campaign is created."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from uniultra.store.store import LabelStore
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder holds.
+    """Content of a studies folder.
 
     Attributes:
-        images, cines, frames: how many; frames are those of the cines.
-        patients: the rule that groups them, groups: how many patients that makes.
-        ungrouped: images that have no patient by the rule.
+        images, cines, frames: numbers of all images, of cines, and of the cines' frames.
+        patients: rule of grouping by patient; groups: resulting number of patients.
+        ungrouped: number of images without a patient by the rule.
     """
 
     images: int
@@ -34,11 +34,11 @@ def survey(store: LabelStore, rule: dict[str, Any] | None) -> Survey:
 
     Args:
         store: of the folder; new cines are opened to count their frames.
-        rule: settings of `Patients`; None for DICOM's PatientID where any image has one, else the folders.
+        rule: settings of `Patients`; None for DICOM's PatientID if any image has one, else by folder.
 
     Raises:
-        RequestError: a rule that cannot be.
-        CampaignError: its file cannot be used.
+        RequestError: an invalid rule.
+        CampaignError: the file of the rule cannot be used.
     """
     store.ready()
     ids = store.images.listed()

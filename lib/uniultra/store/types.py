@@ -1,4 +1,4 @@
-"""What the label store speaks in: versions of labels, reviews, units of work, leases, labels to train on."""
+"""Data types of the label store: label versions, reviews, units of work, leases, training labels."""
 
 from __future__ import annotations
 
@@ -13,57 +13,59 @@ WHOLE = -1  # in place of a frame: all of the image
 Revision = tuple[str, int]  # image and revision of a version
 State = Literal["draft", "final", "returned", "approved", "flagged"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# what fits the columns of every database
+# the largest integer that fits the columns of every database
 MAX_INDEX = 2**31 - 1
 Index = Annotated[int, Field(ge=0, le=MAX_INDEX)]
-# in records: older ones may hold any
-_Known = Annotated[int, Field(ge=0)]
+# in records: older ones may exceed MAX_INDEX
+_NonNegative = Annotated[int, Field(ge=0)]
 
 
 class Unit(NamedTuple):
-    """What is handed out, labelled and ranked: one frame of one image; of a still or a volume, frame 0."""
+    """A unit of work, handed out and ranked: one frame of one image; frame 0 for a still or a volume."""
 
     image: str
     frame: int
 
 
-class _Record(BaseModel):
+class FrozenModel(BaseModel):
+    """Base of immutable records; unknown fields are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Origin(_Record):
-    """How a label came about.
+class Origin(FrozenModel):
+    """Provenance of a label.
 
     Attributes:
-        model: name in the registry of the model that proposed it, None where a person drew it alone.
-        adapter: id of the adapter bundle that answered; None for the shipped weights.
-        prompts: as they stood in `params`, in the order they were given.
-        clicks, seconds: what it cost the annotator.
+        model: registry name of the model that proposed it; None if it was drawn by hand.
+        adapter: id of the adapter bundle in service; None for the shipped weights.
+        prompts: as sent in `params`, in the order of the prompts.
+        clicks, seconds: effort of the annotator.
     """
 
     model: str | None = None
     adapter: str | None = None
     prompts: tuple[dict[str, Any], ...] = ()
-    clicks: _Known | None = None
+    clicks: _NonNegative | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
-class LabelVersion(_Record):
-    """One version of the label of an image. It never changes; a review is a record of its own.
+class LabelVersion(FrozenModel):
+    """One version of the label of an image. It never changes; reviews are separate records.
 
     Attributes:
         image: id of the image.
         revision: 1, 2, 3 … of this image, over all its annotators.
         tag: MONAI Label's: `final`, `draft`, `original` (a model's proposal), or another word.
-        annotator: who saved it; empty where no client said.
-        made: when, UTC.
-        base: the revision that the annotator started from, None where the client did not say.
-        ext: of the label's file; sha256: of its bytes.
-        frames: of a cine, those that are done; None where all of the image is.
-        labels: index of each name, as the campaign had them when it was saved.
-        origin: how it came about.
-        source: path of the image, relative to the studies folder: the id is found by it again.
-        info: what else the client sent.
+        annotator: who saved it; empty if the client did not say.
+        made: time of creation, UTC.
+        base: revision that the annotator started from; None if the client did not say.
+        ext: extension of the label file; sha256: of its bytes.
+        frames: labelled frames of a cine; None if the whole image is labelled.
+        labels: index of each structure's name, as in the campaign when it was saved.
+        origin: provenance.
+        source: path of the image relative to the studies folder; restores the id if the journal is lost.
+        info: further data sent by the client.
     """
 
     schema_version: Literal[1] = 1
@@ -72,18 +74,18 @@ class LabelVersion(_Record):
     tag: str
     annotator: str = ""
     made: datetime
-    base: _Known | None = None
+    base: _NonNegative | None = None
     ext: str
     sha256: Sha256
-    frames: tuple[_Known, ...] | None = None
-    labels: dict[str, _Known] = {}
+    frames: tuple[_NonNegative, ...] | None = None
+    labels: dict[str, _NonNegative] = {}
     origin: Origin = Origin()
     source: str
     info: dict[str, Any] = {}
 
 
-class Review(_Record):
-    """What a reviewer said of a version. The newest of a version counts."""
+class Review(FrozenModel):
+    """A review of a version. The newest review of a version determines its state."""
 
     schema_version: Literal[1] = 1
     image: str
@@ -94,8 +96,9 @@ class Review(_Record):
     comment: str = ""
 
 
-class Lease(_Record):
-    """A unit that is given to one annotator until `until`, UTC; work on it renews it, at most to `ends`."""
+class Lease(FrozenModel):
+    """A unit reserved for one annotator until `until`, UTC; work on it renews the lease, at most to
+    `ends`."""
 
     unit: Unit
     annotator: str
@@ -104,14 +107,14 @@ class Lease(_Record):
     ends: datetime
 
 
-class TrainingLabel(_Record):
-    """A label that the campaign calls trainable, as a training sees it.
+class TrainingLabel(FrozenModel):
+    """A label to train on, or to export.
 
     Attributes:
-        image, revision, sha256: the version.
-        source, file: of image and label, relative to the studies folder.
-        frames: of a cine, those that are labelled; None for all of the image.
-        names: name of each value in the label that counts; a value that is not here is background.
+        image, revision, sha256: of the version.
+        source, file: paths of image and label, relative to the studies folder.
+        frames: labelled frames of a cine; None for the whole image.
+        names: structure name of each label value; any other value is background.
         group: hash of the patient.
     """
 
@@ -120,10 +123,10 @@ class TrainingLabel(_Record):
     sha256: Sha256
     source: str
     file: str
-    frames: tuple[_Known, ...] | None
+    frames: tuple[_NonNegative, ...] | None
     names: dict[int, str]
     group: str
 
     def paths(self, studies: Path) -> tuple[Path, Path]:
-        """The files of image and label."""
+        """Absolute paths of image and label."""
         return studies / self.source, studies / self.file

@@ -86,7 +86,7 @@ def test_a_crash_in_the_middle_takes_nothing_twice(old: Path, monkeypatch: pytes
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("uniultra.store.quarantine.put_aside", dies)
+    monkeypatch.setattr("uniultra.store.quarantine.add", dies)
     with pytest.raises(KeyboardInterrupt):
         LabelStore(old).units()
     monkeypatch.undo()

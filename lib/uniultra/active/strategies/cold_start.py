@@ -1,6 +1,6 @@
-"""The default: typical pictures while there are few labels, then boundary entropy in stochastic batches.
+"""The default: typical pictures for the first batch, then boundary entropy in stochastic batches.
 
-What a model does not know says little before it has seen the structure (arXiv 2202.02794, 2601.18532).
+Uncertainty says little before the model has seen the structure (arXiv 2202.02794, 2601.18532).
 """
 
 from uniultra.active.pool import Order, Pool

@@ -7,13 +7,13 @@ from uniultra.active.strategy import QueryStrategy
 
 
 def rank(pool: Pool) -> Order:
-    """Next is what lies farthest from all that is labelled or chosen; without labels the middle begins."""
+    """The unit farthest from all labelled or chosen ones is next; without labels, the most central is
+    first."""
     features, places = pool.features, pool.open
     if pool.labelled.any():
-        known = features[pool.labelled]
         near = np.full(len(features), np.inf)
-        for one in known:
-            near = np.minimum(near, _distance(features, one))
+        for labelled in features[pool.labelled]:
+            near = np.minimum(near, _distance(features, labelled))
         chosen: list[int] = []
     else:
         first = int(_distance(features, features.mean(0)).argmin())
@@ -29,8 +29,8 @@ def rank(pool: Pool) -> Order:
     return np.asarray(chosen, np.intp)
 
 
-def _distance(features: np.ndarray, one: np.ndarray) -> np.ndarray:
-    return np.asarray(np.square(features - one).sum(1))
+def _distance(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    return np.asarray(np.square(features - centre).sum(1))
 
 
 STRATEGY = QueryStrategy("Greedy k-centre: farthest from what is labelled", ("features",), rank)

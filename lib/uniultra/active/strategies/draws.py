@@ -1,4 +1,4 @@
-"""Draws without replacement, weighted and mixed."""
+"""Weighted and mixed draws without replacement."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ TINY = 1e-12
 def noisy(scores: Floats, power: float, rng: np.random.Generator) -> Floats:
     """Scores `(n,)` from 0 up with power noise: log score + Gumbel noise of scale 1 / `power`.
 
-    Sorted downwards they are a draw without replacement with chances proportional to score ** power
-    (arXiv 2106.12059).
+    Sorted in descending order, they are a draw without replacement with probabilities proportional to score
+    ** power (arXiv 2106.12059).
     """
     return np.asarray(np.log(np.maximum(scores, TINY)) + rng.gumbel(size=scores.shape) / power)
 
 
 def mixed(orders: list[Order], shares: list[float]) -> Order:
-    """One order out of several over the same members: wherever it is cut, each gave about its share.
+    """Merge several orders of the same members, so that any prefix has about its share of each.
 
-    The place goes to the order that is furthest behind its share, which gives its best that is left.
+    Each rank goes to the order that is furthest behind its share, which contributes its best remaining
+    member.
     """
     waiting = [iter(order) for order in orders]
     given = np.zeros(len(orders))

@@ -4,13 +4,14 @@ from uniultra.active.pool import Order, Pool
 from uniultra.active.strategies.draws import mixed, noisy
 from uniultra.active.strategy import QueryStrategy
 
-SHARE = 2 / 3  # of the places that go to predicted foreground
+SHARE = 2 / 3  # fraction of the ranks drawn by predicted foreground
 
 
 def rank(pool: Pool) -> Order:
-    """Two of three places by chance proportional to the foreground predicted there, the third by chance.
+    """Two of three ranks drawn with probability proportional to the predicted foreground, the third at
+    random.
 
-    The published baseline draws from true foreground; a campaign has only what its model predicts.
+    The published baseline draws from true foreground; a campaign has only predictions.
     """
     places = pool.open
     share = pool.values("foreground")[places]

@@ -1,7 +1,7 @@
-"""Stochastic batches: of random batches the most uncertain one, rather than the most uncertain units.
+"""Stochastic batches: the most uncertain of random batches, rather than the most uncertain units.
 
-Uncertain units resemble each other; a random batch does not, and its mean still tells the worthwhile ones
-apart (arXiv 2301.07670). The uncertainty is the boundary-restricted entropy.
+The most uncertain units resemble each other. A random batch is diverse, and the batches still differ in their
+mean uncertainty (arXiv 2301.07670). The uncertainty is the boundary-restricted entropy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uniultra.active.strategy import QueryStrategy
 
 
 def rank(pool: Pool) -> Order:
-    """Batches by their mean, the most uncertain first, and its most uncertain unit first."""
+    """Batches in descending order of their mean, units within a batch too."""
     values = pool.values("boundary")
     batches = divided(pool)
     batches.sort(key=lambda batch: -float(values[batch].mean()))
@@ -23,14 +23,14 @@ def rank(pool: Pool) -> Order:
 
 
 def divided(pool: Pool) -> list[Order]:
-    """The open units in random batches, what belongs to one group in as many of them as there are."""
+    """The unlabelled units in random batches; the units of a group are spread over the batches."""
     places = pool.rng.permutation(pool.open)
     count = -(-len(places) // pool.batch)
     if pool.groups is not None:
-        met: dict[Hashable, list[int]] = {}
+        groups: dict[Hashable, list[int]] = {}
         for place in places:
-            met.setdefault(pool.groups[place], []).append(int(place))
-        places = np.asarray([place for group in met.values() for place in group], np.intp)
+            groups.setdefault(pool.groups[place], []).append(int(place))
+        places = np.asarray([place for group in groups.values() for place in group], np.intp)
     return [places[first::count] for first in range(count)]
 
 

@@ -8,38 +8,38 @@ from numpy.typing import NDArray
 from uniultra.active.pool import Floats, Order, Pool
 from uniultra.active.strategy import QueryStrategy
 
-CLUSTERS = 100  # at most, so that choosing stays quick
+CLUSTERS = 100  # upper limit, for speed
 NEIGHBOURS = 20
 
 
 def rank(pool: Pool) -> Order:
-    """One of each cluster, the least labelled and then the largest cluster first, and round again.
+    """One unit of each cluster in turn, the least labelled and then the largest cluster first.
 
-    As many clusters as there are labels and places in the next batch together; typical is a small mean
-    distance to the nearest neighbours within the cluster.
+    There are as many clusters as labels plus the next batch. A unit is typical if its mean distance to its
+    nearest neighbours within the cluster is small.
     """
     count = min(int(pool.labelled.sum()) + pool.batch, CLUSTERS, len(pool.features))
     cluster = _clusters(pool.features, count, int(pool.rng.integers(2**31)))
     queues = {}
-    for one in range(count):
-        members = np.flatnonzero(cluster == one)
+    for number in range(count):
+        members = np.flatnonzero(cluster == number)
         typical = members[typicality(pool.features[members]).argsort(kind="stable")[::-1]]
-        queues[one] = [int(place) for place in typical if not pool.labelled[place]]
+        queues[number] = [int(place) for place in typical if not pool.labelled[place]]
     labels = np.bincount(cluster[pool.labelled], minlength=count)
     size = np.bincount(cluster, minlength=count)
     by_need = np.lexsort((-size, labels))
     chosen: list[int] = []
-    level = 0  # a cluster that holds labels waits until the others hold as many
+    level = 0  # a cluster with labels waits until the others have as many
     while len(chosen) < len(pool.open):
-        for one in by_need:
-            if labels[one] <= level and queues[one]:
-                chosen.append(queues[one].pop(0))
+        for number in by_need:
+            if labels[number] <= level and queues[number]:
+                chosen.append(queues[number].pop(0))
         level += 1
     return np.asarray(chosen, np.intp)
 
 
 def typicality(features: Floats) -> Floats:
-    """One over the mean distance to the nearest neighbours, `(n,)`, of features `(n,D)`."""
+    """Inverse mean distance to the nearest neighbours, `(n,)`, of features `(n,D)`."""
     from sklearn.neighbors import NearestNeighbors
     from threadpoolctl import threadpool_limits
 
@@ -47,8 +47,8 @@ def typicality(features: Floats) -> Floats:
     if count < 1:
         return np.ones(len(features))
     with threadpool_limits(limits=1):  # as in uniultra.active.scoring
-        found, _ = NearestNeighbors(n_neighbors=count).fit(features).kneighbors()
-    return np.asarray(1 / np.maximum(found.mean(1), 1e-12))
+        distances, _ = NearestNeighbors(n_neighbors=count).fit(features).kneighbors()
+    return np.asarray(1 / np.maximum(distances.mean(1), 1e-12))
 
 
 def _clusters(features: Floats, count: int, seed: int) -> NDArray[np.intp]:
@@ -57,8 +57,8 @@ def _clusters(features: Floats, count: int, seed: int) -> NDArray[np.intp]:
 
     distinct = len(np.unique(features, axis=0))
     with threadpool_limits(limits=1):
-        made = KMeans(min(count, distinct), n_init=3, random_state=seed).fit(features)
-    return np.asarray(made.labels_, np.intp)
+        fitted = KMeans(min(count, distinct), n_init=3, random_state=seed).fit(features)
+    return np.asarray(fitted.labels_, np.intp)
 
 
 STRATEGY = QueryStrategy("The most typical picture of every cluster", ("features",), rank)

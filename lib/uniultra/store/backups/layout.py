@@ -1,4 +1,4 @@
-"""What a backup holds, and where: the rules for its writer and for what a reader takes."""
+"""Layout of a backup archive: which files it may hold, for writing and for validation."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import IO, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from uniultra.errors import RequestError
 from uniultra.store.paths import MASK, PRIVATE, RECORD, REVIEW
-from uniultra.store.types import Sha256
+from uniultra.store.types import FrozenModel, Sha256
 
 CAMPAIGN = "campaign.yaml"
 MANIFEST = "manifest.json"
@@ -23,19 +23,15 @@ _BLOCK = 1 << 20
 _DEPTH = 4  # parts of a path below the adapters' folder
 
 
-class Entry(BaseModel):
+class Entry(FrozenModel):
     """One file of a backup."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: Sha256
     bytes: Annotated[int, Field(ge=0)]
 
 
-class BackupManifest(BaseModel):
-    """What `manifest.json`, the last file of a backup, says of all the others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class BackupManifest(FrozenModel):
+    """Content of `manifest.json`, the last file of a backup: an entry for each other file."""
 
     format: Literal["uniultra campaign backup"] = "uniultra campaign backup"
     schema_version: Literal[1] = 1
@@ -44,11 +40,11 @@ class BackupManifest(BaseModel):
     files: dict[str, Entry]
 
 
-def copied(source: IO[bytes], target: IO[bytes], most: int | None = None) -> Entry:
-    """Copy a file into or out of a backup; its entry in the manifest.
+def copy(source: IO[bytes], target: IO[bytes], most: int | None = None) -> Entry:
+    """Copy a file into or out of a backup and return its manifest entry.
 
     Raises:
-        RequestError: it has more than `most` bytes.
+        RequestError: the file has more than `most` bytes.
     """
     digest, length = hashlib.sha256(), 0
     while block := source.read(_BLOCK):
@@ -61,7 +57,7 @@ def copied(source: IO[bytes], target: IO[bytes], most: int | None = None) -> Ent
 
 
 def belongs(name: str) -> bool:
-    """Whether a file of this name, relative to the studies folder, may be in a backup."""
+    """Whether a backup may hold a file of this name, relative to the studies folder."""
     parts = name.split("/")
     if any(not plain(part) for part in parts):
         return False
@@ -74,14 +70,14 @@ def belongs(name: str) -> bool:
 
 
 def relative(source: str) -> bool:
-    """Whether the path of an image, whose name nobody here has chosen, stays inside the studies folder."""
+    """Whether the path of an image, which comes from the archive, stays inside the studies folder."""
     path = PurePath(source)
     inside = path.parts and not path.is_absolute() and not path.drive and ".." not in path.parts
     return bool(inside) and "\0" not in source
 
 
 def plain(part: str) -> bool:
-    """Whether this is the name of a file or folder on any system, and no way to another place."""
+    """Whether this is a valid name of a file or folder on any system, without path traversal."""
     return (
         part not in ("", ".", "..")
         and not _FORBIDDEN.search(part)
@@ -91,8 +87,8 @@ def plain(part: str) -> bool:
 
 
 def refusal(why: str) -> RequestError:
-    """What is said of an archive that is no whole and harmless backup."""
+    """The error for an archive that is not a complete and harmless backup."""
     return RequestError(
         f"Expected a backup as `uniultra campaign backup` writes it; {why}. Nothing was changed. "
-        "Take another copy of it."
+        "Use another copy of it."
     )

@@ -1,4 +1,4 @@
-"""A backup put in place, once everything in it is known to be good."""
+"""Restores a backup after its whole content has been validated."""
 
 from __future__ import annotations
 
@@ -30,25 +30,26 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 @dataclass(frozen=True)
 class Restored:
-    """What came back: versions of labels, and files in all."""
+    """Numbers of restored label versions, and of files in all."""
 
     versions: int
     files: int
 
 
 def restore(archive: Path, studies: Path, *, limit: int = LIMIT) -> Restored:
-    """Put a backup into a studies folder that has no campaign yet; it may have the images.
+    """Restore a backup into a studies folder without a campaign; the folder may have the images.
 
-    All of it is unpacked aside, compared with its hashes, and every label decoded, before the first file is
-    put in place. The index is not in a backup: the label store builds it again when it is next opened.
+    The archive is unpacked into a staging folder, compared with its hashes, and every label is decoded,
+    before the first file is moved into place. The index is not in a backup: the label store rebuilds it at
+    its next opening.
 
     Args:
-        archive: as `save` wrote it, or anybody else.
-        studies: made if need be.
-        limit: bytes that it may unpack to.
+        archive: as written by `save`; it is not trusted.
+        studies: created if it does not exist.
+        limit: maximum unpacked size in bytes.
 
     Raises:
-        RequestError: the folder has a campaign, or the archive is no whole and harmless backup.
+        RequestError: the folder has a campaign, or the archive is not a complete and harmless backup.
     """
     check_free(studies)
     try:
@@ -56,13 +57,13 @@ def restore(archive: Path, studies: Path, *, limit: int = LIMIT) -> Restored:
         with _staging(studies) as folder:
             manifest = unpack(archive, folder, limit)
             versions = _check(folder)
-            # A server that is running on the empty folder waits, and then finds its index gone.
+            # a server running on the empty folder waits for the lock, then rebuilds its missing index
             with WriteLock(studies / PRIVATE / "store.lock"):
                 check_free(studies)
                 _adopt(folder, studies)
     except OSError:
         raise RequestError(
-            "The studies folder cannot be written, or the disk is full. Make room, empty its .uniultra "
+            "The studies folder cannot be written, or the disk is full. Free disk space, empty its .uniultra "
             "folder and restore again."
         ) from None
     return Restored(versions, len(manifest.files))
@@ -84,7 +85,7 @@ def check_free(studies: Path) -> None:
 
 @contextmanager
 def _staging(studies: Path) -> Iterator[Path]:
-    folder = studies / f".{secrets.token_hex(8)}.restore"  # no name that a recovery sweeps up
+    folder = studies / f".{secrets.token_hex(8)}.restore"  # a recovery quarantines only *.part
     folder.mkdir(mode=0o700)
     try:
         yield folder
@@ -93,17 +94,18 @@ def _staging(studies: Path) -> Iterator[Path]:
 
 
 def _check(folder: Path) -> int:
-    """Read everything as the store will; how many versions there are.
+    """Read everything as the store will; the number of versions.
 
     Raises:
-        RequestError: something that the store did not write.
+        RequestError: a file that the store cannot have written.
     """
     if (folder / CAMPAIGN).is_file():
         file.load(folder)
-    if (known := folder_identity.read(folder / PRIVATE)) and not _HEX.fullmatch(known.id + known.salt):
-        raise refusal("the folder's identity is none")
+    identity = folder_identity.read(folder / PRIVATE)
+    if identity and not _HEX.fullmatch(identity.id + identity.salt):
+        raise refusal("the identity of the folder is invalid")
     if not all(map(_harmless, Journal(folder / PRIVATE).since())):
-        raise refusal("its journal names what no studies folder has")
+        raise refusal("its journal has names that no studies folder has")
     expected, versions = set(), 0
     for path in sorted((folder / VERSIONS).glob("*/*.json")):
         try:
@@ -115,12 +117,12 @@ def _check(folder: Path) -> int:
         except (ValueError, OSError, StoreError):
             raise refusal("a record of a label is damaged or of a newer version") from None
     if expected != {path for path in (folder / VERSIONS).glob("*/*") if path.is_file()}:
-        raise refusal("it has a label without its record, or a review of nothing")
+        raise refusal("it has a label without its record, or a review without its label")
     return versions
 
 
 def _version(path: Path, folder: Path) -> Path:
-    """The mask of a record, which fits it and can be decoded."""
+    """The mask of a record, after checking that the two match and that it can be decoded."""
     version = records.read_version(path)
     if version.image != path.parent.name or str(version.revision) != path.stem:
         raise ValueError("of another image")
@@ -134,7 +136,7 @@ def _version(path: Path, folder: Path) -> Path:
 
 
 def _harmless(event: Event) -> bool:
-    """Whether what an event names can be no other place than one in the studies folder."""
+    """Whether all names in an event stay inside the studies folder."""
     image, path, tag = event.get("image", "image"), event.get("path", "image"), event.get("tag", "final")
     if not all(isinstance(name, str) for name in (image, path, tag)):
         return False
@@ -149,13 +151,13 @@ def _review(path: Path) -> bool:
 
 
 def _adopt(folder: Path, studies: Path) -> None:
-    """Move what was checked to its place; the campaign file last."""
+    """Move the validated files into place; the campaign file last, since it makes the folder a campaign."""
     (studies / PRIVATE).mkdir(exist_ok=True)
     for stale in (studies / PRIVATE).glob("index.*"):
         stale.unlink()
     for name in (VERSIONS, ADAPTERS, *reversed(SINGLE)):
         if (target := studies / name).is_dir():
-            target.rmdir()  # empty, as was checked
+            target.rmdir()  # empty, see check_free
         if (folder / name).exists():
             (folder / name).replace(target)
     atomic.sync_folder(studies / PRIVATE)

@@ -1,4 +1,4 @@
-"""The archive of a campaign, from a server that may be running."""
+"""Writes a backup archive of a campaign, also while a server is running."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from uniultra.store.backups.layout import (
     BackupManifest,
     Entry,
     belongs,
-    copied,
+    copy,
 )
 from uniultra.store.errors import StoreError
 from uniultra.store.labels import records
@@ -35,12 +35,12 @@ from uniultra.store.paths import RECORD, mask_path
 
 @dataclass(frozen=True)
 class Saved:
-    """What went into a backup.
+    """Summary of a backup.
 
     Attributes:
-        versions: how many versions of labels.
-        files: how many files, and their bytes.
-        left_out: `<image> <revision>` of versions whose label is damaged or gone.
+        versions: number of label versions.
+        files, bytes: number of files and their total size.
+        left_out: `<image> <revision>` of versions whose label is damaged or missing.
         sha256: of the archive.
     """
 
@@ -53,7 +53,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """The state of a campaign at one moment: what changes in full, of the rest the names."""
+    """A consistent state of a campaign: content of mutable files, paths of immutable ones."""
 
     content: dict[str, bytes]
     records: tuple[Path, ...]
@@ -63,26 +63,26 @@ class _Snapshot:
 def save(studies: Path, archive: Path, lock: WriteLock) -> Saved:
     """Write the campaign of a studies folder as one zip archive; the images are not in it.
 
-    Nobody waits longer than it takes to list the labels: their versions never change, so that they are
-    copied while the work goes on.
+    The lock is held only while the files are listed: label versions never change, so they are copied after
+    it is released.
 
     Raises:
-        RequestError: the folder has no labels and no campaign, the archive is there already, or it cannot
+        RequestError: the folder has neither labels nor a campaign, the archive exists already, or it cannot
             be written.
     """
     with lock:
-        found = _snapshot(studies)
-    if CAMPAIGN not in found.content and not found.records:
+        snapshot = _snapshot(studies)
+    if CAMPAIGN not in snapshot.content and not snapshot.records:
         raise RequestError("Expected a studies folder with a campaign or labels; this one has neither.")
     with _new_archive(archive) as packed:
-        writer = _Writer(packed)
-        left_out = _write(studies, found, writer)
-        manifest = BackupManifest(uniultra=__version__, made=datetime.now(UTC), files=writer.files)
+        files: dict[str, Entry] = {}
+        left_out = _write(studies, snapshot, packed, files)
+        manifest = BackupManifest(uniultra=__version__, made=datetime.now(UTC), files=files)
         packed.writestr(MANIFEST, manifest.model_dump_json(indent=1))
     return Saved(
-        versions=len(found.records) - len(left_out),
-        files=len(writer.files),
-        bytes=sum(entry.bytes for entry in writer.files.values()),
+        versions=len(snapshot.records) - len(left_out),
+        files=len(files),
+        bytes=sum(entry.bytes for entry in files.values()),
         left_out=tuple(left_out),
         sha256=sha256(archive),
     )
@@ -102,13 +102,19 @@ def _snapshot(studies: Path) -> _Snapshot:
     )
 
 
-def _write(studies: Path, found: _Snapshot, writer: _Writer) -> list[str]:
+def _write(studies: Path, snapshot: _Snapshot, packed: zipfile.ZipFile, files: dict[str, Entry]) -> list[str]:
+    """Add the files of a snapshot to an archive and to its manifest; the versions that were left out."""
+
+    def add(name: str, source: IO[bytes]) -> None:
+        with source, packed.open(name, "w", force_zip64=True) as target:
+            files[name] = copy(source, target)
+
     left_out = []
-    for name, data in found.content.items():
-        writer.add(name, BytesIO(data))
-    for path in found.others:
-        writer.add(_name(studies, path), path.open("rb"))
-    for path in found.records:
+    for name, data in snapshot.content.items():
+        add(name, BytesIO(data))
+    for path in snapshot.others:
+        add(_name(studies, path), path.open("rb"))
+    for path in snapshot.records:
         try:
             version = records.read_version(path)
             mask = mask_path(studies, version)
@@ -120,27 +126,17 @@ def _write(studies: Path, found: _Snapshot, writer: _Writer) -> list[str]:
         reviews = (p for p in path.parent.iterdir() if p.name.startswith(f"{version.revision}.review-"))
         for file in (mask, path, *sorted(reviews)):
             if belongs(_name(studies, file)):
-                writer.add(_name(studies, file), file.open("rb"))
+                add(_name(studies, file), file.open("rb"))
     return left_out
-
-
-class _Writer:
-    """Adds files to an archive and notes their hashes."""
-
-    def __init__(self, packed: zipfile.ZipFile) -> None:
-        self._packed = packed
-        self.files: dict[str, Entry] = {}
-
-    def add(self, name: str, source: IO[bytes]) -> None:
-        with source, self._packed.open(name, "w", force_zip64=True) as target:
-            self.files[name] = copied(source, target)
 
 
 @contextmanager
 def _new_archive(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive to write, which is at its place when the block ends well."""
+    """An archive to write; it appears at its path only if the block ends without an error."""
     if archive.exists() or archive.is_symlink():
-        raise RequestError("Expected the name of a new file for the backup; there is one. Choose another.")
+        raise RequestError(
+            "Expected the name of a new file for the backup; the file exists. Choose another name."
+        )
     try:
         with atomic.staged(archive.parent) as temporary:
             with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:

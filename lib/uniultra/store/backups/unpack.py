@@ -1,4 +1,4 @@
-"""An archive that anybody may have made, brought into an empty folder: what is not as a backup is refused."""
+"""Unpacks an untrusted archive into an empty folder; anything unlike a backup is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from uniultra.errors import RequestError
-from uniultra.store.backups.layout import MANIFEST, BackupManifest, Entry, belongs, copied, refusal
+from uniultra.store.backups.layout import MANIFEST, BackupManifest, Entry, belongs, copy, refusal
 
 MAX_FILES = 5_000_000
 MAX_MANIFEST = 1 << 30
@@ -24,11 +24,11 @@ def unpack(archive: Path, folder: Path, limit: int) -> BackupManifest:
     Args:
         archive: as `save` wrote it.
         folder: empty; nothing outside it is touched.
-        limit: bytes that it may unpack to.
+        limit: maximum unpacked size in bytes.
 
     Raises:
-        RequestError: damaged, not a backup, larger than the limit or the disk, or with a path, link or
-            file that no backup has.
+        RequestError: damaged, not a backup, larger than the limit or the free disk space, or with a path,
+            link or file that no backup has.
     """
     try:
         with zipfile.ZipFile(archive) as packed:
@@ -57,27 +57,27 @@ def _manifest(packed: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Backup
 
 
 def _check(entries: list[zipfile.ZipInfo], manifest: BackupManifest, limit: int) -> None:
-    """Look at every entry before any is unpacked."""
+    """Validate every entry before any is unpacked."""
     listed = manifest.files
     names = [entry.filename for entry in entries if entry.filename != MANIFEST]
     distinct = len({name.casefold() for name in names}) == len(names)
     sizes = all(
         entry.file_size == listed[entry.filename].bytes for entry in entries if entry.filename in listed
     )
-    for holds, otherwise in (
+    for valid, problem in (
         (distinct and set(names) == listed.keys(), "its files are not those of its manifest"),
         (all(map(belongs, names)), "it has a file where no backup has one"),
-        (all(map(_is_file, entries)), "it has a link or another thing that is no file"),
-        (all(map(_is_plain, entries)), "it is packed in another way"),
+        (all(map(_is_file, entries)), "it has a link or another entry that is no file"),
+        (all(map(_is_plain, entries)), "it uses encryption or another compression"),
         (sizes, "its files have other sizes than its manifest says"),
     ):
-        if not holds:
-            raise refusal(otherwise)
+        if not valid:
+            raise refusal(problem)
     total = sum(entry.file_size for entry in entries)
     if total > limit:
         raise RequestError(
-            f"Expected a backup that unpacks to at most {limit:,} bytes, here and now; this one has "
-            f"{total:,}. Make room, or raise --limit-gb if you know where it comes from."
+            f"Expected a backup that unpacks to at most {limit:,} bytes; this one has {total:,}. "
+            "Free disk space, or raise --limit-gb if you trust its source."
         )
 
 
@@ -85,7 +85,7 @@ def _extract(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, expe
     target = folder / entry.filename
     target.parent.mkdir(parents=True, exist_ok=True)
     with packed.open(entry) as source, target.open("xb") as file:
-        if copied(source, file, expected.bytes) != expected:
+        if copy(source, file, expected.bytes) != expected:
             raise refusal("a file is not what its manifest says")
 
 

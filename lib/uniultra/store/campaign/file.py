@@ -1,4 +1,4 @@
-"""The campaign file `campaign.yaml`: what is labelled, by how many, and what of it trains."""
+"""The campaign file `campaign.yaml`: structures, readers, patients and training of a campaign."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from uniultra.store.errors import CampaignError
+from uniultra.store.types import FrozenModel
 
 FILE = "campaign.yaml"
 COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c")
@@ -17,11 +18,7 @@ Trains = Literal["newest", "adjudicated", "consensus"]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 
 
-class _CampaignPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelName(_CampaignPart):
+class LabelName(FrozenModel):
     """One structure: its value in label files, its colour `#rrggbb`, and how to draw it."""
 
     name: Name
@@ -30,13 +27,13 @@ class LabelName(_CampaignPart):
     instructions: str = ""
 
 
-class Patients(_CampaignPart):
-    """How images are grouped by patient, so that none is trained on and validated with.
+class Patients(FrozenModel):
+    """How images are grouped by patient, so that no patient is in both training and validation.
 
     Attributes:
         by: `dicom` (PatientID), `path` (the first group of `pattern`, or all it matches, in the path relative
             to the studies folder), `manifest` (`column` of the CSV `file`, whose `path_column` names the
-            image), or `folder`. What has no patient by that rule is grouped by its folder.
+            image), or `folder`. Images without a patient by that rule are grouped by their folder.
     """
 
     by: Literal["dicom", "path", "manifest", "folder"] = "dicom"
@@ -70,19 +67,20 @@ class Patients(_CampaignPart):
         return self
 
 
-class Campaign(_CampaignPart):
-    """What `campaign.yaml` may say; the defaults hold where there is none.
+class Campaign(FrozenModel):
+    """The settings in `campaign.yaml`; without the file, the defaults.
 
     Attributes:
         instructions: for all annotators, shown by clients.
-        readers: how many label each unit.
-        trains: with several readers: the newest version, the one a reviewer approved, or their consensus.
-        lease_minutes: how long a unit stays given without work on it; lease_max_minutes: with work.
+        readers: number of annotators who label each unit independently.
+        trains: with several readers, the labels to train on: the newest, the ones a reviewer approved
+            (`adjudicated`), or their consensus.
+        lease_minutes: duration of a lease without work on it; lease_max_minutes: with work.
         frames: the frames of a cine that are units: `first`, `all` or `every N`.
-        strategy: asked for by clients that name none; None for the server's default.
-        model: what training adapts.
-        train_after: new final labels after which a training starts by itself; 0 for never.
-        skip_reasons: offered to annotators who skip a unit; other words are taken too.
+        strategy: default query strategy of clients; None for the server's default.
+        model: the model that training adapts.
+        train_after: number of new final labels that starts a training automatically; 0 for never.
+        skip_reasons: offered to annotators who skip a unit; free text is accepted too.
     """
 
     schema_version: Literal[1] = 1
@@ -114,17 +112,17 @@ class Campaign(_CampaignPart):
 
     @property
     def frame_step(self) -> int | None:
-        """Every how many frames of a cine are units; None: the first one alone."""
+        """Step between the frames of a cine that are units; None if only the first frame is one."""
         if self.frames == "first":
             return None
         return 1 if self.frames == "all" else int(self.frames.split()[1])
 
 
 def load(studies: Path) -> Campaign:
-    """The campaign of a studies folder; the defaults where it has no campaign file.
+    """Load the campaign of a studies folder; the defaults if it has no campaign file.
 
     Raises:
-        CampaignError: the file cannot be used; the text names the places.
+        CampaignError: the file is invalid; the message names the fields.
     """
     try:
         body = yaml.safe_load((studies / FILE).read_text("utf-8"))
@@ -142,10 +140,10 @@ def load(studies: Path) -> Campaign:
 
 
 def words(error: ValidationError) -> str:
-    """What is wrong in which places; never the values."""
-    # without the values: a mistyped line may hold anything
+    """The invalid fields and what is wrong with them, without their values: a mistyped line may hold
+    anything."""
     places = [
-        f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}"
-        for one in error.errors(include_input=False, include_url=False, include_context=False)
+        f"{'.'.join(map(str, detail['loc'])) or 'the file'}: {detail['msg']}"
+        for detail in error.errors(include_input=False, include_url=False, include_context=False)
     ]
     return "; ".join(places[:5])

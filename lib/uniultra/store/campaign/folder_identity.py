@@ -1,4 +1,4 @@
-"""Who a studies folder is: an id, a salt for patients' hashes, its name. Written once, kept for good."""
+"""Persistent identity of a studies folder: ID, name and the salt used to hash patient IDs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uniultra.store.errors import StoreError
 
 
 class Identity(BaseModel):
-    """What `.uniultra/store.json` holds."""
+    """Content of `.uniultra/store.json`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,10 +26,10 @@ class Identity(BaseModel):
 
 
 def read(private: Path) -> Identity | None:
-    """The folder's identity, None where it has none yet.
+    """The folder's identity; None if it has none yet.
 
     Raises:
-        StoreError: the file is damaged: a new salt would put patients into other groups.
+        StoreError: the file is damaged. It is not replaced: a new salt would change the patient groups.
     """
     try:
         return Identity.model_validate_json((private / "store.json").read_bytes())
@@ -37,16 +37,16 @@ def read(private: Path) -> Identity | None:
         return None
     except (OSError, ValidationError):
         raise StoreError(
-            "Expected .uniultra/store.json as the server wrote it; it is damaged. Put it back from a backup."
+            "Expected .uniultra/store.json as the server wrote it; it is damaged. Restore it from a backup."
         ) from None
 
 
 def write(private: Path, identity: Identity) -> Identity:
-    """Keep it; the caller holds the folder's write lock."""
+    """Store the identity; the caller holds the folder's write lock."""
     atomic.write(private / "store.json", identity.model_dump_json(indent=1).encode())
     return identity
 
 
 def new() -> Identity:
-    """An identity that nobody has."""
+    """A new, unique identity."""
     return Identity(id=uuid.uuid4().hex, salt=secrets.token_hex(16))

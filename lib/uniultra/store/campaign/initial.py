@@ -1,4 +1,4 @@
-"""The first `campaign.yaml`: all settings with a word about each, and label schemas from elsewhere."""
+"""Creates the first `campaign.yaml`, with a comment on each setting; imports label schemas."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _COMMENTS = {
 
 
 def write(studies: Path, campaign: Campaign) -> None:
-    """Write `campaign.yaml` where there is none.
+    """Write a new `campaign.yaml`.
 
     Raises:
-        RequestError: there is one, or the folder cannot be written.
+        RequestError: the file exists, or the folder cannot be written.
     """
     if (studies / FILE).exists() or (studies / FILE).is_symlink():
         raise RequestError(
-            f"Expected a studies folder without {FILE}; there is one already. Edit it, or move it away first."
+            f"Expected a studies folder without {FILE}; the file exists. Edit it, or move it away first."
         )
     try:
         atomic.write(studies / FILE, text(campaign).encode())
@@ -64,15 +64,15 @@ def write(studies: Path, campaign: Campaign) -> None:
 
 
 def made(settings: dict[str, Any]) -> Campaign:
-    """A campaign of these settings, and the defaults.
+    """A campaign with these settings; defaults for the rest.
 
     Raises:
-        RequestError: a value that cannot be; the text names it.
+        RequestError: an invalid value; the message names it.
     """
     try:
         return Campaign.model_validate(settings)
     except ValidationError as error:
-        raise RequestError(f"The campaign cannot be like this. {words(error)}. Change that option.") from None
+        raise RequestError(f"Invalid campaign settings. {words(error)}. Change that option.") from None
 
 
 def text(campaign: Campaign) -> str:
@@ -85,54 +85,52 @@ def text(campaign: Campaign) -> str:
 
 
 def labels_of(names: list[str]) -> tuple[LabelName, ...]:
-    """Labels 1, 2, 3 … of the given names, in colours that differ.
+    """Labels with these names, indices 1, 2, 3 … and distinct colours.
 
     Raises:
-        RequestError: a name that cannot be one.
+        RequestError: an invalid name.
     """
     return _labels([{"name": name, "index": n} for n, name in enumerate(names, 1)])
 
 
 def schema(path: Path) -> tuple[LabelName, ...]:
-    """The labels of a file from elsewhere.
+    """Import the labels of a schema file.
 
     YAML or JSON with a list of names, `{name: index}`, a list of `{name, index, color, instructions}`, or
     one of these under `labels`; or a colour table of 3D Slicer (.ctbl, .txt), without its background.
 
     Raises:
-        RequestError: it cannot be read as one of these.
+        RequestError: the file has none of these forms.
     """
     try:
         content = path.read_text("utf-8")
-        found = _table(content) if path.suffix.lower() in _TABLES else yaml.safe_load(content)
+        entries = _table(content) if path.suffix.lower() in _TABLES else yaml.safe_load(content)
     except (OSError, ValueError, yaml.YAMLError):
         raise _refusal() from None
-    if isinstance(found, dict) and isinstance(found.get("labels"), (list, dict)):
-        found = found["labels"]
-    if isinstance(found, dict):
-        found = [{"name": name, "index": index} for name, index in found.items()]
-    if not isinstance(found, list) or not found:
+    if isinstance(entries, dict) and isinstance(entries.get("labels"), (list, dict)):
+        entries = entries["labels"]
+    if isinstance(entries, dict):
+        entries = [{"name": name, "index": index} for name, index in entries.items()]
+    if not isinstance(entries, list) or not entries:
         raise _refusal()
-    if all(isinstance(one, str) for one in found):
-        found = [{"name": name, "index": n} for n, name in enumerate(found, 1)]
-    return _labels(found)
+    if all(isinstance(entry, str) for entry in entries):
+        return labels_of([str(entry) for entry in entries])
+    return _labels(entries)
 
 
-def _labels(found: list[Any]) -> tuple[LabelName, ...]:
-    made = []
-    for n, one in enumerate(found):
-        if not isinstance(one, dict):
-            raise _refusal()
-        try:
-            made.append(LabelName.model_validate({"color": COLORS[n % len(COLORS)], **one}))
-        except ValidationError:
-            raise _refusal() from None
-    return tuple(made)
+def _labels(entries: list[Any]) -> tuple[LabelName, ...]:
+    try:
+        return tuple(
+            LabelName.model_validate({"color": COLORS[n % len(COLORS)], **entry})
+            for n, entry in enumerate(entries)
+        )
+    except (TypeError, ValidationError):  # an entry that is no mapping, or no label
+        raise _refusal() from None
 
 
 def _table(content: str) -> list[dict[str, Any]]:
     """Labels of a colour table: `index name red green blue alpha` in each line."""
-    made = []
+    entries = []
     for line in content.splitlines():
         fields = line.split()
         if not fields or line.startswith("#"):
@@ -141,8 +139,8 @@ def _table(content: str) -> list[dict[str, Any]]:
         red, green, blue = (int(number) for number in colour[:3])
         if int(index) > 0:
             color = f"#{red:02x}{green:02x}{blue:02x}"
-            made.append({"name": name.replace("_", " "), "index": int(index), "color": color})
-    return made
+            entries.append({"name": name.replace("_", " "), "index": int(index), "color": color})
+    return entries
 
 
 def _refusal() -> RequestError:

@@ -1,4 +1,4 @@
-"""Which patient an image is of: a salted hash, by the campaign's rule."""
+"""Groups images by patient, as salted hashes, by the rule of the campaign."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Grouping:
-    """Groups images by patient. Nothing but hashes leaves it."""
+    """Groups images by patient. Only hashes are returned, never a patient ID."""
 
     def __init__(self, studies: Path, rule: Patients, salt: str) -> None:
         self._studies, self._rule, self._salt = studies, rule, salt
@@ -29,13 +29,13 @@ class Grouping:
     def groups(self, sources: list[str], *, quiet: bool = False) -> dict[str, str]:
         """The group of each image, by its path relative to the studies folder.
 
-        An image without a patient by the rule is grouped by its folder, one outside all folders by itself;
-        a line in the log says how many those are, if not `quiet`.
+        An image without a patient by the rule is grouped by its folder, one in the top folder by itself;
+        their number is logged, unless `quiet`.
 
         Raises:
             CampaignError: the manifest cannot be used.
         """
-        found: dict[str, str] = {}
+        groups: dict[str, str] = {}
         alone = 0
         for source in sources:
             key = self._key(source)
@@ -45,7 +45,7 @@ class Grouping:
                 key = f"folder\0{parent}" if parent.parts else f"file\0{source}"
             else:
                 key = f"patient\0{key}"
-            found[source] = hmac.new(self._salt.encode(), key.encode(), hashlib.sha256).hexdigest()[:32]
+            groups[source] = hmac.new(self._salt.encode(), key.encode(), hashlib.sha256).hexdigest()[:32]
         if alone and not quiet:
             logger.warning(
                 "%d of %d images have no patient by the campaign's rule; they are grouped by folder. The "
@@ -53,18 +53,18 @@ class Grouping:
                 alone,
                 len(sources),
             )
-        return found
+        return groups
 
     def without(self, sources: list[str]) -> list[str]:
-        """Those that have no patient by the rule."""
+        """The images that have no patient by the rule."""
         return [source for source in sources if self._key(source) is None]
 
     def _key(self, source: str) -> str | None:
         if self._rule.by == "dicom":
             return _patient_id(self._studies / source)
         if self._rule.by == "path":
-            found = re.search(self._rule.pattern or "", source)
-            return None if found is None else (found.group(1) if found.re.groups else found.group(0)) or None
+            match = re.search(self._rule.pattern or "", source)
+            return None if match is None else (match.group(1) if match.re.groups else match.group(0)) or None
         if self._rule.by == "manifest":
             return self._listed().get(source) or None
         return None
@@ -81,7 +81,7 @@ class Grouping:
             except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error):
                 raise CampaignError(
                     "Expected the campaign's manifest of patients as a CSV file in the studies folder with "
-                    "the columns that campaign.yaml names; it is not. Correct patients in campaign.yaml."
+                    "the columns that campaign.yaml names; got other content. Correct patients there."
                 ) from None
         return self._manifest
 

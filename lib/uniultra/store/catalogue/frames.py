@@ -1,4 +1,4 @@
-"""How many frames the images of a studies folder have: each file is opened once per version of it."""
+"""Frame counts of the images of a studies folder; each version of a file is opened once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIFF = (".tif", ".tiff")
 
 
 def cine_frames(path: Path) -> int:
-    """How many frames a cine has; 1 for a still, a volume and what cannot be read. Reads the whole file."""
+    """Number of frames of a cine; 1 for a still, a volume or an unreadable file. Reads the whole file."""
     if file_ending(path) in PICTURE_ENDINGS and file_ending(path) not in _TIFF:
         return 1
     try:
@@ -33,12 +33,12 @@ def cine_frames(path: Path) -> int:
 
 
 class FrameCounts:
-    """Frames of each cine, 1 for all other images; kept in the index beside the stamp of the file.
+    """Number of frames of each cine, 1 for other images; stored in the index with the file's stamp.
 
-    Opening a new cine hashes all of it, and hundreds may be dropped into the folder at once. A request for
-    the next sample therefore asks for `known` counts; the first one that meets uncounted files starts a
-    thread that counts them. One file is opened at a time, so that several threads never hash the same one,
-    and a save waits for one file at most.
+    Opening a new cine hashes the whole file, and hundreds may be added to the folder at once. A request for
+    the next sample therefore uses `known` counts only; the first request that meets uncounted files starts a
+    thread that counts them. One file is opened at a time, so that two threads never hash the same file and a
+    save waits for one file at most.
     """
 
     def __init__(self, images: Images, index: IndexDatabase) -> None:
@@ -47,19 +47,19 @@ class FrameCounts:
         self._thread: threading.Thread | None = None
 
     def of(self, images: Iterable[str], paths: Mapping[str, Path] | None = None) -> dict[str, int]:
-        """The frames of images, by id, without those whose file is gone; opens the files that are new.
+        """Frame counts by id, without images whose file is gone; opens new files.
 
         Args:
             images: ids.
-            paths: files of some of them, where the caller has looked them up.
+            paths: files of some of them, if already looked up.
         """
         counts, new = self._look_up(images, paths or {})
         return counts | {image: self._count(image, path) for image, (path, _) in new.items()}
 
     def known(self, images: Iterable[str]) -> dict[str, int]:
-        """The frames of the images that are counted, by id; opens no file.
+        """Frame counts by id of the counted images; opens no file.
 
-        The others are counted in the background from now on.
+        The others are counted in the background.
         """
         counts, new = self._look_up(images, {})
         if new:
@@ -79,17 +79,17 @@ class FrameCounts:
     def _look_up(
         self, images: Iterable[str], paths: Mapping[str, Path]
     ) -> tuple[dict[str, int], dict[str, tuple[Path, str]]]:
-        """Counts of the images whose file is as it was counted; of the others the file and its stamp."""
-        wanted = list(images)
+        """Counts of images with an unchanged file; file and stamp of the other images."""
+        ids = list(images)
         table = schema.images.c
         query = select(table.id, table.stamp, table.frames)
-        if len(wanted) == 1:
-            query = query.where(table.id == wanted[0])
+        if len(ids) == 1:
+            query = query.where(table.id == ids[0])
         with self._index.reading() as connection:
             counted = {row.id: (row.stamp, row.frames) for row in connection.execute(query)}
         counts: dict[str, int] = {}
         new: dict[str, tuple[Path, str]] = {}
-        for image in wanted:
+        for image in ids:
             try:
                 path = paths.get(image) or self._images.path(image)
                 stat = path.stat()
@@ -105,7 +105,7 @@ class FrameCounts:
 
     def _count(self, image: str, path: Path) -> int:
         with self._turn:
-            counts, new = self._look_up([image], {image: path})  # another thread may have been quicker
+            counts, new = self._look_up([image], {image: path})  # counted meanwhile?
             for _, stamp in new.values():
                 counts[image] = cine_frames(path)
                 with self._index.writing() as connection:

@@ -1,4 +1,4 @@
-"""Names of images and tags of labels: what is allowed, and which id a file gets."""
+"""Validity of image ids, label tags and names; assignment of ids to files."""
 
 from __future__ import annotations
 
@@ -13,30 +13,34 @@ from uniultra.errors import RequestError
 
 MAX_LENGTH = 200
 _DOUBLE = (".nii.gz", ".seg.nrrd", ".seq.nrrd", ".igs.mha")
-# with a label's ending these would read as one of the above: another image's label
+# followed by a label's extension, these would form one of the above: another image's label
 _HALVES = (".seg", ".seq", ".igs")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
-# what no database or JSON takes, and what a name may not hold besides
+# characters that no database or JSON holds, and those forbidden in names
 _UNKEPT = re.compile(r"[\x00\ud800-\udfff]")
 _UNNAMED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """(stem, extension) of a file name; `.nii.gz` and its like are one extension."""
+    """(stem, extension) of a file name; `.nii.gz` and similar are one extension.
+
+    >>> split_name("clip.nii.gz"), split_name("1.2.840.99")
+    (('clip', '.nii.gz'), ('1.2.840.99', ''))
+    """
     for double in _DOUBLE:
         if name.lower().endswith(double) and len(name) > len(double):
             return name[: -len(double)], name[-len(double) :]
     path = PurePosixPath(name)
-    # a DICOM UID without an ending is full of dots: digits are no extension
+    # a DICOM UID without an extension has dots: digits are no extension
     if path.suffix[1:].isdigit():
         return name, ""
     return path.stem, path.suffix
 
 
 def check_id(image_id: object) -> str:
-    """The id as it came, when a new image may have it.
+    """Return the id if it is valid for a new image.
 
     Raises:
         RequestError: not a plain name of 1 to 200 characters.
@@ -60,10 +64,10 @@ def check_id(image_id: object) -> str:
 
 
 def check_name(name: object, what: str) -> str:
-    """The name of a person, or another short word, as it came; it may be empty.
+    """Return the name of a person, or another short text, if it is valid; it may be empty.
 
     Raises:
-        RequestError: too long, or not plain text; the text names it as `what`.
+        RequestError: too long, or not plain text; the message calls it `what`.
     """
     if not isinstance(name, str) or not is_name(name):
         raise RequestError(
@@ -74,17 +78,17 @@ def check_name(name: object, what: str) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Whether somebody, or something, may be called this."""
+    """Whether a text is a valid name: short, and without control characters."""
     return len(name) <= MAX_LENGTH and not _UNNAMED.search(name)
 
 
 def is_text(text: str) -> bool:
-    """Whether every database and JSON can hold a text."""
+    """Whether a text can be stored in every database and in JSON."""
     return not _UNKEPT.search(text)
 
 
 def check_tag(tag: object) -> str:
-    """The tag of a label as it came.
+    """Return the tag of a label if it is valid.
 
     Raises:
         RequestError: not letters, digits, `_`, `-`, `.`, `@`, or too long.
@@ -98,38 +102,41 @@ def check_tag(tag: object) -> str:
 
 
 def is_tag(name: str) -> bool:
-    """Whether a label may have this tag."""
+    """Whether this is a valid tag of a label."""
     return bool(_TAG.fullmatch(name)) and not name.endswith(".") and not _DEVICES.match(name)
 
 
 def new_ids(paths: Iterable[PurePosixPath], taken: Collection[str]) -> dict[PurePosixPath, str]:
-    """Ids for new files, given relative to the studies folder, beside the ids `taken` before.
+    """Assign ids to new files, given relative to the studies folder; ids in `taken` are not reused.
 
-    The stem with its folders joined by `__` where that is unique; on a collision the newcomers get
-    their extension too. Ids differ by more than case, so that they make file names anywhere.
+    An id is the stem with its folders joined by `__`; on a collision, new files keep their extension too. Ids
+    differ by more than case, so that they are distinct file names on any system.
+
+    >>> list(new_ids([PurePosixPath("ward/one.png"), PurePosixPath("two.dcm")], ["two"]).values())
+    ['two.dcm', 'ward__one']
     """
     paths = sorted(paths)
     used = {name.casefold() for name in taken}
     short = {path: _joined(path, with_extension=False) for path in paths}
-    wanted = Counter(name.casefold() for name in short.values())
-    found: dict[PurePosixPath, str] = {}
+    uses = Counter(name.casefold() for name in short.values())
+    ids: dict[PurePosixPath, str] = {}
     for path in paths:
         name = short[path]
-        if wanted[name.casefold()] > 1 or name.casefold() in used:
+        if uses[name.casefold()] > 1 or name.casefold() in used:
             name = _joined(path, with_extension=True)
         unique, n = name, 2
         while unique.casefold() in used:
             unique, n = f"{name}__{n}", n + 1
         used.add(unique.casefold())
-        found[path] = unique
-    return found
+        ids[path] = unique
+    return ids
 
 
 def _joined(path: PurePosixPath, *, with_extension: bool) -> str:
     last = path.name if with_extension else split_name(path.name)[0]
     name = "__".join((*path.parts[:-1], last))
     name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", name)).strip(". ") or "image"
-    # the end of a long path tells its files apart, the beginning seldom does
+    # the end of a long path distinguishes its files, the beginning rarely does
     name = name[-MAX_LENGTH:].lstrip(". ")
     if name.lower().endswith(_HALVES):
         name = f"{name[:-4]}_{name[-3:]}"

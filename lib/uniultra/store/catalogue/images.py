@@ -1,4 +1,4 @@
-"""The images of a studies folder: their ids for good, their paths, what is known about them."""
+"""The images of a studies folder: their permanent ids, paths and metadata."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from uniultra.store.index.events import Events, apply
 from uniultra.store.index.journal import Event
 
 logger = logging.getLogger(__name__)
-FRESH_S = 1.0  # seconds until changes of the folder are looked for again
+FRESH_S = 1.0  # seconds between two checks of the folder for changes
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image: its path relative to the studies folder; `added` when the server wrote it."""
+    """One image: its path relative to the studies folder; `added` if the server wrote it."""
 
     path: str
     added: bool = False
@@ -36,10 +36,10 @@ class ImageRecord:
 
 
 class Images:
-    """The images there are, seen again at the first question a second after a folder has changed.
+    """The existing images; a change of the folder is noticed within a second of the next access.
 
-    The owner opens the index before the first question, and gives the hook that looks at the labels beside
-    them: see `Context`.
+    The owner opens the index before the first access, and passes the hook that adopts label files placed by
+    hand: see `Context`.
     """
 
     def __init__(
@@ -57,21 +57,21 @@ class Images:
         self._present: dict[str, PurePosixPath] = {}
         self._looked = -FRESH_S
         self._again = self._looking = self._known_once = False
-        # taken before the write lock by whoever needs both
+        # taken before the write lock, see `context`
         self.turn = threading.RLock()
 
     def refresh(self) -> None:
-        """Look for files that came or went, and give newcomers their ids."""
+        """Scan for added and deleted files, and assign ids to new ones."""
         with self.turn:
             self._take_in(self._scan)
 
     def _take_in(self, before: Callable[[], object]) -> None:
-        if self._looking:  # a label that was found asks for its image
+        if self._looking:  # called back while a label file is adopted
             return
         self._looking = True
         try:
             before()
-            self._again = self._labels_changed()  # one that is still being copied is looked at again
+            self._again = self._labels_changed()  # a file that is still being copied is tried again
             self._looked = time.monotonic()
         finally:
             self._looking = False
@@ -82,18 +82,18 @@ class Images:
             by_path = _by_path(connection)
         if any(str(path) not in by_path for path in paths):
             by_path = self._adopt(paths)
-        # without one that could not be given an id
+        # without files that could not be assigned an id
         self._present = {by_path[name]: path for path in paths if (name := str(path)) in by_path}
         self._known_once = True
         self.scanner.labels_changed()
 
     def look(self) -> None:
-        """Refresh when a second has gone by and something has changed."""
+        """Refresh if a second has passed and something has changed."""
         if self._fresh or self._lock.held:
             return
         with self.turn:
             if not self._fresh and not self._looking:
-                self._looked = time.monotonic()  # not at every click: there may be thousands of folders
+                self._looked = time.monotonic()  # not on every click: there may be thousands of folders
                 if self.scanner.changed():
                     self.refresh()
                 elif self.scanner.labels_changed() or self._again:
@@ -101,7 +101,7 @@ class Images:
 
     @property
     def _fresh(self) -> bool:
-        """Whether what is known is new enough; before the first look has ended nothing is."""
+        """Whether the last scan is recent; False before the first scan has ended."""
         return self._known_once and time.monotonic() - self._looked < FRESH_S
 
     def _adopt(self, paths: list[PurePosixPath]) -> dict[str, str]:
@@ -125,57 +125,57 @@ class Images:
         return [_event(image_id, str(path)) for path, image_id in new.items()]
 
     def listed(self) -> list[str]:
-        """Ids of the images there are, sorted."""
+        """Ids of the existing images, sorted."""
         self.look()
         return sorted(self._present)
 
     def path(self, image_id: object) -> Path:
-        """The file of an image that is there now.
+        """The file of an existing image.
 
         Raises:
             NotFoundError: no such image, or its file is gone.
         """
         self.look()
         if isinstance(image_id, str):
-            known = self._present.get(image_id)
-            if known is None and not self._lock.held and self.scanner.changed():
+            path = self._present.get(image_id)
+            if path is None and not self._lock.held and self.scanner.changed():
                 self.refresh()
-                known = self._present.get(image_id)
-            known = known or self._known(image_id)
-            if known and (inside := self.scanner.inside(known)):
+                path = self._present.get(image_id)
+            path = path or self._indexed_path(image_id)
+            if path and (inside := self.scanner.inside(path)):
                 return inside
         raise NotFoundError(
             "There is no such image in the studies folder, or its file is gone. "
-            "Ask /datastore/?output=all for the ids there are."
+            "Ask /datastore/?output=all for the existing ids."
         )
 
-    def _known(self, image_id: str) -> PurePosixPath | None:
-        """The path by the index: another process may have added the image a moment ago."""
+    def _indexed_path(self, image_id: str) -> PurePosixPath | None:
+        """The path in the index: another process may have just added the image."""
         if not is_text(image_id):
             return None
         with self._index.reading() as connection:
-            found = connection.execute(
+            path = connection.execute(
                 select(schema.images.c.path).where(schema.images.c.id == image_id)
             ).scalar()
-        return PurePosixPath(found) if found else None
+        return PurePosixPath(path) if path else None
 
     def record(self, image_id: object) -> ImageRecord:
-        """What is known about an image that is there now.
+        """The record of an existing image.
 
         Raises:
             NotFoundError: no such image, or its file is gone.
         """
         if not isinstance(image_id, str) or image_id not in self._present:
             self.path(image_id)
-        found = self.records([str(image_id)]).get(str(image_id))
-        if found is None:  # another process has taken it out
+        record = self.records([str(image_id)]).get(str(image_id))
+        if record is None:  # another process has deleted it
             self._present.pop(str(image_id), None)
             self.path(image_id)
             raise NotFoundError("This image has just been deleted.")
-        return found
+        return record
 
     def records(self, image_ids: Iterable[str] | None = None) -> dict[str, ImageRecord]:
-        """What is known about images, present or not; about all of them without ids."""
+        """Records of images, existing or deleted; of all images without `image_ids`."""
         table = schema.images.c
         query = select(table.id, table.path, table.added, table.info)
         if image_ids is not None:
@@ -185,7 +185,7 @@ class Images:
         return {row.id: ImageRecord(row.path, row.added, json.loads(row.info)) for row in rows}
 
     def present(self, image_id: str, path: PurePosixPath | None) -> None:
-        """List an image that was just added, or no longer one that was just deleted (None)."""
+        """List an image that was just added, or remove one that was just deleted (`path` None)."""
         if path is None:
             self._present.pop(image_id, None)
         else:
@@ -201,5 +201,5 @@ def _event(image_id: str, path: str) -> Event:
 
 
 def stamp(name: str) -> dict[str, Any]:
-    """When something came, and the name of its file, as MONAI Label notes it."""
+    """Time of addition and file name, as MONAI Label stores them."""
     return {"ts": int(time.time()), "name": name}

@@ -1,4 +1,4 @@
-"""Which files of a studies folder are images, looked up again only where a folder has changed."""
+"""Scans a studies folder for images; it is walked again only if a folder has changed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from uniultra.store.catalogue.ids import is_text
 from uniultra.store.paths import LABELS
 
 logger = logging.getLogger(__name__)
-# a file added within one tick of the clock after a listing leaves the folder's time as it was
+# a file added within one clock tick after a listing does not change the folder's mtime
 SETTLED_NS = 2_000_000_000
 
 
 class Scanner:
-    """Lists the images below `root`, and sees when they or the labels change.
+    """Lists the images below `root`, and detects changes of images and labels.
 
     `labels` folders, dot files and dot folders, DICOMDIR, segmentations, names that are not UTF-8 and
-    links that leave the folder are not images. `is_image` is asked once per file and version of it.
+    links that leave the folder are not images. `is_image` is called once per version of a file.
     """
 
     def __init__(self, root: Path, is_image: Callable[[Path], bool]) -> None:
@@ -32,11 +32,11 @@ class Scanner:
         self._unnamed = 0  # names that are not UTF-8, at the last listing
 
     def changed(self) -> bool:
-        """Whether a folder of images has been touched since the last `files`, or might have been."""
+        """Whether a folder of images has, or may have, changed since the last `files`."""
         return not self._folders or _touched(self._folders)
 
     def labels_changed(self) -> bool:
-        """Whether a folder of labels has been touched since this was last asked, or might have been."""
+        """Whether a folder of labels has, or may have, changed since the last call."""
         labels = self._root / LABELS
         before, self._labels = self._labels, {}
         for folder in (labels, *(labels.iterdir() if labels.is_dir() else ())):
@@ -47,7 +47,7 @@ class Scanner:
     def files(self) -> list[PurePosixPath]:
         """Relative paths of all images, sorted."""
         self._folders = {}
-        found: list[PurePosixPath] = []
+        images: list[PurePosixPath] = []
         verdicts: dict[Path, tuple[tuple[int, int], bool]] = {}
         unnamed = 0
         for name_here, folders, files in os.walk(self._root):
@@ -60,15 +60,15 @@ class Scanner:
                     continue
                 path = here / name
                 if self._image(path, verdicts):
-                    found.append(PurePosixPath(path.relative_to(self._root).as_posix()))
+                    images.append(PurePosixPath(path.relative_to(self._root).as_posix()))
         self._verdicts = verdicts
         if unnamed and unnamed != self._unnamed:
             logger.warning("%d names in the studies folder are not UTF-8: left out. Rename them.", unnamed)
         self._unnamed = unnamed
-        return sorted(found)
+        return sorted(images)
 
     def inside(self, relative: PurePosixPath) -> Path | None:
-        """The file on disk, or None when it is gone or a link leads out of the folder."""
+        """The file on disk; None if it is gone or a link that leaves the folder."""
         path = self._root / relative
         try:
             real = path.resolve(strict=True)
@@ -77,7 +77,7 @@ class Scanner:
         return path if real.is_file() and real.is_relative_to(self._root.resolve()) else None
 
     def _image(self, path: Path, verdicts: dict[Path, tuple[tuple[int, int], bool]]) -> bool:
-        # the walk follows no link to a folder, so that only a link to a file can lead out
+        # the walk does not follow links to folders, so only a link to a file can leave the studies folder
         if path.is_symlink() and self.inside(PurePosixPath(path.relative_to(self._root))) is None:
             return False
         try:

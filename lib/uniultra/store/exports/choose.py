@@ -1,4 +1,4 @@
-"""Which labels go out, as the campaign has them."""
+"""Selects the labels and structures of an export."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from uniultra.store.review.trainable import training_labels
 from uniultra.store.store import LabelStore
 from uniultra.store.types import TrainingLabel
 
-_NOT_WORK = ("original", "consensus")  # made by a model, or of the readers' own labels
+_NOT_WORK = ("original", "consensus")  # proposed by a model, or computed from the readers' labels
 
 
 def structures(store: LabelStore, labels: list[TrainingLabel]) -> tuple[LabelStructure, ...]:
-    """What the campaign labels; without a schema, what these labels name."""
-    named = store.campaign.labels
-    if named:
-        return tuple(LabelStructure(label.name, label.index, _rgb(label.color)) for label in named)
-    found: dict[str, int] = {}
+    """The structures of the campaign; if it has none, the names in these labels."""
+    configured = store.campaign.labels
+    if configured:
+        return tuple(LabelStructure(label.name, label.index, _rgb(label.color)) for label in configured)
+    indices: dict[str, int] = {}
     for label in labels:
         for index, name in sorted(label.names.items()):
-            found.setdefault(name, index if index not in found.values() else max(found.values()) + 1)
-    return tuple(LabelStructure(name, index, _spread(n)) for n, (name, index) in enumerate(found.items()))
+            used = indices.values()
+            indices.setdefault(name, index if index not in used else max(used) + 1)
+    colours = (_rgb(COLORS[n % len(COLORS)]) for n in range(len(indices)))
+    return tuple(LabelStructure(*pair, colour) for pair, colour in zip(indices.items(), colours, strict=True))
 
 
 def everything(store: LabelStore) -> list[TrainingLabel]:
-    """Each person's newest label of each frame, drafts and returned ones too, by image and revision."""
+    """Each person's newest label of each frame, including drafts and returned ones, by image and revision."""
     store.ready()
     present = set(store.images.listed())
     versions = [v for v in store.versions() if v.tag not in _NOT_WORK and v.image in present]
@@ -36,7 +38,3 @@ def everything(store: LabelStore) -> list[TrainingLabel]:
 def _rgb(color: str) -> tuple[int, int, int]:
     red, green, blue = bytes.fromhex(color[1:])
     return red, green, blue
-
-
-def _spread(number: int) -> tuple[int, int, int]:
-    return _rgb(COLORS[number % len(COLORS)])

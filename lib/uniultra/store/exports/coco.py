@@ -1,7 +1,7 @@
-"""Pictures, label pictures and `annotations.json` as COCO has them, for other tools.
+"""Exports pictures, masks and `annotations.json` in COCO format, for other tools.
 
-COCO: Lin et al. 2014, arXiv 1405.0312; masks as run lengths down the columns, which its tools read as they
-are, because a polygon has no holes and would move the border.
+COCO: Lin et al. 2014, arXiv 1405.0312. Masks are run lengths along the columns, which its tools read
+directly: polygons cannot have holes and would shift the border.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CocoFolder:
 
     A picture for each labelled frame; its mask is a PNG of the same name whose pixels are the structures'
     indices, with a palette of their colours. One annotation for each connected part of a structure. A frame
-    without annotations was looked at, and there is nothing in it.
+    without annotations was labelled as empty.
     """
 
     def __init__(self, folder: Path, structures: Sequence[LabelStructure], title: str) -> None:
@@ -40,27 +40,27 @@ class CocoFolder:
         for part in ("images", "masks"):
             (folder / part).mkdir()
 
-    def add(self, one: LabelledImage) -> int:
-        """Write the labelled frames of an image; how many there are.
+    def add(self, labelled: LabelledImage) -> int:
+        """Write the labelled frames of an image and return their number.
 
         Raises:
-            ImageError: a frame cannot be decoded; then none of them is there.
+            ImageError: a frame cannot be decoded; then none is written.
         """
         about = {
-            "height": one.image.shape[1],
-            "width": one.image.shape[2],
-            "source": one.label.image,
-            "revision": one.label.revision,
-            "burned_in": burned_in(one.path),
+            "height": labelled.image.shape[1],
+            "width": labelled.image.shape[2],
+            "source": labelled.label.image,
+            "revision": labelled.label.revision,
+            "burned_in": burned_in(labelled.path),
         }
-        for frame, picture in zip(one.frames, one.pictures(), strict=True):
-            name = f"{self._names.take(frame_name(one.name, frame, one.image.shape[0]))}.png"
-            values = one.values[frame]
+        for frame, picture in zip(labelled.frames, labelled.pictures(), strict=True):
+            name = f"{self._names.take(frame_name(labelled.name, frame, labelled.image.shape[0]))}.png"
+            values = labelled.values[frame]
             write_png(self._folder / "images" / name, picture)
             write_indexed(self._folder / "masks" / name, values, self._structures)
             self._images.append({"id": len(self._images) + 1, "file_name": name, "frame": frame, **about})
             self._annotate(values)
-        return len(one.frames)
+        return len(labelled.frames)
 
     def _annotate(self, values: NDArray[np.uint8]) -> None:
         for structure in self._structures:
@@ -107,12 +107,12 @@ def run_lengths(mask: Mask) -> dict[str, list[int]]:
 
 
 def write_png(path: Path, pixels: Picture | Mask) -> None:
-    """A PNG of pixels alone, without a word beside them."""
+    """Write a PNG without any metadata."""
     Image.fromarray(pixels).save(path, "PNG")
 
 
 def write_indexed(path: Path, values: NDArray[np.uint8], structures: Sequence[LabelStructure]) -> None:
-    """A PNG whose pixels are the values, shown in the colours of the structures."""
+    """Write a palette PNG whose pixels are the values, in the colours of the structures."""
     palette = np.zeros((256, 3), np.uint8)
     for structure in structures:
         palette[structure.index] = structure.colour

@@ -1,4 +1,4 @@
-"""A label opened beside its image, its values those that the campaign has now."""
+"""Opens labels beside their images for an export, with the values of the current campaign."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from uniultra.errors import ImageError
-from uniultra.files.checksummed import sha256
-from uniultra.images import read_image
 from uniultra.images.types import AxisKind, Picture, Plane, UltrasoundImage
-from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.labels.labelmap import LabelMap, open_label
 from uniultra.store.types import TrainingLabel
 
 
 @dataclass(frozen=True)
 class LabelStructure:
-    """What is labelled: its name, its value in a label map and its colour, 0 to 255 each of RGB."""
+    """A structure: its name, its value in label maps and its RGB colour, each channel 0 to 255."""
 
     name: str
     index: int
@@ -30,13 +28,13 @@ class LabelledImage:
     """An image with its label.
 
     Attributes:
-        label: which version it is.
+        label: the version.
         path: of the image.
         image: opened.
-        values: `(T,H,W)` uint8, the index of a structure or 0.
-        frames: those that are labelled, ascending; in the others nobody has said anything.
-        known: names of the structures that this label speaks of, whether they are in the image or not.
-        name: for its files: the image's id, and the revision where labels of several people go out.
+        values: `(T,H,W)` uint8, the index of a structure, or 0 for background.
+        frames: labelled frames, ascending; the others are unlabelled, not empty.
+        known: names of the structures that were annotated, whether they are visible in the image or not.
+        name: stem of its files: the image's id, with the revision if several annotators' labels are exported.
     """
 
     label: TrainingLabel
@@ -49,7 +47,7 @@ class LabelledImage:
 
     @property
     def marking(self) -> str:
-        """What tells this label from the image's others; empty where there are none."""
+        """Suffix that distinguishes this label from the image's others; empty if it is the only one."""
         return self.name.removeprefix(self.label.image)
 
     def pictures(self) -> list[Picture]:
@@ -67,52 +65,43 @@ def open_labelled(
     structures: Sequence[LabelStructure],
     kinds: Mapping[str, str] | None = None,
 ) -> LabelledImage:
-    """Open an image and the version of its label.
+    """Open an image and a version of its label.
 
     Args:
         studies: the studies folder.
-        label: of a version.
-        structures: what the campaign labels now; another name counts as background.
+        label: the version.
+        structures: of the current campaign; a value of any other name becomes background.
         kinds: axis kind of images by id, where it is not what the file suggests.
 
     Raises:
-        ImageError: one of both is gone, damaged or has changed since, or they do not fit each other, or the
-            label speaks of nothing that the campaign labels.
+        ImageError: see `open_label`; or the label has none of the campaign's structures.
     """
-    path, file = label.paths(studies)
-    image = read_image(path, axis_kind=(kinds or {}).get(label.image))
-    try:
-        digest = sha256(file)
-    except OSError:
-        raise ImageError("Expected the label's file; it is gone or cannot be read.") from None
-    if digest != label.sha256:
-        raise ImageError("Expected the label as it was saved; its file has changed since. Restore a backup.")
+    image, stored = open_label(studies, label, (kinds or {}).get(label.image))
     indices = {structure.name: structure.index for structure in structures}
     table = np.zeros(256, np.uint8)
     for value, name in label.names.items():
         table[value] = indices.get(name, 0)
-    values = table[read_labelmap(file, image)]
-    frames = _frames(label, image)
     known = frozenset(name for name in label.names.values() if name in indices)
     if not known:
         raise ImageError(
-            "Expected a label of a structure that campaign.yaml names; this one has other names. "
-            "Give the structure its old name back there."
+            "Expected a label of a structure in campaign.yaml; got other names. Restore the structure's old "
+            "name there."
         )
-    return LabelledImage(label, path, image, values, frames, known, label.image)
+    path, frames = label.paths(studies)[0], _frames(label, image)
+    return LabelledImage(label, path, image, table[stored], frames, known, label.image)
 
 
 def together(labels: Sequence[LabelledImage]) -> list[LabelledImage]:
-    """Labels of one image as they go out: one where they are of different frames, else each with its name."""
-    frames = [frame for one in labels for frame in one.frames]
+    """Labels of one image as exported: merged if of different frames, else each under its own name."""
+    frames = [frame for label in labels for frame in label.frames]
     if len(labels) < 2:
         return list(labels)
     if len(set(frames)) < len(frames):
-        return [replace(one, name=f"{one.name}__r{one.label.revision}") for one in labels]
+        return [replace(each, name=f"{each.name}__r{each.label.revision}") for each in labels]
     values = np.zeros_like(labels[0].values)
-    for one in labels:
-        values[list(one.frames)] = one.values[list(one.frames)]
-    known = frozenset.intersection(*(one.known for one in labels))
+    for label in labels:
+        values[list(label.frames)] = label.values[list(label.frames)]
+    known = frozenset.intersection(*(label.known for label in labels))
     return [replace(labels[-1], values=values, frames=tuple(sorted(frames)), known=known)]
 
 
@@ -129,20 +118,20 @@ def _frames(label: TrainingLabel, image: UltrasoundImage) -> tuple[int, ...]:
 
 
 class Names:
-    """File names that differ by more than case, one for each thing that is written."""
+    """Hands out file names that are unique, also on case-insensitive file systems."""
 
     def __init__(self) -> None:
         self._used: set[str] = set()
 
-    def take(self, wanted: str) -> str:
-        """`wanted`, or the next like it that is free."""
-        name, n = wanted, 2
-        while name.casefold() in self._used:
-            name, n = f"{wanted}__{n}", n + 1
-        self._used.add(name.casefold())
-        return name
+    def take(self, name: str) -> str:
+        """`name`, or `name__2`, `name__3` … if it is taken."""
+        free, n = name, 2
+        while free.casefold() in self._used:
+            free, n = f"{name}__{n}", n + 1
+        self._used.add(free.casefold())
+        return free
 
 
 def frame_name(image: str, frame: int, count: int) -> str:
-    """The name of one frame's picture; the only frame of a still has the image's own."""
+    """The stem of one frame's picture; a still has the image's own."""
     return image if count == 1 else f"{image}__f{frame:04}"

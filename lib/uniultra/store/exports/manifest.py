@@ -1,4 +1,4 @@
-"""Pictures and masks as `uniultra train --data` reads them, without a header, a name or a patient."""
+"""Exports pictures and masks for `uniultra train --data`, without headers, names or patient data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ COLUMNS = (
     *("structure", "mask_pixels", "revision", "burned_in"),
 )
 Shares = tuple[float, float, float]
-_SQUARE = 1e-3  # how much the pitches of a square pixel may differ, of their size
+_SQUARE = 1e-3  # relative tolerance of the two pixel spacings of a square pixel
 
 
 class ManifestFolder:
-    """Writes `manifest.csv` with a row for each labelled frame and structure, and the files it names.
+    """Writes `manifest.csv` with a row for each labelled frame and structure, and the files in it.
 
-    A picture and its masks are PNGs of pixels alone, at stored resolution; the masks are of one bit, and
-    an empty one says that the structure is not there. `spacing_mm` stays empty where a pixel is not square.
+    A picture and its masks are PNGs without metadata, at stored resolution; the masks have one bit, and an
+    empty mask means that the structure is absent. `spacing_mm` is empty if pixels are not square.
     Names are hashes, because the images' own names are often the patients'.
     """
 
@@ -46,35 +46,37 @@ class ManifestFolder:
         self._rows: list[dict[str, str]] = []
         (folder / "images").mkdir()
 
-    def add(self, one: LabelledImage) -> int:
-        """Write the labelled frames of an image; how many there are.
+    def add(self, labelled: LabelledImage) -> int:
+        """Write the labelled frames of an image and return their number.
 
         Raises:
-            ImageError: a frame cannot be decoded; then none of them is there.
+            ImageError: a frame cannot be decoded; then none is written.
         """
-        label, count = one.label, one.image.shape[0]
-        wanted = label.image if self._keep_names else _pseudonym(label.group, label.image)
-        wanted += one.marking
+        label, count = labelled.label, labelled.image.shape[0]
+        stem = label.image if self._keep_names else _pseudonym(label.group, label.image)
+        stem += labelled.marking
         common = {
             "split": split_of(label.group, self._shares),
             "group": label.group,
-            "spacing_mm": _pitch(one.image),
-            "height": str(one.image.shape[1]),
-            "width": str(one.image.shape[2]),
+            "spacing_mm": _pitch(labelled.image),
+            "height": str(labelled.image.shape[1]),
+            "width": str(labelled.image.shape[2]),
             "revision": str(label.revision),
-            "burned_in": burned_in(one.path),
+            "burned_in": burned_in(labelled.path),
         }
-        for frame, picture in zip(one.frames, one.pictures(), strict=True):
-            name = self._names.take(frame_name(wanted, frame, count))
+        for frame, picture in zip(labelled.frames, labelled.pictures(), strict=True):
+            name = self._names.take(frame_name(stem, frame, count))
             write_png(self._folder / "images" / f"{name}.png", picture)
             for structure in self._structures:
-                if structure.name in one.known:
-                    self._rows.append({**common, **self._mask(name, one, frame, structure)})
-        return len(one.frames)
+                if structure.name in labelled.known:
+                    self._rows.append({**common, **self._mask(name, labelled, frame, structure)})
+        return len(labelled.frames)
 
-    def _mask(self, name: str, one: LabelledImage, frame: int, structure: LabelStructure) -> dict[str, str]:
+    def _mask(
+        self, name: str, labelled: LabelledImage, frame: int, structure: LabelStructure
+    ) -> dict[str, str]:
         dataset = self._sets[structure.name]
-        mask = one.values[frame] == structure.index
+        mask = labelled.values[frame] == structure.index
         file = Path("masks") / dataset / f"{name}.png"
         (self._folder / file.parent).mkdir(parents=True, exist_ok=True)
         write_png(self._folder / file, mask)
@@ -98,7 +100,11 @@ class ManifestFolder:
 
 
 def split_of(group: str, shares: Shares) -> str:
-    """The split of a patient, by the hash of the group's name: for ever the same for the same shares."""
+    """The split of a patient, by the hash of the group's name: constant for the same shares.
+
+    >>> [split_of(group, (0.7, 0.1, 0.2)) for group in ("a", "b", "c")]
+    ['val', 'train', 'train']
+    """
     drawn = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
     train, val, _ = shares
     return "train" if drawn < train else "val" if drawn < train + val else "test"
@@ -115,7 +121,7 @@ def _slug(text: str) -> str:
 
 
 def _pseudonym(group: str, image: str) -> str:
-    # with the patient's hash, so that nobody finds a name by hashing all names there may be
+    # with the patient's hash, so that a name cannot be found by hashing all possible names
     return f"case_{hashlib.sha256(f'{group}/{image}'.encode()).hexdigest()[:16]}"
 
 

@@ -1,4 +1,4 @@
-"""An export from beginning to end: every label that can be opened goes out, the others are named."""
+"""Runs an export: readable labels are written, the others are reported."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _VOLUMES = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
 
 
 class Writer(Protocol):
-    """What writes the labels of images into a folder."""
+    """Writes labelled images into a folder."""
 
-    def add(self, one: LabelledImage) -> int: ...
+    def add(self, labelled: LabelledImage) -> int: ...
 
     def finish(self) -> None: ...
 
 
 @dataclass
 class Exported:
-    """What an export wrote.
+    """Summary of an export.
 
     Attributes:
-        images: how many images with a label.
-        written: pictures, or label maps.
-        left_out: id of an image, and why it is not there.
-        burned_in: ids of images whose pixels show who the patient is, or may, by their DICOM header.
+        images: number of images with a label.
+        written: number of pictures, or of label maps.
+        left_out: reason by image id.
+        burned_in: ids of images whose pixels show, or may show, patient data according to their DICOM header.
     """
 
     images: int = 0
@@ -50,15 +50,15 @@ class Exported:
 
 @dataclass(frozen=True)
 class ExportChoices:
-    """How an export is written.
+    """Options of an export.
 
     Attributes:
         format: one of `FORMATS`.
         title: name of the campaign.
-        structures: what it labels.
-        shares: of a manifest, the shares of patients in train, val and test.
-        keep_names: in a manifest, the images' own ids instead of hashes.
-        kinds: axis kind of images by id, where the campaign says.
+        structures: of the campaign.
+        shares: fractions of patients in train, val and test; for a manifest only.
+        keep_names: use image ids instead of hashes; for a manifest only.
+        kinds: axis kind of images by id, where it is not what the file suggests.
     """
 
     format: str
@@ -74,19 +74,19 @@ def export(
     labels: Sequence[TrainingLabel],
     target: Path,
     how: ExportChoices,
-    told: Callable[[int], None] = lambda done: None,
+    report: Callable[[int], None] = lambda done: None,
 ) -> Exported:
     """Write labels into a new folder, which appears whole or not at all.
 
     Args:
         studies: the studies folder; only read.
-        labels: which versions, those of an image together.
+        labels: versions to export, those of an image together.
         target: a new or empty folder.
         how: format and names.
-        told: is called with how many labels are done.
+        report: called with the number of labels done.
 
     Raises:
-        RequestError: no labels, none that can be opened, or a target that is taken or cannot be written.
+        RequestError: no labels, none of them readable, or the target is not empty or not writable.
     """
     if not labels:
         raise RequestError(
@@ -100,9 +100,11 @@ def export(
             of_one = list(group)
             _add(studies, of_one, how, writer, done)
             number += len(of_one)
-            told(number)
+            report(number)
         if not done.images:
-            raise RequestError(f"None of the labels can be exported. The first: {_first(done)}")
+            raise RequestError(
+                f"None of the labels can be exported. The first: {next(iter(done.left_out.values()))}"
+            )
         writer.finish()
         (folder / "export.json").write_text(_summary(how, done), encoding="utf-8")
     return done
@@ -119,17 +121,17 @@ def _add(
         except ImageError as error:
             done.left_out[image] = str(error)
     written = 0
-    for one in together(opened):
+    for labelled in together(opened):
         try:
-            written += writer.add(one)
+            written += writer.add(labelled)
         except ImageError as error:
             done.left_out[image] = str(error)
     if not written:
         return
     done.images += 1
     done.written += written
-    if how.format not in _VOLUMES and (said := burned_in(opened[0].path)) != "no":
-        done.burned_in[image] = said
+    if how.format not in _VOLUMES and (flag := burned_in(opened[0].path)) != "no":
+        done.burned_in[image] = flag
 
 
 def _writer(folder: Path, how: ExportChoices) -> Writer:
@@ -143,7 +145,7 @@ def _writer(folder: Path, how: ExportChoices) -> Writer:
 
 
 def _summary(how: ExportChoices, done: Exported) -> str:
-    """What was written, in numbers: names of images may be patients'."""
+    """The summary in numbers only: names of images may be names of patients."""
     body = {
         "campaign": how.title,
         "uniultra": __version__,
@@ -154,7 +156,3 @@ def _summary(how: ExportChoices, done: Exported) -> str:
         "structures": [structure.name for structure in how.structures],
     }
     return json.dumps(body, indent=1) + "\n"
-
-
-def _first(done: Exported) -> str:
-    return next(iter(done.left_out.values()))

@@ -1,4 +1,4 @@
-"""Label maps in the geometry of their images, for ITK's world."""
+"""Exports label maps in the geometry of their images, for ITK-based tools."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class VolumeFolder:
         self._names = Names()
         self._files: dict[str, Any] = {}
 
-    def add(self, one: LabelledImage) -> int:
-        """Write the label map of an image: 1.
+    def add(self, labelled: LabelledImage) -> int:
+        """Write the label map of an image; returns 1.
 
         Raises:
             ImageError: the format cannot hold the image's orientation.
         """
-        name = f"{self._names.take(one.name)}{self._ext}"
-        write_mask(one.values, one.image, self._folder / name)
+        name = f"{self._names.take(labelled.name)}{self._ext}"
+        write_mask(labelled.values, labelled.image, self._folder / name)
         self._files[name] = {
-            "image": one.label.image,
-            "revision": one.label.revision,
-            "frames": None if one.label.frames is None else list(one.frames),
+            "image": labelled.label.image,
+            "revision": labelled.label.revision,
+            "frames": None if labelled.label.frames is None else list(labelled.frames),
         }
         return 1
 

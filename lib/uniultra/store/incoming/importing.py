@@ -1,9 +1,8 @@
-"""Masks that exist already, brought into the label store: what does not fit is named, the rest comes in."""
+"""Imports existing masks as labels; masks that do not fit are reported, the others are saved."""
 
 from __future__ import annotations
 
 import csv
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from uniultra.errors import ImageError, RequestError, UniUltraError
-from uniultra.images import read_image, write_mask
+from uniultra.images import read_image
 from uniultra.images.types import AxisKind
 from uniultra.store.catalogue.ids import split_name
 from uniultra.store.labels.files import EXTENSIONS
-from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.labels.labelmap import LabelMap, label_file, read_labelmap
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion
 
@@ -25,7 +24,7 @@ Frames = Literal["marked", "all"]
 
 @dataclass(frozen=True)
 class MaskPair:
-    """A mask and the image it is said to belong to: an id, a path in the studies folder, or a stem."""
+    """A mask and its image, given as an id, a path in the studies folder, or a stem."""
 
     image: str
     mask: Path
@@ -33,16 +32,16 @@ class MaskPair:
 
 @dataclass(frozen=True)
 class ImportChoices:
-    """How masks come in.
+    """Options of an import.
 
     Attributes:
-        annotator: whose they are.
+        annotator: author of the masks.
         tag: of the labels.
-        indices: the campaign's structures; a mask has no other values. Empty: any value.
-        structure: name of the one that all marked pixels are, whatever their value.
-        frames: of a cine, those that count as done: the marked ones, or all.
-        as_stored: do not compare where mask and image lie in space.
-        beside: other annotators' labels may be there already.
+        indices: structures of the campaign, the only values allowed in a mask; default: any value.
+        structure: name of the structure of all marked pixels, whatever their value; default: by value.
+        frames: labelled frames of a cine: the marked ones, or all.
+        as_stored: ignore the geometry of the masks.
+        beside: import also where another annotator has a label.
     """
 
     annotator: str
@@ -56,7 +55,7 @@ class ImportChoices:
 
 @dataclass
 class ImportedLabels:
-    """What came in: versions, and of the others the mask's name and the reason."""
+    """Result of an import: saved versions, and name and reason of each mask that was left out."""
 
     versions: list[LabelVersion] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
@@ -69,7 +68,7 @@ def pairs_in(folder: Path, suffix: str = "") -> list[MaskPair]:
         RequestError: no folder, or no masks in it.
     """
     if not folder.is_dir():
-        raise RequestError("Expected a folder of masks, or a CSV file; there is none of that name.")
+        raise RequestError("Expected a folder of masks, or a CSV file; it does not exist.")
     pairs = []
     for file in sorted(folder.iterdir()):
         stem, ext = split_name(file.name)
@@ -79,7 +78,7 @@ def pairs_in(folder: Path, suffix: str = "") -> list[MaskPair]:
     if not pairs:
         raise RequestError(
             f"Expected masks ({', '.join(EXTENSIONS)}) in that folder"
-            f"{f', their names ending in {suffix!r}' if suffix else ''}; there are none."
+            f"{f', their names ending in {suffix!r}' if suffix else ''}; found none."
         )
     return pairs
 
@@ -104,15 +103,15 @@ def bring_in(
     store: LabelStore,
     pairs: Sequence[MaskPair],
     how: ImportChoices,
-    told: Callable[[int], None] = lambda done: None,
+    report: Callable[[int], None] = lambda done: None,
 ) -> ImportedLabels:
-    """Save masks as labels of their images; nothing that is there is replaced.
+    """Save masks as labels of their images; no label is replaced.
 
     Args:
         store: of the studies folder.
         pairs: see `MaskPair`.
         how: see `ImportChoices`.
-        told: is called with how many are done.
+        report: called with the number of masks done.
 
     Raises:
         RequestError: the campaign has no such structure.
@@ -122,47 +121,45 @@ def bring_in(
             f"Expected a structure of the campaign ({', '.join(how.indices)}); got another name."
         )
     store.ready()
-    found, known = ImportedLabels(), _names(store)
+    imported, ids = ImportedLabels(), _names(store)
     for number, pair in enumerate(pairs, 1):
         try:
-            image = _image(pair, known)
+            image = _image(pair, ids)
             _check_free(store.versions(image), how)
-            found.versions.append(_save(store, image, pair.mask, how))
+            imported.versions.append(_save(store, image, pair.mask, how))
         except UniUltraError as error:
-            found.left_out.append((pair.mask.name, str(error)))
-        told(number)
-    return found
+            imported.left_out.append((pair.mask.name, str(error)))
+        report(number)
+    return imported
 
 
 def _names(store: LabelStore) -> dict[str, list[str]]:
-    """Ids of the images by path, by name and by stem of the file; the id itself comes first."""
-    known: dict[str, list[str]] = {}
+    """Ids by path, name and stem of the image files, and by id, which takes precedence."""
+    names: dict[str, list[str]] = {}
     ids = store.images.listed()
     for image, record in store.images.records(ids).items():
         path = PurePosixPath(record.path)
         for name in {record.path, path.name, split_name(path.name)[0]}:
-            known.setdefault(name, []).append(image)
-    return known | {image: [image] for image in ids}
+            names.setdefault(name, []).append(image)
+    return names | {image: [image] for image in ids}
 
 
-def _image(pair: MaskPair, known: Mapping[str, Sequence[str]]) -> str:
-    found = known.get(pair.image) or known.get(PurePosixPath(pair.image).as_posix(), ())
-    if len(found) > 1:
+def _image(pair: MaskPair, names: Mapping[str, Sequence[str]]) -> str:
+    ids = names.get(pair.image) or names.get(PurePosixPath(pair.image).as_posix(), ())
+    if len(ids) > 1:
         raise RequestError("Several images have that name. Name its id in a CSV file.")
-    if not found:
+    if not ids:
         raise RequestError("No image of the studies folder has that id, path or name.")
-    return found[0]
+    return ids[0]
 
 
-def _check_free(there: Sequence[LabelVersion], how: ImportChoices) -> None:
-    """Refuse to stand in the place of somebody's label."""
-    same = [version for version in there if version.tag == how.tag]
+def _check_free(versions: Sequence[LabelVersion], how: ImportChoices) -> None:
+    """Refuse to replace an existing label."""
+    same = [version for version in versions if version.tag == how.tag]
     if any(version.annotator == how.annotator for version in same):
-        raise RequestError("This annotator's label of that image is there already; it stays.")
+        raise RequestError("This annotator has a label of that image already; it is kept.")
     if same and not how.beside:
-        raise RequestError(
-            "Somebody's label of that image is there already; it stays. With --beside both are kept."
-        )
+        raise RequestError("Another annotator has a label of that image already. Use --beside to keep both.")
 
 
 def _save(store: LabelStore, image: str, mask: Path, how: ImportChoices) -> LabelVersion:
@@ -174,19 +171,17 @@ def _save(store: LabelStore, image: str, mask: Path, how: ImportChoices) -> Labe
     if opened.axis_kind is AxisKind.CINE and how.frames == "marked":
         frames = np.flatnonzero(values.any((1, 2))).tolist()
         if not frames:
-            raise RequestError("No frame of the cine is marked. With --frames all, all count as empty.")
-    with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
-        file = Path(folder) / "label.nrrd"
-        write_mask(values, opened, file)
+            raise RequestError("No frame of the cine is marked. Use --frames all to import it as empty.")
+    with label_file(values, opened) as file:
         done = range(opened.shape[0]) if frames is None else frames
         return store.save(image, file, tag=how.tag, annotator=how.annotator, frames=done)
 
 
 def _structures(values: LabelMap, how: ImportChoices) -> LabelMap:
-    """The values as the campaign has them.
+    """Map the values of a mask to the campaign's structures.
 
     Raises:
-        ImageError: one that is no structure's.
+        ImageError: a value belongs to no structure.
     """
     marked = [int(value) for value in np.unique(values) if value]
     if how.structure is not None or (len(how.indices) == 1 and len(marked) == 1):

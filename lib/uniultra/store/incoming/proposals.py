@@ -1,19 +1,17 @@
-"""What a model says of an image before anybody looks at it: kept beside people's labels, never over one."""
+"""Saves a model's proposals beside people's labels; a person's label is never replaced."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uniultra.errors import RequestError
-from uniultra.images import write_mask
 from uniultra.images.types import UltrasoundImage
 from uniultra.store.campaign.file import Campaign
+from uniultra.store.labels.labelmap import label_file
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, Origin
 
@@ -21,39 +19,39 @@ TAG = "original"
 
 
 class TakenError(RequestError):
-    """A label that a proposal would stand in the place of."""
+    """The proposal would replace a person's label."""
 
 
 def structure(campaign: Campaign, model: str, named: str | None = None) -> tuple[str, int]:
-    """Name and index of what a model without prompts marks.
+    """Name and index of the structure that a fully automatic model segments.
 
-    That is what somebody `named`; else the structure of the model's task (`autosamus_mini.TASK`); else the
-    only one that the campaign has.
+    It is the structure `named` in the request; else that of the model's task (`autosamus_mini.TASK`); else
+    the only one of the campaign.
 
     Raises:
-        RequestError: it is none of the campaign's.
+        RequestError: the campaign has no such structure.
     """
     indices, task = campaign.indices, model.partition(".")[2]
     if not indices:
         return named or task or "structure", 1
-    wanted = named or task
+    requested = named or task
     for name, index in indices.items():
-        if wanted and _plain(name) == _plain(wanted):
+        if requested and _plain(name) == _plain(requested):
             return name, index
     if named is None and len(indices) == 1:
         return next(iter(indices.items()))
     raise RequestError(
-        f"Expected one of the campaign's structures ({', '.join(indices)}) for what this model marks; "
-        "got another, or none. Name it as label."
+        f"Expected one of the campaign's structures ({', '.join(indices)}) for this model's output; "
+        "got none of them. Name one as label."
     )
 
 
 def refusal(store: LabelStore, image: str, tag: str) -> str | None:
-    """Why a proposal for an image must not be kept under a tag: somebody's label stands there."""
-    there = store.current([image]).get((image, tag))
-    if there is None or _by_model(there):
+    """Why a proposal for an image must not be saved under a tag: a person's label has it."""
+    newest = store.current([image]).get((image, tag))
+    if newest is None or (newest.info.get("proposed") is True and not newest.annotator):
         return None
-    return "Somebody's label has that tag; it stays."
+    return "A person's label has that tag; it is kept."
 
 
 def propose(
@@ -69,43 +67,38 @@ def propose(
     ext: str = ".nrrd",
     info: Mapping[str, Any] | None = None,
 ) -> LabelVersion:
-    """Keep what a model marked.
+    """Save a proposal of a model.
 
     Args:
         store: the label store.
         image: id.
         opened: the same image.
-        marked: `(T,H,W)`.
+        marked: mask `(T,H,W)`.
         named: name and index of the structure, see `structure`.
         origin: the model, and its adapter.
-        frames: those that it looked at; None for all.
+        frames: segmented frames; None for all.
         tag: of the label; ext: of its file.
-        info: what else is known.
+        info: further data.
 
     Raises:
-        TakenError: somebody's label stands there.
+        TakenError: a person's label has the tag.
         ImageError: the mask does not fit the image.
     """
     name, index = named
-    with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
-        file = Path(folder) / f"proposal{ext}"
-        write_mask(marked.astype(np.uint8) * np.uint8(index), opened, file)
-        with store.lock:  # nobody saves between the look and the label
-            if why := refusal(store, image, tag):
-                raise TakenError(why)
-            return store.save(
-                image,
-                file,
-                tag=tag,
-                frames=range(opened.shape[0]) if frames is None else frames,
-                origin=origin,
-                labels={**store.campaign.indices, name: index},
-                info={**(info or {}), "model": origin.model, "proposed": True},
-            )
-
-
-def _by_model(version: LabelVersion) -> bool:
-    return version.info.get("proposed") is True and not version.annotator
+    values = marked.astype(np.uint8) * np.uint8(index)
+    # under the lock, so that no label is saved between the check and the proposal
+    with label_file(values, opened, ext) as file, store.lock:
+        if why := refusal(store, image, tag):
+            raise TakenError(why)
+        return store.save(
+            image,
+            file,
+            tag=tag,
+            frames=range(opened.shape[0]) if frames is None else frames,
+            origin=origin,
+            labels={**store.campaign.indices, name: index},
+            info={**(info or {}), "model": origin.model, "proposed": True},
+        )
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The index: an SQL database beside the files, SQLite in the folder or PostgreSQL at an address."""
+"""The index: an SQL database beside the files, SQLite in the folder or PostgreSQL at a URL."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ logger = logging.getLogger(__name__)
 _BUSY_MS = 30_000
 _MEMORY_S = 300.0
 _UNUSABLE = (
-    "Expected the database of the label store to answer; it does not. Ask whoever runs the server to check "
-    "it and --conf store_url, then try again. No label file is affected."
+    "Expected the database of the label store to answer; it does not. Ask the administrator to check it and "
+    "--conf store_url, then try again. No label file is affected."
 )
 
 
 class IndexDatabase:
-    """Connections to the database; one that is damaged or of another schema is put aside at `open`.
+    """Connections to the database; a damaged one, or one of another schema, is set aside by `open`.
 
-    Writing transactions come one after the other, in PostgreSQL as in SQLite. `name` gives the folder's own
-    schema in PostgreSQL when it is first asked for.
+    Writing transactions are serialised, in PostgreSQL as in SQLite. `name` returns the folder's own schema in
+    PostgreSQL; it is called on first use.
     """
 
     def __init__(self, folder: Path, url: str | None, name: Callable[[], str]) -> None:
@@ -47,7 +47,7 @@ class IndexDatabase:
     # opening
 
     def alive(self) -> bool:
-        """Whether it is open, and still the file that lies in the folder."""
+        """Whether it is open, and its file is still the one in the folder."""
         if self.memory_only and time.monotonic() - self._opened > _MEMORY_S:
             return False  # the disk may have room again
         return self._engine is not None and (self._node is None or self._node == self._node_now())
@@ -76,24 +76,24 @@ class IndexDatabase:
                     self.close()
                     raise StoreError(_UNUSABLE) from None
             self.close()
-            self._put_aside()
+            self._set_aside()
         if not (self._url or in_memory):
             self._node = self._node_now()
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._engine is not None:
             self._engine.dispose()
         self._engine = self._node = None
 
     def discard(self) -> None:
-        """Put the database aside; `open` makes a new one. The caller holds the folder's write lock."""
+        """Set the database aside; `open` creates a new one. The caller holds the folder's write lock."""
         self.close()
         if self._url or self._file.exists():
-            self._put_aside()
+            self._set_aside()
 
     def _connect(self) -> Engine:
-        options: dict[str, Any] = {"hide_parameters": True}  # a patient's value is in no error's text
+        options: dict[str, Any] = {"hide_parameters": True}  # no patient data in error messages
         if self._url:
             try:
                 engine = create_engine(self._url, pool_pre_ping=True, pool_size=10, **options)
@@ -129,9 +129,9 @@ class IndexDatabase:
             bool(self._url) or self.value(connection, "layout") == _layout(connection)
         )
 
-    def _put_aside(self) -> None:
+    def _set_aside(self) -> None:
         stamp = time.time_ns()
-        logger.warning("The index of the label store is damaged or of another version; it is built again.")
+        logger.warning("The index of the label store is damaged or of another version; it is rebuilt.")
         if self._url:
             old, new = self._name(), f"{self._name()}_aside_{stamp}"
             engine = self._connect()
@@ -156,7 +156,7 @@ class IndexDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the index.
+        """A reading transaction on a consistent state of the index.
 
         Raises:
             StoreError: the database does not answer.
@@ -166,7 +166,7 @@ class IndexDatabase:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that no other writer runs beside; kept when the block ends well.
+        """A writing transaction, exclusive of other writers; committed if the block ends without an error.
 
         Raises:
             StoreError: the database does not answer.
@@ -186,8 +186,8 @@ class IndexDatabase:
                 yield connection
         except exc.DBAPIError as error:
             if "malformed" in str(error.orig) or "not a database" in str(error.orig):
-                self._engine = None  # the next to ask finds the damage and builds it again
-            # whether it is busy, damaged or away: the error's own text may quote what was asked
+                self._engine = None  # the next access finds the damage and rebuilds the index
+            # the driver's own message may quote the statement's values
             raise StoreError(_UNUSABLE) from None
         except exc.TimeoutError:
             raise StoreError(_UNUSABLE) from None
@@ -198,17 +198,17 @@ class IndexDatabase:
     # single values
 
     def value(self, connection: Connection, key: str) -> str | None:
-        """What is noted under a key."""
-        found: str | None = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
-        return found
+        """The value of a key; None without one."""
+        value: str | None = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+        return value
 
     def set_value(self, connection: Connection, key: str, value: str) -> None:
-        """Note something under a key."""
+        """Set the value of a key."""
         put(connection, meta, {"key": key}, {"value": value})
 
 
 def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-    """Change the row with this key, or make it."""
+    """Update the row with this key, or insert it."""
     query = update(table)
     for name, value in key.items():
         query = query.where(table.c[name] == value)
@@ -217,13 +217,13 @@ def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[
 
 
 def _layout(connection: Connection) -> str:
-    """SHA-256 of how the tables were made; the integrity check does not know how they should be."""
-    found = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")
-    return hashlib.sha256(repr([tuple(row) for row in found]).encode()).hexdigest()
+    """SHA-256 of the table definitions, which the integrity check does not cover."""
+    tables = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")
+    return hashlib.sha256(repr([tuple(row) for row in tables]).encode()).hexdigest()
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin when we say so, see _begin
+    connection.isolation_level = None  # transactions are begun explicitly, see _begin
     cursor = connection.cursor()
     for setting in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
         cursor.execute(f"PRAGMA {setting}")
@@ -233,7 +233,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 def _begin(connection: Connection) -> None:
     write = connection.get_execution_options().get("write")
     if connection.dialect.name == "sqlite":
-        # a reader that wants to write later would be refused while another writes
+        # upgrading a read transaction would fail while another writes
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
     elif write:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7277001)")

@@ -1,4 +1,4 @@
-"""Events of the journal, and what each of them changes in the index."""
+"""Applies the events of the journal to the index."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _WORDS = ("image", "path", "tag", "annotator", "reason")
 
 
 class Events:
-    """Keeps what happens: in the journal first, then in the index.
+    """Records events: in the journal first, then in the index.
 
-    `removed` is called, in the same transaction, with the images that lost a label.
+    `removed` is called, in the same transaction, with the images of removed labels.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class Events:
         self._journal, self._index, self._lock, self._removed = journal, index, lock, removed
 
     def note(self, events: list[Event]) -> None:
-        """Keep events.
+        """Record events.
 
         Raises:
-            RequestError: one that cannot be read back; nothing is kept.
+            RequestError: an event cannot be read back; nothing is recorded.
             OSError: the folder cannot be written.
         """
         with self._lock:
@@ -49,13 +49,14 @@ class Events:
     def mend(self, connection: Connection) -> None:
         """Quarantine damaged entries of the journal; the caller holds the write lock."""
         if self._journal.mend():
-            self._index.set_value(connection, _PLACE, "0")  # all that is left is applied again
+            self._index.set_value(connection, _PLACE, "0")  # the remaining entries are applied again
 
     def catch_up(self, connection: Connection) -> None:
-        """Apply what the journal holds and the index does not know yet: a process may have died between."""
+        """Apply the entries of the journal that are not in the index yet: a process may have died in
+        between."""
         place, length = int(self._index.value(connection, _PLACE) or 0), self._journal.length()
         if place > length:
-            place = 0  # an older journal was put back; events may be applied twice
+            place = 0  # an older journal was restored; applying an event twice is harmless
         events = list(self._journal.since(place))
         done = _apply_all(connection, events)
         if len(done) < len(events):
@@ -67,22 +68,22 @@ class Events:
 
 
 def apply(connection: Connection, event: Event) -> bool:
-    """Bring the index up to date with one event; one of an unknown kind changes nothing.
+    """Apply one event to the index; an unknown kind changes nothing.
 
-    False for one that cannot be applied, which changes nothing either: an entry that was edited by hand, or
-    holds what the database does not take.
+    False, without any change, for an event that cannot be applied: it was edited by hand, or has values that
+    the database cannot store.
     """
     return fits(connection, lambda: _change(connection, event))
 
 
 def _apply_all(connection: Connection, events: list[Event]) -> list[Event]:
-    """Apply events in order; those that could be."""
+    """Apply events in order; the applied ones."""
 
     def together() -> None:
         for event in events:
             _change(connection, event)
 
-    # thousands of images may come at once: one by one only where an entry is bad
+    # thousands of images may be added at once: one by one only if an entry is bad
     return events if fits(connection, together) else [event for event in events if apply(connection, event)]
 
 

@@ -1,6 +1,6 @@
-"""The audit log: what happened to images apart from labels, one JSON entry per event, append-only.
+"""The append-only journal of events other than label versions, one JSON line per event.
 
-Each entry is a line with its own checksum. Damaged ones are quarantined when the store is opened.
+Each line has its own checksum. Damaged lines are quarantined when the store is opened.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from uniultra.errors import RequestError
 from uniultra.files import atomic, checksummed
-from uniultra.store.quarantine import Reason, put_aside
+from uniultra.store import quarantine
 
 Event = dict[str, Any]
 
@@ -28,10 +28,10 @@ class Journal:
         return self._file.stat().st_size if self._file.exists() else 0
 
     def add(self, events: Iterable[Event]) -> int:
-        """Keep events; the file's length afterwards.
+        """Append events; the file's length afterwards.
 
         Raises:
-            RequestError: one that could not be read back; nothing is kept.
+            RequestError: an event could not be read back; nothing is written.
             OSError: the folder cannot be written.
         """
         lines = [json.dumps(checksummed.seal(event), ensure_ascii=True).encode() + b"\n" for event in events]
@@ -42,12 +42,12 @@ class Journal:
             )
         return atomic.append(self._file, b"".join(lines))
 
-    def since(self, place: int = 0) -> Iterator[Event]:
-        """The events from a place in the file on; damaged entries are skipped."""
+    def since(self, offset: int = 0) -> Iterator[Event]:
+        """The events from a byte offset on; damaged entries are skipped."""
         if not self._file.exists():
             return
         with self._file.open("rb") as file:
-            file.seek(place)
+            file.seek(offset)
             for line in file:
                 event = _event(line)
                 if event is not None:
@@ -65,12 +65,12 @@ class Journal:
         bad = [line for line in lines if _event(line) is None and line.strip()]
         if not bad:
             return False
-        # what a crash tears off lacks its end; that it was never acknowledged nobody can tell afterwards
+        # an entry torn by a crash lacks its end; whether it had been acknowledged cannot be known
         torn = all(not line.rstrip().endswith(b"}") for line in bad)
-        reason: Reason = "half written" if torn else "journal damaged"
-        aside = self._file.with_name("damaged.jsonl")
-        atomic.write(aside, b"".join(bad))
-        put_aside(self._private, [aside], reason)
+        reason: quarantine.Reason = "half written" if torn else "journal damaged"
+        damaged = self._file.with_name("damaged.jsonl")
+        atomic.write(damaged, b"".join(bad))
+        quarantine.add(self._private, [damaged], reason)
         whole = b"".join(line.rstrip(b"\n") + b"\n" for line in lines if _event(line) is not None)
         atomic.write(self._file, whole)
         return True

@@ -1,4 +1,4 @@
-"""Versions and reviews as rows of the index, and the work rows counted from them."""
+"""Rows of the index for versions and reviews, and the work rows derived from them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _FINAL_TAGS = (FINAL, "consensus")
 
 
 def first_state(tag: str) -> State:
-    """The state of a version that nobody has reviewed."""
+    """The state of a version without reviews."""
     return "final" if tag in _FINAL_TAGS else "draft"
 
 
 def insert_version(connection: Connection, studies: Path, version: LabelVersion) -> None:
-    """Enter a version whose files are there."""
+    """Insert a version whose files exist."""
     removal = schema.removals.c
     removed = connection.execute(
         select(removal.revision).where(removal.image == version.image, removal.tag == version.tag)
@@ -37,26 +37,22 @@ def insert_version(connection: Connection, studies: Path, version: LabelVersion)
             state=first_state(version.tag),
             record=version.model_dump_json(),
             key=key if isinstance(key, str) else None,
-            stamp=stamp(studies, version),
+            stamp=file_stamp(
+                mask_path(studies, version), record_path(studies, version.image, version.revision)
+            ),
             hidden=removed is not None and version.revision <= removed,
         )
     )
     used(connection, version.image, version.revision)
 
 
-def stamp(studies: Path, version: LabelVersion) -> str:
-    """Age and size of a version's files, as they are now."""
-    record = record_path(studies, version.image, version.revision)
-    return file_stamp(mask_path(studies, version), record)
-
-
 def file_stamp(mask: Path, record: Path) -> str:
-    """The same, of the files themselves."""
+    """Modification times and sizes of a version's two files."""
     return " ".join(f"{stat.st_mtime_ns}:{stat.st_size}" for stat in (mask.stat(), record.stat()))
 
 
 def used(connection: Connection, image: str, revision: int) -> None:
-    """Never give a revision again."""
+    """Record that a revision was used, so that it is never assigned again."""
     table = schema.images
     connection.execute(
         update(table).where(table.c.id == image, table.c.last < revision).values(last=revision)
@@ -64,7 +60,7 @@ def used(connection: Connection, image: str, revision: int) -> None:
 
 
 def insert_review(connection: Connection, review: Review, number: int) -> None:
-    """Enter the n-th review of a version; the newest makes its state."""
+    """Insert the n-th review of a version; the newest review determines its state."""
     connection.execute(
         schema.reviews.insert().values(
             image=review.image, revision=review.revision, number=number, record=review.model_dump_json()
@@ -85,13 +81,13 @@ def insert_review(connection: Connection, review: Review, number: int) -> None:
 
 
 def drop_version(connection: Connection, image: str, revision: int) -> None:
-    """Forget a version whose files are gone."""
+    """Delete a version whose files are gone."""
     for table in (schema.versions, schema.reviews):
         connection.execute(table.delete().where(table.c.image == image, table.c.revision == revision))
 
 
 def recount(connection: Connection, images: Iterable[str], *, one_history: bool) -> None:
-    """Fill the table `work` for these images again: who has labelled which frame.
+    """Recompute the table `work` for these images: who has labelled which frame.
 
     With `one_history` a frame belongs to the annotator of its newest version, else each annotator has a
     history of their own.
@@ -105,20 +101,14 @@ def recount(connection: Connection, images: Iterable[str], *, one_history: bool)
             .order_by(table.revision.desc())
         ).all()
         versions = [(LabelVersion.model_validate_json(record), state) for record, state in final]
-        counted = newest_frames(
+        current = newest_frames(
             ("" if one_history else version.annotator, (version, state), version.frames)
             for version, state in versions
         )
-        found = [
-            {
-                "image": image,
-                "frame": frame,
-                "annotator": version.annotator,
-                "revision": version.revision,
-                "state": state,
-            }
-            for (version, state), frames in counted
+        rows = [
+            dict(zip(work.c.keys(), (image, frame, version.annotator, version.revision, state), strict=True))
+            for (version, state), frames in current
             for frame in ((WHOLE,) if frames is None else frames)
         ]
-        if found:
-            connection.execute(work.insert(), found)
+        if rows:
+            connection.execute(work.insert(), rows)

@@ -1,4 +1,4 @@
-"""Steps that the database may refuse for what they hold, without harm to what was done before them."""
+"""Savepoints: a step that the database refuses for its values leaves the transaction intact."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, exc
 
-# a number too large, a character or a shape that no column takes; never a connection that failed
+# values that do not fit a column; never a failed connection
 _UNFIT = (KeyError, TypeError, ValueError, OverflowError, exc.DataError, exc.IntegrityError)
 
 
 def fits(connection: Connection, step: Callable[[], object]) -> bool:
-    """Take a step; whether what it holds can be kept. Nothing of a step that cannot is.
+    """Execute a step; whether its values could be stored. A refused step is rolled back completely.
 
     Raises:
-        exc.DBAPIError: the database itself does not work.
+        exc.DBAPIError: the database itself failed.
     """
     try:
         with connection.begin_nested():
@@ -24,5 +24,5 @@ def fits(connection: Connection, step: Callable[[], object]) -> bool:
     except exc.StatementError as error:
         if isinstance(error, exc.DBAPIError):
             raise
-        return False  # refused before it was sent
+        return False  # refused before it reached the database
     return True

@@ -1,11 +1,11 @@
-"""The tables of the index. Everything in them can be built again from the files, but for the leases."""
+"""The tables of the index. All of them can be rebuilt from the files, except the leases."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 SCHEMA = 2
-# in PostgreSQL each studies folder has a schema of its own in the place of this name, in SQLite none
+# placeholder: replaced by the folder's own schema in PostgreSQL, and by none in SQLite
 PLACE = "store"
 
 metadata = MetaData(schema=PLACE)
@@ -58,7 +58,7 @@ versions = Table(
     Column("hidden", Boolean, nullable=False, default=False),
     Index("versions_by_tag", "image", "tag"),
 )
-# up to which revision the label of a tag was removed
+# the label of a tag is removed up to this revision
 removals = Table(
     "removals",
     metadata,
@@ -66,7 +66,7 @@ removals = Table(
     Column("tag", String, primary_key=True),
     Column("revision", Integer, nullable=False),
 )
-# what was added later to what a client sent with a version
+# additions to the info that a client sent with a version
 infos = Table("infos", metadata, *_revision(), Column("info", Text, nullable=False))
 reviews = Table(
     "reviews",
@@ -75,7 +75,7 @@ reviews = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("record", Text, nullable=False),
 )
-# what lies in labels/<tag>/
+# copies in labels/<tag>/
 published = Table(
     "published",
     metadata,
@@ -86,7 +86,7 @@ published = Table(
     Column("mtime", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
 )
-# who has labelled which frame, by the newest version of the line; frame -1: the whole image
+# who has labelled which frame, by the newest version of each history; frame -1: the whole image
 work = Table(
     "work",
     metadata,
@@ -110,7 +110,7 @@ skips = Table(
     Column("made", Float, nullable=False),
 )
 
-# In SQLite every row stands twice, in its table and in an index over all columns, and its integrity check
-# compares both: so a flipped bit in any value is found. PostgreSQL has checksums of its own.
+# In SQLite every row is stored twice, in its table and in an index over all columns. The integrity check
+# compares both and so finds a flipped bit in any value. PostgreSQL has its own checksums.
 for _table in metadata.sorted_tables:
     Index(f"{_table.name}_whole", *_table.columns).ddl_if(dialect="sqlite")

@@ -1,4 +1,4 @@
-"""Label files: where they lie and which ones are taken."""
+"""Label files: accepted formats, and the files in `labels/`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ def label_extension(name: str) -> str:
 
 
 def check_decodable(path: Path) -> Any:
-    """Refuse a label file that cannot be read back whole; SimpleITK's image of it.
+    """Decode a label file completely; SimpleITK's image of it.
 
     Raises:
-        RequestError: ITK cannot read it, its voxels lie in another file, or its header asks for too
-            many.
+        RequestError: ITK cannot read it, its voxels are in another file, or its header declares too many.
     """
     refusal = RequestError(
         "Expected a label map that can be decoded; this file is damaged or of another format. "
@@ -51,14 +50,14 @@ def check_decodable(path: Path) -> Any:
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
         if math.prod(reader.GetSize()) * reader.GetNumberOfComponents() > _MAX_VOXELS:
-            raise RequestError(f"A label may have {_MAX_VOXELS:,} voxels; its header asks for more.")
+            raise RequestError(f"A label may have {_MAX_VOXELS:,} voxels; its header declares more.")
         return reader.Execute()
-    except (ImageError, RuntimeError):  # ITK's text holds the path
+    except (ImageError, RuntimeError):  # ITK's message contains the path
         raise refusal from None
 
 
 def found_on_disk(studies: Path) -> dict[str, dict[str, str]]:
-    """Labels that lie in the folder: id -> tag -> extension, the newest file of each."""
+    """Label files in `labels/`: id -> tag -> extension, the newest file of each."""
     newest: dict[tuple[str, str], tuple[int, str]] = {}
     root = studies / LABELS
     for folder in root.iterdir() if root.is_dir() else ():
@@ -71,7 +70,7 @@ def found_on_disk(studies: Path) -> dict[str, dict[str, str]]:
             key, age = (stem, folder.name), file.stat().st_mtime_ns
             if key not in newest or newest[key][0] < age:
                 newest[key] = (age, ext)
-    found: dict[str, dict[str, str]] = {}
+    labels: dict[str, dict[str, str]] = {}
     for (image_id, tag), (_, ext) in sorted(newest.items()):
-        found.setdefault(image_id, {})[tag] = ext
-    return found
+        labels.setdefault(image_id, {})[tag] = ext
+    return labels

@@ -1,4 +1,4 @@
-"""Frames of a label: what is in each of them, and which are done."""
+"""Frames of a label: their values, and which of them are labelled."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from uniultra.store.labels.labelmap import read_values
 
 
 def values_by_frame(path: Path, decoded: Any) -> list[set[int]]:
-    """The values other than 0 in each frame (slice) of a label file, as `read_labelmap` has them.
+    """The nonzero values in each frame (slice) of a label file, as `read_labelmap` returns them.
 
-    A file that has no such values (it is in colour, say) is kept, but nobody can train on it: 1 stands for
-    whatever is marked.
+    A file that is no label map (a colour picture, for example) may be saved, but not trained on: 1 stands for
+    any mark in it.
 
     Args:
         path: of the file.
         decoded: SimpleITK's image of it.
     """
     try:
-        return [{int(v) for v in np.unique(one) if v} for one in read_values(path)[0]]
+        return [{int(v) for v in np.unique(frame) if v} for frame in read_values(path)[0]]
     except ImageError:
-        return [{1} if one.any() else set() for one in _slices(decoded)]
+        return [{1} if frame.any() else set() for frame in _slices(decoded)]
 
 
 def _slices(label: Any) -> NDArray[Any]:
@@ -40,18 +40,18 @@ def _slices(label: Any) -> NDArray[Any]:
 
 
 def labelled_frames(
-    wanted: Iterable[int] | None, values: list[set[int]], frames: int
+    requested: Iterable[int] | None, values: list[set[int]], frames: int
 ) -> tuple[int, ...] | None:
-    """Which frames of an image with so many are labelled; None for all of a still or a volume.
+    """The labelled frames of an image with `frames` frames; None for a still or a volume.
 
     Raises:
-        RequestError: a frame that the image does not have.
+        RequestError: the image does not have such a frame.
     """
     if frames <= 1:
         return None
-    if wanted is None:
-        return tuple(n for n, found in enumerate(values) if found and n < frames)
-    chosen = tuple(sorted(set(wanted)))
+    if requested is None:
+        return tuple(n for n, marks in enumerate(values) if marks and n < frames)
+    chosen = tuple(sorted(set(requested)))
     if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < frames for n in chosen):
         raise RequestError(
             f"Expected frames as numbers from 0 to {frames - 1}; got others. Name those that are done."

@@ -1,4 +1,4 @@
-"""Label files that people put into `labels/<tag>/` by hand become versions."""
+"""Adopts label files placed by hand in `labels/<tag>/` as versions."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _BEING_COPIED_S = 60.0
 
 
 def adopt(context: Context, saving: Saving) -> bool:
-    """Take over what lies in `labels/` and is not the copy that the store put there.
+    """Adopt the files in `labels/` that are not published copies.
 
     A file that cannot be decoded is quarantined when it is older than a minute; until then it may still be
-    on its way. Returns whether there is such a file, which has to be looked at again.
+    being copied. Returns whether there is such a file, so that this has to be called again.
     """
     if context.index.memory_only:
         return False
@@ -36,20 +36,20 @@ def adopt(context: Context, saving: Saving) -> bool:
         }
         ids = set(connection.execute(select(schema.images.c.id)).scalars())
     waiting = False
-    there = found_on_disk(context.studies)
-    for image, tags in there.items():
+    files = found_on_disk(context.studies)
+    for image, tags in files.items():
         for tag, ext in tags.items() if image in ids else ():
             path = label_path(context.studies, image, tag, ext)
             if published.get((image, tag)) != _seen(path):
-                waiting |= _take(context, saving, image, tag, path)
-    if set(published) - {(image, tag) for image, tags in there.items() for tag in tags}:
+                waiting |= _adopt_file(context, saving, image, tag, path)
+    if set(published) - {(image, tag) for image, tags in files.items() for tag in tags}:
         with context.lock:
             published_copies.publish(context)
     return waiting
 
 
-def _take(context: Context, saving: Saving, image: str, tag: str, path: Path) -> bool:
-    """Take one file over; whether it has to be looked at again."""
+def _adopt_file(context: Context, saving: Saving, image: str, tag: str, path: Path) -> bool:
+    """Adopt one file; whether it has to be tried again."""
     with context.lock:
         version = queries.current(context, [image]).get((image, tag))
         try:
@@ -60,15 +60,15 @@ def _take(context: Context, saving: Saving, image: str, tag: str, path: Path) ->
             check_decodable(path)
             saving.save(Draft(image, path, tag, info={"by_hand": True}))
         except NotFoundError:
-            return False  # its image is gone
+            return False  # its image was deleted
         except RequestError:
             if time.time() - path.stat().st_mtime < _BEING_COPIED_S:
                 return True
             reason: quarantine.Reason = "label file cannot be decoded"
-            quarantine.put_aside(context.private, [path], reason, image)
+            quarantine.add(context.private, [path], reason, image)
             published_copies.publish(context, [image])
         except FileNotFoundError:
-            return False  # gone meanwhile
+            return False  # deleted meanwhile
     return False
 
 

@@ -1,8 +1,11 @@
-"""The values of a label file, on the pixels of the image it belongs to."""
+"""Reads label files onto the pixel grid of their image."""
 
 from __future__ import annotations
 
 import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +13,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
+from uniultra.files.checksummed import sha256
+from uniultra.images import read_image, write_mask
 from uniultra.images.files import DAMAGE, check_whole, damaged, file_ending
 from uniultra.images.itk import geometry_of, read_header, sitk
 from uniultra.images.pictures import FORMATS, picture_damage
 from uniultra.images.types import Geometry, UltrasoundImage
 from uniultra.store.labels.files import EXTENSIONS
+from uniultra.store.types import TrainingLabel
 
 LabelMap = NDArray[np.uint8]  # (T,H,W), 0 = background
 _PICTURES = (".png", ".bmp", ".tif", ".tiff")
-_PLACE = 1e-3  # of a voxel, and of a direction's cosine: NIfTI keeps 32 bits
+_PLACE = 1e-3  # tolerance in voxels, and in direction cosines: NIfTI stores 32-bit floats
 
 
 def read_labelmap(path: Path, image: UltrasoundImage, *, as_stored: bool = False) -> LabelMap:
-    """The values `(T,H,W)` uint8 of a label file of `image`.
+    """Read the values `(T,H,W)` uint8 of a label file of `image`.
 
-    A picture has no place in space: only its size is compared. A black and white one, of 0 and 255 alone,
-    has the values 0 and 1, and one with a palette has its indices.
+    A picture (PNG, BMP, TIFF) has no geometry: only its size is compared. In a black-and-white picture 255 is
+    read as 1; a palette picture is read as its indices.
 
     Args:
-        path: of any format that labels may have.
+        path: in any of `EXTENSIONS`.
         image: the image it belongs to.
-        as_stored: take the image's pixels for its own, whatever its header says of their place in space.
+        as_stored: ignore the geometry in the label's header; only sizes are compared. Default: compare.
 
     Raises:
-        ImageError: it cannot be decoded, has another size or lies elsewhere than the image, or its values
-            are not whole numbers from 0 to 255.
+        ImageError: it cannot be decoded, differs from the image in size or geometry, or its values are not
+            integers from 0 to 255.
     """
     values, geometry = read_values(path, image.shape)
     if values.shape != image.shape:
@@ -49,10 +55,38 @@ def read_labelmap(path: Path, image: UltrasoundImage, *, as_stored: bool = False
     return values
 
 
-def read_values(path: Path, shape: tuple[int, int, int] | None = None) -> tuple[LabelMap, Geometry | None]:
-    """The values `(T,H,W)` uint8 of a label file, whatever image it belongs to, and where it lies.
+def open_label(
+    studies: Path, label: TrainingLabel, axis_kind: str | None = None
+) -> tuple[UltrasoundImage, LabelMap]:
+    """Open the image of a label and the label's values, after its checksum was compared.
 
-    A picture lies nowhere in space. With a `shape`, a picture of another one is not decoded.
+    Args:
+        studies: the studies folder.
+        label: a version of a label.
+        axis_kind: of the image; default: as its file suggests.
+
+    Raises:
+        ImageError: image or label is missing or damaged, the label has changed since it was saved, or the two
+            do not fit each other.
+    """
+    source, file = label.paths(studies)
+    try:
+        digest = sha256(file)
+    except OSError:
+        raise ImageError("Expected the label's file; it cannot be read. Label the image again.") from None
+    if digest != label.sha256:
+        raise ImageError(
+            "Expected the label as it was saved; its file has changed since (another SHA-256). Restore it "
+            "from a backup, or label the image again."
+        )
+    image = read_image(source, axis_kind=axis_kind)
+    return image, read_labelmap(file, image)
+
+
+def read_values(path: Path, shape: tuple[int, int, int] | None = None) -> tuple[LabelMap, Geometry | None]:
+    """Read the values `(T,H,W)` uint8 of a label file and its geometry, without an image to compare with.
+
+    The geometry of a picture is None. With a `shape`, a picture of another shape is refused before decoding.
 
     Raises:
         ImageError: it cannot be decoded, or its values are not whole numbers from 0 to 255.
@@ -63,6 +97,15 @@ def read_values(path: Path, shape: tuple[int, int, int] | None = None) -> tuple[
         return _indices(_picture(path, shape)), None
     values, geometry = _volume(path)
     return _indices(values), geometry
+
+
+@contextmanager
+def label_file(values: LabelMap, image: UltrasoundImage, ext: str = ".nrrd") -> Iterator[Path]:
+    """A temporary label file with these values `(T,H,W)`, in the geometry of `image`."""
+    with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
+        file = Path(folder) / f"label{ext}"
+        write_mask(values, image, file)
+        yield file
 
 
 def _volume(path: Path) -> tuple[NDArray[Any], Geometry]:
@@ -134,8 +177,7 @@ def _same_place(one: Geometry, other: Geometry) -> bool:
         np.abs(np.subtract(getattr(one, part), getattr(other, part)))
         for part in ("spacing", "origin", "direction")
     )
-    thin = one.size[2] == 1  # how thick the only slice is, a flat file does not say
-    axes = 2 if thin else 3
+    axes = 2 if one.size[2] == 1 else 3  # a 2D file does not say how thick its only slice is
     voxel = np.asarray(other.spacing)
     return bool(
         (spacing[:axes] <= _PLACE * voxel[:axes]).all()

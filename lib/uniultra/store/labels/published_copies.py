@@ -1,4 +1,5 @@
-"""`labels/<tag>/<id><ext>`: a copy of the newest version of each tag, for stock clients and for people."""
+"""Published copies: the newest version of each tag in `labels/<tag>/<id><ext>`, for stock clients and
+people."""
 
 from __future__ import annotations
 
@@ -24,30 +25,31 @@ logger = logging.getLogger(__name__)
 
 
 def publish(context: Context, images: Iterable[str] | None = None) -> None:
-    """Bring `labels/` up to date; the caller holds the write lock.
+    """Update `labels/`; the caller holds the write lock.
 
     A copy that cannot be written now is written at the next start: the version itself is safe. A file that
-    somebody put there, or saved over a copy, stays: it is looked at, and becomes a version of its own.
+        was
+    placed there by hand, or saved over a copy, is never replaced: it is adopted as a version (`hand_placed`).
     """
-    wanted = queries.current(context, images)
+    newest = queries.current(context, images)
     table = schema.published
     query = select(table)
     if images is not None:
         query = query.where(table.c.image.in_(list(images)))
     with context.index.reading() as connection:
-        there = {(row.image, row.tag): row for row in connection.execute(query)}
-    for (image, tag), row in there.items():
-        if (image, tag) not in wanted:
+        copies = {(row.image, row.tag): row for row in connection.execute(query)}
+    for (image, tag), row in copies.items():
+        if (image, tag) not in newest:
             if not _left_alone(context, context.studies / LABELS / tag / row.name, row):
                 atomic.remove(context.studies / LABELS / tag / row.name)
             with context.index.writing() as connection:
                 connection.execute(delete(table).where(table.c.image == image, table.c.tag == tag))
-    for (image, tag), version in wanted.items():
-        seen = there.get((image, tag))
+    for (image, tag), version in newest.items():
+        seen = copies.get((image, tag))
         target = label_path(context.studies, image, tag, version.ext)
         if seen and seen.revision == version.revision and target.is_file():
             continue
-        before = target.with_name(seen.name) if seen else target  # of another format, perhaps
+        before = target.with_name(seen.name) if seen else target  # may have another extension
         try:
             if _left_alone(context, target, seen) or _left_alone(context, before, seen):
                 continue
@@ -58,8 +60,8 @@ def publish(context: Context, images: Iterable[str] | None = None) -> None:
             logger.warning("The copy of a label in labels/ could not be written; the version is kept.")
 
 
-def put_right(context: Context, version: LabelVersion) -> bool:
-    """Replace a version's damaged or missing mask by its copy in `labels/`; whether there is a whole one.
+def restore_mask(context: Context, version: LabelVersion) -> bool:
+    """Restore a version's damaged or missing mask from its copy in `labels/`; whether that is intact.
 
     The caller holds the write lock.
 
@@ -72,27 +74,27 @@ def put_right(context: Context, version: LabelVersion) -> bool:
         if version.ext not in EXTENSIONS or sha256(copy) != version.sha256:
             return False
     except OSError:
-        return False  # there is none, or it cannot be read
+        return False  # missing or unreadable
     with atomic.staged(mask.parent) as part:
         atomic.copy(copy, part)
         atomic.move(part, mask)
-    logger.warning("A label's file was damaged or missing. It was put right from its copy in labels/.")
+    logger.warning("A label's file was damaged or missing. It was restored from its copy in labels/.")
     return True
 
 
 def _left_alone(context: Context, file: Path, seen: Row | None) -> bool:
-    """Whether a file is somebody's own work, or cannot be told from it; its folder is looked at again."""
+    """Whether a file was, or may have been, placed by hand; its folder is then scanned again."""
     try:
         if not file.is_file() or _ours(context, file, seen):
             return False
-        os.utime(file.parent)  # a file that is saved over leaves its folder's time as it was
+        os.utime(file.parent)  # overwriting a file does not change its folder's mtime
     except OSError:
-        logger.warning("A file in labels/ cannot be read, or its folder not be written. It stays as it is.")
+        logger.warning("A file in labels/ cannot be read, or its folder not be written; it is kept.")
     return True
 
 
 def _ours(context: Context, target: Path, seen: Row | None) -> bool:
-    """Whether a file is the copy of some version of its image and tag, and not somebody's own work."""
+    """Whether a file is a copy of some version of its image and tag, not placed by hand."""
     stat = target.stat()
     if seen and (seen.name, seen.mtime, seen.size) == (target.name, stat.st_mtime_ns, stat.st_size):
         return True
@@ -111,7 +113,7 @@ def _copy(context: Context, version: LabelVersion, target: Path) -> None:
 
 
 def note(context: Context, version: LabelVersion, target: Path) -> None:
-    """Remember what lies in `labels/` for a version, so that a file put there by hand is known by its age."""
+    """Record the published copy of a version; a file with another size or mtime was placed by hand."""
     stat = target.stat()
     with context.index.writing() as connection:
         put(

@@ -19,20 +19,20 @@ class NewerRecordError(StoreError):
 
 
 def last_review(studies: Path, image: str, revision: int) -> int:
-    """The highest number of a version's reviews; 0 where there is none."""
+    """The highest number of a version's reviews; 0 without reviews."""
     names = (path.name for path in versions_folder(studies, image).glob(f"{revision}.review-*"))
     return max((int(m[2]) for name in names if (m := REVIEW.fullmatch(name))), default=0)
 
 
 def write(path: Path, record: LabelVersion | Review) -> None:
-    """Keep a record; one that is there is never overwritten.
+    """Write a record; an existing one is never overwritten.
 
     Raises:
-        FileExistsError: there is one.
+        FileExistsError: the record exists.
         OSError: the folder cannot be written.
     """
     if path.exists():
-        raise FileExistsError(f"{path.name} is there already")
+        raise FileExistsError(f"{path.name} exists already")
     body = record.model_dump(mode="json")
     atomic.write(path, json.dumps(checksummed.seal(body), indent=1).encode())
 
@@ -65,6 +65,6 @@ def _body(path: Path) -> dict[str, Any]:
     if version > SCHEMA_VERSION:
         raise NewerRecordError(
             f"Expected label records of schema {SCHEMA_VERSION} or older; got schema {version}. A newer "
-            "UniUltra wrote them: start that one."
+            "UniUltra wrote them: start that version."
         )
     return body

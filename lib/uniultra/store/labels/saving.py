@@ -1,4 +1,10 @@
-"""How versions and reviews get onto the disk, and off it."""
+"""Writes label versions and reviews to the disk, and removes them.
+
+The order of a save. The mask is copied and made durable, then its record: the record is the commit point, and
+a mask without one is quarantined by the next recovery. The row in the index, the work rows and the published
+copy follow; all of them can be rebuilt from the record. If the index fails after the record was written, it
+is closed, so that the next access opens it again and recovery finds the version.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ import shutil
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
@@ -24,6 +30,7 @@ from uniultra.store.index import rows, schema
 from uniultra.store.labels import examine, published_copies, records
 from uniultra.store.labels.files import check_decodable, label_extension
 from uniultra.store.labels.frames import labelled_frames, values_by_frame
+from uniultra.store.newest_frames import Frames
 from uniultra.store.paths import (
     MASK,
     RECORD,
@@ -43,14 +50,14 @@ _MAX_ORIGIN_BYTES = 1 << 20
 
 @dataclass
 class Draft:
-    """What is to become a version; for the attributes see `LabelStore.save`."""
+    """A version before it is saved; for the attributes see `LabelStore.save`."""
 
     image: str
     file: Path
     tag: str = FINAL
     annotator: str = ""
     base: int | None = None
-    frames: tuple[int, ...] | None = None
+    frames: Frames = None
     origin: Origin = field(default_factory=Origin)
     info: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, int] | None = None
@@ -58,13 +65,13 @@ class Draft:
 
 
 class Saving:
-    """Writes versions: the mask, then its record, which makes it a version; then everything derived."""
+    """Saves, reviews, verifies and removes versions."""
 
     def __init__(self, context: Context, leases: Leases) -> None:
         self._context, self._leases = context, leases
 
     def save(self, draft: Draft) -> LabelVersion:
-        """Keep a draft as a version; the one there is, when its idempotency key was used before."""
+        """Save a version; if its idempotency key was used before, return that version."""
         context = self._context
         check_info(draft.info)
         draft.tag = check_tag(draft.tag)
@@ -76,8 +83,8 @@ class Saving:
         draft.frames = labelled_frames(draft.frames, values, count)
         with context.lock:
             with context.index.writing() as connection:
-                if known := _by_key(connection, draft):
-                    return known
+                if saved := _by_key(connection, draft):
+                    return saved
                 self._check_base(connection, draft)
                 revision = self._next_revision(connection, draft.image)
                 source = connection.execute(
@@ -91,7 +98,7 @@ class Saving:
                     if version.tag == FINAL:
                         _finish(connection, version, any_frame=context.campaign.frame_step is None)
             except BaseException:
-                context.index.close()  # the version is there: the next to ask finds it
+                context.index.close()  # the record exists: the next access recovers it
                 raise
             published_copies.publish(context, [version.image])
         if version.tag != FINAL:
@@ -109,12 +116,12 @@ class Saving:
             query = query.where(table.annotator == draft.annotator)
         query = query.where(table.hidden.is_(False)).order_by(table.revision.desc())
         for version in queries.read_versions(connection, query):
-            # a draft stands in the place of the one before; final labels of other frames stand beside it
+            # a draft replaces the one before; final labels of other frames coexist
             if draft.tag != FINAL or _share_frames(version.frames, draft.frames):
                 raise ConflictError(version)
 
     def _next_revision(self, connection: Connection, image: str) -> int:
-        """A number that no version ever had, also not one that the index has not heard of."""
+        """A revision never used before, also by versions on the disk that are not in the index."""
         table = schema.images.c
         last = connection.execute(select(table.last).where(table.id == image)).scalar_one()
         folder = versions_folder(self._context.studies, image)
@@ -126,18 +133,16 @@ class Saving:
         return int(max([last, *on_disk])) + 1
 
     def _names(self, draft: Draft, values: list[set[int]]) -> dict[str, int]:
-        """Index of each name: of the request, of the campaign, or made up from what the label holds."""
-        there = sorted(set().union(*values))
-        known = draft.labels or self._context.campaign.indices
-        if len(known) == 1 and len(there) == 1:
-            return dict.fromkeys(known, there[0])
-        if known:
-            return dict(known)
-        return (
-            {"structure": there[0] if there else 1}
-            if len(there) < 2
-            else {f"structure {v}": v for v in there}
-        )
+        """Index of each name: from the request, the campaign, or made up from the values of the label."""
+        present = sorted(set().union(*values))
+        names = draft.labels or self._context.campaign.indices
+        if len(names) == 1 and len(present) == 1:
+            return dict.fromkeys(names, present[0])
+        if names:
+            return dict(names)
+        if len(present) > 1:
+            return {f"structure {value}": value for value in present}
+        return {"structure": present[0] if present else 1}
 
     def _write(
         self, draft: Draft, revision: int, ext: str, source: str, names: dict[str, int]
@@ -175,7 +180,7 @@ class Saving:
         return version
 
     def review(self, image: str, revision: int, state: str, reviewer: str, comment: str) -> Review:
-        """Keep a review as the next of its version."""
+        """Save a review as the next one of its version."""
         context = self._context
         with context.lock:
             check_name(reviewer, "the reviewer's name")
@@ -183,19 +188,15 @@ class Saving:
                 raise RequestError("Expected the comment in Unicode; got something else. Correct it.")
             version = queries.version(context, image, revision)
             if version.tag != FINAL and version.tag != "consensus":
-                raise RequestError(
-                    "Expected a final label to review; this one is a draft. Save it as final first."
-                )
+                raise RequestError("Expected a final label to review; got a draft. Save it as final first.")
             try:
-                review = Review.model_validate(
-                    {
-                        "image": image,
-                        "revision": revision,
-                        "state": state,
-                        "reviewer": reviewer,
-                        "made": context.now(),
-                        "comment": comment,
-                    }
+                review = Review(
+                    image=image,
+                    revision=revision,
+                    state=cast(Any, state),  # validated here
+                    reviewer=reviewer,
+                    made=context.now(),
+                    comment=comment,
                 )
             except ValidationError:
                 raise RequestError(
@@ -209,9 +210,9 @@ class Saving:
         return review
 
     def verified(self, version: LabelVersion) -> Path:
-        """The mask of a version whose checksum is right.
+        """The mask of a version, after its checksum was compared.
 
-        A damaged one is put right from its copy in `labels/`; without a whole copy it goes to the quarantine.
+        A damaged mask is restored from its copy in `labels/`; without an intact copy it is quarantined.
         """
         context = self._context
         path = mask_path(context.studies, version)
@@ -219,9 +220,9 @@ class Saving:
             if sha256(path) == version.sha256:
                 return path
         except FileNotFoundError:
-            pass  # any other trouble with the disk says nothing about the label
+            pass  # other errors of the disk do not mean that the label is damaged
         with context.lock:
-            if published_copies.put_right(context, version):
+            if published_copies.restore_mask(context, version):
                 return path
             folder = versions_folder(context.studies, version.image)
             files = sorted(folder.glob(f"{version.revision}.*"))
@@ -229,12 +230,12 @@ class Saving:
                 reason: quarantine.Reason = (
                     "mask has another checksum" if path.exists() else "record without its mask"
                 )
-                quarantine.put_aside(context.private, files, reason, version.image, version.revision)
+                quarantine.add(context.private, files, reason, version.image, version.revision)
             with context.index.writing() as connection:
                 rows.drop_version(connection, version.image, version.revision)
                 context.recount(connection, [version.image])
             published_copies.publish(context, [version.image])
-        raise NotFoundError("This label's file is damaged. It was put aside; label the image again.")
+        raise NotFoundError("This label's file is damaged. It was quarantined; label the image again.")
 
     def remove(self, image: str, tag: str) -> None:
         """Hide the versions of one tag."""
@@ -249,7 +250,7 @@ class Saving:
             published_copies.publish(context, [image])
 
     def remove_image(self, image: str) -> None:
-        """Delete an image's versions and forget it."""
+        """Delete an image's versions and its rows."""
         context = self._context
         with context.lock:
             current = queries.current(context, [image])
@@ -263,7 +264,7 @@ class Saving:
 
 
 def check_info(info: object) -> None:
-    """Refuse information that is no small JSON object.
+    """Check that `info` is a small JSON object.
 
     Raises:
         RequestError: it is not.
@@ -280,7 +281,7 @@ def check_info(info: object) -> None:
 
 
 def _check_words(draft: Draft) -> None:
-    """Refuse what the record, or the index, could not give back; nothing is written yet."""
+    """Refuse values that the record or the index cannot hold; nothing is written yet."""
     check_name(draft.annotator, "the annotator's name")
     if isinstance(key := draft.info.get(rows.IDEMPOTENCY_KEY), str):
         check_name(key, "idempotency_key")
@@ -298,9 +299,9 @@ def _check_words(draft: Draft) -> None:
         )
 
 
-def _share_frames(one: tuple[int, ...] | None, other: tuple[int, ...] | None) -> bool:
+def _share_frames(first: Frames, second: Frames) -> bool:
     """Whether two labels of an image have a frame in common; None is all of them."""
-    return one is None or other is None or not set(one).isdisjoint(other)
+    return first is None or second is None or not set(first).isdisjoint(second)
 
 
 def _by_key(connection: Connection, draft: Draft) -> LabelVersion | None:
@@ -312,7 +313,7 @@ def _by_key(connection: Connection, draft: Draft) -> LabelVersion | None:
 
 
 def _finish(connection: Connection, version: LabelVersion, *, any_frame: bool) -> None:
-    """A label that is final ends the annotator's leases on what it holds; on all where any frame will do."""
+    """A final label ends the annotator's leases on its frames; on the image if any frame will do."""
     table = schema.leases
     query = table.delete().where(table.c.image == version.image, table.c.annotator == version.annotator)
     if version.frames and not any_frame:

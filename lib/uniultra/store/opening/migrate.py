@@ -1,4 +1,4 @@
-"""A studies folder of version 0.2.0: its JSON index becomes journal and versions."""
+"""Migrates a studies folder of version 0.2.0: its JSON index becomes journal and versions."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _OLD, _KEPT = "index.json", "index-0.2.0.json"
 
 
 def migrate(context: Context, saving: Saving) -> None:
-    """Take over an `index.json`, which is kept under another name; the caller holds the write lock.
+    """Migrate an `index.json`, then rename it; the caller holds the write lock.
 
-    A process that dies in between leaves it to the next: what was taken over is not taken twice.
+    After a crash in between, the next process migrates the rest: nothing is imported twice.
     """
     old = context.private / _OLD
     if not old.is_file():
         return
     try:
         body = json.loads(old.read_text("utf-8"))
-        found = {check_id(image): dict(record) for image, record in body["images"].items()}
-        events = [_event(image, record) for image, record in found.items()]
-        events = [event for event in events if checksummed.readable(event)]  # not of a name that is not UTF-8
+        old_images = {check_id(image): dict(record) for image, record in body["images"].items()}
+        events = [_event(image, record) for image, record in old_images.items()]
+        events = [event for event in events if checksummed.readable(event)]  # UTF-8 names only
     except (ValueError, KeyError, TypeError, AttributeError, RequestError):
-        logger.warning("The index of version 0.2.0 is damaged; ids and labels are found again.")
+        logger.warning("The index of version 0.2.0 is damaged; ids and labels are restored from the files.")
         old.replace(old.with_name("index.damaged-0.2.0.json"))
         return
     context.describe(name=str(body.get("name", "studies")), description=str(body.get("description", "")))
     context.events.note(events)
     there = {(version.image, version.tag, version.sha256) for version in queries.versions(context)}
-    for image, record in found.items():
+    for image, record in old_images.items():
         for tag, label in record.get("labels", {}).items():
             if is_tag(tag) and label.get("ext", "").lower() in EXTENSIONS:
-                _take(context, saving, image, tag, label, there)
+                _import(context, saving, image, tag, label, there)
     old.replace(old.with_name(_KEPT))
-    logger.info("The index of version 0.2.0 was taken over: %d images.", len(found))
+    logger.info("The index of version 0.2.0 was migrated: %d images.", len(old_images))
 
 
 def _event(image: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _event(image: str, record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _take(
+def _import(
     context: Context,
     saving: Saving,
     image: str,
@@ -87,6 +87,6 @@ def _take(
             )
         )
     except NotFoundError:
-        logger.warning("A label of version 0.2.0 has no image now; its file stays where it is.")
+        logger.warning("A label of version 0.2.0 has no image; its file was not changed.")
     except RequestError:
-        quarantine.put_aside(context.private, [path], "label file cannot be decoded", image)
+        quarantine.add(context.private, [path], "label file cannot be decoded", image)

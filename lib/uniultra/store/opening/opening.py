@@ -1,4 +1,4 @@
-"""The index of a label store: opened and recovered before any question is answered from it."""
+"""Opens and recovers the index of a label store before its first use."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ logger = logging.getLogger(__name__)
 
 
 class Opening:
-    """Opens the index of a store at the first question, and again when its file is another."""
+    """Opens the index of a store on first use, and again when its file was replaced or deleted."""
 
     def __init__(self, context: Context, saving: Saving) -> None:
         self._context, self._saving = context, saving
-        self._one_history: bool | None = None  # what work is counted for
+        self._one_history: bool | None = None  # that the work rows were computed for
         self._recovered = False
-        self._thread: int | None = None  # that opens just now
+        self._thread: int | None = None  # the one that is opening the index
 
     def ready(self) -> None:
-        """Open the index if it is not, and recover.
+        """Open and recover the index if necessary.
 
         Raises:
             StoreError: the database or the folder cannot be used.
         """
         context = self._context
         if context.lock.held or self._thread == threading.get_ident():
-            return  # whoever took the lock asked before
+            return  # the holder of the lock has called this before
         if self._done:
             if self._one_history != context.one_history:
-                self._count()
+                with context.index.writing() as connection:
+                    recovery.recount(context, connection)
+                self._one_history = context.one_history
             return
         try:
             with context.images.turn, context.lock:
@@ -42,12 +44,12 @@ class Opening:
         except OSError:
             with context.images.turn:
                 if not self._done:
-                    logger.warning("The studies folder cannot be written: nothing new lasts for now.")
+                    logger.warning("The studies folder cannot be written: the index stays in memory.")
                     self._open(in_memory=True)
         self._one_history = context.one_history
 
     def rebuild(self) -> None:
-        """Put the index aside and build it again from the files."""
+        """Set the index aside and rebuild it from the files."""
         with self._context.images.turn, self._context.lock:
             self._recovered = False
             self._context.index.discard()
@@ -55,7 +57,7 @@ class Opening:
 
     @property
     def _done(self) -> bool:
-        # an index that is not recovered yet knows too little: other threads wait for it
+        # an index before its recovery is incomplete: other threads wait
         return self._recovered and self._context.index.alive()
 
     def _open(self, *, in_memory: bool = False) -> None:
@@ -70,9 +72,3 @@ class Opening:
             self._recovered = True
         finally:
             self._thread = None
-
-    def _count(self) -> None:
-        """Count all work again: the campaign has another number of readers."""
-        with self._context.index.writing() as connection:
-            recovery.recount(self._context, connection)
-        self._one_history = self._context.one_history

@@ -1,4 +1,4 @@
-"""The index brought up to date with the files, and what a crash left half written quarantined."""
+"""Updates the index from the files, and quarantines files left half-written by a crash."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from uniultra.store.paths import LABELS
 
 _PART = ".*.part"
 _ABANDONED_S = 3600.0
-_HISTORIES = "one line"  # the key under which the index keeps what its work was counted for
+_HISTORIES = "one line"  # key in the index: the `one_history` that its work rows were computed for
 
 
 def recover(context: Context, *, repair: bool = True) -> None:
-    """Bring the index up to date with every file; the caller holds the write lock.
+    """Update the index from every file; the caller holds the write lock.
 
-    With `repair` what cannot be trusted goes to the quarantine; without it nothing is written to the folder.
+    With `repair`, damaged files are quarantined; without, nothing is written to the folder.
     """
     root = context.private / "versions"
     if repair:
@@ -33,20 +33,19 @@ def recover(context: Context, *, repair: bool = True) -> None:
         context.events.catch_up(connection)
         known = indexed(connection)
         folders = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-        changed = known.keys() - set(folders)
+        changed = set(known) - set(folders)
         for image in changed:
             for revision in known[image][0]:
                 rows.drop_version(connection, image, revision)
         for image in folders:
-            stamps, reviewed = known.get(image, ({}, set()))
-            if ImageFolder(context, connection, image, stamps, reviewed, repair=repair).enter():
+            if ImageFolder(context, connection, image, *known[image], repair=repair).enter():
                 changed.add(image)
         context.recount(connection, changed)
         recount(context, connection)
 
 
 def recount(context: Context, connection: Connection) -> None:
-    """Count the work on all images again if it was counted for another number of histories."""
+    """Recompute all work rows if they were computed for another kind of history."""
     one_history = str(context.one_history)
     if context.index.value(connection, _HISTORIES) != one_history:
         every = connection.execute(select(schema.versions.c.image).distinct()).scalars().all()
@@ -55,14 +54,14 @@ def recount(context: Context, connection: Connection) -> None:
 
 
 def _sweep(context: Context) -> None:
-    """Put half-written files aside: whoever holds the lock knows that nobody is writing them."""
+    """Quarantine half-written files: while the lock is held, no process is writing them."""
     root, private = context.studies, context.private
     places = [private, private / "versions", *_folders(private / "versions"), *_folders(root / LABELS)]
-    found = [part for place in places for part in place.glob(_PART)] if private.is_dir() else []
+    parts = [part for place in places for part in place.glob(_PART)] if private.is_dir() else []
     # images are copied into the folder without the lock
-    found += [part for part in root.glob(_PART) if time.time() - part.stat().st_mtime > _ABANDONED_S]
-    for part in found:
-        quarantine.put_aside(private, [part], "half written")
+    parts += [part for part in root.glob(_PART) if time.time() - part.stat().st_mtime > _ABANDONED_S]
+    for part in parts:
+        quarantine.add(private, [part], "half written")
 
 
 def _folders(path: Path) -> Iterable[Path]:

@@ -1,4 +1,4 @@
-"""How well two readers of an image agree: Dice and HD95, for each structure."""
+"""Agreement of the readers of an image: Dice and HD95 of each pair and structure."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from uniultra.store.types import LabelVersion
 
 
 class Agreement(BaseModel):
-    """Two readers' labels of one structure of one image.
+    """Agreement of two readers on one structure of one image.
 
     Attributes:
-        annotators, revisions: whose, and which versions; of several that hold different frames, the newest.
+        annotators, revisions: of the two labels; if a reader has several for different frames, the newest.
         label: name of the structure.
-        dice: 0 to 1; 1 where both say that there is nothing.
-        hd95: 95th percentile Hausdorff distance in `unit`, mean over the frames where both have something;
-            None where there is no such frame.
-        unit: `mm` where the image is calibrated, else `px`.
+        dice: 0 to 1; 1 if both are empty.
+        hd95: 95th percentile Hausdorff distance in `unit`, mean over the frames that both have marked; None
+            without such a frame.
+        unit: `mm` if the image is calibrated, else `px`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,43 +40,44 @@ class Agreement(BaseModel):
 
 
 def agreement(context: Context, saving: Saving, image: str) -> list[Agreement]:
-    """Each two readers of an image and each structure, over the frames that both have labelled.
+    """Agreement of each pair of readers on each structure, over the frames that both have labelled.
 
-    Two readers without such a frame are not compared.
+    A pair without a common frame is left out.
 
     Raises:
         NotFoundError: no such image.
         ImageError: the image or a label cannot be read, or does not fit.
     """
     path = context.images.path(image)
-    known = readings(context, image).get(image, [])
-    readers = by_reader(known)
+    of_image = readings(context, image).get(image, [])
+    readers = by_reader(of_image)
     if len(readers) < 2:
         return []
     picture = read_image(path)
     maps = {
-        one.revision: read_labelmap(saving.verified(one.version), picture, as_stored=True) for one in known
+        reading.revision: read_labelmap(saving.verified(reading.version), picture, as_stored=True)
+        for reading in of_image
     }
-    found = []
+    comparisons = []
     for pair in combinations(readers.values(), 2):
         frames = common_frames(pair, picture.shape[0])
         if not frames:
             continue
-        first, second = ([one for one in reader if one.within(frames)] for reader in pair)
+        first, second = ([reading for reading in reader if reading.within(frames)] for reader in pair)
         versions = first[-1].version, second[-1].version
-        for name in sorted({name for one in (*first, *second) for name in one.version.labels}):
+        for name in sorted({name for reading in (*first, *second) for name in reading.version.labels}):
             one, other = (_structure(maps, reader, name, frames) for reader in (first, second))
-            found.append(_compare(picture, versions, name, one, other))
-    return found
+            comparisons.append(_compare(picture, versions, name, one, other))
+    return comparisons
 
 
 def _structure(maps: Mapping[int, LabelMap], reader: list[Reading], name: str, frames: set[int]) -> LabelMap:
-    """Where a reader has marked a structure, on these frames in order."""
+    """A reader's marks of one structure, on these frames in order."""
     marked = np.zeros_like(maps[reader[0].revision])
-    for one in reader:
-        value, chosen = one.version.labels.get(name), one.within(frames)
+    for reading in reader:
+        value, chosen = reading.version.labels.get(name), reading.within(frames)
         if value:
-            marked[chosen] = maps[one.revision][chosen] == value
+            marked[chosen] = maps[reading.revision][chosen] == value
     return marked[sorted(frames)]
 
 

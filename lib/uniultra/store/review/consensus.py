@@ -1,26 +1,25 @@
-"""The consensus of several readers: STAPLE over their newest labels, kept as a version of its own.
+"""The consensus of several readers: STAPLE over their newest labels, saved as a separate version.
 
-STAPLE: Warfield, Zou, Wells, IEEE Trans Med Imaging 23(7), 2004; as SimpleITK has it. With several
-structures each is estimated against the rest, and a pixel goes to the likeliest one of at least one half.
+STAPLE: Warfield, Zou, Wells, IEEE Trans Med Imaging 23(7), 2004; as implemented in SimpleITK. With several
+structures each is estimated against the rest, and a pixel is assigned to the most probable one, if its
+probability is at least 0.5.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uniultra.errors import ImageError
-from uniultra.images import UltrasoundImage, read_image, write_mask
+from uniultra.images import UltrasoundImage, read_image
 from uniultra.images.itk import sitk
 from uniultra.store import queries
 from uniultra.store.context import Context
 from uniultra.store.errors import NotFoundError
-from uniultra.store.labels.labelmap import LabelMap, read_labelmap
+from uniultra.store.labels.labelmap import LabelMap, label_file, read_labelmap
 from uniultra.store.labels.saving import Draft, Saving
 from uniultra.store.newest_frames import Frames
 from uniultra.store.review.readings import Reading, by_reader, common_frames, readings
@@ -32,18 +31,23 @@ _OF = "of"
 
 
 def staple(masks: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The consensus `(...)` of label maps `(readers, ...)`; 0 is background."""
+    """The consensus `(...)` of label maps `(readers, ...)`; 0 is background.
+
+    >>> votes = np.array([[[1, 1, 0]], [[1, 1, 0]], [[1, 0, 0]]], np.uint8)
+    >>> staple(votes).tolist()
+    [[1, 1, 0]]
+    """
     values = [int(v) for v in np.unique(masks) if v]
     if not values:
         return np.zeros(masks.shape[1:], np.uint8)
     chance = np.stack([_probability(masks == value) for value in values])
     best = chance.argmax(axis=0)
-    found = np.asarray(values, np.uint8)[best]
-    return np.where(chance.max(axis=0) >= 0.5, found, 0).astype(np.uint8)
+    likeliest = np.asarray(values, np.uint8)[best]
+    return np.where(chance.max(axis=0) >= 0.5, likeliest, 0).astype(np.uint8)
 
 
 def _probability(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    # where all say the same there is nothing to estimate, and STAPLE divides nought by nought
+    # for identical masks STAPLE divides zero by zero
     if (masks == masks[0]).all():
         return masks[0].astype(float)
     pictures = [sitk().GetImageFromArray(np.atleast_3d(mask).astype(np.uint8)) for mask in masks]
@@ -52,15 +56,15 @@ def _probability(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 class Consensus:
-    """The consensus of each image of a campaign, made anew when one of its readers' labels changes."""
+    """The consensus of each image of a campaign, recomputed when one of its readers' labels changes."""
 
     def __init__(self, context: Context, saving: Saving) -> None:
         self._context, self._saving = context, saving
-        # images whose labels were found not to fit each other, and the revisions of those labels
+        # images whose labels do not fit each other, and the revisions of those labels
         self._impossible: dict[str, list[int]] = {}
 
     def bring_up_to_date(self) -> None:
-        """Make every consensus that is outdated; reads the images and their readers' labels."""
+        """Recompute every outdated consensus; reads the images and their readers' labels."""
         for image, of_image in self.outdated().items():
             try:
                 self._make(image, of_image)
@@ -69,7 +73,7 @@ class Consensus:
                 logger.warning("The readers' labels of an image do not fit each other: no consensus.")
 
     def outdated(self) -> dict[str, list[Reading]]:
-        """The readings of each image that enough readers have labelled and whose consensus is not of them."""
+        """The readings of each image with enough readers whose stored consensus is of other readings."""
         made = {
             version.image: version.info.get(_OF)
             for version in queries.versions(self._context)
@@ -85,7 +89,7 @@ class Consensus:
         }
 
     def to_come(self) -> list[str]:
-        """Images whose consensus will be made at the next `bring_up_to_date`; reads no file."""
+        """Images whose consensus `bring_up_to_date` would compute; reads no file."""
         return [
             image
             for image, of_image in self.outdated().items()
@@ -93,21 +97,21 @@ class Consensus:
         ]
 
     def stored(self) -> list[tuple[LabelVersion, Frames]]:
-        """The newest consensus of each image that stands for its readers' labels as they are now.
+        """The newest consensus of each image, if it is of its readers' current labels.
 
         With each, the frames that all readers still have: a newer label of one of them may have been
         returned. Reads no file.
         """
         now, states = readings(self._context), queries.states(self._context)
-        found = []
+        current = []
         for (image, tag), version in sorted(queries.current(self._context).items()):
             of_image = now.get(image, [])
             if tag != TAG or version.info.get(_OF) != _revisions(of_image):
                 continue
             frames = _left(version.frames, of_image)
             if frames != () and states.get((image, version.revision)) in ("final", "approved"):
-                found.append((version, frames))
-        return found
+                current.append((version, frames))
+        return current
 
     def _make(self, image: str, of_image: list[Reading]) -> None:
         picture = read_image(self._context.images.path(image))
@@ -120,9 +124,7 @@ class Consensus:
         label = np.zeros(picture.shape, np.uint8)
         for frame in frames:
             label[frame] = staple(maps[:, frame])
-        with tempfile.TemporaryDirectory(prefix="uniultra-") as folder:
-            file = Path(folder) / "consensus.nrrd"
-            write_mask(label, picture, file)
+        with label_file(label, picture) as file:
             self._saving.save(
                 Draft(
                     image,
@@ -138,7 +140,7 @@ class Consensus:
     def _drawn(
         self, picture: UltrasoundImage, reader: list[Reading], names: Mapping[str, int]
     ) -> NDArray[np.uint8]:
-        """What a reader says, each frame by its newest version."""
+        """The label map of a reader, each frame from its newest version."""
         drawn = np.zeros(picture.shape, np.uint8)
         for reading in reader:
             label = read_labelmap(self._saving.verified(reading.version), picture, as_stored=True)
@@ -157,7 +159,7 @@ def _frames_in_common(of_image: list[Reading]) -> set[int]:
 
 
 def _left(frames: Frames, of_image: list[Reading]) -> Frames:
-    """Those frames of a consensus that all its readers have; None for the whole of a still or a volume."""
+    """The frames of a consensus that all its readers still have; None for a still or a volume."""
     if frames is None:
         return None
     common = _frames_in_common(of_image)
@@ -165,7 +167,7 @@ def _left(frames: Frames, of_image: list[Reading]) -> Frames:
 
 
 def _common_names(campaign: Mapping[str, int], versions: list[LabelVersion]) -> dict[str, int]:
-    """An index for each name that a reader used: clients number structures as they like."""
+    """A common index for each name: clients may number structures differently."""
     names = dict(campaign)
     for name in sorted({name for version in versions for name, index in version.labels.items() if index}):
         names.setdefault(name, max(names.values(), default=0) + 1)
@@ -173,8 +175,8 @@ def _common_names(campaign: Mapping[str, int], versions: list[LabelVersion]) -> 
 
 
 def _renumbered(label: LabelMap, version: LabelVersion, names: Mapping[str, int]) -> NDArray[np.uint8]:
-    found = np.zeros(label.shape, np.uint8)
+    renumbered = np.zeros(label.shape, np.uint8)
     for name, index in version.labels.items():
         if index:
-            found[label == index] = names[name]
-    return found
+            renumbered[label == index] = names[name]
+    return renumbered

@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from pydantic import BaseModel, ConfigDict
-
 from uniultra.store.review.agreement import Agreement
+from uniultra.store.types import FrozenModel
 
 
-class AnnotatorPair(BaseModel):
-    """Two annotators on the images that both have labelled, one structure.
+class AnnotatorPair(FrozenModel):
+    """Agreement of two annotators on one structure, over the images that both have labelled.
 
     Attributes:
-        dice, hd95: medians over the images; HD95 in `unit`, None where no image has both outlines.
+        dice, hd95: medians over the images; HD95 in `unit`, None if no image has both outlines.
         worst, lowest: the image with the lowest Dice, and that Dice.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     first: str
     second: str
@@ -36,17 +33,15 @@ class AnnotatorPair(BaseModel):
     lowest: float
 
 
-class PooledAgreement(BaseModel):
+class PooledAgreement(FrozenModel):
     """Agreement over a campaign.
 
     Attributes:
-        images: how many were compared.
-        dice: median over all pairs, images and structures; None where nothing was compared.
+        images: number of compared images.
+        dice: median over all pairs, images and structures; None if nothing was compared.
         hd95: the same by unit, `mm` or `px`.
         pairs: the least alike first.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: int
     dice: float | None

@@ -1,4 +1,4 @@
-"""The newest label of each reader of an image; of a cine, of each frame."""
+"""Readings: the newest label of each reader of an image, or of each frame of a cine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uniultra.store.types import FINAL, LabelVersion
 
 
 class Reading(NamedTuple):
-    """What of a version is the newest that its annotator says: these frames; None for all of the image."""
+    """A version, and its frames that its annotator has not relabelled since; None for the whole image."""
 
     version: LabelVersion
     frames: tuple[int, ...] | None
@@ -23,39 +23,39 @@ class Reading(NamedTuple):
         return self.version.revision
 
     def within(self, frames: set[int]) -> list[int]:
-        """Those of these frames that it has."""
+        """The frames of this reading among `frames`, sorted."""
         return sorted(frames if self.frames is None else frames.intersection(self.frames))
 
 
 def readings(context: Context, image: str | None = None) -> dict[str, list[Reading]]:
-    """By image, what each annotator's final labels say, by annotator and revision.
+    """The readings of each image, by annotator and revision, from final labels.
 
-    Each frame counts by its annotator's newest version, and not at all where that was returned or flagged.
+    Each frame is taken from its annotator's newest version, and left out if that was returned or flagged.
     """
     versions = [version for version in queries.versions(context, image) if version.tag == FINAL]
-    states = queries.states(context, image)  # after the versions: one may be saved meanwhile
+    states = queries.states(context, image)  # read after the versions: another may be saved meanwhile
     newest = newest_frames(
         ((version.image, version.annotator), version, version.frames) for version in reversed(versions)
     )
-    found: dict[str, list[Reading]] = {}
+    images: dict[str, list[Reading]] = {}
     for version, frames in newest:
         if states[version.image, version.revision] in ("final", "approved"):
-            found.setdefault(version.image, []).append(Reading(version, frames))
-    for of_image in found.values():
+            images.setdefault(version.image, []).append(Reading(version, frames))
+    for of_image in images.values():
         of_image.sort(key=lambda reading: (reading.version.annotator, reading.revision))
-    return dict(sorted(found.items()))
+    return dict(sorted(images.items()))
 
 
-def by_reader(found: Iterable[Reading]) -> dict[str, list[Reading]]:
-    """The readings of each annotator, in the order they come."""
+def by_reader(of_image: Iterable[Reading]) -> dict[str, list[Reading]]:
+    """Group readings by annotator, in the given order."""
     readers: dict[str, list[Reading]] = {}
-    for reading in found:
+    for reading in of_image:
         readers.setdefault(reading.version.annotator, []).append(reading)
     return readers
 
 
 def common_frames(readers: Iterable[Iterable[Reading]], count: int) -> set[int]:
-    """The frames of an image of so many that all these readers have labelled."""
+    """The frames, of `count` in the image, that all these readers have labelled."""
     common = set(range(count))
     for reader in readers:
         common = {frame for reading in reader for frame in reading.within(common)}

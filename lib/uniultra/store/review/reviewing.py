@@ -1,4 +1,4 @@
-"""What there is to review: each annotator's newest final label of each image, by state."""
+"""The review list: each annotator's newest final label of each image, by state."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from uniultra.store.types import FINAL, LabelVersion, State
 
 
 class Listed(NamedTuple):
-    """A label and its state at that moment."""
+    """A label and its current state."""
 
     version: LabelVersion
     state: State
 
 
 def counts(context: Context) -> dict[State, int]:
-    """How many of them are in each state."""
+    """Number of these labels in each state."""
     state = schema.versions.c.state
     query = _newest(state, func.count()).group_by(state)
     with context.index.reading() as connection:
@@ -28,7 +28,7 @@ def counts(context: Context) -> dict[State, int]:
 
 
 def listed(context: Context, states: Collection[str], *, limit: int = 100, offset: int = 0) -> list[Listed]:
-    """Those in any of `states`, by image and annotator: at most `limit`, without the first `offset`."""
+    """These labels in any of `states`, by image and annotator: at most `limit`, skipping `offset`."""
     table = schema.versions.c
     query = _newest(table.record, table.state).where(table.state.in_(list(states)))
     query = query.order_by(table.image, table.annotator).limit(limit).offset(offset)

@@ -1,4 +1,4 @@
-"""Which labels the campaign trains on."""
+"""Selects the labels that the campaign trains on."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ from uniultra.store.review.consensus import Consensus
 from uniultra.store.types import FINAL, WHOLE, LabelVersion, Revision, TrainingLabel
 
 _GOOD = ("final", "approved")
-_TO_COME = 0  # in place of the revision of a consensus that is not made yet
+_TO_COME = 0  # stands for the revision of a consensus that is not computed yet
 
 
 class Trainable:
-    """The labels of a campaign that train: newest, adjudicated, or the consensus of several readers."""
+    """The training labels of a campaign: the newest, adjudicated, or consensus labels."""
 
     def __init__(self, context: Context, saving: Saving) -> None:
         self._context, self._saving = context, saving
         self._consensus = Consensus(context, saving)
 
     def labels(self) -> list[TrainingLabel]:
-        """The labels to train on, by image and revision; every checksum was compared.
+        """The labels to train on, by image and revision, after comparing every checksum.
 
-        A damaged label is quarantined, and what stood before it counts again.
+        A damaged label is quarantined, and the one before it is selected instead.
         """
         if self._mode == "consensus":
             self._consensus.bring_up_to_date()
         while True:
             versions = {(v.image, v.revision): v for v in queries.versions(self._context)}
-            # a version may have been removed between the two questions
+            # a version may be removed between the two queries
             chosen = [(versions[key], frames) for key, frames in self._chosen() if key in versions]
             try:
                 for version, _ in chosen:
                     self._saving.verified(version)
                 break
             except NotFoundError:
-                continue  # one less each time
+                continue  # ends: each time one version less
         present = set(self._context.images.listed())
         return training_labels(self._context, [pair for pair in chosen if pair[0].image in present])
 
     def revisions(self) -> set[Revision]:
-        """Image and revision of the labels to train on, by the index alone: no file is read or hashed.
+        """Image and revision of the labels to train on, from the index only: no file is read or hashed.
 
-        Whoever only asks whether enough labels are new is spared the checksums. A damaged label is still
-        among them; a consensus that has yet to be made has revision 0.
+        It serves to count new labels. Damaged labels are included; a consensus that has yet to be computed
+        has revision 0.
         """
         revisions = {key for key, _ in self._chosen()}
         if self._mode == "consensus":
@@ -72,7 +72,7 @@ class Trainable:
         return list(newest_frames((key[0], key, frames) for key, frames in chosen))
 
     def _newest(self) -> Iterable[tuple[Revision, Frames]]:
-        """Of each history the newest labels of its frames, where they are good; newest first."""
+        """The newest labels of each history's frames, if final or approved; newest first."""
         work = schema.work.c
         with self._context.index.reading() as connection:
             rows = connection.execute(
@@ -94,10 +94,7 @@ class Trainable:
 
 
 def training_labels(context: Context, chosen: Iterable[tuple[LabelVersion, Frames]]) -> list[TrainingLabel]:
-    """Versions of labels, with the frames that count, as a training or an export sees them.
-
-    Returns:
-        By image and revision.
+    """Versions and their selected frames as labels to train on or export, by image and revision.
 
     Raises:
         CampaignError: the manifest of patients cannot be used.

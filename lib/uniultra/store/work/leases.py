@@ -1,4 +1,4 @@
-"""Leases with two clocks: work on a unit renews the one, nothing renews the other."""
+"""Leases of units, with two clocks: work renews the idle clock, nothing renews the total one."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _MAX_REASON = 500
 
 
 class Leases:
-    """Who has which unit. Each step is one transaction that no other writer runs beside."""
+    """Leases of units to annotators. Each operation is one exclusive writing transaction."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def claim(self, order: Iterable[Unit], annotator: str) -> Lease | None:
-        """Give the first free unit, what was returned to the annotator before all others."""
+        """Lease the first free unit; units returned to the annotator come before all others."""
         context, table = self._context, schema.leases
-        _check_annotator(annotator)
-        wanted = list(order)
+        check_name(annotator, "the annotator's name")
+        units = list(order)
         with context.index.writing() as connection:
             now = context.now().timestamp()
             connection.execute(delete(table).where(table.c.until <= now))
             work = work_list(context, connection)
-            for unit in _in_turn(wanted, work, annotator):
+            for unit in _in_turn(units, work, annotator):
                 if work.waits_for(unit, annotator):
                     return self._give(connection, unit, annotator, now)
             held = connection.execute(
@@ -61,18 +61,18 @@ class Leases:
         return _lease(Unit(row.image, row.frame), row.annotator, row.since, until, row.ends)
 
     def renew(self, unit: Unit, annotator: str) -> Lease:
-        """Renew the idle clock of a lease that runs."""
+        """Renew the idle clock of a current lease."""
         _check(unit, annotator)
         context, table = self._context, schema.leases
         with context.index.writing() as connection:
             now = context.now().timestamp()
             row = connection.execute(select(table).where(_of(unit, annotator), table.c.until > now)).first()
             if row is None:
-                raise NotFoundError("This lease has ended, or never was. Ask for the next sample.")
+                raise NotFoundError("This lease has ended or never existed. Ask for the next sample.")
             return self._prolong(connection, row, now)
 
     def touch(self, image: str, annotator: str) -> None:
-        """Renew all leases of an annotator on an image."""
+        """Renew the idle clock of all leases of an annotator on an image."""
         _check(Unit(image, 0), annotator)
         context, table = self._context, schema.leases.c
         with context.index.writing() as connection:
@@ -91,32 +91,22 @@ class Leases:
             connection.execute(delete(schema.leases).where(_of(unit, annotator)))
 
     def skip(self, unit: Unit, annotator: str, reason: str) -> None:
-        """Remember why this annotator does not want a unit, for good."""
+        """Record permanently that this annotator skipped a unit, and why."""
         _check(unit, annotator)
         reason = reason.strip() if isinstance(reason, str) else ""
         if not 0 < len(reason) <= _MAX_REASON or not is_text(reason):
-            known = ", ".join(self._context.campaign.skip_reasons)
+            examples = ", ".join(self._context.campaign.skip_reasons)
             raise RequestError(
-                f"Expected a reason of 1 to {_MAX_REASON} plain characters for skipping; got none. Say why, "
-                f"for example: {known}."
+                f"Expected a reason of 1 to {_MAX_REASON} plain characters for skipping; got another. Say "
+                f"why, for example: {examples}."
             )
         self._context.images.path(unit.image)
-        self._context.events.note(
-            [
-                {
-                    "kind": "skip",
-                    "image": unit.image,
-                    "frame": unit.frame,
-                    "annotator": annotator,
-                    "reason": reason,
-                    "made": self._context.now().timestamp(),
-                }
-            ]
-        )
+        event = {"kind": "skip", **unit._asdict(), "annotator": annotator, "reason": reason}
+        self._context.events.note([event | {"made": self._context.now().timestamp()}])
         self.release(unit, annotator)
 
     def running(self) -> list[Lease]:
-        """The leases that have not ended, oldest first."""
+        """The current leases, oldest first."""
         table = schema.leases
         now = self._context.now().timestamp()
         with self._context.index.reading() as connection:
@@ -129,18 +119,14 @@ class Leases:
 
 
 def _check(unit: Unit, annotator: str) -> None:
-    """Refuse what no unit can be, before anything is kept of it."""
-    _check_annotator(annotator)
+    """Refuse an invalid unit or annotator before anything is stored."""
+    check_name(annotator, "the annotator's name")
     if not 0 <= unit.frame <= MAX_INDEX:
         raise RequestError(
             f"Expected a frame from 0 to {MAX_INDEX}; got another number. Ask for the next sample."
         )
     if not is_text(unit.image):
         raise NotFoundError("There is no image of that id. Ask for the next sample.")
-
-
-def _check_annotator(annotator: str) -> None:
-    check_name(annotator, "the annotator's name")
 
 
 def _in_turn(order: list[Unit], work: WorkList, annotator: str) -> list[Unit]:

@@ -1,4 +1,4 @@
-"""Units of work: which there are, and which wait for a label (the work list)."""
+"""Units of work, and the work list: which units wait for a label."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Done(NamedTuple):
 
 
 class WorkList:
-    """All work, leases and skips at one moment."""
+    """A snapshot of all work, leases and skips."""
 
     def __init__(self, connection: Connection, now: float, readers: int, *, any_frame: bool) -> None:
         self._readers, self._any_frame = readers, any_frame
@@ -52,18 +52,18 @@ class WorkList:
         return {annotator: done.state for annotator, done in newest.items()}
 
     def done(self, unit: Unit) -> bool:
-        """Whether enough readers have labelled it, or a reviewer approved a label of it."""
+        """Whether enough readers have labelled a unit, or a reviewer approved a label of it."""
         states = list(self.states(unit).values())
         return "approved" in states or sum(state in DONE for state in states) >= self._readers
 
     def waits(self, unit: Unit) -> bool:
-        """Whether it may be given to an annotator."""
+        """Whether a unit may be leased to some annotator."""
         states = self.states(unit)
         busy = {annotator for annotator, state in states.items() if state in DONE}
         return not self.done(unit) and len(busy | self.leased.get(unit, set())) < self._readers
 
     def waits_for(self, unit: Unit, annotator: str) -> bool:
-        """Whether it may be given to this annotator."""
+        """Whether a unit may be leased to this annotator."""
         return (
             self.waits(unit)
             and self.left_to(unit, annotator)
@@ -72,16 +72,16 @@ class WorkList:
         )
 
     def left_to(self, unit: Unit, annotator: str) -> bool:
-        """Whether there is still something for this annotator to label, leased or not."""
+        """Whether this annotator has yet to label a unit, leased or not."""
         return not self.done(unit) and self.states(unit).get(annotator) not in DONE
 
     def returned_to(self, unit: Unit) -> set[str]:
-        """The annotators whose label of it a reviewer returned."""
+        """The annotators whose label of a unit was returned by a reviewer."""
         return {annotator for annotator, state in self.states(unit).items() if state == "returned"}
 
 
 class Units:
-    """The units of the images that are in the folder now."""
+    """The units of the existing images."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -90,8 +90,8 @@ class Units:
         """All units, in the order of their ids.
 
         Args:
-            wait: open cines that are new, to count their frames. Without, such a cine has its first frame
-                alone until it has been counted in the background.
+            wait: open new cines to count their frames. With False, such a cine has one unit, its first
+                frame, until it has been counted in the background.
         """
         step = self._context.campaign.frame_step
         ids = self._context.images.listed()
@@ -102,7 +102,7 @@ class Units:
         return [Unit(image, frame) for image in ids for frame in range(0, counts.get(image, 1), step)]
 
     def unlabelled(self, annotator: str | None, *, wait: bool = True) -> list[Unit]:
-        """Those that wait for a label, of anyone or of one annotator."""
+        """Units that wait for a label by anyone, or by one annotator."""
         units = self.all(wait=wait)
         with self._context.index.reading() as connection:
             work = work_list(self._context, connection)
@@ -119,6 +119,6 @@ class Units:
 
 
 def work_list(context: Context, connection: Connection) -> WorkList:
-    """All work, leases and skips at the moment of a transaction."""
+    """The work list as of a transaction."""
     campaign, now = context.campaign, context.now().timestamp()
     return WorkList(connection, now, campaign.readers, any_frame=campaign.frame_step is None)
