@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uniultra.cli.arguments import Commands
+
+if TYPE_CHECKING:  # torch is slow to import, and not every command needs it
+    from uniultra.weights.deployed import Published
 
 
 def add_parser(commands: Commands) -> None:
@@ -45,9 +49,8 @@ def add_parser(commands: Commands) -> None:
 
 def _list(options: argparse.Namespace) -> None:
     from uniultra.weights import bundle
-    from uniultra.weights.deployed import Published
 
-    published = Published(_studies(options))
+    published = _published(options)
     now = published.read().models
     for one in published.ids():
         described, manifest = bundle.describe(published.path(one))
@@ -62,9 +65,8 @@ def _list(options: argparse.Namespace) -> None:
 
 def _show(options: argparse.Namespace) -> None:
     from uniultra.weights import bundle
-    from uniultra.weights.deployed import Published
 
-    published = Published(_studies(options))
+    published = _published(options)
     described, manifest = bundle.describe(published.path(options.id))
     history = [
         change.model_dump(mode="json") for change in published.read().history if change.id == options.id
@@ -74,42 +76,39 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    from uniultra.weights.deployed import Published
 
-    now = Published(_studies(options)).rollback(options.model, options.to, own=options.own)
+    now = _published(options).rollback(options.model, options.to, own=options.own)
     print(f"{options.model} answers with {now or 'its own weights'}")
 
 
 def _export(options: argparse.Namespace) -> None:
     from uniultra.weights import exchange
-    from uniultra.weights.deployed import Published
 
-    made = exchange.export(Published(_studies(options)).path(options.id), options.target)
+    made = exchange.export(_published(options).path(options.id), options.target)
     print(f"{options.id} is in {made.name}")
 
 
 def _import(options: argparse.Namespace) -> None:
     from uniultra.weights import exchange
-    from uniultra.weights.deployed import Published
 
-    published = Published(_studies(options))
+    published = _published(options)
     with exchange.opened(options.source) as folder:
         new = published.publish(folder, what="imported") if options.serve else published.add(folder)
     rest = "and answers" if options.serve else f"; serve it with `uniultra adapters rollback --to {new}`"
     print(f"{new} was taken in {rest}")
 
 
-def _studies(options: argparse.Namespace) -> Path:
-    """The studies folder.
+def _published(options: argparse.Namespace) -> Published:
+    """The bundles of the studies folder.
 
     Raises:
         ModelError: there is no such folder.
     """
     from uniultra.errors import ModelError
+    from uniultra.weights.deployed import Published
 
-    folder: Path = options.studies
-    if not folder.is_dir():
+    if not options.studies.is_dir():
         raise ModelError(
             "Expected the studies folder of a campaign; there is no such folder. Check --studies."
         )
-    return folder
+    return Published(options.studies)
