@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+import av
 import numpy as np
 import yaml
 from PIL import Image
@@ -33,11 +35,37 @@ def make_pictures(folder: Path, count: int) -> Path:
     return folder
 
 
+def encoded(picture: np.ndarray, kind: str = "JPEG", **options: Any) -> bytes:
+    """A picture as a compressed frame of DICOM, of an even number of bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, kind, **options)
+    return stream.getvalue() + b"\0" * (stream.tell() % 2)
+
+
 def make_cine(path: Path, frames: int = 5) -> Path:
     """A tiny cine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(frames)
     sitk().WriteImage(sitk().GetImageFromArray(rng.integers(0, 255, (frames, 6, 8), np.uint8)), str(path))
+    return path
+
+
+def make_video(
+    path: Path,
+    frames: np.ndarray,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A video of 25 frames per second from `(T,H,W)` or `(T,H,W,3)`."""
+    kind = "gray" if frames.ndim == 3 else "rgb24"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.bit_rate = 4_000_000
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format=kind)))
+        container.mux(stream.encode())
     return path
 
 

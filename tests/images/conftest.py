@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from uniultra.demo import fetch_sample_dicom
 from uniultra.errors import UniUltraError
@@ -54,6 +54,7 @@ def make_dicom(tmp_path: Path) -> Callable[..., Path]:
         implicit: bool = False,
         little: bool = True,
         data: bytes | None = None,
+        rle: bool = False,
         name: str = "made.dcm",
         **elements: object,
     ) -> Path:
@@ -90,6 +91,8 @@ def make_dicom(tmp_path: Path) -> Callable[..., Path]:
             raw = data if order is None else order.tobytes()
             dataset.PixelData = raw + b"\0" * (len(raw) % 2)
             dataset["PixelData"].VR = "OW" if dataset.BitsAllocated > 8 else "OB"
+        if rle:
+            dataset.compress(RLELossless)
         dataset.save_as(path, write_like_original=False)
         return path
 

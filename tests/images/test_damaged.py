@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 import traceback
 import tracemalloc
 
-import pydicom
 import pytest
 import SimpleITK as sitk
+from factories import encoded
 from PIL import Image
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
 from uniultra.errors import ImageError
 from uniultra.images import is_ultrasound_file, read_image
-
-
-def jpeg(picture):
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=90)
-    return stream.getvalue() + b"\0" * (len(stream.getvalue()) % 2)
+from uniultra.images.files import ENDINGS
 
 
 @pytest.fixture
@@ -36,11 +30,8 @@ def samples(tmp_path, make_dicom, grey, colour, cine):
     for name in ("r.nrrd", "r.nii", "r.mha"):
         sitk.WriteImage(sitk.GetImageFromArray(cine), str(folder / name), False)
     make_dicom(cine, name="samples/native.dcm")
-    make_dicom(cine, frames=[jpeg(f) for f in cine], syntax=JPEGBaseline8Bit, name="samples/jpeg.dcm")
-    path = make_dicom(cine, name="samples/rle.dcm")
-    dataset = pydicom.dcmread(path)
-    dataset.compress(RLELossless)
-    dataset.save_as(path)
+    make_dicom(cine, frames=[encoded(f) for f in cine], syntax=JPEGBaseline8Bit, name="samples/jpeg.dcm")
+    make_dicom(cine, rle=True, name="samples/rle.dcm")
     make_dicom(grey, syntax="1.2.840.10008.1.2.1.99", name="samples/deflated.dcm")
     return sorted(folder.iterdir())
 
@@ -78,19 +69,7 @@ def test_random_damage_never_escapes(samples):
 
 
 def test_other_bytes_under_a_known_ending(tmp_path):
-    for ending in (
-        ".png",
-        ".jpg",
-        ".bmp",
-        ".tif",
-        ".nrrd",
-        ".nii",
-        ".nii.gz",
-        ".mha",
-        ".mhd",
-        ".mp4",
-        ".dcm",
-    ):
+    for ending in ENDINGS:
         path = tmp_path / f"a{ending}"
         path.write_bytes(b"These are no pixels.\n" * 40)
         with pytest.raises(ImageError):
@@ -136,17 +115,15 @@ def test_forged_sizes_allocate_nothing(tmp_path, make_dicom, cine, grey):
     assert no_large_allocation(make_dicom(cine, NumberOfFrames=2000000))
     assert no_large_allocation(make_dicom(grey, Rows=65535, Columns=65535))
     assert no_large_allocation(
-        make_dicom(grey, frames=[jpeg(grey)], syntax=JPEGBaseline8Bit, Rows=65535, Columns=65535)
+        make_dicom(grey, frames=[encoded(grey)], syntax=JPEGBaseline8Bit, Rows=65535, Columns=65535)
     )
 
 
 def test_a_compressed_frame_of_another_size_is_refused(make_dicom, grey):
     """Before decoding: a codestream may claim more memory than there is."""
-    stream = io.BytesIO()
-    Image.fromarray(grey).save(stream, "JPEG2000", no_jp2=True)
-    data = bytearray(stream.getvalue() + b"\0" * (len(stream.getvalue()) % 2))
+    data = bytearray(encoded(grey, "JPEG2000", no_jp2=True))
     data[8:16] = struct.pack(">2I", 2**31, 2**31)
-    for syntax, frame in ((JPEG2000Lossless, bytes(data)), (JPEGBaseline8Bit, jpeg(grey[:40, :40]))):
+    for syntax, frame in ((JPEG2000Lossless, bytes(data)), (JPEGBaseline8Bit, encoded(grey[:40, :40]))):
         image = read_image(make_dicom(grey, frames=[frame], syntax=syntax))
         with pytest.raises(ImageError, match="48 x 72"):
             image.read_frame(0)
@@ -161,7 +138,7 @@ def test_a_forged_element_length_allocates_nothing(make_dicom, grey):
 
 
 def test_fewer_compressed_frames_than_declared(make_dicom, cine):
-    path = make_dicom(cine, frames=[jpeg(f) for f in cine[:4]], syntax=JPEGBaseline8Bit)
+    path = make_dicom(cine, frames=[encoded(f) for f in cine[:4]], syntax=JPEGBaseline8Bit)
     with pytest.raises(ImageError, match="6 compressed"):
         read_image(path)
 
@@ -196,14 +173,14 @@ def test_a_link_beside_the_header_is_refused(tmp_path, cine):
 
 def test_errors_tell_nothing_of_the_patient(make_dicom, cine, recwarn, capfd):
     """Neither the text nor its traceback nor a warning holds a value of the file or its folder."""
-    broken = [
-        {"NumberOfFrames": 7},
-        {"SamplesPerPixel": 4},
-        {"PhotometricInterpretation": "SECRET"},
-        {"BitsAllocated": 7},
-    ]
-    for elements in broken:
-        path = make_dicom(cine, name="Secret_Name.dcm", **elements)
+    broken = {
+        "NumberOfFrames": 7,
+        "SamplesPerPixel": 4,
+        "PhotometricInterpretation": "SECRET",
+        "BitsAllocated": 7,
+    }
+    for keyword, value in broken.items():
+        path = make_dicom(cine, name="Secret_Name.dcm", **{keyword: value})
         with pytest.raises(ImageError) as caught:
             read_image(path)
         text = "".join(traceback.format_exception(caught.value, chain=True))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from factories import encoded, make_video
 from PIL import Image
 from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
@@ -42,12 +42,7 @@ def test_uncompressed_dicom_frame_is_read_alone(make_dicom, cine, bytes_read, sy
 def test_compressed_dicom_frame_is_decoded_alone(make_dicom, cine, bytes_read, monkeypatch):
     from uniultra.images.dicom import pixels as dicom_pixels
 
-    def encoded(frame):
-        stream = io.BytesIO()
-        Image.fromarray(frame).save(stream, "JPEG2000", irreversible=False, no_jp2=True)
-        return stream.getvalue() + b"\0" * (len(stream.getvalue()) % 2)
-
-    frames = [encoded(frame) for frame in cine]
+    frames = [encoded(frame, "JPEG2000", irreversible=False, no_jp2=True) for frame in cine]
     decoded, plain = [], dicom_pixels.decode
     monkeypatch.setattr(dicom_pixels, "decode", lambda *a: decoded.append(1) or plain(*a))
     image = read_image(make_dicom(cine, frames=frames, syntax=JPEG2000Lossless))
@@ -86,15 +81,7 @@ def test_compressed_volume_is_decoded_once(tmp_path, cine, monkeypatch):
 
 
 def test_many_threads_get_their_own_frames(tmp_path, make_dicom, colour, cine):
-    import av
-
-    stream = io.BytesIO()
-    Image.fromarray(colour).save(stream, "JPEG", quality=95)
-    jpegs = []
-    for t in range(6):
-        stream = io.BytesIO()
-        Image.fromarray(np.roll(colour, 4 * t, axis=0)).save(stream, "JPEG", quality=95)
-        jpegs.append(stream.getvalue() + b"\0" * (len(stream.getvalue()) % 2))
+    jpegs = [encoded(np.roll(colour, 4 * t, axis=0), quality=95) for t in range(6)]
     film = np.stack([colour] * 6)
     paths = [
         make_dicom(film, frames=jpegs, syntax=JPEGBaseline8Bit, PhotometricInterpretation="YBR_FULL_422"),
@@ -103,12 +90,7 @@ def test_many_threads_get_their_own_frames(tmp_path, make_dicom, colour, cine):
         tmp_path / "a.mp4",
     ]
     sitk.WriteImage(sitk.GetImageFromArray(cine), str(paths[2]))
-    with av.open(str(paths[3]), "w") as container:
-        video = container.add_stream("libx264", rate=25)
-        video.width, video.height, video.pix_fmt = 72, 48, "yuv420p"
-        for frame in cine:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
-        container.mux(video.encode())
+    make_video(paths[3], cine)
     images = [read_image(path) for path in paths]
     expected = [read_image(path).frames for path in paths]
     wanted = [(n, t) for _ in range(8) for n in range(4) for t in (5, 0, 3, 1, 4, 2)]

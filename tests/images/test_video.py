@@ -5,6 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
+from factories import make_video
 
 from uniultra.errors import ImageError
 from uniultra.images import AxisKind, read_image
@@ -22,19 +23,13 @@ CASES = [
 FRAMES = 30
 
 
-def make_video(path, codec, pixels, options):
+def numbered(path, codec, pixels, options):
     """Frame t is red in its left 4 + 2t columns and has a bar of brightness 8t at the top."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options=options)
-        stream.bit_rate = 4_000_000
-        stream.width, stream.height, stream.pix_fmt = 96, 64, pixels
-        for t in range(FRAMES):
-            picture = np.zeros((64, 96, 3), np.uint8)
-            picture[:, : 4 + 2 * t] = (200, 40, 40)
-            picture[:16] = 8 * t
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
-    return path
+    film = np.zeros((FRAMES, 64, 96, 3), np.uint8)
+    for t, picture in enumerate(film):
+        picture[:, : 4 + 2 * t] = (200, 40, 40)
+        picture[:16] = 8 * t
+    return make_video(path, film, codec, pixels, options)
 
 
 def number_of(picture):
@@ -58,7 +53,7 @@ def count_decoded(monkeypatch):
 
 @pytest.mark.parametrize(("name", "codec", "pixels", "options"), CASES)
 def test_frames_in_order_and_alone(tmp_path, name, codec, pixels, options):
-    path = make_video(tmp_path / name, codec, pixels, options)
+    path = numbered(tmp_path / name, codec, pixels, options)
     image = read_image(path)
     assert image.axis_kind is AxisKind.CINE and image.shape == (FRAMES, 64, 96)
     assert image.channels == (1 if pixels == "gray" else 3)
@@ -76,14 +71,14 @@ def test_frames_in_order_and_alone(tmp_path, name, codec, pixels, options):
 
 @pytest.mark.parametrize(("name", "codec", "pixels", "options"), [CASES[0], CASES[2], CASES[5]])
 def test_a_late_frame_is_decoded_from_its_key_frame(tmp_path, count_decoded, name, codec, pixels, options):
-    image = read_image(make_video(tmp_path / name, codec, pixels, options))
+    image = read_image(numbered(tmp_path / name, codec, pixels, options))
     assert count_decoded() == 0
     assert number_of(image.read_frame(25)) == 25
     assert count_decoded() <= 10
 
 
 def test_reading_on_decodes_nothing_twice(tmp_path, count_decoded):
-    image = read_image(make_video(tmp_path / "a.mp4", "libx264", "yuv420p", {"g": "250"}))
+    image = read_image(numbered(tmp_path / "a.mp4", "libx264", "yuv420p", {"g": "250"}))
     assert len(image.frames) == FRAMES
     assert count_decoded() == FRAMES
 
@@ -92,7 +87,7 @@ def test_no_handle_stays_open(tmp_path):
     descriptors = tmp_path.__class__("/proc/self/fd")
     if not descriptors.is_dir():
         pytest.skip("open files are listed under /proc on Linux only")
-    path = make_video(tmp_path / "a.mp4", *CASES[0][1:])
+    path = numbered(tmp_path / "a.mp4", *CASES[0][1:])
     image = read_image(path)
     image.read_frame(3)
     targets = [link.resolve() for link in descriptors.iterdir()]
@@ -100,7 +95,7 @@ def test_no_handle_stays_open(tmp_path):
 
 
 def test_damaged_video(tmp_path):
-    path = make_video(tmp_path / "a.mp4", *CASES[0][1:])
+    path = numbered(tmp_path / "a.mp4", *CASES[0][1:])
     data = path.read_bytes()
     (tmp_path / "b.mp4").write_bytes(data[: len(data) // 2])
     (tmp_path / "c.avi").write_bytes(b"no video at all" * 50)
@@ -110,7 +105,7 @@ def test_damaged_video(tmp_path):
 
 
 def test_a_playlist_opens_nothing_else(tmp_path):
-    make_video(tmp_path / "a.mp4", *CASES[0][1:])
+    numbered(tmp_path / "a.mp4", *CASES[0][1:])
     (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{tmp_path / 'a.mp4'}'\n")
     (tmp_path / "play.mkv").write_text(f"#EXTM3U\n#EXTINF:1,\n{tmp_path / 'a.mp4'}\n#EXT-X-ENDLIST\n")
     for name in ("list.mp4", "play.mkv"):

@@ -13,6 +13,13 @@ from uniultra.images import MASK_ENDINGS, read_image, write_mask
 OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
 
 
+@pytest.fixture
+def still(tmp_path, grey):
+    """A PNG of the grey picture."""
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    return read_image(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("ending", MASK_ENDINGS)
 @pytest.mark.parametrize("source", ["a.nrrd", "a.mha", "a.nii.gz"])
 def test_volume_mask_round_trip(tmp_path, cine, source, ending):
@@ -60,11 +67,10 @@ def test_dicom_cine_mask(tmp_path, make_dicom, cine):
     assert b"encoding: gzip" in (tmp_path / "mask.nrrd").read_bytes()[:600]
 
 
-def test_an_older_mask_is_replaced_whole_or_kept(tmp_path, grey, monkeypatch):
-    Image.fromarray(grey).save(tmp_path / "a.png")
-    image, target = read_image(tmp_path / "a.png"), tmp_path / "mask.nrrd"
-    write_mask(np.zeros(grey.shape, bool), image, target)
-    write_mask(grey > 250, image, target)
+def test_an_older_mask_is_replaced_whole_or_kept(tmp_path, grey, still, monkeypatch):
+    target = tmp_path / "mask.nrrd"
+    write_mask(np.zeros(grey.shape, bool), still, target)
+    write_mask(grey > 250, still, target)
     good = target.read_bytes()
     assert sitk.GetArrayFromImage(sitk.ReadImage(str(target))).any()
 
@@ -73,19 +79,20 @@ def test_an_older_mask_is_replaced_whole_or_kept(tmp_path, grey, monkeypatch):
 
     monkeypatch.setattr(type(tmp_path), "replace", full)
     with pytest.raises(ImageError, match="written"):
-        write_mask(np.zeros(grey.shape, bool), image, target)
+        write_mask(np.zeros(grey.shape, bool), still, target)
     assert target.read_bytes() == good
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "mask.nrrd"]
 
 
-def test_what_is_no_mask_is_refused(tmp_path, grey):
-    Image.fromarray(grey).save(tmp_path / "a.png")
-    image = read_image(tmp_path / "a.png")
-    with pytest.raises(ImageError, match=r"another ending"):
-        write_mask(grey > 0, image, tmp_path / "mask.png")
-    with pytest.raises(ImageError, match="48 x 72; got 72 x 48"):
-        write_mask((grey > 0).T, image, tmp_path / "mask.nrrd")
-    with pytest.raises(ImageError, match="bool or uint8; got float64"):
-        write_mask(grey / 255, image, tmp_path / "mask.nrrd")
-    with pytest.raises(ImageError, match="written"):
-        write_mask(grey > 0, image, tmp_path / "nowhere" / "mask.nrrd")
+@pytest.mark.parametrize(
+    ("change", "name", "words"),
+    [
+        (lambda grey: grey > 0, "mask.png", "ending"),
+        (lambda grey: (grey > 0).T, "mask.nrrd", "48 x 72.*72 x 48"),
+        (lambda grey: grey / 255, "mask.nrrd", "uint8.*float64"),
+        (lambda grey: grey > 0, "nowhere/mask.nrrd", "written"),
+    ],
+)
+def test_an_invalid_mask_is_refused(tmp_path, grey, still, change, name, words):
+    with pytest.raises(ImageError, match=words):
+        write_mask(change(grey), still, tmp_path / name)

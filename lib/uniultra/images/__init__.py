@@ -1,29 +1,13 @@
 """Reads every supported file as an `UltrasoundImage`; writes masks with the geometry of their image."""
 
 from uniultra.images.reader import is_ultrasound_file, read_image
-from uniultra.images.types import (
-    AxisKind,
-    Frames,
-    FrameSource,
-    Geometry,
-    Picture,
-    Plane,
-    PlaneAxis,
-    Region,
-    UltrasoundImage,
-)
+from uniultra.images.types import AxisKind, Plane, UltrasoundImage
 from uniultra.images.writer import MASK_ENDINGS, write_mask
 
 __all__ = [
     "MASK_ENDINGS",
     "AxisKind",
-    "FrameSource",
-    "Frames",
-    "Geometry",
-    "Picture",
     "Plane",
-    "PlaneAxis",
-    "Region",
     "UltrasoundImage",
     "is_ultrasound_file",
     "read_image",

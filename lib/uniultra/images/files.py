@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from uniultra.errors import ImageError
 
@@ -32,9 +32,7 @@ DAMAGE = (
     EOFError,
     LookupError,
     MemoryError,
-    NotImplementedError,
     OSError,
-    RecursionError,
     RuntimeError,
     SyntaxError,
     TypeError,
@@ -98,15 +96,6 @@ def check_whole(needed: int) -> None:
         )
 
 
-class ByteSource(Protocol):
-    """Bytes with random access, readable from several threads."""
-
-    @property
-    def size(self) -> int: ...
-
-    def read(self, offset: int, count: int) -> bytes: ...
-
-
 class FileBytes:
     """A file that is opened for each read, so that no handle stays open."""
 
@@ -139,6 +128,9 @@ class MemoryBytes:
         if offset + count > self.size:
             raise truncated()
         return self.data[offset : offset + count]
+
+
+ByteSource = FileBytes | MemoryBytes  # bytes with random access, readable from several threads
 
 
 def read_exactly(handle: IO[bytes], count: int, left: int) -> bytes:

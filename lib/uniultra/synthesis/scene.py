@@ -40,8 +40,7 @@ def scene(rng: np.random.Generator, size: int = 256, smallest: int | None = None
     Args:
         rng: random generator; the same state draws the same scene.
         size: side in pixels; default 256.
-        smallest: smallest area of a target in pixels; None (default) is 60 at `size` 256, scaled with the
-            area.
+        smallest: smallest area of a target in pixels; None (default) scales 60 at `size` 256.
 
     >>> drawn = scene(np.random.default_rng(1))
     >>> drawn.picture.shape, drawn.picture.dtype, drawn.targets.shape == drawn.clickable.shape

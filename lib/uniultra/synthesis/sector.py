@@ -80,7 +80,7 @@ def find_sector(pictures: Tensor) -> Sector:
 
 
 def _apex(width: Tensor, top: Tensor) -> Tensor:
-    """Row `(B,)` where a footprint's edges meet, from the widths `(B,GRID)` of its rows (NaN: unknown)."""
+    """Row `(B,)` where the edges of a footprint meet, from the widths `(B,GRID)` of its rows (or NaN)."""
     rows = (torch.arange(GRID, device=width.device) + 0.5) / GRID
     widest = width.nan_to_num(0).amax(1, keepdim=True)
     # Only down to where it is widest: below, the fan's lower arc or the picture's sides cut it.

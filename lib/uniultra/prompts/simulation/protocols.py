@@ -38,12 +38,13 @@ class PromptProtocol(ABC):
         """Prompts of `turn` (1 for the second answer), given the previous ones and the mask `predicted`."""
         return prompts
 
-    @abstractmethod
     def test(self, mask: Mask) -> list[PromptSet]:
         """The deterministic prompts of the system's tests for a whole ground truth `(H,W)`.
 
-        One prompt set per answer; several answers are joined by their largest logit.
+        One prompt set per answer; several answers are joined by their largest logit. By default a tight box
+        around each 8-connected component.
         """
+        return [PromptSet(box=tight_box(part)) for part in components(mask)]
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,6 @@ class TightBox(PromptProtocol):
 
     def first(self, target: Mask, clickable: Mask, rng: np.random.Generator) -> PromptSet:
         return PromptSet(box=tight_box(target) if target.any() else None)
-
-    def test(self, mask: Mask) -> list[PromptSet]:
-        return [PromptSet(box=tight_box(part)) for part in components(mask)]
 
 
 @dataclass(frozen=True)
@@ -142,9 +140,6 @@ class Med2d(PromptProtocol):
             for x, y in zip(columns[chosen], rows[chosen], strict=True)
         )
         return PromptSet(points=points, mask=mask)
-
-    def test(self, mask: Mask) -> list[PromptSet]:
-        return [PromptSet(box=tight_box(part)) for part in components(mask)]
 
     def _mask_turn(self, target: Mask) -> int:
         """The turn before the last that gives the mask alone.
