@@ -190,7 +190,7 @@ def test_a_flipped_bit_in_a_description_is_found(saved, file):
         (bundle.CONFIG, {"adapter": "os"}, "another version"),
         (bundle.CONFIG, {"config": []}, "description is damaged: config"),
         (bundle.CONFIG, {"config": {"run": "rm"}}, "Expected settings"),
-        (bundle.CONFIG, {"config": {"scale": "wide"}}, "cannot be set so: scale"),
+        (bundle.CONFIG, {"config": {"scale": "wide"}}, "setting .*scale"),
         (bundle.CONFIG, {"code": "import os"}, "description is damaged: code"),
         (bundle.MANIFEST, {"base_fingerprint": "0" * 64}, "other weights"),
         (bundle.MANIFEST, {"base_fingerprint": "x"}, "description is damaged: base_fingerprint"),
@@ -292,7 +292,7 @@ def test_half_precision_is_loaded_as_it_was_stored(saved, folder):
 
 
 def test_a_model_without_an_adapter_has_no_bundle(folder):
-    with pytest.raises(ModelError, match="saved whole"):
+    with pytest.raises(ModelError, match="no adapter"):
         bundle.save(folder / "x", build("sam2_mini", 64), "sam2_mini")
 
 

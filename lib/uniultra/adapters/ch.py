@@ -131,7 +131,7 @@ def inject(network: PromptNetwork, config: CHAdapterConfig | None = None) -> Pro
         >>> torch.equal(before, after)
         True
         >>> sum(p.numel() for n, p in network.named_parameters() if ".ch_adapters." in n)
-        54440
+        46760
     """
     trunk = network.image_encoder.get_submodule("trunk")
     trunk.ch_adapters = CHAdapters(trunk, config or CHAdapterConfig())

@@ -85,16 +85,13 @@ def inject(network: PromptNetwork, config: Med2DConfig | None = None) -> PromptN
     """Insert SAM-Med2D's adapters into the ViT of a network (in place) as `image_encoder.med2d`.
 
     Raises:
-        ModelError: another kind of encoder, or an odd grid side, which the transposed convolution cannot
-            restore.
+        ModelError: another kind of encoder, or an odd grid side, which the convolutions do not restore.
     """
     encoder = network.image_encoder
     if not isinstance(encoder, SamVit):
         raise ModelError("Expected SAM's ViT for SAM-Med2D's adapter; build it on sam_b_256.")
     if encoder.grid % 2:
-        raise ModelError(
-            f"Expected an even token grid; got {encoder.grid}. Use a side that is a multiple of 32."
-        )
+        raise ModelError(f"Expected an even token grid; got {encoder.grid}. Use a multiple of 32 as side.")
     encoder.med2d = Med2D(encoder, config or Med2DConfig())
     return network
 

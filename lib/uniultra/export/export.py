@@ -1,4 +1,4 @@
-"""A network as two files that run without this library: encode a picture once, decode many prompts on it."""
+"""Export a network to an encoder and a decoder file that run without this library."""
 
 from __future__ import annotations
 
@@ -19,49 +19,47 @@ from uniultra.models.registry import ModelEntry, entry
 from uniultra.networks.network import Embedding, PromptFreeNetwork, PromptNetwork
 from uniultra.weights import loading, tensors
 
-# Largest difference from torch, as a share of the largest number in the answer (at least of 1).
+# Maximum difference from torch, relative to the largest absolute value of the output (at least 1).
 TOLERANCE = 1e-3
-TRACED = (2, 3)  # objects and points of the trace; the check uses others, so that no number is baked in
+TRACED = (2, 3)  # objects and points of the trace; other counts are checked too: none may become constant
 CHECKED = ((1, 1), TRACED, (4, 6))
 
 
-class _Encoder(nn.Module):
-    """Normalised pictures `(1,3,S,S)` to the tensors of their embedding."""
-
+class _NetworkPart(nn.Module):
     def __init__(self, network: PromptNetwork) -> None:
         super().__init__()
         self.network = network
+
+
+class _Encoder(_NetworkPart):
+    """Normalised picture `(1,3,S,S)` to the tensors of its embedding."""
 
     def forward(self, pictures: Tensor) -> Tensors:
         embedding = self.network.encode(pictures)
         return (embedding.image, *embedding.high)
 
 
-class _Decoder(nn.Module):
-    """The tensors of one picture's embedding, then coords, labels and dense prompts, to logits and IoU."""
-
-    def __init__(self, network: PromptNetwork) -> None:
-        super().__init__()
-        self.network = network
+class _Decoder(_NetworkPart):
+    """Tensors of a picture's embedding, coords, labels and dense prompts to logits and IoU."""
 
     def forward(self, *inputs: Tensor) -> Tensors:
         if isinstance(self.network, PromptFreeNetwork):
             image, *high = inputs
             return self.network.segment(Embedding(image, tuple(high)), multimask=False)
         *parts, coords, labels, dense = inputs
-        # Repeated here: whether one picture or many are given would become fixed in the trace.
+        # Expanded here: the decoder's own check of the batch size would become constant in the trace.
         image, *high = (t.expand(coords.shape[0], -1, -1, -1) for t in parts)
         return self.network.decode(Embedding(image, tuple(high)), coords, labels, dense)
 
 
 def export(name: str, folder: Path, form: Format = "onnx") -> dict[str, Any]:
-    """Write model `name` with its weights as `encoder` and `decoder` into `folder`, with `export.json`.
+    """Export model `name` with its weights as `encoder`, `decoder` and `export.json` in `folder`.
 
     Returns:
-        What `export.json` says.
+        The content of `export.json`.
 
     Raises:
-        ModelError: unknown model, no weights, a missing library, or files that answer differently.
+        ModelError: unknown model, no weights, a missing library, or files whose outputs differ from torch's.
     """
     network, digest = loading.load(name)
     return export_network(network, entry(name), folder, form, digest)  # type: ignore[arg-type]
@@ -71,13 +69,13 @@ def export(name: str, folder: Path, form: Format = "onnx") -> dict[str, Any]:
 def export_network(
     network: PromptNetwork, model: ModelEntry, folder: Path, form: Format = "onnx", digest: str | None = None
 ) -> dict[str, Any]:
-    """Write a network in memory, on the CPU; `model` says how it is fed, `digest` is its weights' SHA-256.
+    """Export a network in memory, on the CPU; `model` is its entry, `digest` its weights' SHA-256.
 
-    Files come into the folder only after both answered like torch, at other numbers of objects and points
-    than those they were traced with.
+    The files are moved into the folder only after the outputs of both equal torch's, also for other numbers of
+    objects and points than those of the trace.
 
     Raises:
-        ModelError: as `export`.
+        ModelError: see `export`.
     """
     write, read, opset = backend(form)
     network = network.eval()
@@ -87,15 +85,15 @@ def export_network(
         written: list[Path] = []
         for part in _parts(network, bool(model.prompts)):
             path = Path(temporary) / f"{part.name}{SUFFIXES[form]}"
-            # First in torch: constants that are computed once and kept must be real numbers in the trace.
-            wanted = [part.module(*inputs) for inputs in part.checked]
+            # Torch first: constants that are cached on first use must be real values in the trace.
+            expected = [part.module(*inputs) for inputs in part.checked]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 write(part, path)
             about["files"][path.name] = {
                 "inputs": {n: _shape(part, n, t) for n, t in zip(part.inputs, part.traced, strict=True)},
-                "outputs": {n: list(t.shape) for n, t in zip(part.outputs, wanted[0], strict=True)},
-                "max_abs_difference": _compare(part, read(path), wanted),
+                "outputs": {n: list(t.shape) for n, t in zip(part.outputs, expected[0], strict=True)},
+                "max_abs_difference": _compare(part, read(path), expected),
                 "sha256": tensors.file_sha256(path),
             } | ({"opset": opset(path)} if opset else {})
             written.append(path)
@@ -106,7 +104,7 @@ def export_network(
 
 
 def _parts(network: PromptNetwork, prompted: bool) -> list[Part]:
-    """The encoder and the decoder with inputs to trace and to check them."""
+    """The encoder and the decoder with their inputs for the trace and the check."""
     generator = torch.Generator().manual_seed(0)
     side = network.image_size
 
@@ -115,7 +113,7 @@ def _parts(network: PromptNetwork, prompted: bool) -> list[Part]:
         labels = torch.randint(-1, 4, (count, points), generator=generator).float()
         shape = (count, network.map_channels, network.mask_side, network.mask_side)
         dense = torch.randn(shape, generator=generator)
-        dense[0] = 0  # for networks of previous logits: an object without any
+        dense[0] = 0  # an object without previous logits
         return coords, labels, dense
 
     picture = torch.randn(1, 3, side, side, generator=generator)
@@ -140,22 +138,23 @@ def _parts(network: PromptNetwork, prompted: bool) -> list[Part]:
     ]
 
 
-def _compare(part: Part, run: Callable[[Tensors], Tensors], wanted: list[Tensors]) -> float:
+def _compare(part: Part, run: Callable[[Tensors], Tensors], expected: list[Tensors]) -> float:
     """The largest absolute difference from torch over all checked inputs."""
     largest = 0.0
-    for inputs, expected in zip(part.checked, wanted, strict=True):
-        for output, answer, truth in zip(part.outputs, run(inputs), expected, strict=True):
-            if answer.shape != truth.shape:
+    for inputs, references in zip(part.checked, expected, strict=True):
+        for output, answer, reference in zip(part.outputs, run(inputs), references, strict=True):
+            if answer.shape != reference.shape:
                 raise ModelError(
-                    f"The exported {part.name} gives {output} of shape {tuple(answer.shape)} where torch "
-                    f"gives {tuple(truth.shape)}; nothing was kept. Export in the other format."
+                    f"Expected {output} of shape {tuple(reference.shape)} from the exported {part.name}, as "
+                    f"in torch; got {tuple(answer.shape)}. Nothing was kept. Export in the other format."
                 )
-            difference = float((answer - truth).abs().max())
-            allowed = TOLERANCE * max(1.0, float(truth.abs().max()))
-            if not difference <= allowed:
+            difference = float((answer - reference).abs().max())
+            allowed = TOLERANCE * max(1.0, float(reference.abs().max()))
+            if not difference <= allowed:  # also where it is not a number
                 raise ModelError(
-                    f"The exported {part.name} differs from torch in {output} by {difference:.3g}, allowed "
-                    f"are {allowed:.3g}; nothing was kept. Export in the other format, or with another torch."
+                    f"Expected {output} of the exported {part.name} to differ from torch by at most "
+                    f"{allowed:.3g}; got {difference:.3g}. Nothing was kept. Export in the other format, or "
+                    "with another torch."
                 )
             largest = max(largest, difference)
     return largest
@@ -194,5 +193,5 @@ def _describe(network: PromptNetwork, model: ModelEntry, form: Format, digest: s
 
 
 def _shape(part: Part, name: str, tensor: Tensor) -> list[int | str]:
-    free = part.free.get(name, {})
-    return [free.get(axis, length) for axis, length in enumerate(tensor.shape)]
+    dynamic = part.dynamic.get(name, {})
+    return [dynamic.get(axis, length) for axis, length in enumerate(tensor.shape)]

@@ -1,4 +1,4 @@
-"""The formats a part of a network is exported to: each written from torch, and run again to be compared."""
+"""Export formats: how a part of a network is written from torch and run again for comparison."""
 
 from __future__ import annotations
 
@@ -18,12 +18,21 @@ Format = Literal["onnx", "torchscript"]
 Tensors = tuple[Tensor, ...]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torchscript": ".pt"}
 OBJECTS, POINTS = "objects", "points"
-MOST = 4096  # objects or points that an exported decoder is declared to take
+MOST = 4096  # declared maximum of objects and of points for an exported decoder
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file: its module, the names of its inputs and outputs, and which axes may have any length."""
+    """A file to export.
+
+    Attributes:
+        name: stem of the file's name.
+        module: the network part.
+        inputs, outputs: names of the tensors.
+        traced: inputs of the trace.
+        checked: further inputs, for the comparison with torch.
+        dynamic: for inputs with axes of any length: the name of the length by axis.
+    """
 
     name: str
     module: nn.Module
@@ -31,7 +40,7 @@ class Part:
     outputs: tuple[str, ...]
     traced: Tensors
     checked: tuple[Tensors, ...]
-    free: dict[str, dict[int, str]] = field(default_factory=dict)
+    dynamic: dict[str, dict[int, str]] = field(default_factory=dict)
 
 
 Backend = tuple[
@@ -42,7 +51,7 @@ Backend = tuple[
 
 
 def backend(form: Format) -> Backend:
-    """What writes, runs and describes files of a format.
+    """Functions that write and read files of a format, and that which reads the ONNX opset.
 
     Raises:
         ModelError: a library for it is missing.
@@ -61,7 +70,7 @@ def backend(form: Format) -> Backend:
 
 def _write_torchscript(part: Part, path: Path) -> None:
     traced = torch.jit.trace(part.module.eval(), part.traced, check_trace=False)
-    # Frozen, a file holds only the weights that its part uses.
+    # Freezing drops the weights that the part does not use.
     torch.jit.save(torch.jit.freeze(traced), path)
 
 
@@ -75,7 +84,7 @@ def _read_torchscript(path: Path) -> Callable[[Tensors], Tensors]:
 def _write_onnx(part: Part, path: Path) -> None:
     lengths = {name: torch.export.Dim(name, min=1, max=MOST) for name in (OBJECTS, POINTS)}
     shapes = tuple(
-        {axis: lengths[length] for axis, length in part.free.get(name, {}).items()} or None
+        {axis: lengths[length] for axis, length in part.dynamic.get(name, {}).items()} or None
         for name in part.inputs
     )
     torch.onnx.export(
@@ -84,7 +93,7 @@ def _write_onnx(part: Part, path: Path) -> None:
         path,
         input_names=part.inputs,
         output_names=part.outputs,
-        dynamic_shapes={"inputs": shapes} if part.free else None,
+        dynamic_shapes={"inputs": shapes} if part.dynamic else None,
         dynamo=True,
         external_data=False,
         verbose=False,
@@ -95,11 +104,11 @@ def _read_onnx(path: Path) -> Callable[[Tensors], Tensors]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
+    names = [node.name for node in session.get_inputs()]
 
     def run(inputs: Tensors) -> Tensors:
-        fed = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
-        return tuple(torch.from_numpy(answer) for answer in session.run(None, fed))
+        feed = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+        return tuple(torch.from_numpy(answer) for answer in session.run(None, feed))
 
     return run
 

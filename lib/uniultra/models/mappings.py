@@ -179,13 +179,10 @@ _TINY_VIT: Rules = (
         for theirs, ours in _CONVOLUTIONS
         for part, names, our_part in (("c", "weight", "conv"), ("bn", r"\w+", "bn"))
     ),
-    *(
-        (rf"image_encoder\.layers\.(\d)\.(blocks\.\d+\.{names})", r"image_encoder.stages.\1.\2")
-        for names in (
-            r"attn\.(?:norm|qkv|proj)\.\w+",
-            r"mlp\.(?:norm|fc1|fc2)\.\w+",
-            r"attn\.attention_biases",
-        )
+    (
+        r"image_encoder\.layers\.(\d)\.(blocks\.\d+\.(?:attn|mlp)\."
+        r"(?:(?:norm|qkv|proj|fc1|fc2)\.\w+|attention_biases))",
+        r"image_encoder.stages.\1.\2",
     ),
     (r"image_encoder\.(neck\..+)", r"image_encoder.\1"),
 )

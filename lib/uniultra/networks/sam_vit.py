@@ -82,7 +82,7 @@ class SamVit(nn.Module):
         overlapped: cut overlapping patches as SAMUS does; default False.
 
     Raises:
-        ModelError: the patches do not tile this side.
+        ModelError: `image_size` is not a positive multiple of 16; with `overlapped`, not 64, 128, 256 or 512.
     """
 
     def __init__(self, image_size: int, size: VitSize = VIT_B, *, overlapped: bool = False) -> None:
@@ -91,7 +91,11 @@ class SamVit(nn.Module):
         super().__init__()
         self.size = size
         self.overlapped = overlapped
-        self.grid = grid_of(image_size, overlapped)
+        stride = STRIDE if overlapped else PATCH
+        if image_size < 2 * PATCH or image_size % stride or (overlapped and TABLE % (image_size // stride)):
+            expected = "64, 128, 256 or 512" if overlapped else "a multiple of 16, at least 32"
+            raise ModelError(f"The input side of this ViT must be {expected}; got {image_size}.")
+        self.grid = image_size // stride
         vit = VisionTransformerSAM(
             img_size=self.grid * PATCH,
             patch_size=PATCH,
@@ -122,19 +126,6 @@ class SamVit(nn.Module):
         for block in self.blocks:
             tokens = block(tokens)
         return self.neck(tokens.permute(0, 3, 1, 2))
-
-
-def grid_of(image_size: int, overlapped: bool) -> int:
-    """Side of the token grid of an input of side `image_size`.
-
-    Raises:
-        ModelError: not a positive multiple of 16; with `overlapped`, not 64, 128, 256 or 512.
-    """
-    stride = STRIDE if overlapped else PATCH
-    if image_size < 2 * PATCH or image_size % stride or (overlapped and TABLE % (image_size // stride)):
-        expected = "64, 128, 256 or 512" if overlapped else "a multiple of 16, at least 32"
-        raise ModelError(f"The input side of this ViT must be {expected}; got {image_size}.")
-    return image_size // stride
 
 
 def resize_tables(tensors: Mapping[str, Tensor], grid: int, *, keep_table: bool = False) -> dict[str, Tensor]:

@@ -1,1 +1,1 @@
-"""Weights on disk: safetensors, bundles, official checkpoints, downloads."""
+"""Weights on disk: safetensors files, bundles, official checkpoints, downloads."""

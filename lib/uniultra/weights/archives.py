@@ -1,9 +1,7 @@
-"""PyTorch's zip archives through its restricted loader, after PyTorch's own scan of what they name."""
+"""PyTorch's zip archives, read by its restricted loader after a scan of the globals in their pickle."""
 
 from __future__ import annotations
 
-import pickle
-import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,26 +13,11 @@ import torch
 from uniultra.errors import ModelError
 
 MAX_ENTRIES = 50_000
-MAX_PROGRAM = 64 << 20  # bytes of data.pkl; that of SAM ViT-H is 90 kB
-# Whatever a damaged or hostile program makes the restricted loader raise.
-_FAILURES = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    EOFError,
-    OSError,
-    MemoryError,
-    struct.error,
-)
+MAX_PROGRAM = 64 << 20  # bytes of data.pkl; SAM ViT-H's has 90 kB
 
 
 class _Discarded:
-    """Stands where a training script pickled its optimiser: takes anything, keeps and does nothing."""
+    """Placeholder for a pickled optimiser: accepts any state and discards it."""
 
     def __new__(cls, *_anything: Any) -> _Discarded:
         return super().__new__(cls)
@@ -44,51 +27,53 @@ class _Discarded:
 
 
 def _empty(*_anything: Any) -> dict[Any, Any]:
-    """Stands for the defaultdict inside an optimiser."""
+    """Placeholder for the defaultdict inside an optimiser."""
     return {}
 
 
-# SAM-Med2D's release holds its optimiser as an object beside the weights.
-_STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+# SAM-Med2D's release contains its optimiser as an object beside the weights.
+_PLACEHOLDERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_Discarded, "torch.optim.adam.Adam"),
     (_Discarded, "torch.optim.adamw.AdamW"),
     (_empty, "collections.defaultdict"),
     (_Discarded, "builtins.dict"),
 ]
 _DAMAGED = (
-    "The checkpoint is damaged, cut off, or not of tensors only. Fetch it again and compare its SHA-256."
+    "The checkpoint is damaged, truncated, or not of tensors only. Fetch it again and compare its SHA-256."
 )
 
 
 def read_archive(path: Path, size: int) -> Any:
-    """What a checkpoint of `size` bytes holds, its tensors mapped from the file.
+    """Read a checkpoint of `size` bytes; its tensors are memory-mapped. Optimisers are skipped.
 
     Raises:
-        ModelError: it is damaged, compressed, a TorchScript program, or names anything but tensors (an
-            optimiser is skipped).
+        ModelError: it is damaged, compressed, a TorchScript program, or refers to anything but tensors.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             _check(archive, size)
-        with _only_stand_ins():
-            # Read without being run, by the parser that would load it: two may differ over a hostile file.
-            strange = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-            if strange:
+        with _only_placeholders():
+            # Scanned, without being run, by the parser of the loader itself: two different parsers could
+            # disagree about a hostile file.
+            unsafe = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+            if unsafe:
                 raise ModelError(
-                    "Expected a checkpoint of tensors only; this one also asks for "
-                    f"{ascii(strange[0])[:80]}, and what is no tensor could run code. It was not opened, and "
-                    "there is no switch to open it. Ask its source for a .safetensors file."
+                    f"Expected a checkpoint of tensors only; this one refers to {ascii(unsafe[0])[:80]}, "
+                    "which could run code. It was not opened, and no option opens it. Ask its source for a "
+                    ".safetensors file."
                 )
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (zipfile.BadZipFile, NotImplementedError, *_FAILURES) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # a damaged or hostile pickle can make the loader raise anything
         raise ModelError(_DAMAGED) from error
 
 
 def _check(archive: zipfile.ZipFile, size: int) -> None:
-    """Refuse what PyTorch does not write, before it reads anything.
+    """Check, before PyTorch reads anything, that it could have written this archive.
 
     Raises:
-        ModelError: another kind of archive, or one that claims more bytes than the file has.
+        ModelError: another kind of archive, or its entries claim more bytes than the file has.
     """
     entries = archive.infolist()
     names = [entry.filename.partition("/")[2] for entry in entries]
@@ -96,24 +81,24 @@ def _check(archive: zipfile.ZipFile, size: int) -> None:
         raise ModelError("Expected a checkpoint of tensors; this is a TorchScript program, which is code.")
     if names.count("data.pkl") != 1:
         raise ModelError("Expected a checkpoint written by PyTorch; this is another zip archive.")
-    # PyTorch stores without compression, so that whatever unpacks to more than the file is a bomb.
+    # PyTorch stores without compression, so entries larger than the file are a zip bomb.
     if (
         len(entries) > MAX_ENTRIES
         or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
         or sum(entry.file_size for entry in entries) > size
     ):
-        raise ModelError("Expected a plain archive of PyTorch; this one is packed in another way.")
+        raise ModelError("Expected an uncompressed PyTorch archive; this one is packed differently.")
     if entries[names.index("data.pkl")].file_size > MAX_PROGRAM:
-        raise ModelError("Expected a checkpoint of tensors; its table of contents alone is too big.")
+        raise ModelError("Expected a checkpoint of tensors; its table of contents is too big.")
 
 
 @contextmanager
-def _only_stand_ins() -> Iterator[None]:
-    """PyTorch's restrictions with the stand-ins, and without what other libraries may have allowed."""
+def _only_placeholders() -> Iterator[None]:
+    """PyTorch's restrictions plus the placeholders, without globals that other libraries have allowed."""
     allowed = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     try:
-        with torch.serialization.safe_globals(_STAND_INS):
+        with torch.serialization.safe_globals(_PLACEHOLDERS):
             yield
     finally:
         torch.serialization.clear_safe_globals()

@@ -1,12 +1,13 @@
-"""The published bundles of a campaign: which there are, which of them answer, and which answered before.
+"""The published bundles of a campaign: all versions, the deployed one of each model, and the history.
 
-    <studies>/.uniultra/adapters/<id>/         a bundle; its id is of its content and never changes
-    <studies>/.uniultra/adapters/current.json  which one each model answers with, and what was done when
+    <studies>/.uniultra/adapters/<id>/         a bundle; its id is derived from its content and never changes
+    <studies>/.uniultra/adapters/current.json  the deployed bundle of each model, and the history of changes
 
-A bundle's folder is whole, and on the disk, before `current.json` names it, and that file is replaced as a
-whole: a crash at any moment leaves the bundle that answered before, or the new one. Every change holds the
-write lock of the folder, from the look at what answers to the replacement, so that two trainings cannot both
-take the place of one bundle. Readers take no lock: they see the old file or the new one.
+A bundle's folder is complete and synced to disk before `current.json` names it, and that file is replaced
+atomically: after a crash at any moment either the previous bundle or the new one is deployed. Every change
+holds the folder's write lock from reading the deployed bundle to replacing the file, so that of two trainings
+that started from the same bundle only the first can replace it. Readers take no lock: they see the old file
+or the new one.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from uniultra.weights import bundle, loading
 
 FOLDER = Path(".uniultra") / "adapters"
 CURRENT = "current.json"
-HISTORY = 1000  # entries that are kept
-ANY = "any"  # bundle, or the own weights
+HISTORY = 1000  # most recent changes kept
+ANY = "any"  # bundle, or the model's own weights
 _ID = re.compile(r"[0-9a-f]{10}-[0-9]{1,6}")
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{10}-[0-9]{1,6}$")]
 Stamp = tuple[int, int, int]
@@ -39,11 +40,11 @@ What = Literal["published", "rolled back", "imported"]
 
 
 class ChangedError(ModelError):
-    """Another bundle answers than the expected one."""
+    """Another bundle is deployed than the expected one."""
 
 
 class Change(BaseModel):
-    """One change of what a model answers with; `id` None is the model's own weights."""
+    """A change of a model's deployed bundle; `id` None stands for the model's own weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +55,7 @@ class Change(BaseModel):
 
 
 class Current(BaseModel):
-    """What `current.json` holds."""
+    """Content of `current.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,20 +65,34 @@ class Current(BaseModel):
 
 
 class Published:
-    """The bundles of a studies folder; several processes may share it.
+    """The published bundles of a studies folder, which several processes may share.
 
     Args:
-        studies: the folder; constructing reads and writes nothing.
+        studies: the studies folder; the constructor neither reads nor writes.
+
+    Example:
+        >>> import tempfile
+        >>> from uniultra.weights import bundle, loading
+        >>> network, digest = loading.load("uniultra_mini")
+        >>> with tempfile.TemporaryDirectory() as temporary:
+        ...     folder, published = Path(temporary, "bundle"), Published(Path(temporary, "studies"))
+        ...     before = published.current("uniultra_mini")  # None: the model's own weights
+        ...     _ = bundle.save(folder, network, "uniultra_mini", over=(digest, (".ch_adapters.",)))
+        ...     new = published.publish(folder)
+        ...     deployed = published.current("uniultra_mini")
+        ...     rolled_back = published.rollback("uniultra_mini")
+        >>> before, deployed == new, rolled_back
+        (None, True, None)
     """
 
     def __init__(self, studies: Path) -> None:
         self.folder = studies / FOLDER
         self._lock = WriteLock(self.folder / ".lock")
 
-    # what there is
+    # reading
 
     def stamp(self) -> Stamp | None:
-        """Changes whenever another bundle answers; costs one `stat`."""
+        """A value that changes whenever another bundle is deployed; costs one `stat`."""
         try:
             file = (self.folder / CURRENT).stat()
         except OSError:
@@ -85,7 +100,7 @@ class Published:
         return file.st_mtime_ns, file.st_size, file.st_ino
 
     def read(self) -> Current:
-        """Which bundles answer, and what was done.
+        """Read the deployed bundles and the history.
 
         Raises:
             ModelError: the file is damaged.
@@ -97,12 +112,12 @@ class Published:
             return Current()
         except (OSError, ValueError):
             raise ModelError(
-                "Expected current.json of the published adapters; it is damaged. Delete it to answer with "
-                "the models' own weights, then choose with `uniultra adapters rollback --to ID`."
+                "Expected current.json of the published adapters; it is damaged. Delete it to deploy the "
+                "models' own weights, then choose with `uniultra adapters rollback --to ID`."
             ) from None
 
     def current(self, model: str) -> str | None:
-        """Id of the bundle that a model answers with; None for its own weights.
+        """ID of a model's deployed bundle; None for its own weights.
 
         Raises:
             ModelError: see `read`.
@@ -110,25 +125,26 @@ class Published:
         return self.read().models.get(model)
 
     def ids(self) -> list[str]:
-        """Ids of all bundles here, in the order of their numbers."""
+        """IDs of all bundles in the folder, ordered by their number."""
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         return sorted(filter(_ID.fullmatch, names), key=_number)
 
     def path(self, bundle_id: str) -> Path:
-        """The folder of a bundle.
+        """Folder of a bundle.
 
         Raises:
-            ModelError: there is none of that id.
+            ModelError: no bundle has this ID.
         """
         folder = self.folder / bundle_id
         if not _ID.fullmatch(bundle_id) or not folder.is_dir():
-            raise ModelError("There is no bundle of that id here; see `uniultra adapters list`.")
+            raise ModelError("No published bundle has this ID; see `uniultra adapters list`.")
         return folder
 
     # changes
 
     def add(self, folder: Path, *, model: str | None = None) -> str:
-        """Take a bundle in, after all of it was checked; it does not answer yet. A bundle twice has one id.
+        """Validate a bundle and copy it into the folder without deploying it; its ID. The same bundle added
+        again keeps its ID.
 
         Raises:
             ModelError: it is damaged, of another base, does not fit, or is not of `model`.
@@ -149,51 +165,52 @@ class Published:
             return new
 
     def publish(self, folder: Path, *, what: What = "published", instead_of: str | None = ANY) -> str:
-        """Take a bundle in and let its model answer with it; its id.
+        """Add a bundle and deploy it; its ID.
 
         Args:
-            folder: of the bundle.
-            what: for the history.
-            instead_of: id of the bundle that has to answer until then, None for the model's own weights,
-                ANY for whatever answers.
+            folder: folder of the bundle.
+            what: the change's name in the history.
+            instead_of: ID of the bundle that must be deployed until then, None for the model's own weights;
+                default ANY, no condition.
 
         Raises:
-            ChangedError: another one answers; nothing was taken in.
+            ChangedError: another one is deployed; nothing was added.
             ModelError: see `add`.
         """
         model = bundle.describe(folder)[0].model
         with self._lock:
             if instead_of not in (ANY, self.current(model)):
                 raise ChangedError(
-                    "Expected the model to answer with the adapter that this one was measured against; it "
-                    "answers with another one now. Measure it against that one."
+                    "Expected the adapter that this one was compared with to be deployed still; another one "
+                    "is now. Compare it with that one."
                 )
             new = self.add(folder)
             self._choose(model, new, what)
         return new
 
     def rollback(self, model: str, to: str | None = None, *, own: bool = False) -> str | None:
-        """Let a model answer with the bundle before the present one, or with `to`, or its `own` weights.
+        """Deploy the bundle before the current one, or `to`, or the model's `own` weights.
 
-        Returns the id of what answers now, None for the model's own weights.
+        Returns the ID of the deployed bundle, None for the model's own weights.
 
         Raises:
-            ModelError: no such bundle, it is of another model or does not fit, or nothing was published.
+            ModelError: unknown bundle, one of another model or that does not fit, or nothing was published.
         """
         if to is not None:
             loading.assemble(self.path(to), name=model)
-        elif not own:
-            to = self._before(model)
-        self._choose(model, to, "rolled back")
+        with self._lock:
+            if to is None and not own:
+                to = self._before(model)
+            self._choose(model, to, "rolled back")
         return to
 
     def _before(self, model: str) -> str | None:
-        """What answered before the present bundle, without what was rolled back."""
+        """The bundle deployed before the current one, not counting those that were rolled back."""
         current = self.read()
         if current.models.get(model) is None:
-            raise ModelError(f"{model!r} answers with its own weights; there is nothing to go back to.")
-        line = _line(change for change in current.history if change.model == model)
-        return next((earlier for earlier in reversed(line[:-1]) if (self.folder / earlier).is_dir()), None)
+            raise ModelError(f"{model!r} is deployed with its own weights; there is nothing to go back to.")
+        lineage = _lineage(change for change in current.history if change.model == model)
+        return next((earlier for earlier in reversed(lineage[:-1]) if (self.folder / earlier).is_dir()), None)
 
     def _choose(self, model: str, chosen: str | None, what: What) -> None:
         with self._lock:
@@ -206,10 +223,10 @@ class Published:
 
     @contextmanager
     def _staged(self) -> Iterator[Path]:
-        """A new folder beside the bundles, deleted at the end unless it was moved away."""
+        """A temporary folder beside the bundles, deleted at the end unless it was moved."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(".*.part"):  # of a crash: this process holds the lock
-            shutil.rmtree(left, ignore_errors=True)
+        for stale in self.folder.glob(".*.part"):  # left by a crash: only the lock's holder creates them
+            shutil.rmtree(stale, ignore_errors=True)
         staged = self.folder / f".{secrets.token_hex(8)}.part"
         staged.mkdir()
         try:
@@ -218,18 +235,22 @@ class Published:
             shutil.rmtree(staged, ignore_errors=True)
 
 
-def _line(changes: Iterable[Change]) -> list[str]:
-    """The bundles from the model's own weights to the one that answers, without what was rolled back."""
-    line: list[str] = []
+def _lineage(changes: Iterable[Change]) -> list[str]:
+    """The bundles from the model's own weights to the deployed one, without those that were rolled back.
+
+    A rollback to an earlier bundle removes all after its last deployment, so that a second rollback goes
+    further back and never forward to a bundle that was taken back.
+    """
+    lineage: list[str] = []
     for change in changes:
         if change.id is None:
-            line = []
-        elif change.what == "rolled back" and change.id in line:
-            while line[-1] != change.id:
-                line.pop()
-        elif line[-1:] != [change.id]:
-            line.append(change.id)
-    return line
+            lineage = []
+        elif change.what == "rolled back" and change.id in lineage:
+            while lineage[-1] != change.id:
+                lineage.pop()
+        elif lineage[-1:] != [change.id]:
+            lineage.append(change.id)
+    return lineage
 
 
 def _number(bundle_id: str) -> int:
@@ -237,6 +258,6 @@ def _number(bundle_id: str) -> int:
 
 
 def _same(left: Path, right: Path) -> bool:
-    """Whether two bundles have the same description, which names the digest of the weights."""
+    """Whether two bundles have the same description, which includes the SHA-256 of the weights."""
     names = (bundle.CONFIG, bundle.MANIFEST)
     return all((left / name).read_bytes() == (right / name).read_bytes() for name in names)

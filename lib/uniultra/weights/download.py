@@ -1,14 +1,15 @@
-"""One big file over HTTPS: checked while it comes, taken up again where it was cut off.
+"""Resumable download of a large file over HTTPS, hashed as it arrives.
 
-What has come lies beside the target as `NAME.part` with a note of its version (`NAME.part.json`). The
-next attempt, or the next run after a kill, asks for the rest (`Range`) of that version (`If-Range`);
-a server without ranges starts again. The file takes its name only once its SHA-256 is right.
+The received part is beside the target as `NAME.part`, with a note of its version in `NAME.part.json`. The
+next attempt, or the next run after a kill, requests the rest (`Range`) of that version (`If-Range`); a server
+without ranges starts again. The file gets its name only after its SHA-256 is verified.
 """
 
 from __future__ import annotations
 
 import http.client
 import ipaddress
+import re
 import shutil
 import ssl
 import time
@@ -24,26 +25,26 @@ from uniultra import __version__
 from uniultra.errors import ModelError
 from uniultra.weights.partial import Partial
 
-Progress = Callable[[int, int | None], None]  # bytes that have come, bytes in all
+Progress = Callable[[int, int | None], None]  # bytes received, total bytes if known
 CHUNK = 1 << 18
 PERMANENT = {400, 401, 403, 404, 405, 410, 451}
-LONGEST_WAIT = 60.0  # seconds that a server's Retry-After is heeded
+LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a download: bytes, seconds, and attempts in a row that bring less than a MiB."""
+    """Limits of a download."""
 
-    size: int = 4 << 30
-    timeout: float = 30.0  # without a byte
-    window: float = 60.0  # over which the rate is judged
-    slowest: float = 1024.0  # bytes a second
-    attempts: int = 6
-    backoff: float = 1.0  # the first wait; each further one is twice as long
+    size: int = 4 << 30  # bytes
+    timeout: float = 30.0  # seconds without a byte
+    window: float = 60.0  # seconds over which the rate is measured
+    slowest: float = 1024.0  # bytes per second
+    attempts: int = 6  # consecutive ones that receive less than a MiB
+    backoff: float = 1.0  # seconds before the second attempt, doubled for each further one
 
 
 class _Cut(Exception):
-    """This attempt ended early; the next may go on. `wait`: seconds that the server asks for."""
+    """This attempt ended early; the next may resume. `wait`: seconds that the server requests."""
 
     def __init__(self, why: str, wait: float | None = None) -> None:
         super().__init__(why)
@@ -51,10 +52,10 @@ class _Cut(Exception):
 
 
 def check_address(url: str) -> None:
-    """Refuse what is neither HTTPS nor this machine.
+    """Check that an address is HTTPS, or HTTP on this machine.
 
     Raises:
-        ModelError: another scheme, no host, or a password in the address.
+        ModelError: another scheme, no host, or credentials in the address.
     """
     try:
         parts = urlsplit(url)
@@ -64,8 +65,8 @@ def check_address(url: str) -> None:
     local = parts.scheme == "http" and _loopback(host)
     if not host or "@" in parts.netloc or not (parts.scheme == "https" or local):
         raise ModelError(
-            "Expected an https:// address for weights; the one given, or one that it leads to, is another. "
-            "Nothing was fetched from it."
+            "Expected an https:// address for weights; got another, or a redirect to one. Nothing was "
+            "fetched from it."
         )
 
 
@@ -89,27 +90,28 @@ class _Redirects(HTTPRedirectHandler):
 def download(
     url: str, target: Path, sha256: str, progress: Progress | None = None, limits: Limits | None = None
 ) -> None:
-    """Fetch `url` into `target`, whole and with the right SHA-256, or not at all.
+    """Download `url` to `target`, which appears only when complete and with the right SHA-256.
 
     Raises:
-        ModelError: the address is not HTTPS, the server refuses or stays away, the file is too big for
-            the limit or the disk, another run fetches it, or its SHA-256 is another.
+        ModelError: the address is not HTTPS, the server refuses or does not answer, the file is too big for
+            the limit or the disk, another run is fetching it, or its SHA-256 differs.
     """
     limits = limits or Limits()
     check_address(url)
     opener = build_opener(_Redirects)
     with Partial(target, url) as partial:
-        taken_up = partial.done > 0
+        resumed = partial.done > 0
         _complete(opener, url, partial, progress, limits)
-        if partial.hexdigest() != sha256 and taken_up:
-            partial.reset()  # the rest may have been of another version: once more, from the start
+        if partial.hexdigest() != sha256 and resumed:
+            # The kept part may have been damaged or of another version: once more, from the start.
+            partial.reset()
             _complete(opener, url, partial, progress, limits)
-        found = partial.hexdigest()
-        if found != sha256:
+        digest = partial.hexdigest()
+        if digest != sha256:
             partial.discard()
             raise ModelError(
-                f"The file has another SHA-256 than expected ({found[:12]}… instead of {sha256[:12]}…): "
-                "it was damaged on its way or replaced by its publisher. It was deleted; try again later."
+                f"Expected a file of SHA-256 {sha256[:12]}…; got {digest[:12]}…. It was damaged in transit "
+                "or replaced by its publisher. It was deleted; try again later."
             )
         partial.finish()
 
@@ -127,7 +129,7 @@ def _complete(
             if failures >= limits.attempts:
                 raise ModelError(
                     f"The download stopped {failures} times ({error}); {partial.done} bytes are kept. "
-                    "Run the same command again to go on from there."
+                    "Run the same command again to resume."
                 ) from error
             wait = limits.backoff * 2 ** (failures - 1) if error.wait is None else error.wait
             time.sleep(min(wait, LONGEST_WAIT))
@@ -145,28 +147,26 @@ def _attempt(
         with error:
             _refused(error, partial)
     except ValueError as error:
-        raise ModelError("The server's answer leads to no valid address; try again later.") from error
+        raise ModelError("Expected a redirect to a valid address; got another. Try again later.") from error
     except (URLError, OSError, http.client.HTTPException) as error:
         if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
             raise ModelError(
-                "The server's certificate is not valid, so that it may be another machine. Nothing was "
-                "fetched; check this machine's clock and certificates."
+                "The server's certificate is not valid: it may be another machine. Nothing was fetched. "
+                "Check this machine's clock and certificates."
             ) from error
         raise _Cut("no connection" if isinstance(error, URLError) else "the connection broke") from error
 
 
 def _begin(response: Any, partial: Partial, limits: Limits) -> int | None:
-    """Bring `partial` in step with the answer; the size of the whole file, if the server says it."""
+    """Prepare `partial` for the response's body; the size of the whole file, if the server states it."""
     length = response.headers.get("Content-Length")
     total = int(length) if length and length.isascii() and length.isdigit() else None
-    if response.headers.get("Content-Encoding", "identity") != "identity" or response.status not in (
-        200,
-        206,
-    ):
-        raise ModelError(f"The server answered in a way that is no file (status {response.status}).")
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity" or response.status not in (200, 206):
+        raise ModelError(f"Expected a file; the server sent something else (status {response.status}).")
     if response.status == 206:
-        first, _, total = _content_range(response.headers.get("Content-Range", ""))
-        if first != partial.done:
+        start, total = _content_range(response.headers.get("Content-Range", ""))
+        if start != partial.done:
             partial.reset()
             raise _Cut("the server sent another part")
     elif partial.done:
@@ -174,7 +174,7 @@ def _begin(response: Any, partial: Partial, limits: Limits) -> int | None:
     partial.note(response.headers)
     if total is not None:
         _check_size(total, limits)
-        # The converted copy needs as much again.
+        # Twice: the converted copy is as big.
         needed = 2 * total - partial.done
         if shutil.disk_usage(partial.folder).free < needed:
             raise ModelError(
@@ -184,20 +184,18 @@ def _begin(response: Any, partial: Partial, limits: Limits) -> int | None:
     return total
 
 
-def _content_range(text: str) -> tuple[int, int, int | None]:
-    """First byte, last byte and size of the whole in `bytes 5-9/10`."""
-    try:
-        span, _, whole = text.removeprefix("bytes ").partition("/")
-        first, _, last = span.partition("-")
-        return int(first), int(last), None if whole == "*" else int(whole)
-    except ValueError:
-        raise ModelError("The server's answer names no valid part of the file; try again later.") from None
+def _content_range(text: str) -> tuple[int, int | None]:
+    """First byte and total size in `bytes 5-9/10`; the size may be `*`, unknown."""
+    match = re.fullmatch(r"bytes (\d+)-\d+/(?:(\d+)|\*)", text, re.ASCII)
+    if match is None:
+        raise ModelError("Expected a valid Content-Range from the server; got another. Try again later.")
+    return int(match[1]), int(match[2]) if match[2] else None
 
 
 def _check_size(size: int, limits: Limits) -> None:
     if size > limits.size:
         raise ModelError(
-            f"Expected weights of at most {limits.size} bytes; the server offers {size}. Nothing was kept."
+            f"Expected weights of at most {limits.size} bytes; the server has {size}. Nothing was kept."
         )
 
 
@@ -220,11 +218,11 @@ def _receive(
 
 
 def _refused(error: HTTPError, partial: Partial) -> None:
-    """Whether a status other than success is final, passing, or means that everything is here.
+    """Handle an error status; return if it means that the file is already complete.
 
     Raises:
-        ModelError: it is final.
-        _Cut: it may pass.
+        ModelError: the error is permanent.
+        _Cut: it may be temporary.
     """
     if error.code == 416:
         whole = error.headers.get("Content-Range", "").partition("/")[2]
@@ -234,8 +232,8 @@ def _refused(error: HTTPError, partial: Partial) -> None:
         raise _Cut("the file has changed")
     if error.code in PERMANENT or error.code < 400:
         raise ModelError(
-            f"The server does not give the file out (status {error.code}). Fetch it with a browser from "
-            "where its publisher says and use `uniultra weights add`."
+            f"The server refuses the file (status {error.code}). Download it with a browser from its "
+            "publisher's page and use `uniultra weights add`."
         )
     wait = error.headers.get("Retry-After", "")
     raise _Cut(f"status {error.code}", float(wait) if wait.isascii() and wait.isdigit() else None)

@@ -1,6 +1,6 @@
-"""Bundles to other machines and back: a folder, or a zip of its three files.
+"""Export and import of bundles: a folder, or a zip of its three files.
 
-What leaves names no image: of the labels that it was trained on only their number stays in the manifest.
+An exported manifest names no image: it has the number of training labels instead of their list.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from uniultra.errors import ModelError
 from uniultra.files import atomic
 from uniultra.weights import bundle
 
-NAMING = ("labels", "unseen")  # what a manifest says of single images
+NAMING = ("labels", "unseen")  # entries of a manifest that name images
 MAX_WEIGHTS = 4 << 30
 
 
 def export(folder: Path, target: Path) -> Path:
-    """Copy a bundle to a new folder, or into a new zip where the target's name ends so.
+    """Export a bundle to a new folder, or to a new zip file if the target is named so.
 
     Raises:
-        ModelError: the target is there already, or the bundle is damaged.
+        ModelError: the target exists already, or the bundle is damaged.
     """
     if target.exists():
-        raise ModelError(
-            "Expected a new folder or file to export to; it is there already. Choose another name."
-        )
+        raise ModelError("Expected a new folder or file; the target exists already. Choose another name.")
     if target.suffix.lower() != ".zip":
         return bundle.copy(folder, target, without=NAMING)
     try:
@@ -43,16 +41,16 @@ def export(folder: Path, target: Path) -> Path:
                     archive.write(plain / name, name)
             packed.replace(target)
     except OSError:
-        raise ModelError("The bundle could not be written. Check the folder and its free space.") from None
+        raise ModelError("The bundle cannot be written. Check the folder and its free space.") from None
     return target
 
 
 @contextmanager
 def opened(source: Path) -> Iterator[Path]:
-    """The folder of an exported bundle, unpacked for a while where it is a zip.
+    """The folder of an exported bundle; a zip is unpacked temporarily.
 
     Raises:
-        ModelError: it is neither a bundle's folder nor a zip of its three files.
+        ModelError: neither a bundle's folder nor a zip of its three files.
     """
     if source.is_dir():
         yield source
@@ -65,14 +63,14 @@ def opened(source: Path) -> Iterator[Path]:
                 _unpack(archive, folder)
         except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, NotImplementedError):
             raise ModelError(
-                "Expected a bundle's folder, or a zip that `uniultra adapters export` wrote; this is "
-                "neither, or it is damaged. Export it again."
+                "Expected a bundle's folder, or a zip from `uniultra adapters export`; got neither, or a "
+                "damaged one. Export it again."
             ) from None
         yield folder
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Write the three files, by names of our own and never more than they may have."""
+    """Write the three files under our own names, each limited in size."""
     if sorted(info.filename for info in archive.infolist()) != list(bundle.FILES):
         raise ModelError(
             f"Expected a zip with {', '.join(bundle.FILES)} and nothing else. Export the bundle again."

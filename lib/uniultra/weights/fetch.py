@@ -1,4 +1,4 @@
-"""The official file of a model, from its publisher's server, once its licence is accepted."""
+"""Fetch a model's official file from its publisher, after its licence was accepted."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def fetch(
     sha256: str | None = None,
     limits: Limits | None = None,
 ) -> Path:
-    """The path of `entry`'s official file in `folder`, downloaded unless it lies there already.
+    """Path of `entry`'s official file in `folder`, downloaded unless it is there already.
 
     Args:
-        entry: a model with an address.
-        folder: made if need be.
-        progress: called with the bytes that have come and the bytes in all.
-        accept_licence: shows the licence and says whether the person accepts it; asked before anything
-            is sent over the network.
-        sha256: the checksum to expect where the entry knows none.
-        limits: of size, time and attempts.
+        entry: a model with a `url`.
+        folder: created if needed.
+        progress: called with the bytes received and the total.
+        accept_licence: shows the licence to the user and returns whether it is accepted; called before
+            anything is sent over the network.
+        sha256: the expected checksum, if the entry has none.
+        limits: limits of size, time and attempts.
 
     Raises:
-        ModelError: there is no address or no checksum, the licence is not accepted, or the download fails.
+        ModelError: no URL or no checksum, the licence is not accepted, or the download fails.
     """
     if entry.url is None:
-        raise ModelError(f"{entry.name!r} is not published at an address that a program may fetch from.")
+        raise ModelError(f"{entry.name!r} is not published at an address that allows automatic download.")
     expected = _expected(entry, sha256)
     if not accept_licence(entry):
         raise ModelError("The licence was not accepted, so nothing was fetched.")
@@ -51,11 +51,11 @@ def _expected(entry: ModelEntry, given: str | None) -> str:
     if given and (len(given) != 64 or not set(given) <= set("0123456789abcdef")):
         raise ModelError("Expected a SHA-256 of 64 hexadecimal digits.")
     if entry.url_sha256 and given and given != entry.url_sha256:
-        raise ModelError(f"The SHA-256 given is not the published one of {entry.name!r}; leave it out.")
+        raise ModelError(f"The given SHA-256 is not the published one of {entry.name!r}; omit it.")
     expected = entry.url_sha256 or given
     if expected is None:
         raise ModelError(
-            f"No checksum of the official file of {entry.name!r} could be confirmed. Take it from a source "
-            "you trust and give it with --sha256."
+            f"No confirmed checksum of the official file of {entry.name!r} is known. Take it from a source "
+            "you trust and pass it with --sha256."
         )
     return expected

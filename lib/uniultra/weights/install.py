@@ -1,4 +1,4 @@
-"""A person's weights: checked, converted to our names, put where every command finds them."""
+"""Install weights: validate, convert to our names, store them in the user's weights folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from uniultra.adapters.settings import checked, from_json
+from uniultra.adapters.settings import checked
 from uniultra.errors import ModelError
 from uniultra.models.counting import on_meta
 from uniultra.models.mappings import CheckpointLayout
@@ -26,11 +26,11 @@ def get(
     sha256: str | None = None,
     limits: Limits | None = None,
 ) -> Path:
-    """Fetch the official weights of model `name` and add them; the path of the file that was made.
+    """Fetch and install the official weights of model `name`; the path of the installed file.
 
     Raises:
-        ModelError: they are not to be had by a program (the text says what to do), the licence is not
-            accepted, the download fails, or the file is not that of the model.
+        ModelError: they cannot be fetched automatically (the message says what to do), the licence is not
+            accepted, the download fails, or the file is of another model.
     """
     model = entry(name)
     if model.weights_of:
@@ -39,18 +39,18 @@ def get(
         raise ModelError(_by_hand(model))
     folder = loading.user_folder() / ".downloads"
     path = fetch(model, folder, progress, accept_licence, sha256=sha256, limits=limits)
-    made = add(name, path, {"url": model.url, "licence": model.licence})
-    for left in (path, path.with_name(f"{path.name}.lock")):
-        left.unlink(missing_ok=True)
-    with suppress(OSError):  # another download is under way there
+    installed = add(name, path, {"url": model.url, "licence": model.licence})
+    for temporary in (path, path.with_name(f"{path.name}.lock")):
+        temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty: another download is in progress
         folder.rmdir()
-    return made
+    return installed
 
 
 def _by_hand(model: ModelEntry) -> str:
     if model.name in BY_HAND:
         return (
-            f"{BY_HAND[model.name]} A program may not fetch from there. Save the file with a browser and run "
+            f"{BY_HAND[model.name]} It cannot be fetched automatically. Save the file with a browser and run "
             f"`uniultra weights add {model.name} FILE`."
         )
     return (
@@ -60,23 +60,23 @@ def _by_hand(model: ModelEntry) -> str:
 
 
 def add(name: str, path: Path, notes: Mapping[str, str] | None = None) -> Path:
-    """Make a checkpoint or a bundle the weights of model `name`; the path of what was made.
+    """Install a checkpoint or a bundle as the weights of model `name`; the path of the installed weights.
 
     Args:
-        name: in the registry.
-        path: a `.safetensors`, `.pt` or `.pth` file in the published layout or in ours, or the folder of a
-            bundle.
-        notes: for the file's metadata, beside the SHA-256 of what it was made from.
+        name: name in the registry.
+        path: a `.safetensors`, `.pt` or `.pth` file in the published layout or in ours, or a bundle's folder.
+        notes: additional metadata of the file; the source's SHA-256 and the licence are always included.
 
     Raises:
-        ModelError: it cannot be read safely, or it is of another model.
+        ModelError: the file cannot be read safely, or is of another model.
     """
     model = entry(name)
     if path.is_dir():
         return _add_bundle(model, path)
     checkpoint = read_checkpoint(path)
     metadata = {"source_sha256": tensors.file_sha256(path), "licence": model.licence} | dict(notes or {})
-    settings = _settings(model, path)
+    in_file = tensors.metadata(path) if path.suffix == tensors.SUFFIX else {}
+    settings = loading.stored_settings(model, in_file)
     misfits = tensors.misfit(on_meta(name, config=settings).state_dict(), checkpoint)
     if misfits and model.convert is not None:
         checkpoint = model.convert(checkpoint)
@@ -89,25 +89,15 @@ def add(name: str, path: Path, notes: Mapping[str, str] | None = None) -> Path:
         )
     target = loading.user_folder() / f"{name}{tensors.SUFFIX}"
     metadata |= loading.config_metadata(name, settings)
-    try:
+    with tensors.writing("weights"):
         tensors.save_tensors(target, checkpoint, metadata)
-    except OSError as error:
-        raise tensors.unwritable("weights", error) from error
     return target
-
-
-def _settings(model: ModelEntry, path: Path) -> object:
-    """Settings of the adapter that a file of ours names, else None."""
-    if model.adapter is None or path.suffix != tensors.SUFFIX:
-        return None
-    text = tensors.metadata(path).get(loading.CONFIG)
-    return from_json(model.adapter, text) if text else None
 
 
 def _add_bundle(model: ModelEntry, folder: Path) -> Path:
     if bundle.describe(folder)[0].trains is not None:
         raise ModelError(
-            "This bundle is a campaign's, over a model's own weights. Use `uniultra adapters import`."
+            "This bundle of a campaign lies over a model's own weights. Use `uniultra adapters import`."
         )
     loading.assemble(folder, name=model.name)
     target = loading.user_folder() / model.name

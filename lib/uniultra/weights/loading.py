@@ -1,7 +1,7 @@
-"""The only way from a model's name to its weights: where they lie, and the network that they make.
+"""Find the weights of a model by name, and load them into its network. Nothing else does.
 
-Weights are a `.safetensors` file or a bundle's folder. A person's own come before the shipped ones; shipped
-files have to be those that were released.
+Weights are a `.safetensors` file or a bundle's folder. The user's take precedence over the shipped ones;
+shipped files must be those that were released.
 """
 
 from __future__ import annotations
@@ -17,50 +17,55 @@ from uniultra.adapters.registry import kind
 from uniultra.adapters.settings import checked, from_json, to_json
 from uniultra.errors import ModelError
 from uniultra.models.factory import build, settings
-from uniultra.models.registry import entry, is_name
+from uniultra.models.registry import ModelEntry, entry, is_name
 from uniultra.networks.network import PromptNetwork
 from uniultra.weights import bundle
 from uniultra.weights.tensors import MAX_SIDE, SIDE, SUFFIX, file_sha256, metadata, misfit, read, save
 
-SUMS = "SHA256SUMS"  # beside the shipped files: what was released
-CONFIG = "config"  # key of a file's metadata: settings of the adapter, as JSON
+SUMS = "SHA256SUMS"  # checksums of the released files, in the folder of the shipped ones
+CONFIG = "config"  # key of a file's metadata: adapter settings as JSON
 MAX_CHANNELS = 16
 
 
 def shipped_folder() -> Path:
-    """Where the default weights and their cards lie, read-only."""
+    """Folder of the shipped weights and their cards, read-only."""
     return Path(__file__).resolve().parents[3] / "apps" / "uniultra" / "model"
 
 
 def user_folder() -> Path:
-    """Where a person's own weights lie: `UNIULTRA_WEIGHTS`, else the user's cache."""
+    """Folder of the user's weights: `UNIULTRA_WEIGHTS`, else in the user's cache."""
     default = Path.home() / ".cache" / "uniultra" / "weights"
     return Path(os.environ.get("UNIULTRA_WEIGHTS") or default)
 
 
 def find(name: str) -> Path | None:
-    """What holds the weights of model `name` on this machine: a file, or a bundle's folder.
+    """The weights of model `name` on this machine, a file or a bundle's folder; None if there are none.
 
-    A person's own come before the shipped ones, in both a whole file before a bundle, and all of them
-    before the file of the entry that it shares weights with. A bundle without its base does not count.
+    The user's folder is searched before the shipped one, in both a whole file before a bundle, and then the
+    entry that the model shares weights with. A bundle without its base is ignored.
     """
     model = entry(name)
     for folder in (user_folder(), shipped_folder()):
-        whole, of_bundle = folder / f"{name}{SUFFIX}", folder / name
-        if whole.is_file():
-            return whole
-        if model.base and (of_bundle / bundle.WEIGHTS).is_file() and available(model.base):
-            return of_bundle
+        file, bundle_folder = folder / f"{name}{SUFFIX}", folder / name
+        if file.is_file():
+            return file
+        if model.base and (bundle_folder / bundle.WEIGHTS).is_file() and available(model.base):
+            return bundle_folder
     return find(model.weights_of) if model.weights_of and "." not in name else None
 
 
 def available(name: str) -> bool:
-    """Whether the weights of model `name` are on this machine."""
+    """Whether the weights of model `name` are on this machine.
+
+    Example:
+        >>> available("uniultra_mini")
+        True
+    """
     return find(name) is not None
 
 
 def variants() -> tuple[str, ...]:
-    """Names `NAME.TASK` of registered models whose own weights lie on this machine, in order."""
+    """Sorted names `NAME.TASK` of registered models with weights of their own on this machine."""
     names = {
         path.name.removesuffix(SUFFIX)
         for folder in (user_folder(), shipped_folder())
@@ -71,7 +76,7 @@ def variants() -> tuple[str, ...]:
 
 
 def how(name: str) -> str:
-    """The command that brings the weights of model `name` to this machine."""
+    """The command that fetches or trains the weights of model `name`."""
     model = entry(name)
     if "." not in name:
         if model.weights_of:
@@ -85,20 +90,25 @@ def how(name: str) -> str:
 
 
 def load(name: str, image_size: int | None = None) -> tuple[PromptNetwork, str]:
-    """The model called `name` with its weights, in eval mode, and the weights' SHA-256.
+    """Load model `name` with its weights, in eval mode; also returns the SHA-256 of the weights.
 
     Args:
-        name: in the registry.
-        image_size: side of the input in pixels, None for that of the weights, or else of the entry.
+        name: name in the registry.
+        image_size: side of the input in pixels; default that of the weights, else the entry's.
 
     Raises:
-        ModelError: unknown model, or its weights are missing, damaged or made for another network.
+        ModelError: unknown model, or its weights are missing, damaged or of another network.
+
+    Example:
+        >>> network, digest = load("uniultra_mini")
+        >>> network.image_size, network.training, len(digest)
+        (256, False, 64)
     """
     path = find(name)
     if path is None:
         raise ModelError(
-            f"The weights of {name!r} are not on this machine. Run `{how(name)}`; your own go with `uniultra "
-            f"weights add {name} FILE` into the folder named by UNIULTRA_WEIGHTS."
+            f"The weights of {name!r} are not on this machine. Run `{how(name)}`, or install your own with "
+            f"`uniultra weights add {name} FILE` into the folder named by UNIULTRA_WEIGHTS."
         )
     if path.is_dir():
         return assemble(path, image_size, name)
@@ -111,34 +121,39 @@ def load(name: str, image_size: int | None = None) -> tuple[PromptNetwork, str]:
 
 
 def _released() -> dict[str, str]:
-    """SHA-256 of the shipped files by name, as `sha256sum` writes them."""
+    """SHA-256 of the released files by name, from the output of `sha256sum`."""
     path = shipped_folder() / SUMS
     lines = path.read_text(encoding="ascii").splitlines() if path.is_file() else []
     return {name.strip(): digest for digest, _, name in (line.partition(" ") for line in lines)}
 
 
 def load_file(name: str, path: Path, image_size: int | None = None) -> PromptNetwork:
-    """The model called `name` with the weights of a file, in eval mode.
+    """Load model `name` with the weights in a file, in eval mode.
 
     Raises:
-        ModelError: unknown model, or weights that are damaged or made for another network.
+        ModelError: unknown model, or weights that are damaged or of another network.
     """
     model, tensors, notes = entry(name), read(path), metadata(path)
     if path.stem != name and model.adapt:
         tensors = model.adapt(tensors)
     elif image_size is None and notes.get(SIDE, "").isdecimal():
         image_size = min(int(notes[SIDE]), MAX_SIDE)
-    config = from_json(model.adapter, notes[CONFIG]) if model.adapter and CONFIG in notes else None
-    network = build(name, image_size, config)
-    channels = _map_channels(tensors)
-    if channels not in (None, network.map_channels):
-        network = build(name, image_size, config, channels)
+    network = build(name, image_size, stored_settings(model, notes), _map_channels(tensors))
     load_into(network, tensors)
     return network.eval()
 
 
+def stored_settings(model: ModelEntry, notes: dict[str, str]) -> Any:
+    """Adapter settings in a file's metadata; None if there are none.
+
+    Raises:
+        ModelError: they are invalid.
+    """
+    return from_json(model.adapter, notes[CONFIG]) if model.adapter and CONFIG in notes else None
+
+
 def _map_channels(tensors: dict[str, Tensor]) -> int | None:
-    """Channels of the dense prompt path that these weights were trained with."""
+    """Channels of the dense prompt path of these weights; None if they have no such path."""
     for key, tensor in tensors.items():
         if key.endswith("sam_prompt_encoder.mask_downscaling.0.weight") and tensor.ndim == 4:
             return tensor.shape[1] if 0 < tensor.shape[1] <= MAX_CHANNELS else None
@@ -146,10 +161,10 @@ def _map_channels(tensors: dict[str, Tensor]) -> int | None:
 
 
 def load_into(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy `tensors` into `network`, as float32.
+    """Copy `tensors` into `network`, converted to its dtypes.
 
     Raises:
-        ModelError: names or shapes do not fit; the text names the first few.
+        ModelError: names or shapes do not match; the message lists the first few.
     """
     state = network.state_dict()
     if misfits := misfit(state, tensors):
@@ -160,15 +175,15 @@ def load_into(network: nn.Module, tensors: dict[str, Tensor]) -> None:
 def assemble(
     folder: Path, image_size: int | None = None, name: str | None = None
 ) -> tuple[PromptNetwork, str]:
-    """The network that a bundle describes, in eval mode, and the SHA-256 of the bundle's weights.
+    """Build the network of a bundle, in eval mode; also returns the SHA-256 of the bundle's weights.
 
     Args:
-        folder: of the bundle.
-        image_size: side of the input in pixels, None for the one that it was trained at.
-        name: NAME or NAME.TASK that the bundle has to be of, None for any.
+        folder: folder of the bundle.
+        image_size: side of the input in pixels; default that of its training.
+        name: required model of the bundle, NAME or NAME.TASK; default any.
 
     Raises:
-        ModelError: no such model, another adapter, a bundle that does not fit, or no weights of the base.
+        ModelError: unknown model, another adapter, a bundle that does not fit, or no weights of the base.
     """
     described, _ = bundle.describe(folder)
     model = entry(described.model)
@@ -188,19 +203,21 @@ def assemble(
 
 
 def _own_weights(name: str, side: int) -> tuple[PromptNetwork, str]:
-    """The model's own network, which a campaign trained further; never one that itself lies over another."""
+    """The model's own weights under a campaign's bundle; never themselves a bundle over own weights."""
     path = find(name)
     if path is not None and path.is_dir() and bundle.describe(path)[0].trains is not None:
-        raise ModelError(f"Expected weights of {name!r} under the bundle; there is a bundle only.")
+        raise ModelError(
+            f"Expected weights of {name!r} under the bundle; got another bundle only. Add the weights."
+        )
     return load(name, side)
 
 
 def merge(folder: Path, target: Path | None = None) -> Path:
-    """Write base and bundle as one file `NAME.safetensors` and return its path.
+    """Merge a bundle with its base into one file `NAME.safetensors` and return its path.
 
     Args:
-        folder: of the bundle.
-        target: the file, None for the user's weights folder.
+        folder: folder of the bundle.
+        target: the file to write; default in the user's weights folder.
 
     Raises:
         ModelError: see `assemble`.
@@ -214,11 +231,11 @@ def merge(folder: Path, target: Path | None = None) -> Path:
 
 
 def _config(described: bundle.BundleConfig) -> Any:
-    """Settings of a bundle's adapter; None where it has no adapter."""
+    """Adapter settings of a bundle; None if it has no adapter."""
     return described.adapter and checked(described.adapter, described.config)
 
 
 def config_metadata(name: str, config: Any) -> dict[str, str]:
-    """What to write beside weights of model `name` with adapter settings `config` (None: the entry's own)."""
+    """Metadata for weights of model `name` with adapter settings `config`; empty for the entry's own."""
     own = settings(entry(name))
     return {} if own is None or config in (None, own) else {CONFIG: to_json(config)}

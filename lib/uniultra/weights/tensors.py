@@ -1,9 +1,10 @@
-"""Files of tensors: safetensors, never pickle."""
+"""Tensor files: safetensors, never pickle."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from uniultra.errors import ModelError
-from uniultra.files import atomic
+from uniultra.files import atomic, checksummed
 from uniultra.networks.network import PromptNetwork
 
 SUFFIX = ".safetensors"
-SIDE = "image_size"  # key of a file's metadata: side of the input that the weights were trained at
+SIDE = "image_size"  # key of a file's metadata: side of the input in training, in pixels
 MAX_SIDE = 4096
 _DAMAGED = (
     "The weights file cannot be read as safetensors: it is damaged or of another kind. "
@@ -24,13 +25,23 @@ _DAMAGED = (
 
 
 def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file; of a bundle, that of its weights."""
-    with (path / f"weights{SUFFIX}" if path.is_dir() else path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Hex SHA-256 of a weights file, or of the one in a bundle's folder."""
+    return checksummed.sha256(path / f"weights{SUFFIX}" if path.is_dir() else path)
 
 
 def save(path: Path, model: nn.Module, metadata: dict[str, str], dtype: torch.dtype = torch.float16) -> None:
-    """Write the model's weights as `dtype` safetensors, whole or not at all."""
+    """Write a network's weights as `dtype` safetensors, atomically; the input side is added to the metadata.
+
+    Example:
+        >>> import tempfile
+        >>> from uniultra.models import build
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "weights.safetensors"
+        ...     save(path, build("uniultra_mini", image_size=64), {"note": "random"})
+        ...     tensors, notes = read(path), metadata(path)
+        >>> tensors["no_mem_embed"].dtype, notes == {"image_size": "64", "note": "random"}
+        (torch.float16, True)
+    """
     if isinstance(model, PromptNetwork):
         metadata = {SIDE: str(model.image_size)} | metadata
     save_tensors(path, model.state_dict(), metadata, dtype)
@@ -39,11 +50,11 @@ def save(path: Path, model: nn.Module, metadata: dict[str, str], dtype: torch.dt
 def save_tensors(
     path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write tensors as safetensors, those of floating point as `dtype`, whole or not at all."""
+    """Write tensors as safetensors, floating-point ones as `dtype`, atomically."""
     from safetensors.torch import save_file
 
     plain = {
-        # A copy, so that tensors may share memory (views of one file, tied layers).
+        # Copies, because safetensors refuses tensors that share memory (views, tied layers).
         key: value.detach()
         .to("cpu", dtype if value.is_floating_point() else value.dtype, copy=True)
         .contiguous()
@@ -55,16 +66,20 @@ def save_tensors(
         temporary.replace(path)
 
 
-def unwritable(what: str, error: OSError) -> ModelError:
-    """The error for weights that the disk does not take."""
-    return ModelError(
-        f"The {what} cannot be written ({error.strerror or 'no reason given'}). Make room, or set "
-        "UNIULTRA_WEIGHTS to a folder that can be written."
-    )
+@contextmanager
+def writing(content: str) -> Iterator[None]:
+    """Context manager that turns an OSError into a ModelError which says what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"The {content} cannot be written ({error.strerror or 'no reason given'}). Make room, or set "
+            "UNIULTRA_WEIGHTS to a folder that can be written."
+        ) from error
 
 
 def _sort_metadata(path: Path) -> None:
-    """Put the notes of a file in order: safetensors writes them in any, and equal weights are equal bytes."""
+    """Sort the metadata of a file: safetensors' order is random, and equal weights must be equal bytes."""
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -76,7 +91,7 @@ def _sort_metadata(path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+    """Read the tensors of a safetensors file.
 
     Raises:
         ModelError: the file is not safetensors, or damaged.
@@ -91,7 +106,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def metadata(path: Path) -> dict[str, Any]:
-    """The metadata written beside the weights; empty when there is none.
+    """Read the metadata of a safetensors file; empty if there is none.
 
     Raises:
         ModelError: the file is not safetensors, or damaged.
@@ -105,11 +120,11 @@ def metadata(path: Path) -> dict[str, Any]:
         raise ModelError(_DAMAGED) from error
 
 
-def misfit(wanted: dict[str, Tensor], tensors: dict[str, Tensor]) -> str:
-    """What of `tensors` does not fit a network's state `wanted`, by name or shape; empty when all does."""
-    missing = [k for k in wanted if k not in tensors]
-    unknown = [k for k in tensors if k not in wanted]
-    wrong = [k for k in wanted if k in tensors and wanted[k].shape != tensors[k].shape]
+def misfit(state: dict[str, Tensor], tensors: dict[str, Tensor]) -> str:
+    """Differences in names and shapes between `tensors` and a network's `state`, as text; empty if none."""
+    missing = [k for k in state if k not in tensors]
+    unknown = [k for k in tensors if k not in state]
+    wrong = [k for k in state if k in tensors and state[k].shape != tensors[k].shape]
     return "; ".join(
         f"{len(keys)} {what} ({', '.join(keys[:3])})"
         for what, keys in (("missing", missing), ("unknown", unknown), ("of another shape", wrong))
