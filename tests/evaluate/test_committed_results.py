@@ -34,34 +34,29 @@ def test_accuracy(folder, name, tmp_path):
     results.write(accuracy, tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == (folder / f"{name}.json").read_bytes()
     # Anyone can compute the means again from the pictures.
-    scores = by_set(accuracy.pictures["model"])
-    for dataset, pictures in scores.items():
+    for dataset, pictures in by_set(accuracy.pictures["model"]).items():
         again, committed = set_score(pictures, accuracy.model.trained_on), accuracy.sets[dataset]
         assert again.means == pytest.approx(committed.means, abs=1e-12)
     for other, alternative in accuracy.alternatives.items():
         paired = differences(accuracy.pictures["model"], accuracy.pictures[other])
         for dataset, estimates in alternative.differences.items():
-            assert {key: found.mean for key, found in paired[dataset].items()} == pytest.approx(
-                {key: found.mean for key, found in estimates.items()}, abs=1e-12
-            )
+            means = {key: estimate.mean for key, estimate in estimates.items()}
+            again = {key: estimate.mean for key, estimate in paired[dataset].items()}
+            assert again == pytest.approx(means, abs=1e-12)
 
 
-def test_the_suite(folder):
-    text = (folder / "suite_seeds.json").read_text(encoding="utf-8")
-    suite = Suite.model_validate_json(text)
-    assert suite.model_dump_json(indent=1) + "\n" == text
+@pytest.mark.parametrize(("name", "record"), [("suite_seeds", Suite), ("campaigns", Simulation)])
+def test_suite_and_campaigns(folder, name, record):
+    text = (folder / f"{name}.json").read_text(encoding="utf-8")
+    result = record.model_validate_json(text)
+    assert result.model_dump_json(indent=1) + "\n" == text
+    if record is Simulation:
+        assert all(f"{name}, click:" in table(result) for name in result.sets)
 
 
 def test_the_pages_are_made_of_the_results(folder):
     for name, text in tables.pages().items():
         assert text == (folder / name).read_text(encoding="utf-8"), f"{name}: run training/tables.py"
-
-
-def test_campaigns(folder):
-    text = (folder / "campaigns.json").read_text(encoding="utf-8")
-    simulation = Simulation.model_validate_json(text)
-    assert simulation.model_dump_json(indent=1) + "\n" == text
-    assert all(f"{name}, click:" in table(simulation) for name in simulation.sets)
 
 
 def test_the_benchmarks_name_their_machine_as_we_read_it(project_root):

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from benchmark_cases import SHAPE, disk
-from PIL import Image
+from benchmark_cases import SHAPE, disk, write_manifest
 
 from suite.protocol import score_pictures
 from suite.schema import SuiteProtocol
 from suite.summary import compare, summarise
 from suite.tables import distance
-from uniultra.datasets.manifest import Row
+from uniultra.datasets.manifest import read_manifest
 from uniultra.errors import RequestError
 from uniultra.metrics.overlap import dice, iou
 from uniultra.metrics.surface import hd95
@@ -30,18 +29,16 @@ LABELS = {
 
 @pytest.fixture
 def rows(tmp_path):
-    made = []
-    for name, label in LABELS.items():
-        picture, mask = tmp_path / f"{name}.png", tmp_path / f"{name}_mask.png"
-        Image.fromarray(np.where(label, 200, 40).astype(np.uint8)).save(picture)
-        Image.fromarray(label).save(mask)
-        made.append(Row("made", name, "test", picture, mask, 0.25 if name == "one" else None, "anna"))
-    return made
+    pictures = [
+        ("made", name, "test", "anna", np.where(label, 200, 40).astype(np.uint8), label, spacing)
+        for (name, label), spacing in zip(LABELS.items(), (None, 0.25, None), strict=True)
+    ]
+    return read_manifest(write_manifest(tmp_path, pictures), None, ["test"])
 
 
 @dataclass
 class Annotated:
-    """Answers a box by the disk in it, clicks by disks around the positive ones, nothing by `free`."""
+    """Answers a box with the disk in it, clicks with disks around them, no prompt with `free`."""
 
     free: np.ndarray = field(default_factory=lambda: LABELS["two"])
     asked: list = field(default_factory=list)

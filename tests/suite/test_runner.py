@@ -2,57 +2,53 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 
 from suite.page import render
 from suite.plan import SuitePlan
 from suite.runner import SuiteRun
-from suite.schema import Suite
+from suite.schema import Paper, Suite
 from uniultra.errors import ModelError
 from uniultra.train.trainer import Trainer
 
-SMALL = {"image_size": 64, "batch": 2, "validate_every": None, "augment": False, "average": None}
-PLAN = {
-    "task": "tiny",
-    "scored": ["tiny", "organ"],
-    "protocol": {"clicks": 5, "jitters": 1},
-    "zero_shot": ["sam2_t"],
-    "against": {"sam2_mini": "decoder"},
-    "defaults": {**SMALL, "datasets": {"tiny": 1.0}, "images": 4, "targets": 1},
-    "bases": {
-        "sam2_mini": {
-            "recipe": {**SMALL, "model": "sam2_mini", "datasets": {"organ": 1.0}, "holdout": 0.5, "steps": 2}
-        }
-    },
-    "systems": {
-        "decoder": {
-            "title": "decoder only",
-            "paper": "baseline",
-            "base": "sam2_mini",
-            "method": "decoder",
-            "seeds": [1, 2],
-            "recipe": {"model": "sam2_mini", "trains": "decoder"},
-        },
-        "uniultra": {
-            "title": "UniUltra",
-            "paper": "uniultra",
-            "base": "sam2_mini",
-            "method": "CH-Adapters",
-            "seeds": [1, 2],
-            "recipe": {"model": "uniultra_mini", "trains": "adapter", "loss": "uniultra"},
-        },
-        "autosamus": {
-            "title": "AutoSAMUS",
-            "paper": "autosamus",
-            "base": "sam2_mini",
-            "after": "uniultra",
-            "method": "generator",
-            "seeds": [2],
-            "recipe": {"model": "autosamus_mini", "objective": "auto", "target": "whole", "loss": "samus"},
-        },
-    },
-}
+PLAN = yaml.safe_load("""
+task: tiny
+scored: [tiny, organ]
+protocol: {clicks: 5, jitters: 1}
+zero_shot: [sam2_t]
+against: {sam2_mini: decoder}
+defaults: &small {image_size: 64, batch: 2, validate_every: null, augment: false, average: null}
+bases:
+  sam2_mini:
+    recipe: {<<: *small, model: sam2_mini, datasets: {organ: 1.0}, holdout: 0.5, steps: 2}
+systems:
+  decoder:
+    title: decoder only
+    paper: baseline
+    base: sam2_mini
+    method: decoder
+    seeds: [1, 2]
+    recipe: {model: sam2_mini, trains: decoder}
+  uniultra:
+    title: UniUltra
+    paper: uniultra
+    base: sam2_mini
+    method: CH-Adapters
+    seeds: [1, 2]
+    recipe: {model: uniultra_mini, trains: adapter, loss: uniultra}
+  autosamus:
+    title: AutoSAMUS
+    paper: autosamus
+    base: sam2_mini
+    after: uniultra
+    method: generator
+    seeds: [2]
+    recipe: {model: autosamus_mini, objective: auto, target: whole, loss: samus}
+""")
+PLAN["defaults"] |= {"datasets": {"tiny": 1.0}, "images": 4, "targets": 1}
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +60,8 @@ def suite(training_data, tmp_path_factory):
 
 def test_every_system_is_trained_scored_and_counted(suite):
     found, _ = suite
-    assert [(r.system, r.seed) for r in found.runs] == [
-        ("decoder", 1),
-        ("decoder", 2),
-        ("uniultra", 1),
-        ("uniultra", 2),
-        ("autosamus", 2),
-    ]
+    seeds = {"decoder": [1, 2], "uniultra": [1, 2], "autosamus": [2]}
+    assert [(r.system, r.seed) for r in found.runs] == [(name, s) for name in seeds for s in seeds[name]]
     assert all(run.spent.images_seen == 4 and run.spent.seconds > 0 for run in found.runs)
     by_name = {system.name: system for system in found.systems}
     assert by_name["uniultra"].adapter == 37_352
@@ -136,13 +127,7 @@ def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, change, words):
 
 def test_the_shipped_plan_is_read(project_root):
     plan, start = SuitePlan.read(project_root / "training" / "suite_seeds.yaml"), Path("base.safetensors")
-    assert {s.paper for s in plan.systems.values()} == {
-        "uniultra",
-        "samus",
-        "autosamus",
-        "lgmedseg",
-        "baseline",
-    }
+    assert {s.paper for s in plan.systems.values()} == set(get_args(Paper))
     on_gpu = SuitePlan.read(project_root / "training" / "suite_seeds.yaml", "cuda:0")
     assert on_gpu.recipe("samus", 1, start).images == 19200 and on_gpu.systems["samus"].seeds == (1, 2, 3)
     assert on_gpu.recipe("samus", 1, start).loss == "samus", "the rest is as on the processor"

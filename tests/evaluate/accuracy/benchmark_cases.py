@@ -1,4 +1,6 @@
-"""Generated pictures and predictors that follow a script."""
+"""Generated pictures, their manifest, and predictors that follow a script."""
+
+import csv
 
 import numpy as np
 from PIL import Image
@@ -18,18 +20,18 @@ def disk(x, y, radius):
 
 
 def square(x, y, half):
-    found = np.zeros(SHAPE, bool)
-    found[y - half : y + half + 1, x - half : x + half + 1] = True
-    return found
+    mask = np.zeros(SHAPE, bool)
+    mask[y - half : y + half + 1, x - half : x + half + 1] = True
+    return mask
 
 
 def line():
-    found = np.zeros(SHAPE, bool)
-    found[30, 10:70] = True
-    return found
+    mask = np.zeros(SHAPE, bool)
+    mask[30, 10:70] = True
+    return mask
 
 
-# dataset, id, patient, label, pitch
+# dataset, id, patient, label, spacing in mm
 PICTURES = (
     ("known", "a", "anna", disk(20, 30, 12) | disk(60, 20, 6), 0.25),
     ("known", "b", "anna", square(40, 30, 10), 0.25),
@@ -41,11 +43,27 @@ PICTURES = (
 )
 
 
+def write_manifest(folder, pictures):
+    """The folder of a manifest.
+
+    `pictures`: dataset, ID, split, patient, picture `(H,W)` uint8, mask `(H,W)` bool, spacing in mm or None.
+    """
+    folder.mkdir(exist_ok=True)
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("dataset", "id", "split", "group", "image", "mask", "spacing_mm"))
+        for dataset, name, split, group, picture, mask, spacing in pictures:
+            Image.fromarray(picture).save(folder / f"{name}.png")
+            Image.fromarray(mask).save(folder / f"{name}_mask.png")
+            writer.writerow((dataset, name, split, group, f"{name}.png", f"{name}_mask.png", spacing or ""))
+    return folder
+
+
 class Scripted:
-    """Answers with the truth of the picture, changed by `change(prompts, truth)`, and says `score`."""
+    """Answers with the target, changed by `change(prompts, truth)`, with the predicted IoU `score`."""
 
     def __init__(self, folder, change=lambda prompts, truth: truth, score=1.0):
-        self.change, self.said, self.asked = change, score, []
+        self.change, self.score, self.asked = change, score, []
         self.truths = {}
         for _, name, _, label, _ in PICTURES:
             with Image.open(folder / f"{name}.png") as picture:
@@ -57,7 +75,7 @@ class Scripted:
         picture = source.picture(plane)
         truth = self.truths.get(source.content_hash, np.zeros(picture.shape, bool))
         timings = {"encode": 0.2, "decode": 0.1 * len(prompts), "cached": float(len(self.asked) > 1)}
-        return [Prediction(self.change(p, truth), self.said, "script", None, timings) for p in prompts]
+        return [Prediction(self.change(p, truth), self.score, "script", None, timings) for p in prompts]
 
 
 def inscribed(prompts, truth):

@@ -1,13 +1,11 @@
 """The pictures as a manifest, scripted systems, and a tiny network."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
 import torch
-from benchmark_cases import KINDS, PICTURES, SHAPE, Scripted
-from PIL import Image
+from benchmark_cases import KINDS, PICTURES, SHAPE, Scripted, write_manifest
 
 from uniultra.datasets.manifest import read_manifest
 from uniultra.evaluate.records import EvaluationProtocol
@@ -19,18 +17,12 @@ from uniultra.weights import tensors
 @pytest.fixture
 def data(tmp_path):
     """The folder of a manifest whose `val` rows are PICTURES."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("dataset", "id", "split", "group", "image", "mask", "spacing_mm"))
-        for dataset, name, group, label, pitch in PICTURES:
-            noise = np.random.default_rng([*name.encode()]).normal(0, 5, SHAPE)
-            picture = np.clip(np.where(label, 200, 40) + noise, 0, 255).astype(np.uint8)
-            Image.fromarray(picture).save(folder / f"{name}.png")
-            Image.fromarray(label).save(folder / f"{name}_mask.png")
-            writer.writerow((dataset, name, "val", group, f"{name}.png", f"{name}_mask.png", pitch or ""))
-    return folder
+    pictures = []
+    for dataset, name, group, label, spacing in PICTURES:
+        noise = np.random.default_rng([*name.encode()]).normal(0, 5, SHAPE)
+        picture = np.clip(np.where(label, 200, 40) + noise, 0, 255).astype(np.uint8)
+        pictures.append((dataset, name, "val", group, picture, label, spacing))
+    return write_manifest(tmp_path / "data", pictures)
 
 
 @pytest.fixture

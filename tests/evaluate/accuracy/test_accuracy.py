@@ -6,13 +6,14 @@ import pytest
 
 from uniultra.cli import main
 from uniultra.errors import ImageError, ModelError, RequestError
-from uniultra.evaluate.accuracy import results
+from uniultra.evaluate.accuracy import accuracy, results
 from uniultra.evaluate.accuracy.accuracy import AccuracyRequest, measure
 from uniultra.evaluate.accuracy.comparisons import set_score
 from uniultra.evaluate.accuracy.gallery import ranked
 from uniultra.evaluate.accuracy.page import render
+from uniultra.evaluate.obedience import obedience
 from uniultra.evaluate.outputs import check_json
-from uniultra.evaluate.records import EvaluationProtocol, PictureScore
+from uniultra.evaluate.records import PictureScore
 from uniultra.evaluate.summaries import by_set
 from uniultra.evaluate.systems import system
 from uniultra.train.provenance import trained_on
@@ -20,16 +21,10 @@ from uniultra.train.provenance import trained_on
 
 @pytest.fixture(autouse=True)
 def few_scenes(monkeypatch):
-    monkeypatch.setattr(
-        "uniultra.evaluate.records.EvaluationProtocol.__init__", _short(EvaluationProtocol.__init__)
-    )
+    def test(answers, cases, scenes):
+        return obedience(answers, cases, scenes=2)
 
-
-def _short(made):
-    def init(self, **values):
-        made(self, **({"scenes": 2, "seeds": 2} | values))
-
-    return init
+    monkeypatch.setattr(accuracy, "obedience", test)
 
 
 def test_the_command_writes_json_page_and_pictures(data, tiny, tmp_path, capsys):
@@ -64,10 +59,7 @@ def test_the_command_writes_json_page_and_pictures(data, tiny, tmp_path, capsys)
 
 def test_alternatives_are_asked_the_same(data, tiny, tmp_path):
     pytest.importorskip("cv2")
-    wanted = AccuracyRequest(
-        data, "val", str(tiny()), sets=("strange",), limit=1, alternatives=True, device="cpu"
-    )
-    found, _, _ = measure(wanted)
+    found, _, _ = measure(AccuracyRequest(data, "val", str(tiny()), ("strange",), 1, True, device="cpu"))
     assert {"ellipse", "grabcut", "random_walker"} <= set(found.alternatives)
     assert "unet" in found.alternatives or found.missing["unet"]
     for name in ("grabcut", "random_walker"):
@@ -81,10 +73,9 @@ def test_a_model_comes_by_name_file_or_folder(tiny, tmp_path):
     by_file, by_folder = system(str(path)), system(str(path.parent))
     assert by_file.model == by_folder.model and by_file.model.name == "uniultra_mini"
     assert trained_on(path) == ("known",)
-    said = tiny(
-        "said.safetensors", trained_on='["one", "two"]', training='{"recipe": {"datasets": {"x": 1}}}'
-    )
-    assert trained_on(said) == ("one", "two")
+    training = '{"recipe": {"datasets": {"x": 1}}}'
+    listed = tiny("listed.safetensors", trained_on='["one", "two"]', training=training)
+    assert trained_on(listed) == ("one", "two")
     silent = tiny("silent.safetensors", note="nothing")
     assert trained_on(silent) is None
     with pytest.raises(ModelError, match=r"NAME\.safetensors"):
@@ -96,19 +87,15 @@ def test_a_model_comes_by_name_file_or_folder(tiny, tmp_path):
 
 def test_refusals(data, tiny, tmp_path, monkeypatch):
     model = str(tiny())
-    for wanted, match in (
+    for request, match in (
         (AccuracyRequest(tmp_path / "nowhere", "val", model), "manifest.csv"),
         (AccuracyRequest(data, "test", model), "no rows"),
         (AccuracyRequest(data, "val", model, sets=("absent",)), "known, strange, dltrack_fascicle"),
     ):
         with pytest.raises(ImageError, match=match):
-            measure(wanted)
+            measure(request)
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "none"))
-    for name, match in (
-        ("sam2_t", "uniultra weights get"),
-        ("nothing", "Unknown model"),
-        ("no.safetensors", "not found"),
-    ):
+    for name, match in {"sam2_t": "weights get", "nothing": "Unknown", "no.safetensors": "not found"}.items():
         with pytest.raises(ModelError, match=match):
             measure(AccuracyRequest(data, "val", name))
     with pytest.raises(RequestError, match="taken"):

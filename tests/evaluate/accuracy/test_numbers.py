@@ -2,15 +2,25 @@
 
 import numpy as np
 import pytest
-from benchmark_cases import disk
 
 from uniultra.errors import RequestError
+from uniultra.evaluate import scoring
 from uniultra.evaluate.accuracy.comparisons import differences, jitter, organs, set_score
 from uniultra.evaluate.records import PictureScore
-from uniultra.evaluate.scoring import score
 from uniultra.evaluate.summaries import by_set, column, difference
 from uniultra.metrics.calibration import calibration, calibrations
 from uniultra.metrics.intervals import mean_interval
+
+
+@pytest.fixture
+def scores(rows, scripted, rule):
+    """Scores of a scripted system on the pictures."""
+
+    def make(*change, score=1.0):
+        system = scripted(*change, score=score)
+        return scoring.score(system.answers, rows, system.prompts, rule)
+
+    return make
 
 
 def made(values, key="dice_box", dataset="known", groups=None):
@@ -20,16 +30,14 @@ def made(values, key="dice_box", dataset="known", groups=None):
     ]
 
 
-def test_a_biased_system_is_miscalibrated_by_its_bias(rows, scripted, rule):
-    system = scripted(score=0.7)
-    found = calibrations(one.judged for one in score(system.answers, rows, system.prompts, rule))
+def test_a_biased_system_is_miscalibrated_by_its_bias(scores):
+    found = calibrations(one.judged for one in scores(score=0.7))
     assert set(found) == {"all", "1 click", "box", "noisy box", "scribble"}  # the first click was right
     for one in found.values():
         assert one.error == pytest.approx(0.3) and one.bias == pytest.approx(-0.3)
         assert one.correlation is None
     assert found["noisy box"].n == 5 * 3 and found["box"].n == 5
-    honest = scripted(score=1.0)
-    exact = calibrations(one.judged for one in score(honest.answers, rows, honest.prompts, rule))["all"]
+    exact = calibrations(one.judged for one in scores(score=1.0))["all"]
     assert exact.error == 0 and exact.bins[-1].n == exact.n
 
 
@@ -46,14 +54,12 @@ def test_bins_hold_what_was_predicted_there():
     assert [one.n for one in found.bins if one.predicted is None] == [0] * 7
 
 
-def test_a_system_that_does_not_judge_itself_has_no_calibration(rows, scripted, rule):
-    system = scripted(score=float("nan"))
-    assert calibrations(one.judged for one in score(system.answers, rows, system.prompts, rule)) == {}
+def test_a_system_that_does_not_judge_itself_has_no_calibration(scores):
+    assert calibrations(one.judged for one in scores(score=float("nan"))) == {}
 
 
 def test_intervals_are_over_patients():
-    scores = made([0.2, 0.4, 0.9], groups=["x", "x", "y"])
-    found = set_score(scores, ["known"])
+    found = set_score(made([0.2, 0.4, 0.9], groups=["x", "x", "y"]), ["known"])
     assert found.means["dice_box"] == pytest.approx(0.5)
     low, high = found.intervals["dice_box"]
     assert low == pytest.approx(0.3) and high == pytest.approx(0.9)  # only x, only y
@@ -79,21 +85,19 @@ def test_answers_to_the_same_drawn_boxes_are_paired_by_seed():
 
 
 def test_a_prompt_free_system_is_compared_by_its_one_answer():
-    mine, other = made([0.9, 0.8]), made([0.5, 0.7], "dice_none_target")
-    found = differences(mine, other)["known"]
+    found = differences(made([0.9, 0.8]), made([0.5, 0.7], "dice_none_target"))["known"]
     assert set(found) == {"dice_box"} and found["dice_box"].mean == pytest.approx(0.25)
 
 
-def test_jitter_is_the_paired_difference_over_pictures_and_seeds(rows, scripted, rule):
+def test_jitter_is_the_paired_difference_over_pictures_and_seeds(scores):
     def worse_off_centre(prompts, truth):
-        [box] = [prompts.box] if prompts.box else [None]
+        box = prompts.box
         return truth if box is None or box.x0 == int(box.x0) else np.zeros_like(truth)
 
-    system = scripted(worse_off_centre)
-    scores = score(system.answers, rows, system.prompts, rule)
-    found = jitter(scores)["known"]
+    pictures = scores(worse_off_centre)
+    found = jitter(pictures)["known"]
     assert found["click"].difference.mean == 0
-    labelled = [one for one in by_set(scores)["known"] if one.values]
+    labelled = [one for one in by_set(pictures)["known"] if one.values]
     clean, moved = (column([labelled], key) for key in ("dice_box", "dice_box_noisy"))
     assert clean.shape == (1, 3) and moved.shape == (3, 3)
     expected = mean_interval(clean - moved, [one.group for one in labelled])
@@ -102,16 +106,7 @@ def test_jitter_is_the_paired_difference_over_pictures_and_seeds(rows, scripted,
 
 
 def test_organs_seen_and_unseen_stand_apart():
-    sets = {
-        name: set_score(made(values, dataset=name), ["one", "two"])
-        for name, values in (
-            ("one", [1.0] * 9),
-            ("two", [0.5]),
-            ("other", [0.25]),
-            ("dltrack_fascicle", [0.0]),
-        )
-    }
-    found = organs(sets)
+    values = {"one": [1.0] * 9, "two": [0.5], "other": [0.25], "dltrack_fascicle": [0.0]}
+    found = organs({name: set_score(made(v, dataset=name), ["one", "two"]) for name, v in values.items()})
     assert found["seen"].sets == ("one", "two") and found["seen"].means == {"dice_box": 0.75}
     assert found["unseen"].sets == ("other",) and found["unseen"].means == {"dice_box": 0.25}
-    assert disk(5, 5, 2).any()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmark_cases import disk, inscribed, line, square
+from benchmark_cases import KINDS, disk, inscribed, square
 
 from uniultra.evaluate.accuracy.comparisons import set_score
 from uniultra.evaluate.scoring import score
@@ -12,10 +12,23 @@ from uniultra.metrics.surface import average_distance, hd95
 from uniultra.prompts.simulation.clicks_boxes import center_click, shaky_click, tight_box
 
 
-def test_a_perfect_system_needs_one_click(rows, scripted, rule):
-    system = scripted()
-    scores = score(system.answers, rows, system.prompts, rule)
-    sets = {name: set_score(some, ["known"]) for name, some in by_set(scores).items()}
+@pytest.fixture
+def scores(rows, scripted, rule):
+    """Scores of a scripted system on the first `count` pictures, or on all."""
+
+    def make(change=lambda prompts, truth: truth, prompts=KINDS, count=None, **more):
+        system = scripted(change, prompts=prompts)
+        return score(system.answers, rows[:count], system.prompts, rule, **more)
+
+    return make
+
+
+def empty(prompts, truth):
+    return np.zeros_like(truth)
+
+
+def test_a_perfect_system_needs_one_click(scores):
+    sets = {name: set_score(some, ["known"]) for name, some in by_set(scores()).items()}
     assert (sets["known"].n, sets["known"].n_empty, sets["known"].seen) == (3, 1, True)
     assert sets["strange"].seen is False
     for name in ("known", "strange"):
@@ -30,10 +43,8 @@ def test_a_perfect_system_needs_one_click(rows, scripted, rule):
     assert "hd95_mm" in sets["known"].means and "hd95_mm" not in sets["strange"].means
 
 
-def test_the_ellipse_in_the_box_is_the_row_of_that_name(rows, scripted, rule):
-    system = scripted(inscribed, prompts=("box",))
-    scores = score(system.answers, rows, system.prompts, rule)
-    labelled = [one for one in scores if one.values]
+def test_the_ellipse_in_the_box_is_the_row_of_that_name(scores):
+    labelled = [one for one in scores(inscribed, ("box",)) if one.values]
     assert len(labelled) == 6
     for one in labelled:
         overlap = "nsd" if one.dataset == "dltrack_fascicle" else "dice"
@@ -43,12 +54,9 @@ def test_the_ellipse_in_the_box_is_the_row_of_that_name(rows, scripted, rule):
         assert f"{overlap}@1" not in one.values and one.ious == ()
 
 
-def test_distances_are_of_the_largest_component_in_px_and_mm(rows, scripted, rule):
-    def answer(prompts, truth):
-        return disk(22, 30, 12)
-
-    [first, *_] = score(scripted(answer).answers, rows, ("box",), rule)
+def test_distances_are_of_the_largest_component_in_px_and_mm(scores):
     truth, given = disk(20, 30, 12), disk(22, 30, 12)
+    [first] = scores(lambda *_: given, ("box",), 1)
     assert first.values["dice_box"] == pytest.approx(dice(given, truth), abs=1e-6)
     assert first.values["hd95_px"] == pytest.approx(hd95(given, truth), abs=1e-6)
     assert first.values["assd_px"] == pytest.approx(average_distance(given, truth), abs=1e-6)
@@ -56,42 +64,33 @@ def test_distances_are_of_the_largest_component_in_px_and_mm(rows, scripted, rul
     assert first.values["hd95_mm"] == pytest.approx(first.values["hd95_px"] * 0.25, abs=1e-5)
 
 
-def test_an_empty_answer_is_counted_and_has_no_distance(rows, scripted, rule):
-    scores = score(scripted(lambda prompts, truth: np.zeros_like(truth)).answers, rows, ("box",), rule)
-    found = set_score(by_set(scores)["known"], None)
+def test_an_empty_answer_is_counted_and_has_no_distance(scores):
+    found = set_score(by_set(scores(empty, ("box",)))["known"], None)
     assert found.n_no_distance == 3 and "hd95_px" not in found.means
     assert found.means["dice_box"] == 0 and found.seen is None
 
 
-def test_clicking_ends_at_the_threshold_but_not_before_the_tenth_click(rows, scripted, rule):
+def test_clicking_ends_at_the_threshold_but_not_before_the_tenth_click(scores):
     def nearly(prompts, truth):
         few = truth.copy()
         few[np.unravel_index(np.flatnonzero(truth)[0], truth.shape)] = False
         return few
 
-    def never(prompts, truth):
-        return np.zeros_like(truth)
-
-    near = score(scripted(nearly).answers, rows[:1], ("point",), rule)[0]
-    missed = score(scripted(never).answers, rows[:1], ("point",), rule)[0]
+    [near], [missed] = scores(nearly, ("point",), 1), scores(empty, ("point",), 1)
     assert near.values["noc90"] == 1 and len(near.ious) <= 10
     assert len(missed.ious) == 20 and missed.values["noc80"] == 20 and missed.values["nof80"] == 1
 
 
-def test_lines_are_scored_with_a_tolerance_and_without_iou(rows, scripted, rule):
-    def shifted(by):
-        return lambda prompts, truth: np.roll(truth, by, axis=0)
-
+def test_lines_are_scored_with_a_tolerance_and_without_iou(scores):
     found = {}
     for by in (0, 2, 3):
-        one = score(scripted(shifted(by)).answers, rows[-1:], ("point", "box"), rule)[0]
+        *_, one = scores(lambda _, truth, by=by: np.roll(truth, by, axis=0), ("point", "box"))
         assert one.dataset == "dltrack_fascicle" and not any(
             "dice" in key or "noc" in key for key in one.values
         )
         assert one.judged == {}
         found[by] = one.values["nsd_box"]
     assert found[0] == found[2] == 1 and found[3] == 0
-    assert line().sum() == 60
 
 
 def test_a_prompt_free_system_is_asked_once(rows, scripted, rule):
@@ -105,16 +104,15 @@ def test_a_prompt_free_system_is_asked_once(rows, scripted, rule):
     assert set_score([first], None).n_marked_empty is None
 
 
-def test_a_prompt_free_answer_is_judged_where_the_target_is(rows, scripted, rule):
+def test_a_prompt_free_answer_is_judged_where_the_target_is(scores):
     """A larger structure beside it, which is right as well, is not held against it."""
-    system = scripted(lambda prompts, truth: truth | disk(60, 25, 20), prompts=())
-    [found] = score(system.answers, rows[:1], (), rule)
+    [found] = scores(lambda _, truth: truth | disk(60, 25, 20), (), 1)
     assert found.values["dice_none_target"] == 1 > found.values["dice_none"]
 
 
 def test_every_system_is_asked_the_same(rows, scripted, rule):
     def prompts(order):
-        system = scripted(lambda prompts, truth: np.zeros_like(truth))
+        system = scripted(empty)
         score(system.answers, order, system.prompts, rule)
         return [
             (one.points, one.box, [int(s.pixels.sum()) for s in one.scribbles])
@@ -140,10 +138,9 @@ def test_a_shaky_click_stays_on_the_object_and_in_reach():
     assert shaky_click(alone, rng, 3.0) == center_click(alone)
 
 
-def test_cases_for_obedience_hold_the_first_click_and_the_box(rows, scripted, rule):
+def test_cases_for_obedience_hold_the_first_click_and_the_box(scores):
     cases = []
-    system = scripted(inscribed)
-    score(system.answers, rows, system.prompts, rule, cases=cases)
+    scores(inscribed, cases=cases)
     assert len(cases) == 5  # neither the empty label nor the line
     truth = disk(20, 30, 12)
     assert cases[0].click == center_click(truth) and not cases[0].clicked.any()

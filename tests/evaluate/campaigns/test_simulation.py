@@ -1,13 +1,12 @@
 """A campaign replayed on generated pictures, from the manifest to the picture of the curves."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
 import torch
 from active_scenes import ENTRY, BlobNetwork
-from PIL import Image
+from benchmark_cases import write_manifest
 
 from uniultra.adapt.settings import FitSettings
 from uniultra.errors import RequestError
@@ -27,31 +26,23 @@ SIDE = 64
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """`split`: a set with train and test rows, one label empty; `organ`: only test rows, two per patient."""
-    folder = tmp_path_factory.mktemp("simulated")
     rng = np.random.default_rng(4)
     parts = [("split", "train")] * 7 + [("split", "test")] * 3 + [("organ", "test")] * 20
-    lines = []
+    pictures = []
     y, x = np.mgrid[:SIDE, :SIDE]
     for n, (dataset, split) in enumerate(parts):
         cx, cy, r = rng.integers(18, 46), rng.integers(18, 46), rng.integers(7, 13)
         mask = (x - cx) ** 2 + (y - cy) ** 2 <= r**2
         picture = np.clip(rng.normal(60, 20, (SIDE, SIDE)) + 120 * mask, 0, 255).astype(np.uint8)
-        Image.fromarray(picture).save(folder / f"{n}.png")
-        Image.fromarray(mask & (n != 2)).save(folder / f"{n}_mask.png")
-        values = (dataset, str(n), split, f"patient{n // 2}", f"{n}.png", f"{n}_mask.png")
-        lines.append(dict(zip(("dataset", "id", "split", "group", "image", "mask"), values, strict=True)))
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, lines[0])
-        writer.writeheader()
-        writer.writerows(lines)
-    return folder
+        pictures.append((dataset, str(n), split, f"patient{n // 2}", picture, mask & (n != 2), None))
+    return write_manifest(tmp_path_factory.mktemp("simulated"), pictures)
 
 
 @pytest.fixture
 def model(monkeypatch):
-    """A network that is quick to ask, in the place of a model's."""
-    told = MeasuredModel(name="blobs", sha256="0" * 64, image_size=SIDE, trained_on=None)
-    blobs = System("blobs", None, ("point",), told, BlobNetwork(), ENTRY)
+    """A fast network in place of a registered model."""
+    measured = MeasuredModel(name="blobs", sha256="0" * 64, image_size=SIDE, trained_on=None)
+    blobs = System("blobs", None, ("point",), measured, BlobNetwork(), ENTRY)
     monkeypatch.setattr(simulation, "system", lambda *_: blobs)
     return "blobs"
 
@@ -66,7 +57,7 @@ def real_model(tmp_path):
 
 
 def learner(calls):
-    """Stands in for training: notes what it was given, and answers with the base as it is."""
+    """Stands in for training: records its calls and returns the base unchanged."""
 
     def fit(network, pictures, seed):
         calls.append((len(pictures), seed))
@@ -75,15 +66,22 @@ def learner(calls):
     return fit
 
 
-def wanted(data, model, work, *strategies, **changes):
+def request(data, model, work, *strategies, **changes):
     protocol = CampaignProtocol(strategies=strategies or ("default", "random"), batch=2, rounds=3, seeds=2)
     return SimulationRequest(data, protocol.model_copy(update=changes), work, ("split",), model, "cpu")
 
 
+def run(data, model, work, *strategies, **changes):
+    """Simulate without training; the result, and the calls of the stand-in."""
+    calls = []
+    requested = request(data, model, work, *strategies, **changes)
+    return simulate(requested, fit=learner(calls), progress=False), calls
+
+
 def test_the_whole_way(data, real_model, tmp_path):
     fit = FitSettings(steps=2, batch=2, targets=1, scenes=2, average=None)
-    asked = wanted(data, real_model, tmp_path / "work", "default", rounds=2, seeds=1, fit=fit)
-    found = simulate(asked, progress=False)
+    requested = request(data, real_model, tmp_path / "work", "default", rounds=2, seeds=1, fit=fit)
+    found = simulate(requested, progress=False)
     one = found.sets["split"]
     assert (one.pool, one.pool_empty, one.held_out, one.budgets) == (7, 1, 3, (2, 4))
     assert one.seen is True and found.model.sha256
@@ -99,13 +97,12 @@ def test_the_whole_way(data, real_model, tmp_path):
     assert "labels to 95 %" in table(found)
 
 
-@pytest.mark.parametrize(
-    "strategy", ["default", "coreset", "clasp_pe", "disagreement", "foreground_random", "iou_head"]
-)
+STRATEGIES = ("default", "coreset", "clasp_pe", "disagreement", "foreground_random", "iou_head")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_labels_are_never_asked_twice(data, model, tmp_path, strategy):
-    calls = []
-    asked = wanted(data, model, tmp_path, strategy, seeds=1)
-    simulate(asked, fit=learner(calls), progress=False)
+    run(data, model, tmp_path, strategy, seeds=1)
     kept = [json.loads(path.read_text()) for path in sorted(tmp_path.rglob(f"{strategy}/*/*.json"))]
     assert [len(set(one["labelled"])) for one in kept] == [2, 4, 6]
     assert kept[1]["labelled"][:2] == kept[0]["labelled"]
@@ -123,11 +120,10 @@ def test_a_stopped_simulation_goes_on_with_the_same_result(data, model, tmp_path
             raise StopError
         return learner(calls)(network, pictures, seed)
 
-    whole = simulate(wanted(data, model, tmp_path / "a"), fit=learner([]), progress=False)
+    whole, _ = run(data, model, tmp_path / "a")
     with pytest.raises(StopError):
-        simulate(wanted(data, model, tmp_path / "b"), fit=stopping, progress=False)
-    rest = []
-    again = simulate(wanted(data, model, tmp_path / "b"), fit=learner(rest), progress=False)
+        simulate(request(data, model, tmp_path / "b"), fit=stopping, progress=False)
+    again, rest = run(data, model, tmp_path / "b")
     assert len(calls) == 5 and len(rest) == 2 + 2 * 2 * 3 - 5, "what was finished is not run again"
 
     def plain(found):
@@ -139,25 +135,20 @@ def test_a_stopped_simulation_goes_on_with_the_same_result(data, model, tmp_path
 
 
 def test_more_rounds_later_go_on_too(data, model, tmp_path):
-    simulate(wanted(data, model, tmp_path, rounds=2), fit=learner([]), progress=False)
-    calls = []
-    found = simulate(wanted(data, model, tmp_path, rounds=3), fit=learner(calls), progress=False)
+    run(data, model, tmp_path, rounds=2)
+    found, calls = run(data, model, tmp_path, rounds=3)
     assert found.sets["split"].budgets == (2, 4, 6)
     assert len(calls) == 2 * 2 * 2, "the last round is run again for what it would have asked next"
 
 
 def test_other_settings_are_other_rounds(data, model, tmp_path):
-    simulate(wanted(data, model, tmp_path, seeds=1), fit=learner([]), progress=False)
-    calls = []
-    changed = wanted(data, model, tmp_path, seeds=1, fit=FitSettings(steps=7))
-    simulate(changed, fit=learner(calls), progress=False)
+    run(data, model, tmp_path, seeds=1)
+    _, calls = run(data, model, tmp_path, seeds=1, fit=FitSettings(steps=7))
     assert len(calls) == 1 + 2 * 3
 
 
 def test_labels_without_a_structure_are_not_trained_on(data, model, tmp_path):
-    calls = []
-    asked = wanted(data, model, tmp_path, "random", batch=1, rounds=6, seeds=4)
-    found = simulate(asked, fit=learner(calls), progress=False)
+    found, calls = run(data, model, tmp_path, "random", batch=1, rounds=6, seeds=4)
     # Of the campaigns, those whose first label is the empty one have one training less.
     first = [json.loads(p.read_text())["labelled"] for p in tmp_path.rglob("random/*/round-0.json")]
     assert len(calls) == 4 + 4 * 6 - first.count([2])
@@ -174,9 +165,9 @@ def test_an_organ_without_training_rows_is_divided_by_patient(data):
 
 def test_what_cannot_be_run_is_refused_first(data, model, tmp_path):
     with pytest.raises(RequestError, match="stochastic_batches"):
-        simulate(wanted(data, model, tmp_path, "best"), progress=False)
+        simulate(request(data, model, tmp_path, "best"), progress=False)
     with pytest.raises(RequestError, match="batch"):
-        simulate(wanted(data, model, tmp_path, batch=7), progress=False)
+        simulate(request(data, model, tmp_path, batch=7), progress=False)
     with pytest.raises(RequestError, match="svg"):
         check_picture(tmp_path / "curves.pdf")
 
@@ -187,7 +178,7 @@ def test_the_command(data, model, tmp_path, monkeypatch, capsys):
     from uniultra.cli.simulate import add_simulate
 
     real = simulation.simulate
-    monkeypatch.setattr(simulation, "simulate", lambda asked: real(asked, fit=learner([]), progress=False))
+    monkeypatch.setattr(simulation, "simulate", lambda r: real(r, fit=learner([]), progress=False))
     parser = argparse.ArgumentParser()
     add_simulate(parser.add_subparsers())
     line = (
