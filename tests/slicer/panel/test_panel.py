@@ -339,12 +339,9 @@ def test_a_volume_is_outlined_in_the_slice_that_is_shown(online: PanelCase) -> N
     online.mouse(*BOX)
     online.click("consentYesButton")
     online.wait(lambda: online.quiet() and online.state.score is not None, what="the mask")
-    held = [
-        online.session.scene.read(
-            online.state.segment, replace(online.state.shown, plane=Plane("k", k))
-        ).any()
-        for k in range(12)
-    ]
+    segment, planes = online.state.segment, [Plane("k", k) for k in range(12)]
+    pictures = [replace(online.state.shown, plane=plane) for plane in planes]
+    held = [online.session.scene.read(segment, picture).any() for picture in pictures]
     assert held == [k == index for k in range(12)]
 
 

@@ -10,7 +10,8 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 vtk = pytest.importorskip("vtk")
 
-from slicer_harness import volume_node, vtk_matrix  # noqa: E402
+from scene_transforms import bspline, grid, linear  # noqa: E402
+from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
 from UniUltraLib.prompts.planes import Plane, nearest_voxel  # noqa: E402
 from UniUltraLib.scene import coordinates  # noqa: E402
@@ -21,7 +22,7 @@ SIZE = (30, 20, 10)  # i, j, k
 def rotation(axis: tuple[float, float, float], degrees: float) -> np.ndarray:
     transform = vtk.vtkTransform()
     transform.RotateWXYZ(degrees, *axis)
-    return np.array([[transform.GetMatrix().GetElement(r, c) for c in range(4)] for r in range(4)])
+    return coordinates.array_of(transform.GetMatrix())
 
 
 def placed(matrix: np.ndarray, spacing: tuple[float, ...], origin: tuple[float, ...]) -> np.ndarray:
@@ -55,52 +56,6 @@ def test_a_control_point_on_a_voxel_gives_that_voxel(scene: Any, geometry: np.nd
     for voxel in VOXELS:
         markups.AddControlPoint((geometry @ [*voxel, 1.0])[:3])
     assert voxels_under(markups, volume) == VOXELS
-
-
-def linear(scene: Any, matrix: np.ndarray, parent: Any = None) -> Any:
-    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    node.SetMatrixTransformToParent(vtk_matrix(matrix))
-    node.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
-    return node
-
-
-def grid(scene: Any, to_parent: bool = True) -> Any:
-    """A smooth displacement of some millimetres, different at every place."""
-    image = vtk.vtkImageData()
-    image.SetDimensions(9, 9, 9)
-    image.SetOrigin(-80, -80, -80)
-    image.SetSpacing(20, 20, 20)
-    image.AllocateScalars(vtk.VTK_DOUBLE, 3)
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    z, y, x = np.meshgrid(*[np.linspace(-1, 1, 9)] * 3, indexing="ij")
-    field = np.stack([3 * np.sin(2 * y), 2 * np.cos(x + z), 2.5 * np.sin(x * y)], -1)
-    vtk_to_numpy(image.GetPointData().GetScalars())[:] = field.reshape(-1, 3)
-    transform = slicer.vtkOrientedGridTransform()
-    transform.SetDisplacementGridData(image)
-    node = scene.AddNewNodeByClass("vtkMRMLGridTransformNode")
-    if to_parent:
-        node.SetAndObserveTransformToParent(transform)
-    else:
-        node.SetAndObserveTransformFromParent(transform)
-    return node
-
-
-def bspline(scene: Any) -> Any:
-    transform = slicer.vtkOrientedBSplineTransform()
-    coefficients = vtk.vtkImageData()
-    coefficients.SetDimensions(8, 8, 8)
-    coefficients.SetOrigin(-80, -80, -80)
-    coefficients.SetSpacing(23, 23, 23)
-    coefficients.AllocateScalars(vtk.VTK_DOUBLE, 3)
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    values = vtk_to_numpy(coefficients.GetPointData().GetScalars())
-    values[:] = np.random.default_rng(3).normal(0, 2, values.shape)
-    transform.SetCoefficientData(coefficients)
-    node = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
-    node.SetAndObserveTransformFromParent(transform)
-    return node
 
 
 def parent_of_kind(scene: Any, kind: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,9 +30,7 @@ def loaded(application: Any, file: Path, spacing: tuple[float, float, float], de
 
 @pytest.fixture
 def table_module(scene: Any) -> Any:
-    from UniUltraLib.scene import measure_table
-
-    return measure_table
+    return importlib.import_module("UniUltraLib.scene.measure_table")
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".mha"])
@@ -49,8 +48,7 @@ def test_the_spacing_of_a_file_counts_when_it_has_one(
 def test_a_volume_of_no_file_is_uncalibrated(table_module: Any) -> None:
     from slicer_harness import volume_node
 
-    volume = volume_node(np.zeros((1, 60, 100), np.uint8))
-    volume.SetSpacing(0.2, 0.2, 1)
+    volume = volume_node(np.zeros((1, 60, 100), np.uint8), np.diag([0.2, 0.2, 1, 1]))
     found = table_module.calibration_of(volume, kind="still").at(MASK, Plane("k", 0))
     assert found.spacing_mm is None and "measure in pixels" in found.problem
 
@@ -62,19 +60,10 @@ def test_the_header_of_a_dicom_file_counts_not_the_node(
     import slicer
     from slicer_harness import volume_node
 
-    file = write_dicom(
-        tmp_path / "echo",  # no ending: its magic tells
-        TWO_SIDES,
-        Rows=60,
-        Columns=100,
-        BitsAllocated=8,
-        BitsStored=8,
-        HighBit=7,
-        PixelRepresentation=0,
-        SamplesPerPixel=1,
-        PhotometricInterpretation="MONOCHROME2",
-        PixelData=bytes(6000),
-    )
+    grey = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
+    pixels = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelData": bytes(6000)}
+    # Without an extension: DICOM is recognised by its prefix.
+    file = write_dicom(tmp_path / "echo", TWO_SIDES, Rows=60, Columns=100, **grey, **pixels)
     sequence = None
     if through == "file":
         volume = application.load(file)

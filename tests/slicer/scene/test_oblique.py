@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-vtk = pytest.importorskip("vtk")
 
-from slicer_harness import volume_node, vtk_matrix  # noqa: E402
+from scene_transforms import bspline, linear  # noqa: E402
+from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.errors import OutsideImage  # noqa: E402
 from UniUltraLib.scene import coordinates, oblique, segments  # noqa: E402
 
@@ -36,36 +36,20 @@ def view(scene: Any, world: np.ndarray, normal: tuple[float, ...] = (0.2, -0.5, 
     return node
 
 
-def warp(scene: Any, volume: Any) -> None:
-    transform = slicer.vtkOrientedBSplineTransform()
-    grid = vtk.vtkImageData()
-    grid.SetDimensions(7, 7, 7)
-    grid.SetOrigin(-60, -60, -60)
-    grid.SetSpacing(20, 20, 20)
-    grid.AllocateScalars(vtk.VTK_DOUBLE, 3)
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    values = vtk_to_numpy(grid.GetPointData().GetScalars())
-    values[:] = np.random.default_rng(1).normal(0, 2, values.shape)
-    transform.SetCoefficientData(grid)
-    node = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
-    node.SetAndObserveTransformFromParent(transform)
-    volume.SetAndObserveTransformNodeID(node.GetID())
+TURN = [[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]]
+PARENTS = {"plain": lambda _: None, "linear": lambda scene: linear(scene, TURN), "nonlinear": bspline}
 
 
-def turn(scene: Any, volume: Any) -> None:
-    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    node.SetMatrixTransformToParent(vtk_matrix([[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]]))
-    volume.SetAndObserveTransformNodeID(node.GetID())
+@pytest.fixture(params=PARENTS.values(), ids=PARENTS)
+def parent(scene: Any, request: Any) -> Any:
+    """The ID of the transform that the volume is under."""
+    node = request.param(scene)
+    return node.GetID() if node is not None else None
 
 
-PLACES = {"plain": lambda scene, volume: None, "linear": turn, "nonlinear": warp}
-
-
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_every_pixel_shows_the_voxels_under_it(scene: Any, place: Any) -> None:
+def test_every_pixel_shows_the_voxels_under_it(scene: Any, parent: Any) -> None:
     volume = volume_node(ramp(), GEOMETRY)
-    place(scene, volume)
+    volume.SetAndObserveTransformNodeID(parent)
     still = oblique.reslice_view(view(scene, coordinates.ijk_to_world(volume, [CENTRE])[0]), volume)
     inner = ((still.ijk >= 0) & (still.ijk <= np.array(SIZE) - 1)).all(axis=-1)
     assert inner.sum() > 800
@@ -77,10 +61,9 @@ def test_every_pixel_shows_the_voxels_under_it(scene: Any, place: Any) -> None:
         np.testing.assert_allclose((still.from_world @ [*world, 1])[:3], [column, row, 0], atol=2e-2)
 
 
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_the_mask_lands_on_the_voxels_that_the_view_cuts(scene: Any, place: Any) -> None:
+def test_the_mask_lands_on_the_voxels_that_the_view_cuts(scene: Any, parent: Any) -> None:
     volume = volume_node(ball().astype(np.uint8) * 200, GEOMETRY)
-    place(scene, volume)
+    volume.SetAndObserveTransformNodeID(parent)
     segmentation = segments.new_segmentation(scene, volume, "answer")
     segment = segmentation.GetSegmentation().AddEmptySegment("a")
     still = oblique.reslice_view(view(scene, coordinates.ijk_to_world(volume, [CENTRE])[0]), volume)

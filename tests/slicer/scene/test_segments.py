@@ -12,7 +12,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 vtk = pytest.importorskip("vtk")
 
 import scene_examples as examples  # noqa: E402
-from slicer_harness import volume_node, vtk_matrix  # noqa: E402
+from slicer_harness import volume_node  # noqa: E402
 from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
 from UniUltraLib.prompts.planes import Plane  # noqa: E402
 from UniUltraLib.scene import segments  # noqa: E402
@@ -71,9 +71,8 @@ def test_an_empty_mask_clears_its_plane_only(segmentation: Any, volume: Any) -> 
     for index in (3, 4):
         segments.write_plane(segmentation, segment, volume, Plane("k", index), np.ones((20, 30), bool))
     segments.write_plane(segmentation, segment, volume, Plane("k", 3), np.zeros((20, 30), bool))
-    assert (
-        examples.whole(segmentation, segment, volume).sum(axis=(1, 2)).tolist() == [0] * 4 + [600] + [0] * 5
-    )
+    counts = examples.whole(segmentation, segment, volume).sum(axis=(1, 2)).tolist()
+    assert counts == [0] * 4 + [600] + [0] * 5
     segments.write_plane(segmentation, segment, volume, Plane("k", 4), np.zeros((20, 30), bool))
     assert not examples.whole(segmentation, segment, volume).any()
     assert not segments.read_plane(segmentation, segment, volume, Plane("k", 4)).any()
@@ -90,9 +89,8 @@ def test_segments_overlap_and_never_change_each_other(segmentation: Any, volume:
         along(expected[name], plane)[:] = mask
         for other in names:
             np.testing.assert_array_equal(examples.whole(segmentation, other, volume), expected[other])
-            np.testing.assert_array_equal(
-                segments.read_plane(segmentation, other, volume, plane), along(expected[other], plane)
-            )
+            held = segments.read_plane(segmentation, other, volume, plane)
+            np.testing.assert_array_equal(held, along(expected[other], plane))
 
 
 def test_segments_that_share_a_layer_stay_apart(segmentation: Any, volume: Any) -> None:
@@ -112,10 +110,8 @@ def test_segments_that_share_a_layer_stay_apart(segmentation: Any, volume: Any) 
 def test_a_block_is_replaced_only_where_asked(segmentation: Any, volume: Any) -> None:
     other, segment, expected = add(segmentation, "b"), add(segmentation, "a"), blobs(1)
     examples.paint(segmentation, segment, volume, expected)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(
-        1 - expected.astype(np.uint8), segmentation, other, volume
-    )
     rest = ~expected
+    examples.paint(segmentation, other, volume, rest)
     extent, box = (5, 20, 2, 9, 1, 6), (slice(1, 7), slice(2, 10), slice(5, 21))
     mask, where = blobs(2, (6, 8, 16)), blobs(3, (6, 8, 16))
     segments.write_block(segmentation, segment, volume, extent, mask, where)
@@ -144,25 +140,20 @@ def test_a_surface_follows_the_mask(segmentation: Any, volume: Any) -> None:
 
 
 def test_rewriting_is_seen_by_those_who_watch(segmentation: Any, volume: Any) -> None:
-    segment, told = add(segmentation, "a"), []
+    segment, events = add(segmentation, "a"), []
     segments.write_plane(segmentation, segment, volume, Plane("k", 5), blobs(1, (20, 30)))
-    segmentation.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, lambda *_: told.append(1))
+    segmentation.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, lambda *_: events.append(1))
     segments.write_plane(segmentation, segment, volume, Plane("k", 5), blobs(2, (20, 30)))
-    assert len(told) == 1
+    assert len(events) == 1
     for index in (0, 9):  # where the labelmap has to grow
-        segments.write_plane(segmentation, segment, volume, Plane("k", index), blobs(index, (20, 30)))
-        np.testing.assert_array_equal(
-            segments.read_plane(segmentation, segment, volume, Plane("k", index)), blobs(index, (20, 30))
-        )
+        plane, mask = Plane("k", index), blobs(index, (20, 30))
+        segments.write_plane(segmentation, segment, volume, plane, mask)
+        np.testing.assert_array_equal(segments.read_plane(segmentation, segment, volume, plane), mask)
     np.testing.assert_array_equal(examples.whole(segmentation, segment, volume)[5], blobs(2, (20, 30)))
 
 
 def test_under_a_transform_voxels_stay_voxels(scene: Any, volume: Any) -> None:
-    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    transform.SetMatrixTransformToParent(
-        vtk_matrix([[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]])
-    )
-    volume.SetAndObserveTransformNodeID(transform.GetID())
+    examples.move(scene, volume)
     segmentation = segments.new_segmentation(scene, volume, "answer")
     segment, mask = add(segmentation, "a"), blobs(5, (20, 30))
     segments.write_plane(segmentation, segment, volume, Plane("k", 6), mask)

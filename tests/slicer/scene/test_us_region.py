@@ -79,9 +79,8 @@ def test_a_picture_without_ultrasound_has_no_region(fill: int) -> None:
 
 def test_a_cine_needs_what_moves() -> None:
     moving = np.stack([screen(sector(), n) for n in range(4)])
-    grainy = np.random.default_rng(9).integers(
-        60, 200, (60, 80), dtype=np.uint8
-    )  # a logo, say: it stays still
+    # A grainy logo, for example, which stays still.
+    grainy = np.random.default_rng(9).integers(60, 200, (60, 80), dtype=np.uint8)
     moving[:, 236:296, 4:84] = grainy
     keep = us_region.ultrasound_region(moving)
     assert not keep[250:290, 4:40].any() and keep[150, 200]

@@ -19,7 +19,7 @@ OUTLINE = (0.35, 0.75, 1.0)
 def new_points(scene: Any, positive: bool) -> Any:
     """A node of points: discs for positive, crosses for negative ones."""
     name = "UniUltra positive" if positive else "UniUltra negative"
-    node, display = _transient(scene, "vtkMRMLMarkupsFiducialNode", name)
+    node, display = transient(scene, "vtkMRMLMarkupsFiducialNode", name)
     display.SetGlyphTypeFromString("Circle2D" if positive else "ThickCross2D")
     display.SetGlyphScale(3.0 if positive else 4.5)
     for paint in (display.SetColor, display.SetSelectedColor):
@@ -32,7 +32,7 @@ def new_points(scene: Any, positive: bool) -> Any:
 
 def new_shapes(scene: Any, name: str, colour: Iterable[float], opacity: float) -> Any:
     """A node of lines and areas that are projected onto the slice views."""
-    node, display = _transient(scene, "vtkMRMLModelNode", name)
+    node, display = transient(scene, "vtkMRMLModelNode", name)
     display.SetColor(*colour)
     display.SetSliceIntersectionOpacity(opacity)
     display.SetSliceIntersectionThickness(2)
@@ -81,8 +81,8 @@ def _shape(corners: np.ndarray) -> Any:
     return shape
 
 
-def _transient(scene: Any, class_name: str, name: str) -> Tuple[Any, Any]:
-    """A node and its display node, for slice views only, neither saved, nor listed, nor part of undo."""
+def transient(scene: Any, class_name: str, name: str) -> Tuple[Any, Any]:
+    """A node and its display node, for slice views only; neither saved, nor listed, nor undone by Slicer."""
     node = scene.AddNewNodeByClass(class_name, name)
     node.SetSaveWithScene(False)
     node.SetHideFromEditors(True)

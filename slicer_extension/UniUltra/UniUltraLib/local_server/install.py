@@ -38,7 +38,7 @@ def make(
         created = check(plan.python, environment, "creating it")
         (plan.folder / UNFINISHED).unlink()
     except (OSError, ProcessProblem) as error:
-        # Only a folder this module created: the mark is removed last.
+        # Only a folder this module began to fill: a complete environment carries no mark.
         if (plan.folder / UNFINISHED).exists():
             shutil.rmtree(plan.folder, ignore_errors=True)
         if isinstance(error, ProcessProblem):

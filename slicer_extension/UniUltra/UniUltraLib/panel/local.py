@@ -21,6 +21,7 @@ class LocalServerPart(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         self.local = panel.session.local
+        self._needs_source = not self.local.has_source  # looked up once: it reads the disk
         self.ui.studiesPath.currentPath = self.settings["studies"] or str(self.local.default_studies)
         self.ui.environmentPath.currentPath = self.settings["environment"]
         self.ui.sourcePath.currentPath = self.settings["source"]
@@ -48,7 +49,7 @@ class LocalServerPart(Section):
         log = "\n".join(self.local.log.tail(LOG_LINES))
         # Only on Linux do PyTorch's packages contain libraries for NVIDIA cards.
         card = sys.platform.startswith("linux")
-        self.binding.show(local_look(state, log, source=not self.local.has_source, card=card))
+        self.binding.show(local_look(state, log, source=self._needs_source, card=card))
         if self.changed("log", log):
             self.ui.localLog.setPlainText(log)
             bar = self.ui.localLog.verticalScrollBar()

@@ -8,6 +8,7 @@ import qt
 import slicer
 
 from ..control.state import Problem
+from ..draw.marker_nodes import transient
 from ..measure.measuring_task import DIASTOLE, KINDS, SYSTOLE
 from ..measure.rows import write_csv
 from .measure_look import MEASURED, measure_look, measure_rows
@@ -98,16 +99,11 @@ class MeasuredLines:
         self._nodes, self._drawn = [], ((), None)
 
     def _line(self, line: Any, shown: Any) -> Any:
-        node = slicer.vtkMRMLMarkupsLineNode()
-        node.SetName("UniUltra axis")
-        node.SetSaveWithScene(False)
-        node.SetHideFromEditors(True)
-        node = slicer.mrmlScene.AddNode(node)
-        node.CreateDefaultDisplayNodes()
+        node, display = transient(slicer.mrmlScene, "vtkMRMLMarkupsLineNode", "UniUltra axis")
+        display.SetVisibility3D(True)
         for place in self._scene.to_world(shown, [shown.plane.to_ijk(x, y) for x, y in line]):
             node.AddControlPointWorld(*place)
         node.SetLocked(True)
-        display = node.GetDisplayNode()
         display.SetColor(*COLOUR)
         display.SetSelectedColor(*COLOUR)
         display.SetGlyphScale(1.6)

@@ -51,7 +51,8 @@ class Session:
             self.scene,
             load=self._load,
             downloads=Path(self._folder.name),
-            spool=_spool_folder(),
+            # Unsent labels: beside Slicer's settings, per person.
+            spool=Path(slicer.app.slicerUserSettingsFilePath).parent / "UniUltra-unsent",
             unload=lambda node: unload(slicer.mrmlScene, node),
         )
         self.review = ReviewWork(self.campaign)
@@ -144,8 +145,3 @@ class Session:
 
     def _changed(self, *_: Any) -> None:
         self._dirty = True
-
-
-def _spool_folder() -> Path:
-    """The folder for labels that are not sent yet: beside Slicer's settings, per person."""
-    return Path(slicer.app.slicerUserSettingsFilePath).parent / "UniUltra-unsent"

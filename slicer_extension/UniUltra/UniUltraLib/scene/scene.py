@@ -158,7 +158,7 @@ class SlicerScene:
 
     def view_at(self, world: Sequence[float]) -> None:
         """Switch to the view in whose plane a position lies, unless it lies in that of the current view."""
-        if not self.is_open or self._current.opened_view.shows(world):
+        if not self.is_open or (self.view is not None and in_view(self.view, world)):
             return
         node = next((node for node in self.views() if in_view(node, world)), None)
         if node is not None:

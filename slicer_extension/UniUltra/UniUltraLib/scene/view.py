@@ -109,10 +109,6 @@ class SceneView:
                 ijk[shown.plane.normal] = shown.plane.index
         return nearest_voxel(ijk, shown.size)
 
-    def shows(self, world: Any) -> bool:
-        """Whether a world position lies in the plane of the view."""
-        return self.slice_node is not None and in_view(self.slice_node, world)
-
     def _name(self, key: str) -> str:
         place = oblique.place_of_view(self.slice_node, self.image.volume)
         return f"{key}/cut-{hashlib.sha256(place.tobytes()).hexdigest()[:16]}"
