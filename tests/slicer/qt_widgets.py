@@ -15,17 +15,11 @@ Property, Signal = QtCore.Property, QtCore.Signal
 
 def _plain(kind: Any, default: Any) -> Any:
     """A property that only keeps its value."""
-    name = f"_kept_{id(object())}"
-
-    class _Kept:
-        pass
-
-    key = _Kept
+    key = object()
     return Property(
         kind,
         lambda self: self.__dict__.get(key, default),
         lambda self, value: self.__dict__.__setitem__(key, value),
-        doc=name,
     )
 
 
@@ -151,9 +145,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._volume = node
         self.sourceVolumeNodeChanged.emit(node)
 
-    def sourceVolumeNode(self) -> Any:
-        return self._volume
-
     def setSegmentationNode(self, node: Any) -> None:
         for tag in self._tags:
             self._segmentation.GetSegmentation().RemoveObserver(tag)
@@ -197,9 +188,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def removeViewObservations(self) -> None:
         self.observing = False
 
-    def updateWidgetFromMRML(self) -> None:
-        self._fill()
-
     def _fill(self) -> None:
         chosen = self.currentSegmentID()
         self.table.blockSignals(True)
@@ -228,9 +216,6 @@ class _Collapsing:
         self._collapsed = bool(value)
         self._apply()  # type: ignore[attr-defined]
         self.contentsCollapsed.emit(self._collapsed)  # type: ignore[attr-defined]
-
-    def _children(self: Any) -> list[Any]:
-        return self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly)
 
 
 class ctkCollapsibleButton(QtWidgets.QWidget, _Collapsing):
@@ -320,9 +305,6 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     currentPath = Property(str, lambda self: self.edit.text(), lambda self, value: self.edit.setText(value))
     filters = _plain(int, 0)
     settingKey = _plain(str, "")
-
-    def addCurrentPathToHistory(self) -> None:
-        return None
 
 
 STAND_INS = (

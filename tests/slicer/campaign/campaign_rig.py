@@ -100,6 +100,12 @@ class Reader(Rig):
         self.until(lambda: not self.now.opening and not self.controller.state.can_cancel)
         return self.now
 
+    def begin(self, image: str, mask: np.ndarray) -> Reader:
+        """Open a still and draw a head."""
+        self.take(image)
+        self.draw("head", mask)
+        return self
+
     def send(self, tag: str = "final") -> CampaignState:
         """Submit, and wait until the server has it or says no."""
         assert self.work.submit(tag), self.state.problem

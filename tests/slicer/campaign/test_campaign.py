@@ -141,9 +141,7 @@ def test_prompts_and_masks_of_a_draft_come_back(reader: Make, campaign_server: A
 def test_what_is_drawn_is_kept_as_a_draft_when_something_else_is_opened(
     reader: Make, campaign_server: Any
 ) -> None:
-    gus = reader("Gus")
-    gus.take("still2")
-    gus.draw("head", disk(20, 20))
+    gus = reader("Gus").begin("still2", disk(20, 20))
     gus.take("still3")
     gus.until(lambda: gus.now.unsent == 0)
 
@@ -207,8 +205,7 @@ def test_other_frames_of_the_same_cine_are_no_conflict(
 def test_two_readers_do_not_see_each_other(reader: Make, campaign: Any, campaign_server: Any) -> None:
     campaign(readers=2)
     lea, max_ = reader("Lea"), reader("Max")
-    lea.take("still6")
-    lea.draw("head", disk(20, 20))
+    lea.begin("still6", disk(20, 20))
     assert lea.send().saved
     now = max_.take("still6")
     assert now.resumed is None and not max_.drawn("head").any()

@@ -26,9 +26,7 @@ def tags(address: str, image: str, name: str) -> list[str]:
 
 def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_server: Any) -> None:
     with leaky_line(campaign_server[0]) as line:
-        zed = reader("Zed", line.address)
-        zed.take("still0")
-        zed.draw("head", disk(20, 20))
+        zed = reader("Zed", line.address).begin("still0", disk(20, 20))
         zed.work.submit("final")
         zed.draw("head", disk(30, 20))
         zed.work.submit("final")
@@ -44,9 +42,7 @@ def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_serve
 
 
 def test_a_double_click_submits_once(reader: Make, campaign_server: Any) -> None:
-    bob = reader("Bob")
-    bob.take("still1")
-    bob.draw("head", disk(20, 20))
+    bob = reader("Bob").begin("still1", disk(20, 20))
     assert bob.work.submit("final") and bob.work.submit("final")
     bob.until(lambda: bob.now.unsent == 0)
     assert bob.work.submit("final"), "nothing is new"
@@ -70,9 +66,7 @@ def test_what_is_drawn_while_the_next_image_comes_is_a_draft(reader: Make, campa
 def test_what_is_drawn_when_the_scene_is_closed_is_a_draft(
     reader: Make, campaign_server: Any, scene: Any
 ) -> None:
-    dan = reader("Dan")
-    dan.take("still4")
-    dan.draw("head", disk(20, 20))
+    dan = reader("Dan").begin("still4", disk(20, 20))
     scene.Clear(0)
     assert dan.now.unit is None
     dan.until(lambda: dan.now.unsent == 0)

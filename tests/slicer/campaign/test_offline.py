@@ -38,9 +38,7 @@ def line(campaign_server: tuple[str, Path]) -> Iterator[LeakyLine]:
 
 
 def test_a_label_waits_for_the_line_and_is_sent_then(reader: Make, line: LeakyLine, mine: Any) -> None:
-    tom = reader("Tom")
-    tom.take("still0")
-    tom.draw("head", disk(20, 20))
+    tom = reader("Tom").begin("still0", disk(20, 20))
     line.cut()
     assert tom.work.submit("final")
     tom.until(lambda: tom.state.connection == "lost")
@@ -60,9 +58,7 @@ def test_a_label_waits_for_the_line_and_is_sent_then(reader: Make, line: LeakyLi
 
 
 def test_an_answer_that_is_lost_makes_no_second_version(reader: Make, line: LeakyLine, mine: Any) -> None:
-    una = reader("Una")
-    una.take("still1")
-    una.draw("head", disk(20, 20))
+    una = reader("Una").begin("still1", disk(20, 20))
     line.lose_answers = True
     assert una.work.submit("final")
     una.until(lambda: line.lost > 0 and len(mine("still1", "Una")) == 1)
@@ -125,9 +121,7 @@ def test_a_conflict_of_another_image_waits_for_its_person(reader: Make, line: Le
 def test_a_label_that_the_server_refuses_is_kept_with_its_words(
     reader: Make, line: LeakyLine, mine: Any
 ) -> None:
-    yan = reader("Yan")
-    yan.take("still5")
-    yan.draw("head", disk(20, 20))
+    yan = reader("Yan").begin("still5", disk(20, 20))
     line.cut()
     yan.work.submit("final")
     [entry] = yan.work.unsent()

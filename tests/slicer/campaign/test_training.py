@@ -20,8 +20,7 @@ def test_a_training_is_begun_watched_and_stopped(reader: Any, campaign_server: A
     leo = reader("Leo", campaign_server[0])
     state = leo.training.state
     assert state.offered and state.models == (MODEL,) and state.model == MODEL
-    leo.take("still0")
-    leo.draw("head", disk(20, 20))
+    leo.begin("still0", disk(20, 20))
     leo.send()
     leo.until(lambda: leo.training.state.can_start)
     leo.training.start({"steps": 500})

@@ -35,10 +35,16 @@ def model(server: Any) -> Any:
 
 
 @pytest.fixture
-def still(rig: Any, model: Any) -> Any:
-    """A still of the campaign is open, and the server connected."""
+def online(rig: Any, model: Any) -> Any:
+    """A controller that is connected to the model's server."""
+    rig.connect(model.server.address)
+    return rig
+
+
+@pytest.fixture
+def still(online: Any) -> Any:
+    """A still of the campaign is open too."""
     import scene_examples as examples
 
-    rig.connect(model.server.address)
-    rig.open(examples.still(), "still-1")
-    return rig
+    online.open(examples.still(), "still-1")
+    return online

@@ -35,10 +35,7 @@ def test_a_click_makes_a_segment_and_its_mask(still: Rig, model: ScriptedModel) 
 
 
 def test_each_click_builds_on_the_mask_that_is_there(still: Rig, model: ScriptedModel) -> None:
-    still.controller.edit(
-        Edit("box", True, still.scene.to_world(still.scene.shown(), [(20, 20, 0), (60, 50, 0)]))
-    )
-    still.settle()
+    still.stroke("box", (20, 20), (60, 50))
     first = still.mask()
     still.click("a", 90, 40)
     still.click("b", 30, 30, positive=False)
@@ -132,29 +129,28 @@ def test_clear_can_be_undone(still: Rig) -> None:
     assert still.state.has_prompts
 
 
-def test_segments_and_slices_keep_their_own(rig: Rig, model: ScriptedModel, scene: Any) -> None:
-    rig.connect(model.server.address)
+def test_segments_and_slices_keep_their_own(online: Rig, model: ScriptedModel, scene: Any) -> None:
     node = examples.volume()
     view = examples.slice_node(scene, shows=node)
-    rig.open(node, "volume-1")
-    rig.click("a", 40, 30)
-    plane = rig.state.shown.plane
-    other = rig.controller.add_segment("wall", (1.0, 0.0, 0.0))
-    assert rig.state.segment == other and not rig.state.has_prompts
-    rig.click("b", 80, 60)
-    rig.scene.go_to(plane.index + 3)
-    assert not rig.state.has_prompts and not rig.state.can_undo
-    rig.click("c", 10, 10)
-    rig.scene.go_to(plane.index)
-    first = next(s.id for s in rig.state.segments if s.id != other)
-    equal(rig.mask(first), mask_at(SHAPE, (40, 30)))
-    equal(rig.mask(other), mask_at(SHAPE, (80, 60)))
-    rig.controller.undo()
-    assert not rig.mask(other).any() and rig.mask(first).any()
-    rig.controller.select_segment(first)
-    assert [p.key for p in rig.state.prompts.of("point")] == ["a"]
-    rig.controller.remove_segment(other)
-    assert [s.id for s in rig.state.segments] == [first] and rig.state.segment == first
+    online.open(node, "volume-1")
+    online.click("a", 40, 30)
+    plane = online.state.shown.plane
+    other = online.controller.add_segment("wall", (1.0, 0.0, 0.0))
+    assert online.state.segment == other and not online.state.has_prompts
+    online.click("b", 80, 60)
+    online.scene.go_to(plane.index + 3)
+    assert not online.state.has_prompts and not online.state.can_undo
+    online.click("c", 10, 10)
+    online.scene.go_to(plane.index)
+    first = next(s.id for s in online.state.segments if s.id != other)
+    equal(online.mask(first), mask_at(SHAPE, (40, 30)))
+    equal(online.mask(other), mask_at(SHAPE, (80, 60)))
+    online.controller.undo()
+    assert not online.mask(other).any() and online.mask(first).any()
+    online.controller.select_segment(first)
+    assert [p.key for p in online.state.prompts.of("point")] == ["a"]
+    online.controller.remove_segment(other)
+    assert [s.id for s in online.state.segments] == [first] and online.state.segment == first
     assert view.GetLayoutName() == "Red"
 
 
@@ -174,25 +170,24 @@ def test_prompts_are_back_when_the_image_is_opened_again(still: Rig, model: Scri
     assert not still.state.has_prompts
 
 
-def test_an_answer_lands_on_the_frame_it_was_asked_for(rig: Rig, model: ScriptedModel, scene: Any) -> None:
-    rig.connect(model.server.address)
+def test_an_answer_lands_on_the_frame_it_was_asked_for(online: Rig, model: ScriptedModel, scene: Any) -> None:
     browser = examples.cine(scene)
-    rig.open(browser, "cine-1")
+    online.open(browser, "cine-1")
     model.faults["infer"] = lambda handler: (time.sleep(0.2), handler.send(200, model.answer(handler)))
-    rig.point("a", 40, 30)
-    rig.scene.go_to(2)
-    assert rig.state.shown.frame == 2 and not rig.state.has_prompts and not rig.state.waiting
-    rig.point("b", 70, 50)
-    rig.settle()
-    equal(rig.mask(), mask_at(SHAPE, (70, 50)))
-    rig.controller.accept()
-    assert rig.state.done and rig.state.done_frames == {2}
-    rig.scene.go_to(0)
-    equal(rig.mask(), mask_at(SHAPE, (40, 30)))
-    assert not rig.state.done and rig.state.can_undo
-    rig.scene.go_to(2)
-    rig.controller.accept(False)
-    assert rig.state.done_frames == frozenset()
+    online.point("a", 40, 30)
+    online.scene.go_to(2)
+    assert online.state.shown.frame == 2 and not online.state.has_prompts and not online.state.waiting
+    online.point("b", 70, 50)
+    online.settle()
+    equal(online.mask(), mask_at(SHAPE, (70, 50)))
+    online.controller.accept()
+    assert online.state.done and online.state.done_frames == {2}
+    online.scene.go_to(0)
+    equal(online.mask(), mask_at(SHAPE, (40, 30)))
+    assert not online.state.done and online.state.can_undo
+    online.scene.go_to(2)
+    online.controller.accept(False)
+    assert online.state.done_frames == frozenset()
 
 
 def test_of_quick_clicks_the_latest_is_answered(still: Rig, model: ScriptedModel) -> None:
@@ -211,15 +206,10 @@ def test_of_quick_clicks_the_latest_is_answered(still: Rig, model: ScriptedModel
 
 
 def test_scribbles_and_lasso_travel(still: Rig, model: ScriptedModel) -> None:
-    shown = still.scene.shown()
-    line = still.scene.to_world(shown, [(20, 30, 0), (60, 30, 0)])
-    still.controller.edit(Edit("scribble", False, line, 2.0))
-    still.settle()
+    still.stroke("scribble", (20, 30), (60, 30), positive=False, width=2.0)
     [scribble] = model.asked[-1]["scribbles"]
     assert scribble["positive"] is False and scribble["bbox"][1] <= 30 <= scribble["bbox"][3]
-    ring = [(40 + 20 * np.cos(t), 40 + 15 * np.sin(t), 0) for t in np.linspace(0, 6, 40)]
-    still.controller.edit(Edit("lasso", True, still.scene.to_world(shown, ring)))
-    still.settle()
+    still.stroke("lasso", *((40 + 20 * np.cos(t), 40 + 15 * np.sin(t)) for t in np.linspace(0, 6, 40)))
     assert len(model.asked[-1]["lasso"]) > 10 and model.asked[-1]["scribbles"]
     still.controller.edit(Edit("scribble", key="scribble0"))
     still.settle()
@@ -243,9 +233,7 @@ def test_a_new_kind_of_prompt_needs_its_line_in_the_table_alone(
     rig.connect(model.server.address)
     rig.open(examples.still(), "still-1")
     assert "ruler" in rig.state.tools
-    world = rig.scene.to_world(rig.scene.shown(), [(20, 30, 0), (60, 50, 0)])
-    rig.controller.edit(Edit("ruler", True, world))
-    rig.settle()
+    rig.stroke("ruler", (20, 30), (60, 50))
     assert model.asked[-1]["ruler"] == [20, 30, 60, 50]
     node, kept = rig.scene.volume, rig.state.prompts
     rig.scene.close()
@@ -259,10 +247,7 @@ def test_a_new_kind_of_prompt_needs_its_line_in_the_table_alone(
 
 
 def test_a_model_is_asked_only_what_it_takes(still: Rig, model: ScriptedModel) -> None:
-    still.controller.edit(
-        Edit("box", True, still.scene.to_world(still.scene.shown(), [(20, 20, 0), (60, 50, 0)]))
-    )
-    still.settle()
+    still.stroke("box", (20, 20), (60, 50))
     still.controller.set_model("points_only")
     assert still.state.tools == {"point", AUTO}
     still.click("a", 40, 30)
@@ -278,63 +263,60 @@ def test_a_prompt_outside_changes_nothing(still: Rig, model: ScriptedModel) -> N
     assert still.state.problem is None
 
 
-def test_auto_segmentation_can_be_undone_and_corrected(rig: Rig, model: ScriptedModel, scene: Any) -> None:
-    rig.connect(model.server.address)
-    rig.open(examples.cine(scene), "cine-1")
-    rig.controller.auto_segment(all_frames=True)
-    rig.settle()
+def test_auto_segmentation_can_be_undone_and_corrected(online: Rig, model: ScriptedModel, scene: Any) -> None:
+    online.open(examples.cine(scene), "cine-1")
+    online.controller.auto_segment(all_frames=True)
+    online.settle()
     assert [asked["plane"]["index"] for asked in model.asked] == list(range(6))
     for frame in (0, 5):
-        rig.scene.go_to(frame)
-        assert rig.mask().sum() == 20 * (10 + frame)
-    before = rig.mask()
-    rig.click("a", 100, 80)
-    equal(rig.mask(), before | mask_at(SHAPE, (100, 80)))
-    rig.controller.undo()
-    rig.controller.undo()
-    assert not rig.mask().any()
+        online.scene.go_to(frame)
+        assert online.mask().sum() == 20 * (10 + frame)
+    before = online.mask()
+    online.click("a", 100, 80)
+    equal(online.mask(), before | mask_at(SHAPE, (100, 80)))
+    online.controller.undo()
+    online.controller.undo()
+    assert not online.mask().any()
 
 
-def test_an_own_image_is_sent_once_after_consent(rig: Rig, model: ScriptedModel) -> None:
-    rig.connect(model.server.address)
-    rig.open(examples.still())
-    rig.point("a", 40, 30)
-    rig.polls(0.3)
-    assert rig.state.needs_consent.address == model.server.address and "/session/" not in model.routes()
+def test_an_own_image_is_sent_once_after_consent(online: Rig, model: ScriptedModel) -> None:
+    online.open(examples.still())
+    online.point("a", 40, 30)
+    online.polls(0.3)
+    assert online.state.needs_consent.address == model.server.address and "/session/" not in model.routes()
     assert not model.asked
-    rig.controller.consent(False)
-    assert not rig.state.has_prompts and rig.state.needs_consent is None
-    rig.point("a", 40, 30)
-    rig.controller.consent(True, blank=True)
-    rig.settle()
-    rig.click("b", 60, 60)
+    online.controller.consent(False)
+    assert not online.state.has_prompts and online.state.needs_consent is None
+    online.point("a", 40, 30)
+    online.controller.consent(True, blank=True)
+    online.settle()
+    online.click("b", 60, 60)
     assert model.routes().count("/session/") == 1
     assert model.asked[-1]["axis_kind"] == "still"
-    equal(rig.mask(), mask_at(SHAPE, (40, 30), (60, 60)))
-    rig.open(examples.still(rgb=True))
-    rig.point("c", 40, 30)
-    assert rig.state.needs_consent is not None, "each image is asked for"
-    rig.controller.consent(True, always=True)
-    rig.settle()
-    rig.open(examples.still())
-    rig.click("d", 40, 30)
+    equal(online.mask(), mask_at(SHAPE, (40, 30), (60, 60)))
+    online.open(examples.still(rgb=True))
+    online.point("c", 40, 30)
+    assert online.state.needs_consent is not None, "each image is asked for"
+    online.controller.consent(True, always=True)
+    online.settle()
+    online.open(examples.still())
+    online.click("d", 40, 30)
     assert model.routes().count("/session/") == 3, "the first was let go when it was closed"
 
 
-def test_an_oblique_view_has_prompts_of_its_own(rig: Rig, model: ScriptedModel, scene: Any) -> None:
-    rig.connect(model.server.address)
+def test_an_oblique_view_has_prompts_of_its_own(online: Rig, model: ScriptedModel, scene: Any) -> None:
     node = examples.volume()
     view = examples.slice_node(scene, shows=node)
-    rig.open(node, "volume-1")
-    rig.click("a", 40, 30)
-    examples.askew(view, rig.scene.to_world(rig.scene.shown(), [examples.CENTRE])[0])
-    shown = rig.state.shown
-    assert shown.oblique and not rig.state.has_prompts
+    online.open(node, "volume-1")
+    online.click("a", 40, 30)
+    examples.askew(view, online.scene.to_world(online.scene.shown(), [examples.CENTRE])[0])
+    shown = online.state.shown
+    assert shown.oblique and not online.state.has_prompts
     model.shape = shown.shape
     columns, rows, _ = shown.size
-    rig.point("b", columns // 2, rows // 2)
-    rig.controller.consent(True)
-    rig.settle()
-    assert rig.mask()[rows // 2, columns // 2]
-    rig.controller.undo()
-    assert not rig.mask()[rows // 2, columns // 2]
+    online.point("b", columns // 2, rows // 2)
+    online.controller.consent(True)
+    online.settle()
+    assert online.mask()[rows // 2, columns // 2]
+    online.controller.undo()
+    assert not online.mask()[rows // 2, columns // 2]

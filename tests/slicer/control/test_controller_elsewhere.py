@@ -33,80 +33,76 @@ def size_of(upload: bytes) -> list[int]:
     return [int(n) for n in line.split()[1:]]
 
 
-def test_what_is_sent_is_what_was_asked_about(rig: Rig, model: ScriptedModel, scene: Any) -> None:
-    rig.connect(model.server.address)
+def test_what_is_sent_is_what_was_asked_about(online: Rig, model: ScriptedModel, scene: Any) -> None:
     node = examples.volume()
     view = examples.slice_node(scene, shows=node)
-    rig.open(node)
-    centre = rig.scene.to_world(rig.scene.shown(), [examples.CENTRE])[0]
+    online.open(node)
+    centre = online.scene.to_world(online.scene.shown(), [examples.CENTRE])[0]
     examples.askew(view, centre)
-    columns, rows, _ = rig.state.shown.size
-    model.shape = rig.state.shown.shape
-    rig.point("a", columns // 2, rows // 2)
-    assert rig.state.needs_consent is not None
-    cut = rig.scene.shown()
+    columns, rows, _ = online.state.shown.size
+    model.shape = online.state.shown.shape
+    online.point("a", columns // 2, rows // 2)
+    assert online.state.needs_consent is not None
+    cut = online.scene.shown()
     view.SetOrientation("Axial")
     view.JumpSliceByOffsetting(*centre)
-    assert not rig.scene.shown().oblique
-    rig.controller.consent(True)
-    rig.settle()
+    assert not online.scene.shown().oblique
+    online.controller.consent(True)
+    online.settle()
     assert [size_of(one) for one in uploads(model)] == [[columns, rows, 1]]
-    assert rig.scene.read(rig.state.segment, cut)[rows // 2, columns // 2]
+    assert online.scene.read(online.state.segment, cut)[rows // 2, columns // 2]
     model.shape = SHAPE
-    rig.click("b", 20, 30)
+    online.click("b", 20, 30)
     assert size_of(uploads(model)[-1]) == [120, 90, 40], "the volume is not taken for the cut"
 
 
 def test_an_image_that_turns_under_the_view_is_another_cut(
-    rig: Rig, model: ScriptedModel, scene: Any
+    online: Rig, model: ScriptedModel, scene: Any
 ) -> None:
-    rig.connect(model.server.address)
     node = examples.volume(np.diag([0.5, 0.5, 0.5, 1.0]))
     view = examples.slice_node(scene, shows=node)
-    rig.open(node)
-    centre = rig.scene.to_world(rig.scene.shown(), [(59.5, 44.5, 19.5)])[0]
+    online.open(node)
+    centre = online.scene.to_world(online.scene.shown(), [(59.5, 44.5, 19.5)])[0]
     examples.askew(view, centre)
-    before = rig.scene.shown()
+    before = online.scene.shown()
     turn = np.eye(4)
     turn[:3, :3] = [[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]
     turn[:3, 3] = centre - turn[:3, :3] @ centre
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     transform.SetMatrixTransformToParent(vtk_matrix(turn))
     node.SetAndObserveTransformNodeID(transform.GetID())
-    after = rig.scene.shown()
+    after = online.scene.shown()
     assert after.oblique and after.key != before.key, "else the server would answer about the earlier cut"
 
 
-def test_consent_is_given_to_one_server(rig: Rig, model: ScriptedModel) -> None:
-    rig.connect(model.server.address)
-    rig.open(examples.still())
-    rig.point("a", 40, 30)
-    rig.controller.consent(True, blank=False)
-    rig.settle()
+def test_consent_is_given_to_one_server(online: Rig, model: ScriptedModel) -> None:
+    online.open(examples.still())
+    online.point("a", 40, 30)
+    online.controller.consent(True, blank=False)
+    online.settle()
     assert len(uploads(model)) == 1
     with scripted_server() as elsewhere:
         other = ScriptedModel(elsewhere, SHAPE)
-        rig.connect(elsewhere.address)
-        rig.point("b", 60, 60)
-        rig.polls(0.2)
-        assert rig.state.needs_consent.address == elsewhere.address and not uploads(other)
-        rig.connect(model.server.address)
-        rig.settle()
-        assert rig.state.needs_consent is None, "the question was about the other one"
+        online.connect(elsewhere.address)
+        online.point("b", 60, 60)
+        online.polls(0.2)
+        assert online.state.needs_consent.address == elsewhere.address and not uploads(other)
+        online.connect(model.server.address)
+        online.settle()
+        assert online.state.needs_consent is None, "the question was about the other one"
         assert not uploads(other) and not other.asked
-        equal(rig.mask(), mask_at(SHAPE, (40, 30), (60, 60)))
+        equal(online.mask(), mask_at(SHAPE, (40, 30), (60, 60)))
 
 
-def test_the_same_server_again_needs_no_new_consent(rig: Rig, model: ScriptedModel) -> None:
-    rig.connect(model.server.address)
-    rig.open(examples.still())
-    rig.point("a", 40, 30)
-    rig.controller.consent(True)
-    rig.settle()
-    rig.controller.disconnect()
-    rig.connect(model.server.address)
-    rig.click("b", 60, 60)
-    assert rig.state.needs_consent is None and len(uploads(model)) == 2
+def test_the_same_server_again_needs_no_new_consent(online: Rig, model: ScriptedModel) -> None:
+    online.open(examples.still())
+    online.point("a", 40, 30)
+    online.controller.consent(True)
+    online.settle()
+    online.controller.disconnect()
+    online.connect(model.server.address)
+    online.click("b", 60, 60)
+    assert online.state.needs_consent is None and len(uploads(model)) == 2
 
 
 @pytest.mark.parametrize("remembered", [False, True])
@@ -166,10 +162,9 @@ def test_hundreds_of_prompts_without_an_answer_take_no_mask_along() -> None:
     assert not line.now.prompts
 
 
-def test_a_prompt_beside_the_image_leaves_no_segment_behind(rig: Rig, model: ScriptedModel) -> None:
-    rig.connect(model.server.address)
-    rig.open(examples.still(), "still-1")
-    rig.controller.point("a", (500.0, 500.0, 0.0))
-    assert "lies" in rig.state.problem.cause and rig.state.segments == ()
-    rig.controller.undo()
-    assert rig.state.segments == ()
+def test_a_prompt_beside_the_image_leaves_no_segment_behind(online: Rig, model: ScriptedModel) -> None:
+    online.open(examples.still(), "still-1")
+    online.controller.point("a", (500.0, 500.0, 0.0))
+    assert "lies" in online.state.problem.cause and online.state.segments == ()
+    online.controller.undo()
+    assert online.state.segments == ()

@@ -52,16 +52,12 @@ def overlap(mask: np.ndarray, truth: np.ndarray = TRUTH) -> float:
     return 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
 
 
-def box(rig: Rig, *corners: tuple[int, int]) -> None:
-    shown = rig.scene.shown()
-    world = rig.scene.to_world(shown, [shown.plane.to_ijk(x, y) for x, y in corners])
-    rig.controller.edit(Edit("box", True, world))
-
-
 def test_a_reader_goes_through_a_cine(rig: Rig, scene: Any, running: ServerProcess) -> None:
     rig.open(examples.cine(scene, rgb=False))
     assert REFINE in rig.state.tools and AUTO not in rig.state.tools and rig.state.model == MODEL
-    box(rig, (38, 29), (82, 61))
+    shown = rig.scene.shown()
+    corners = rig.scene.to_world(shown, [shown.plane.to_ijk(x, y) for x, y in ((38, 29), (82, 61))])
+    rig.controller.edit(Edit("box", True, corners))
     assert rig.state.needs_consent is not None and "name" in rig.state.needs_consent.warning
     rig.controller.consent(True)
     rig.settle()

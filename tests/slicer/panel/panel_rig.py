@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from UniUltraLib.control.controller import Controller
 from UniUltraLib.control.state import ONLINE, State
+from UniUltraLib.prompts.shown import Edit
 from UniUltraLib.scene.scene import SlicerScene
 from UniUltraLib.wire.client import Client
 
@@ -75,6 +76,13 @@ class Rig:
 
     def click(self, key: str, x: int, y: int, positive: bool = True) -> None:
         self.point(key, x, y, positive)
+        self.settle()
+
+    def stroke(self, kind: str, *xy: tuple[float, float], positive: bool = True, width: float = 0.0) -> None:
+        """Draw a prompt through pixels of what is shown."""
+        shown = self.scene.shown()
+        world = self.scene.to_world(shown, [shown.plane.to_ijk(x, y) for x, y in xy])
+        self.controller.edit(Edit(kind, positive, world, width))
         self.settle()
 
     def mask(self, segment: str | None = None) -> np.ndarray:
