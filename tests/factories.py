@@ -1,4 +1,4 @@
-"""Small files and campaigns for tests: pictures, cines, labels, a clock, and who opens which file."""
+"""Small files and campaigns for tests: pictures, cines, labels, a clock, and a watch on opened files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from uniultra.files.checksummed import sha256
 from uniultra.images.itk import sitk
+from uniultra.store.types import TrainingLabel
 
 _watches: list[tuple[Path, list[tuple[int, Path]]]] = []
 
@@ -69,6 +71,28 @@ def make_video(
     return path
 
 
+def make_dicom(path: Path, **elements: str) -> Path:
+    """A tiny ultrasound image in DICOM, with further elements by keyword."""
+    import pydicom
+
+    data = pydicom.Dataset()
+    data.SOPClassUID, data.Modality = pydicom.uid.UltrasoundImageStorage, "US"
+    data.SOPInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[path.name])
+    data.Rows, data.Columns, data.BitsAllocated, data.BitsStored, data.HighBit = 6, 8, 8, 8, 7
+    data.SamplesPerPixel, data.PixelRepresentation = 1, 0
+    data.PhotometricInterpretation, data.PixelData = "MONOCHROME2", bytes(range(48))
+    for keyword, value in elements.items():
+        setattr(data, keyword, value)
+    data.file_meta = pydicom.dataset.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+    data.is_little_endian, data.is_implicit_VR = True, False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data.save_as(path, write_like_original=False)
+    return path
+
+
 def make_label(
     path: Path, value: int = 1, shape: tuple[int, ...] = (6, 8), frames: Collection[int] | None = None
 ) -> Path:
@@ -79,6 +103,13 @@ def make_label(
             voxels[frame, :3, :4] = value
     sitk().WriteImage(sitk().GetImageFromArray(voxels), str(path))
     return path
+
+
+def training_label(studies: Path, source: str, file: str, **fields: Any) -> TrainingLabel:
+    """The record of a label file, both paths relative to the studies folder."""
+    defaults = {"image": source.partition(".")[0], "revision": 1, "frames": None, "group": "patient"}
+    checksum = sha256(studies / file)
+    return TrainingLabel(source=source, file=file, sha256=checksum, **{**defaults, **fields})
 
 
 def write_campaign(studies: Path, **settings: object) -> None:

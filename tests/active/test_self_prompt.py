@@ -16,14 +16,18 @@ def network():
     return BlobNetwork()
 
 
+@pytest.fixture
+def prober(network):
+    return Prober(network, ENTRY)
+
+
 def known(prober, **labelled):
     """Prototypes of names, each from one labelled picture `(picture, mask)`."""
     seen = [(name, *prober.seen(prober.encode(p), mask)) for name, (p, mask) in labelled.items()]
     return prototypes(seen)
 
 
-def test_without_labels_a_grid_is_asked_and_sure_answers_count(network):
-    prober = Prober(network, ENTRY)
+def test_without_labels_a_grid_is_asked_and_sure_answers_count(prober):
     picture = blob_picture(bright=[(16, 16, 9)])
     answers = prober.answers(prober.encode(picture), picture.shape, {})
     assert len(answers) == GRID**2 == len({one.click for one in answers})
@@ -33,8 +37,7 @@ def test_without_labels_a_grid_is_asked_and_sure_answers_count(network):
 
 
 @pytest.mark.parametrize("name", ["bright", "striped"])
-def test_with_labels_the_structure_is_found_again(network, name):
-    prober = Prober(network, ENTRY)
+def test_with_labels_the_structure_is_found_again(network, prober, name):
     seen = blob_picture(bright=[(16, 16, 9)], striped=[(46, 46, 9)])
     found = known(prober, bright=(seen, disk(16, 16, 9)), striped=(seen, disk(46, 46, 9)))
     new = blob_picture(bright=[(50, 14, 8)], striped=[(14, 50, 8)])
@@ -45,8 +48,7 @@ def test_with_labels_the_structure_is_found_again(network, name):
     assert len(network.clicks) <= 2 * PLACES, "a prototype costs a few clicks, not a grid"
 
 
-def test_the_answer_that_covers_what_is_alike_counts(network):
-    prober = Prober(network, ENTRY)
+def test_the_answer_that_covers_what_is_alike_counts(prober):
     seen = blob_picture(bright=[(32, 32, 9)])
     found = known(prober, head=(seen, disk(32, 32, 9)))
     # A single bright cell is as bright as the disk, but an answer there covers mostly dark ones.
@@ -55,8 +57,7 @@ def test_the_answer_that_covers_what_is_alike_counts(network):
     assert np.hypot(*np.subtract(answer.click, (14, 14))) < 6
 
 
-def test_clicks_and_maps_are_of_the_picture(network):
-    prober = Prober(network, ENTRY)
+def test_clicks_and_maps_are_of_the_picture(prober):
     wide = np.repeat(np.repeat(blob_picture(bright=[(16, 48, 9)]), 3, 1), 2, 0)
     seen = blob_picture(bright=[(16, 16, 9)])
     [answer] = prober.answers(prober.encode(wide), wide.shape, known(prober, head=(seen, disk(16, 16, 9))))
@@ -75,8 +76,7 @@ def test_padding_is_no_part_of_the_picture(network):
     assert all(one.probabilities.shape == (32, 64) for one in padded.answers(embedding, picture.shape, {}))
 
 
-def test_prototypes_weigh_pictures_alike_and_leave_out_empty_labels(network):
-    prober = Prober(network, ENTRY)
+def test_prototypes_weigh_pictures_alike_and_leave_out_empty_labels(prober):
     picture = blob_picture(bright=[(16, 16, 9)])
     features, share = prober.seen(prober.encode(picture), disk(16, 16, 9))
     once = prototypes([("head", features, share), ("none", features, torch.zeros_like(share))])
@@ -85,16 +85,14 @@ def test_prototypes_weigh_pictures_alike_and_leave_out_empty_labels(network):
     assert torch.allclose(once["head"], twice["head"], atol=1e-6)
 
 
-def test_a_structure_smaller_than_a_cell_is_learnt(network):
-    prober = Prober(network, ENTRY)
+def test_a_structure_smaller_than_a_cell_is_learnt(prober):
     picture = blob_picture(bright=[(30, 30, 1)])
     found = known(prober, calcification=(picture, disk(30, 30, 1)))
     alike = similarity(prober.features(prober.encode(picture), picture.shape), found["calcification"])
     assert peaks(alike, 1)[0] in {(6, 7), (7, 6), (7, 7), (8, 8), (6, 6), (7, 8), (8, 7)}
 
 
-def test_a_label_that_covers_everything_is_no_trouble(network):
-    prober = Prober(network, ENTRY)
+def test_a_label_that_covers_everything_is_no_trouble(prober):
     picture = blob_picture(bright=[(16, 16, 9)])
     found = known(prober, all=(picture, np.ones(picture.shape, bool)))
     assert torch.isfinite(found["all"]).all()
@@ -106,8 +104,7 @@ def test_peaks_are_apart():
     assert peaks(map_, 2) == [(2, 2), (7, 7)]
 
 
-def test_views_of_a_network_that_ignores_them_agree(network):
-    prober = Prober(network, ENTRY)
+def test_views_of_a_network_that_ignores_them_agree(prober):
     picture = blob_picture(bright=[(20, 30, 9)])
     answers = prober.answers(prober.encode(picture), picture.shape, {})
     for view in VIEWS:
@@ -118,8 +115,7 @@ def test_views_of_a_network_that_ignores_them_agree(network):
     assert disagreement(prober, answers, picture.shape, mirror, prober.encode(picture)) > same
 
 
-def test_scoring_encodes_once_and_each_view_once(network):
-    prober = Prober(network, ENTRY)
+def test_scoring_encodes_once_and_each_view_once(network, prober):
     picture = blob_picture(bright=[(20, 30, 9)])
     found = score_unit(prober, picture, {})
     assert network.encoded == 1 + len(VIEWS)

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from factories import training_label
 from PIL import Image
 
 from uniultra.adapt.pictures import Labelled
@@ -38,16 +39,10 @@ def make_campaign(studies: Path, count: int) -> list[TrainingLabel]:
         Image.fromarray(one.picture).save(studies / f"image{n}.png")
         file = studies / "versions" / f"image{n}.png"
         Image.fromarray(one.mask.astype(np.uint8)).save(file)
+        group = hashlib.sha256(one.group.encode()).hexdigest()
         labels.append(
-            TrainingLabel(
-                image=f"image{n}",
-                revision=1,
-                sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-                source=f"image{n}.png",
-                file=f"versions/image{n}.png",
-                frames=None,
-                names={1: "target"},
-                group=hashlib.sha256(one.group.encode()).hexdigest(),
+            training_label(
+                studies, f"image{n}.png", f"versions/image{n}.png", names={1: "target"}, group=group
             )
         )
     return labels

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from adapting_parts import TINY, make_campaign
+from factories import training_label
 from PIL import Image
 
 from uniultra.adapt import process
@@ -23,7 +24,6 @@ from uniultra.adapt.scoring import scene_cases, scores
 from uniultra.adapt.training_labels import read_labels
 from uniultra.images import read_image, write_mask
 from uniultra.models import build, entry
-from uniultra.store.types import TrainingLabel
 from uniultra.weights import bundle, loading, tensors
 from uniultra.weights.deployed import Published
 
@@ -42,8 +42,8 @@ def campaign(tmp_path, monkeypatch, one_thread):
 
 
 def new_job(studies: Path, labels, **changes) -> JobFolder:
-    values = {"folds": 2, "scenes": 1, "nice": 0, "device": "cpu", "seed": 5}
-    return create(studies, "uniultra_mini", labels, SETTINGS, **{**values, **changes})
+    values = {"settings": SETTINGS, "folds": 2, "scenes": 1, "nice": 0, "device": "cpu", "seed": 5}
+    return create(studies, MODEL, labels, **{**values, **changes})
 
 
 def killed(folder: JobFolder, when) -> int:
@@ -148,18 +148,8 @@ def test_what_forgets_too_much_is_brought_back_until_it_does_not(campaign):
     settings = {"steps": 8, "rate": 1e-4, "keep": 0.0, "share": 1.0}  # it knows scenes, and forgets fast
 
     def ended(*retreats: float):
-        job = create(
-            studies,
-            MODEL,
-            labels[:4],
-            SETTINGS.model_copy(update={**settings, "retreats": retreats}),
-            folds=2,
-            scenes=2,
-            nice=0,
-            device="cpu",
-            seed=5,
-        )
-        return AdaptationRun(job).run()
+        changed = SETTINGS.model_copy(update={**settings, "retreats": retreats})
+        return AdaptationRun(new_job(studies, labels[:4], settings=changed, scenes=2)).run()
 
     far = ended()
     assert far.adapter is None and far.verdict.share == 1.0 and far.verdict.forgets and far.verdict.gain > 0
@@ -207,16 +197,7 @@ def test_a_structure_keeps_its_key_when_a_newer_label_takes_a_frame_over(tmp_pat
     write_mask(marked, image, tmp_path / "mask.seq.nrrd")
 
     def middles(*frames):
-        label = TrainingLabel(
-            image="cine",
-            revision=1,
-            sha256=hashlib.sha256((tmp_path / "mask.seq.nrrd").read_bytes()).hexdigest(),
-            source="cine.seq.nrrd",
-            file="mask.seq.nrrd",
-            frames=frames,
-            names={1: "target"},
-            group="patient",
-        )
+        label = training_label(tmp_path, "cine.seq.nrrd", "mask.seq.nrrd", frames=frames, names={1: "target"})
         rows = keyed_targets(read_labels(tmp_path, [label]), [label])
         return {key: case.click.x for key, (_, case) in rows.items()}
 

@@ -1,11 +1,11 @@
 """How many pictures of a campaign's labels are read, and which."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import training_label
 
 from uniultra.adapt.training_labels import SLICES, read_labels
 from uniultra.images.itk import sitk
@@ -34,16 +34,8 @@ def label_of(tmp_path: Path):
             values[marked, value, 2:5] = value
         write(tmp_path / image, np.arange(FRAMES, dtype=np.uint8).repeat(48).reshape(FRAMES, 6, 8))
         write(tmp_path / file, values)
-        return TrainingLabel(
-            image=f"clip{made}",
-            revision=1,
-            sha256=hashlib.sha256((tmp_path / file).read_bytes()).hexdigest(),
-            source=image,
-            file=file,
-            frames=None if done is None else tuple(done),
-            names=dict(enumerate(names, 1)),
-            group="patient",
-        )
+        frames = None if done is None else tuple(done)
+        return training_label(tmp_path, image, file, frames=frames, names=dict(enumerate(names, 1)))
 
     return label
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uniultra.active.pool import Pool
-from uniultra.active.registry import names, order, strategy
+from uniultra.active.registry import FILES, order, strategy
 
 SCORES = ("entropy", "boundary", "iou", "disagreement", "foreground")
 
@@ -24,7 +24,7 @@ def made(n, labelled=(), *, seed=0, scored=None, batch=5):
     return Pool(labelled=marked, rng=np.random.default_rng(seed), groups=groups, batch=batch, **values)
 
 
-@pytest.fixture(params=names())
+@pytest.fixture(params=FILES)
 def name(request):
     return request.param
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import make_picture
+from factories import make_label, make_picture
 from PIL import Image
 
 from uniultra.errors import ImageError, RequestError
@@ -22,13 +22,6 @@ from uniultra.store.errors import NotFoundError, ProtectedError
 def store(studies: Path, monkeypatch: pytest.MonkeyPatch) -> StudiesDatastore:
     monkeypatch.setattr(module, "FRESH_S", 0.0)
     return StudiesDatastore(studies)
-
-
-@pytest.fixture
-def label(tmp_path: Path) -> Path:
-    path = tmp_path / "label.png"
-    Image.fromarray(np.eye(6, 8, dtype=np.uint8)).save(path)
-    return path
 
 
 def test_images_of_all_folders_are_listed_by_id(store: StudiesDatastore, studies: Path) -> None:
@@ -396,10 +389,7 @@ def test_a_listed_image_is_found_without_a_look_at_every_folder(
 def test_a_label_stays_with_an_image_whose_name_ends_like_half_an_extension(
     store: StudiesDatastore, studies: Path, tmp_path: Path
 ) -> None:
-    from uniultra.images.itk import sitk
-
-    label = tmp_path / "label.nrrd"
-    sitk().WriteImage(sitk().GetImageFromArray(np.eye(6, 8, dtype=np.uint8)), str(label))
+    label = make_label(tmp_path / "label.nrrd")
     for name in ("scan.seg.png", "scan.png", "echo.igs.png"):
         make_picture(studies / name)
     ids = [image_id for image_id in store.list_images() if image_id.startswith(("scan", "echo"))]

@@ -12,7 +12,7 @@ from uniultra.errors import RequestError
 
 DEFAULT = "default"
 # Each file in `strategies/` defines `STRATEGY`; the default is the one in `cold_start`.
-NAMES = (
+FILES = (
     *(DEFAULT, "random", "foreground_random", "entropy", "boundary_entropy", "iou_head", "disagreement"),
     *("coreset", "typiclust", "clasp_pe", "stochastic_batches"),
 )
@@ -24,8 +24,8 @@ def strategy(name: str) -> QueryStrategy:
     Raises:
         RequestError: no such strategy; the message lists all names.
     """
-    if name not in NAMES:
-        raise RequestError(f"Unknown query strategy; expected one of {', '.join(NAMES)}.")
+    if name not in FILES:
+        raise RequestError(f"Unknown query strategy; expected one of {', '.join(FILES)}.")
     module = "cold_start" if name == DEFAULT else name
     loaded: QueryStrategy = import_module(f"uniultra.active.strategies.{module}").STRATEGY
     return loaded

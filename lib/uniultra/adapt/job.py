@@ -252,8 +252,8 @@ def create(
 def jobs(studies: Path) -> list[JobFolder]:
     """All jobs of a studies folder, the oldest first; folders without `job.json` are skipped."""
     folder = studies / FOLDER
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [JobFolder(path) for path in found if (path / "job.json").is_file()]
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [JobFolder(path) for path in paths if (path / "job.json").is_file()]
 
 
 def _now() -> datetime:

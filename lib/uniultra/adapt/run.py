@@ -157,8 +157,8 @@ class AdaptationRun:
     ) -> tuple[gate.Verdict, str | None]:
         """The verdict on a network, and its id if it was published.
 
-        Somebody may publish or roll back between the comparison and the publication. The publication is
-        therefore conditional on the bundle compared with, and refused otherwise; then the new one is
+        Another process may publish or roll back between the comparison and the publication. The publication
+        is therefore conditional on the bundle compared with, and refused otherwise; then the new one is
         compared.
         """
         while True:

@@ -45,12 +45,12 @@ def add_simulate(subparsers: Commands) -> None:
 
 
 def _strategies(text: str) -> tuple[str, ...]:
-    from uniultra.active.registry import NAMES
+    from uniultra.active.registry import FILES
 
     found = names(text)
-    unknown = [name for name in found if name not in NAMES]
+    unknown = [name for name in found if name not in FILES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(FILES)}")
     return found
 
 

@@ -67,12 +67,8 @@ class LabelStore:
             studies, url, now, lambda: hand_placed.adopt(self.context, self._saving)
         )
         self.studies, self.private, self.now = studies, context.private, now
-        self.lock, self.index, self.events, self.images = (
-            context.lock,
-            context.index,
-            context.events,
-            context.images,
-        )
+        self.lock, self.index = context.lock, context.index
+        self.events, self.images = context.events, context.images
         self._units, self._leases = Units(context), Leases(context)
         self._saving = Saving(context, self._leases)
         self._trainable = Trainable(context, self._saving)

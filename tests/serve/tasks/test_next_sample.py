@@ -6,7 +6,7 @@ import numpy as np
 from factories import files_opened, make_cine, make_picture, write_campaign
 from in_process import until
 
-from uniultra.active.registry import names
+from uniultra.active.registry import FILES
 from uniultra.active.score_store import Scored, ScoreStore
 from uniultra.active.scoring import UnitScore
 from uniultra.active.summary import Summary
@@ -16,7 +16,7 @@ from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.types import Unit
 
 STILL = Unit("still", 0)
-STRATEGY = next(name for name in names() if name not in ("random", "default"))
+STRATEGY = next(name for name in FILES if name not in ("random", "default"))
 
 
 def test_after_200_new_cines_next_opens_none_of_them_and_all_are_counted_in_the_background(tmp_path):

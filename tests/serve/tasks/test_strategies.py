@@ -2,7 +2,7 @@
 
 import pytest
 
-from uniultra.active.registry import names, strategy
+from uniultra.active.registry import FILES, strategy
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def no_processes(monkeypatch):
 
 def test_strategies_are_listed_with_what_they_do(client):
     listed = client.get("/info/").json()["strategies"]
-    assert list(listed) == list(names())
-    assert all(listed[name]["description"] == strategy(name).description for name in names())
+    assert list(listed) == list(FILES)
+    assert all(listed[name]["description"] == strategy(name).description for name in FILES)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", FILES)
 def test_each_strategy_hands_out_a_unit(client, no_processes, name):
     answer = client.post(f"/activelearning/{name}", json={"client_id": f"reader of {name}"})
     assert answer.status_code == 200

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from factories import make_label, write_campaign
+from factories import make_dicom, make_label, write_campaign
 
 from uniultra.store.campaign import file, initial
 from uniultra.store.campaign.file import Campaign, LabelName, Patients
@@ -83,30 +83,13 @@ def test_a_slip_of_the_pen_does_not_stop_a_running_campaign(
     assert store.campaign.readers == 3
 
 
-def dicom(path: Path, patient: str) -> Path:
-    pydicom = pytest.importorskip("pydicom")
-    data = pydicom.Dataset()
-    data.PatientID, data.Modality, data.SOPClassUID = patient, "US", "1.2.840.10008.5.1.4.1.1.6.1"
-    data.SOPInstanceUID = f"1.2.3.{abs(hash(path.name)) % 10**9}"
-    data.Rows, data.Columns, data.BitsAllocated, data.BitsStored, data.HighBit = 6, 8, 8, 8, 7
-    data.SamplesPerPixel, data.PixelRepresentation = 1, 0
-    data.PhotometricInterpretation, data.PixelData = "MONOCHROME2", bytes(48)
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = data.SOPClassUID, data.SOPInstanceUID
-    data.file_meta, data.is_little_endian, data.is_implicit_VR = meta, True, False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data.save_as(path, write_like_original=False)
-    return path
-
-
 def test_patients_by_dicom_are_hashes_of_the_patient_id(
     studies: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for name, patient in (("a/1.dcm", "../CANARY-7"), ("b/2.dcm", "../CANARY-7"), ("b/3.dcm", "CANARY-8")):
-        dicom(studies / name, patient)
-    dicom(studies / "b" / "4.dcm", "")
+        make_dicom(studies / name, PatientID=patient)
+    make_dicom(studies / "b" / "4.dcm", PatientID="")
     store = LabelStore(studies)
     label = make_label(tmp_path / "l.png")
     for image in ("a__1", "b__2", "b__3", "b__4", "one", "deep__er__two"):

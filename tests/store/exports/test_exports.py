@@ -1,13 +1,12 @@
 """Exports, read back by others' decoders and by this library's own training reader."""
 
 import csv
-import hashlib
 import json
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from factories import make_picture
+from factories import make_dicom, make_picture, training_label
 from PIL import Image
 from sam2.utils.amg import rle_to_mask
 
@@ -17,7 +16,6 @@ from uniultra.images import read_image, write_mask
 from uniultra.store.exports import ExportChoices, LabelStructure, export
 from uniultra.store.exports.coco import run_lengths
 from uniultra.store.exports.manifest import split_of
-from uniultra.store.types import TrainingLabel
 
 NODULE, CYST = LabelStructure("nodule", 3, (255, 0, 0)), LabelStructure("cyst", 7, (0, 128, 255))
 SPACING, ORIGIN = (0.2, 0.3, 1.0), (5.0, -7.0, 2.0)
@@ -36,14 +34,13 @@ def label(studies):
         file = studies / ".uniultra" / "versions" / name / "1.nrrd"
         file.parent.mkdir(parents=True, exist_ok=True)
         write_mask(np.asarray(values, np.uint8), read_image(source), file)
-        return TrainingLabel(
+        return training_label(
+            studies,
+            source.relative_to(studies).as_posix(),
+            file.relative_to(studies).as_posix(),
             image=name,
-            revision=1,
-            sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-            source=source.relative_to(studies).as_posix(),
-            file=file.relative_to(studies).as_posix(),
             frames=frames,
-            names=names if names is not None else {3: "nodule", 7: "cyst"},
+            names=names or {3: "nodule", 7: "cyst"},
             group=group,
         )
 
@@ -198,26 +195,8 @@ def test_patients_are_shared_out_as_asked_and_for_good():
 
 @pytest.mark.parametrize("said", ["YES", "NO", None])
 def test_burned_in_identity_is_told_for_each_picture(studies, label, tmp_path, said):
-    pydicom = pytest.importorskip("pydicom")
-    from pydicom.dataset import FileDataset, FileMetaDataset
-
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
-        pydicom.uid.UltrasoundImageStorage,
-        "1.2.3",
-    )
-    dataset = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.is_little_endian, dataset.is_implicit_VR = True, False
-    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
-    dataset.PatientName, dataset.PatientID = "Doe^Jane", "12345"
-    if said:
-        dataset.BurnedInAnnotation = said
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 6, 8, 1
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.PixelData = bytes(range(48))
-    dataset.save_as(studies / "scan.dcm")
+    burned_in = {"BurnedInAnnotation": said} if said else {}
+    make_dicom(studies / "scan.dcm", PatientName="Doe^Jane", PatientID="12345", **burned_in)
     done = export(studies, [label("scan", marks())], tmp_path / "out", choices("manifest"))
     expected = {"YES": "yes", "NO": "no", None: "unknown"}[said]
     rows = list(csv.DictReader((tmp_path / "out" / "manifest.csv").open()))

@@ -260,8 +260,7 @@ def test_an_index_that_is_deleted_or_damaged_under_a_running_store_is_built_agai
 ) -> None:
     store = LabelStore(studies)
     store.save("one", label)
-    for ending in ("", "-wal", "-shm"):
-        (studies / ".uniultra" / f"index.sqlite{ending}").unlink(missing_ok=True)
+    without_index(studies)
     assert [v.revision for v in store.versions()] == [1]
     assert store.save("one", label).revision == 2
     assert len(LabelStore(studies).versions()) == 2
@@ -293,8 +292,7 @@ def test_ids_survive_the_loss_of_the_journal_by_the_paths_in_the_records(studies
     store.save("one", label)
     (studies / ".uniultra" / "journal.jsonl").unlink()
     store.index.close()
-    (studies / ".uniultra" / "index.sqlite").unlink()
-    again = LabelStore(studies)
+    again = without_index(studies)
     again.units()
     assert again.images.path("one").name == "one.png"
     assert again.images.path("one.bmp").name == "one.bmp"

@@ -29,4 +29,4 @@ class RankedSample(Strategy):
 
 def all_strategies(ranking: Ranker) -> dict[str, RankedSample]:
     """Every registered strategy by its name, the default first."""
-    return {name: RankedSample(name, ranking) for name in registry.NAMES}
+    return {name: RankedSample(name, ranking) for name in registry.FILES}

@@ -42,7 +42,7 @@ _COMMENTS = {
     "frames": ("which frames of a cine are handed out: first, all, or every N",),
     "strategy": ("which image comes next where the client does not say; null: the server's choice",),
     "model": ("what the training adapts",),
-    "train_after": ("so many new final labels start a training; 0: only when somebody asks",),
+    "train_after": ("number of new final labels that starts a training; 0: only on request",),
     "skip_reasons": ("offered to annotators who skip an image",),
 }
 

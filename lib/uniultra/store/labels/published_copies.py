@@ -115,15 +115,7 @@ def _copy(context: Context, version: LabelVersion, target: Path) -> None:
 def note(context: Context, version: LabelVersion, target: Path) -> None:
     """Record the published copy of a version; a file with another size or mtime was placed by hand."""
     stat = target.stat()
+    key = {"image": version.image, "tag": version.tag}
+    file = {"name": target.name, "mtime": stat.st_mtime_ns, "size": stat.st_size}
     with context.index.writing() as connection:
-        put(
-            connection,
-            schema.published,
-            {"image": version.image, "tag": version.tag},
-            {
-                "revision": version.revision,
-                "name": target.name,
-                "mtime": stat.st_mtime_ns,
-                "size": stat.st_size,
-            },
-        )
+        put(connection, schema.published, key, {"revision": version.revision, **file})

@@ -52,32 +52,32 @@ class Consent:
 class State:
     """What the panel shows.
 
-        Attributes:
-            connection: `offline`, `connecting`, `online`, or `lost` (the panel tries to reconnect).
-            address, annotator: of the connection, or of the last one.
-            problem: what went wrong and what to do; None without a problem.
-            notice: a line for the status bar, such as the result of `test_connection`.
-            busy: a call takes longer than `viewing.BUSY_AFTER_S`; `busy_text` says which.
-            progress: of that call, 0..1; None if unknown.
-            can_cancel: a call is under way, or a prompt waits.
-            models: names of the interactive models.
-            auto_models: names of the fully automatic models.
-            model, auto_model: the chosen ones.
-            strategies: names of the query strategies, the campaign's default first.
-            tools: the kinds of prompts, REFINE and AUTO, if the model and the image support them.
-            info: the server's whole `/info/`; empty while offline.
-            shown: the shown picture; None without an image.
-            segments: all segments.
-            segment: ID of the chosen segment.
-            prompts: of the chosen segment on the shown picture; `has_prompts` if there are any.
-            waiting: prompts on the shown picture have no answer yet.
-            can_undo, can_redo: for the chosen segment on the shown picture.
-                score, adapter, answered_by: of the shown answer: the model's estimate of its quality (0..1), ID of
-                the adapter (None for the model's own weights), name of the model.
-                done: the shown frame is marked done; for a still or a volume, all of it.
-            done_frames: all frames that are marked done.
-            clicks: prompts placed since the image was opened; recorded with the label.
-            needs_consent: the question before an upload; None if nothing is to be decided.
+    Attributes:
+        connection: `offline`, `connecting`, `online`, or `lost` (the panel tries to reconnect).
+        address, annotator: of the connection, or of the last one.
+        problem: what went wrong and what to do; None without a problem.
+        notice: a line for the status bar, such as the result of `test_connection`.
+        busy: a call takes longer than `viewing.BUSY_AFTER_S`; `busy_text` says which.
+        progress: of that call, 0..1; None if unknown.
+        can_cancel: a call is under way, or a prompt waits.
+        models: names of the interactive models.
+        auto_models: names of the fully automatic models.
+        model, auto_model: the chosen ones.
+        strategies: names of the query strategies, the campaign's default first.
+        tools: the kinds of prompts, REFINE and AUTO, if the model and the image support them.
+        info: the server's whole `/info/`; empty while offline.
+        shown: the shown picture; None without an image.
+        segments: all segments.
+        segment: ID of the chosen segment.
+        prompts: of the chosen segment on the shown picture; `has_prompts` if there are any.
+        waiting: prompts on the shown picture have no answer yet.
+        can_undo, can_redo: for the chosen segment on the shown picture.
+            score, adapter, answered_by: of the shown answer: the model's estimate of its quality (0..1), ID of
+            the adapter (None for the model's own weights), name of the model.
+            done: the shown frame is marked done; for a still or a volume, all of it.
+        done_frames: all frames that are marked done.
+        clicks: prompts placed since the image was opened; recorded with the label.
+        needs_consent: the question before an upload; None if nothing is to be decided.
     """
 
     connection: str = OFFLINE
