@@ -1,8 +1,8 @@
-"""Settings of GrabCut and the random walker, as alternatives of the accuracy benchmark, on `val` pictures.
+"""Tunes GrabCut and the random walker, the alternatives of the accuracy benchmark, on `val` pictures.
 
     .venv/bin/python training/classical.py --data ../shared/data --json training/results/classical.json
 
-One setting is moved at a time, the others stay as they are in `uniultra.evaluate.accuracy.classical`; mean
+One setting is varied at a time, the others stay as in `uniultra.evaluate.accuracy.classical`; mean
 Dice of a tight box and of one click in the middle of the object, by set.
 """
 
@@ -32,17 +32,17 @@ def one(row: Row) -> dict[str, float]:
     picture, label = load_pair(row)
     truth = components(label)[0]
     prompts = {"box": PromptSet(box=tight_box(truth)), "click": PromptSet(points=(center_click(truth),))}
-    found = {}
+    scores = {}
     for setting, values in TRIED.items():
         for value in values:
             vars(classical).update(PLAIN | {setting: value})
             for method, run in METHODS.items():
-                for prompt, asked in prompts.items():
+                for prompt, prompt_set in prompts.items():
                     matters = {"MIDDLE": prompt == "box", "NEAR": prompt == "click" and method == "grabcut"}
                     if matters.get(setting, True):
                         key = f"{setting}={value} {method} {prompt}"
-                        found[key] = dice(run(picture, asked), truth)
-    return found
+                        scores[key] = dice(run(picture, prompt_set), truth)
+    return scores
 
 
 def main() -> None:
@@ -51,15 +51,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=24, help="pictures of each set")
     options = parser.parse_args()
-    told: dict[str, Any] = {"used": PLAIN, "split": "val", "sets": {}}
+    result: dict[str, Any] = {"used": PLAIN, "split": "val", "sets": {}}
     with ProcessPoolExecutor() as pool:
         for name in SETS:
             rows = [row for row in read_manifest(options.data, [name], ["val"]) if load_pair(row)[1].any()]
             scores = list(pool.map(one, rows[: options.limit]))
             means = {key: round(fmean(score[key] for score in scores), 3) for key in scores[0]}
-            told["sets"][name] = {"n": len(scores), "dice": means}
+            result["sets"][name] = {"n": len(scores), "dice": means}
             print(name, json.dumps(means, indent=1))
-    options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which mask should answer a single click: the decoder's single one, or the best of its three others.
+"""Compares the masks that can answer a single click: the single-mask output, or the best multimask output.
 
     .venv/bin/python training/policies.py --model FILE.safetensors --data DIR [--name NAME] [--split val]
 
@@ -30,9 +30,9 @@ class Policies:
     """Mean Dice of the answers to one click in the middle of the largest component.
 
     Attributes:
-        n: pictures with something to click on.
-        single, best: by the two policies of `ModelEntry.lone_click`.
-        gained: share of the pictures on which `best` is the better one, equal ones left out.
+        n: pictures with a label.
+        single, best: of the two policies of `ModelEntry.lone_click`.
+        gained: fraction of the pictures on which `best` is better, ties left out.
     """
 
     n: int

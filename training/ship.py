@@ -1,11 +1,11 @@
-"""Put what a plan trained into the app's model folder: fp16, tasks folded, within the size that is allowed.
+"""Copies a plan's results into the app's model folder: fp16, tasks folded, within the size limit.
 
     .venv/bin/python training/ship.py OUT
 
 OUT is the output folder of `uniultra train training/default.yaml`. The SHA-256 of whole files go into
 `SHA256SUMS` beside them; a bundle's manifest has its own. The cards are written by hand, their tables by
-`training/tables.py`. What each stage's training was and how it went is written to
-`training/results/trainings.json`; stages that OUT does not have keep what stands there.
+`training/tables.py`. The settings and results of each stage's training are written to
+`training/results/trainings.json`; entries of stages missing in OUT are kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TASKS = {"head": "autosamus_mini.fetal_head", "breast": "autosamus_mini.breast_l
 
 
 def ship(output: Path, folder: Path) -> None:
-    """Copy and fold."""
+    """Copy the base weights and fold the tasks."""
     sums = {}
     for stage, name in WHOLE.items():
         made = folder / f"{name}{tensors.SUFFIX}"
@@ -43,18 +43,18 @@ def ship(output: Path, folder: Path) -> None:
         network = apg.inject(base)
         manifest = bundle.load(output / stage / "autosamus_mini", network)
         folded = apg.fold(network.eval())
-        told = manifest.model_dump(include={"data", "metrics"})
+        notes = manifest.model_dump(include={"data", "metrics"})
         bundle.save(
-            folder / name, folded, "autosamus_mini", config=folded.config, dtype=torch.float16, **told
+            folder / name, folded, "autosamus_mini", config=folded.config, dtype=torch.float16, **notes
         )
 
 
 def summaries(output: Path, file: Path) -> None:
-    """Write what the stages' trainings told."""
-    told = json.loads(file.read_bytes()) if file.is_file() else {}
+    """Write the results of the stages' trainings."""
+    results = json.loads(file.read_bytes()) if file.is_file() else {}
     for result in sorted(output.glob("*/result.json")):
-        told[result.parent.name] = json.loads(result.read_bytes()) | curves(result.with_name("log.jsonl"))
-    file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        results[result.parent.name] = json.loads(result.read_bytes()) | curves(result.with_name("log.jsonl"))
+    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def curves(log: Path) -> dict[str, Any]:

@@ -52,21 +52,21 @@ OBEDIENCE = {
 
 
 def accuracy(result: dict[str, Any], *, intervals: bool = False) -> str:
-    """Dice and clicks per test set; sets of one-pixel lines are left to the benchmark's own page."""
-    asked = ALONE if any("dice_none" in s for s in result["sets"].values()) else ASKED
-    lines = [f"| test set | pictures | {' | '.join(asked.values())} |", "|---" * (2 + len(asked)) + "|"]
+    """Dice and clicks per test set, without sets of one-pixel lines."""
+    columns = ALONE if any("dice_none" in s for s in result["sets"].values()) else ASKED
+    lines = [f"| test set | pictures | {' | '.join(columns.values())} |", "|---" * (2 + len(columns)) + "|"]
     for name, s in result["sets"].items():
         if s["overlap"] != "dice":
             continue
         unseen = "" if s["seen"] else " (never trained on)"
         empty = f" (+{s['n_empty']} empty)" if s["n_empty"] else ""
-        cells = (_mean(s, key, intervals=intervals) for key in asked)
+        cells = (_mean(s, key, intervals=intervals) for key in columns)
         lines.append(f"| {TITLES.get(name, name)}{unseen} | {s['n']}{empty} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _mean(score: dict[str, Any], key: str, *, intervals: bool) -> str:
-    """A mean of the accuracy benchmark, and where wished its interval."""
+    """A mean of the accuracy benchmark, optionally with its interval."""
     digits = 3 if "dice" in key or "ellipse" in key else 1
     around = score["intervals"].get(key) if intervals else None
     return f"{score[key]:.{digits}f}" + (
@@ -79,8 +79,8 @@ def obedience(result: dict[str, Any]) -> str:
     lines = ["| test | reached | wanted |", "|---|---|---|"]
     for name, text in OBEDIENCE.items():
         sign = "<" if name.endswith("iou") else "≥"
-        told = result["obedience"]
-        lines.append(f"| {text} | {told['values'][name]:.3f} | {sign} {told['limits'][name]:g} |")
+        values, limits = result["obedience"]["values"], result["obedience"]["limits"]
+        lines.append(f"| {text} | {values[name]:.3f} | {sign} {limits[name]:g} |")
     return "\n".join(lines)
 
 
@@ -123,7 +123,7 @@ def _clicks(what: str, ours: dict[str, float], stock: dict[str, float]) -> tuple
 
 
 def _middle(timed: dict[str, float]) -> str:
-    """The median, of how many, and what 95 % stay under where there are enough to tell."""
+    """Median and count, with the 95th percentile if there are enough timings."""
     slow = f", p95 {_time(timed['p95_s'])}" if timed["n"] >= FEW else ""
     return f"{_time(timed['p50_s'])} (n {timed['n']}{slow})"
 
@@ -133,7 +133,7 @@ def _time(seconds: float) -> str:
 
 
 def waits(panel: dict[str, Any], load: dict[str, Any]) -> str:
-    """What a person at the panel waits for, and clicks at the server while it trains."""
+    """Waiting times at the panel, and clicks at the server while it trains."""
     lines = ["| click to mask | p50 | p95 |", "|---|---|---|"]
     for title, key in (
         ("panel: first click on a frame that nobody encoded", "first_click"),
@@ -152,7 +152,7 @@ def waits(panel: dict[str, Any], load: dict[str, Any]) -> str:
 
 
 def learning(result: dict[str, Any]) -> str:
-    """What ten labels of an organ that the weights never saw gain, and what that costs elsewhere."""
+    """Gain from ten labels of an organ absent from the training data, and the loss on other organs."""
     lines = [
         "| organ | 1 click before | gain | box before | gain | published | others lose, 1 click | longest |",
         "|---" * 8 + "|",
@@ -163,7 +163,9 @@ def learning(result: dict[str, Any]) -> str:
             f"{gain['mean']:.3f} [{gain['low']:.3f}, {gain['high']:.3f}]"
             for gain in (found["gain"], found["box_gain"])
         )
-        lost = ", ".join(f"{TITLES[one].split()[0]} {value:.3f}" for one, value in found["old_lost"].items())
+        lost = ", ".join(
+            f"{TITLES[organ].split()[0]} {value:.3f}" for organ, value in found["old_lost"].items()
+        )
         lines.append(
             f"| {TITLES[name]} | {found['click_before']:.3f} | {click} | {found['box_before']:.3f} | {box} "
             f"| {found['published']} of {len(draws)} | {lost} "
@@ -180,8 +182,8 @@ def campaigns(result: dict[str, Any]) -> str:
         "|---" * (4 + len(names)) + "|",
     ]
     for name, found in result["sets"].items():
-        bands = [found["strategies"][one]["curves"]["click"]["aubc_band"] for one in names]
-        cells = [f"{one['mean']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" for one in bands]
+        bands = [found["strategies"][s]["curves"]["click"]["aubc_band"] for s in names]
+        cells = [f"{b['mean']:.3f} [{b['low']:.3f}, {b['high']:.3f}]" for b in bands]
         start, full = found["start"]["click"], found["full"]["click"]["mean"]
         lines.append(f"| {TITLES[name]} | {found['pool']} | {start:.3f} | {' | '.join(cells)} | {full:.3f} |")
     return "\n".join(lines)
@@ -218,14 +220,14 @@ def systems(models: list[dict[str, Any]]) -> str:
 def suite(result: dict[str, Any]) -> str:
     """Dice of every system on the task that no base saw, seeds and pictures together."""
     [task] = result["tasks"]
-    titles = {one["name"]: one for one in result["systems"]}
+    titles = {system["name"]: system for system in result["systems"]}
     lines = [
         "| system | base | trained | seeds | images seen | 1 click | box | jittered box | no prompt |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for summary in result["summaries"]:
         system = titles[summary["system"]]
-        [scores] = [one for one in summary["scores"] if one["dataset"] == task["name"]]
+        [scores] = [s for s in summary["scores"] if s["dataset"] == task["name"]]
         seen = [r["spent"]["images_seen"] for r in result["runs"] if r["system"] == summary["system"]]
         cells = [
             _dice(scores["prompts"].get(name)) for name in ("click_1", "box", "box_jitter", "none_largest")
@@ -313,8 +315,8 @@ def main() -> None:
         (ROOT / "training/results" / name).write_text(text, encoding="utf-8")
     for name in FILLED:
         fill(ROOT / name, everything())
-    for name, found in CARDS.items():
-        result = json.loads((ROOT / f"training/results/{found}.json").read_text())
+    for name, result_name in CARDS.items():
+        result = json.loads((ROOT / f"training/results/{result_name}.json").read_text())
         fill(ROOT / f"apps/uniultra/model/{name}.md", card(result))
 
 

@@ -1,9 +1,9 @@
-"""How long a student's image encoder takes beside its teachers', in one run on one machine.
+"""Encoder time of a student compared with its teachers, in one run on one machine.
 
     .venv/bin/python training/benchmark/encoders.py --output training/benchmark/results/encoders.json
 
-Random weights: they time the same as trained ones. The networks take turns, so that noise of the machine
-meets all of them; a ratio is the median of the rounds' ratios.
+Random weights: they time the same as trained ones. The networks take turns, so that machine noise
+affects all of them; a ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
     options = parser.parse_args()
     device = choose_device(options.device)
-    told = {"date": str(date.today()), "machine": this_machine(device).model_dump(mode="json")}
-    told |= compare(options.rounds, device)
-    options.output.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(told["encoders"]))
+    result = {"date": str(date.today()), "machine": this_machine(device).model_dump(mode="json")}
+    result |= compare(options.rounds, device)
+    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result["encoders"]))
 
 
 def compare(rounds: int, device: torch.device) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-r"""Kills and damage: what a campaign looks like afterwards.
+r"""Crash tests: the state of a campaign after kills and file damage.
 
     .venv/bin/python training/benchmark/kills.py --output training/benchmark/results/kills.json
 
 SIGKILL at random moments to processes that work with the label store, to trainings and to whole servers;
 flipped bits and truncations in every kind of file. After each of them a restart has to succeed, nothing that
-was acknowledged may be lost, and nothing damaged may be used. Parts can be run one by one (`--part`): each
-replaces its part of the file. Every choice is made by the seeds in it; when a signal arrives is chance.
+was acknowledged may be lost, and no damaged data may be used. Parts can be run separately (`--part`): each
+replaces its part of the file. All choices follow from the seeds in the file, except the moment of a signal.
 """
 
 from __future__ import annotations

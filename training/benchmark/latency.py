@@ -3,7 +3,7 @@
     .venv/bin/python training/benchmark/latency.py --output training/benchmark/results/latency.json
 
 Both servers run at the same time, each in its own process; clicks alternate between them, so that
-noise of the machine meets both. Stock gets a temporary HOME, because its SAM2 module deletes a cache
+machine noise affects both. Stock gets a temporary HOME, because its SAM2 module deletes a cache
 folder on import, and random weights: they time the same as trained ones. Three comparisons:
 
 a. the same network at the same size: SAM2.1 Hiera-T at 1024 px (ours with its CH-Adapters);
@@ -48,7 +48,7 @@ class Stock(MONAILabelApp):
     def init_strategies(self):
         return {}
 """
-# SAM2 configuration of the package, checkpoint and configuration names stock is told.
+# SAM2 configuration of the package; checkpoint and configuration names passed to stock.
 NETWORKS = {
     "t": ("configs/sam2.1/sam2.1_hiera_t.yaml", "sam2.1_hiera_tiny.pt"),
     "l": ("configs/sam2/sam2_hiera_l.yaml", "sam2_hiera_large.pt"),
@@ -184,7 +184,7 @@ def compare(ours: User, stock: User, rounds: int, clicks: int) -> dict[str, Any]
 
 
 def alone(user: User, frames: range, clicks: int) -> dict[str, Any]:
-    """First and later clicks of one user with the server to itself, on frames nobody clicked yet."""
+    """First and later clicks of one user with the server to itself, on frames without earlier clicks."""
     first, later, sizes = [], [], []
     for frame in frames:
         first.append(user.click(frame, cached=False)[0])
@@ -209,17 +209,17 @@ def info_under_load(address: str, model: str, *, packed: bool, seconds: float) -
     users = [threading.Thread(target=click, args=(n,)) for n in range(3)]
     for user in users:
         user.start()
-    asked, end = [], time.perf_counter() + seconds
+    info, end = [], time.perf_counter() + seconds
     with requests.Session() as session:
         while time.perf_counter() < end:
             start = time.perf_counter()
             session.get(f"{address}/info/", timeout=600).raise_for_status()
-            asked.append(time.perf_counter() - start)
+            info.append(time.perf_counter() - start)
             time.sleep(0.05)
     stop.set()
     for user in users:
         user.join()
-    return {"info": summary(asked), "clicks_of_three_users": summary(clicks)}
+    return {"info": summary(info), "clicks_of_three_users": summary(clicks)}
 
 
 def run(rounds: int, clicks: int) -> dict[str, Any]:

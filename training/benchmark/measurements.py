@@ -3,10 +3,10 @@
     .venv/bin/python training/benchmark/measurements.py --data ../shared/data \
         --model uniultra_mini --output training/benchmark/results/measurements.json
 
-The true masks show what the measurement itself loses; predicted ones, from the box tight around the true
-mask, what model and measurement lose together. The code is the one that the Slicer module runs.
-`radius_mean_px` tells what is common to all heads: HC18's masks are filled out to the outer edge of a drawn
-line, so they are a pixel larger than the ellipse whose circumference is the reference.
+The true masks show the error of the measurement itself; predicted masks, from the true mask's tight box, the
+error of model and measurement together. The code is the Slicer module's. `radius_mean_px` is the error common
+to all heads: HC18's masks are filled to the outer edge of a drawn line, so they are a pixel larger than the
+ellipse whose circumference is the reference.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ SET, SPLIT = "hc18_fetal_head", "test"
 def rows(data: Path, limit: int | None) -> Iterator[dict[str, str]]:
     """The manifest's rows with a reference circumference."""
     with (data / "manifest.csv").open(encoding="utf-8", newline="") as stream:
-        found = [r for r in csv.DictReader(stream) if r["dataset"] == SET and r["split"] == SPLIT]
-    yield from [row for row in found if row["hc_mm"]][:limit]
+        rows = [r for r in csv.DictReader(stream) if r["dataset"] == SET and r["split"] == SPLIT]
+    yield from [row for row in rows if row["hc_mm"]][:limit]
 
 
 def true_mask(data: Path, row: dict[str, str]) -> np.ndarray:
@@ -59,10 +59,10 @@ def predictor(model: str, weights: Path | None, device: str) -> Draw:
         folder = Path(tempfile.mkdtemp(prefix="uniultra-"))
         (folder / f"{model}.safetensors").symlink_to(weights.resolve())
         os.environ["UNIULTRA_WEIGHTS"] = str(folder)
-    asked = Predictor(model, device=device)
+    predictor = Predictor(model, device=device)
 
     def draw(image: Path, truth: np.ndarray) -> np.ndarray:
-        [answer] = asked.predict(read_image(image), Plane("k", 0), [PromptSet(box=tight_box(truth))])
+        [answer] = predictor.predict(read_image(image), Plane("k", 0), [PromptSet(box=tight_box(truth))])
         return np.asarray(answer.mask)
 
     return draw
@@ -83,11 +83,11 @@ def compare(data: Path, limit: int | None, draw: Draw | None) -> dict[str, Any]:
         mask = draw(data / row["image"], mask) if draw else mask
         spacing, reference = pitch(row), float(row["hc_mm"])
         try:
-            found = measure(mask, Calibration(spacing, "manifest"), head=True)
+            measured = measure(mask, Calibration(spacing, "manifest"), head=True)
         except MeasureError:
             failed += 1
             continue
-        errors.append(found.value("head circumference") - reference)
+        errors.append(measured.value("head circumference") - reference)
         relative.append(100 * errors[-1] / reference)
         # A circumference that is e too long belongs to a radius that is e / (2 pi) too long.
         pixels.append(errors[-1] / (2 * np.pi * spacing[1]))

@@ -1,4 +1,4 @@
-"""What a person at the panel waits for: from a click to its mask in the segment, controller and server.
+"""Waiting time at the panel, from a click to its mask in the segment: controller and server.
 
     .venv/bin/python training/benchmark/panel_latency.py \\
         --output training/benchmark/results/panel_latency.json
@@ -6,15 +6,15 @@
 The panel's controller works on a scene of Slicer's own libraries, with a timer of 30 ms as in the panel; the
 real server runs in a process of its own, with the shipped default model, on the processor. Per round:
 
-- first click: on a frame nobody has encoded;
-- later click: on the same frame, each building on the mask before;
-- frame change: on to the next frame, and the click there, after somebody looked at the mask for a while, in
-  which the server encodes the next frame by itself;
-- the alternative, the same clicks in the same run on the same server as MONAI Label's own plugin sends them:
-  `output=all`, answered with a compressed file. Its reading into the scene is not counted.
+- first click: on a frame that is not encoded yet;
+- later click: on the same frame, each refining the previous mask;
+- frame change: to the next frame, and the click there, after a pause for looking at the mask in which the
+  server prefetches the next frame;
+- the alternative: the same clicks in the same run on the same server as MONAI Label's own plugin sends them
+  (`output=all`, answered with a compressed file). Loading that file into the scene is not counted.
 
-`served` is what of the later clicks the server took by its own clock, before HTTP, timer and scene.
-`held` is how long the controller kept the GUI's thread at a time, over all calls.
+`served` is the server's own time for the later clicks, without HTTP, timer and scene.
+`held` is how long each call of the controller blocked the GUI thread.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-r"""How long clicks take while the server trains, against the same server idle: over HTTP, one machine.
+r"""Click latency while the server trains, compared with the idle server: over HTTP, on one machine.
 
     .venv/bin/python training/benchmark/training_load.py \
         --output training/benchmark/results/training_load.json
 
-The server is started as a person starts it. Clicks go to pictures that were encoded before (later clicks)
-and to new ones (first clicks); idle, then while a training job of ten labels runs in its own process.
+The server is started with the user's command. Clicks go to encoded pictures (later clicks) and to new
+pictures (first clicks); idle, then while a training job of ten labels runs in its own process.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def main() -> None:
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        told = measure(options, Path(name))
-    options.output.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(told["ratio_p95"]))
+        result = measure(options, Path(name))
+    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result["ratio_p95"]))
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         new = [f"image{n}" for n in range(20, 20 + 2 * options.first)]
         idle = part(url, warm, new[: options.first], options.clicks)
         settings = FitSettings.of(MODEL).model_copy(update={"steps": options.steps})
-        # Made here and not over HTTP, so that it is long enough; POST /train goes on with what is unfinished.
+        # The job is created here and not over HTTP, so that it is long enough; POST /train resumes it.
         jobs.create(studies, MODEL, labels, settings, nice=10, threads=os.cpu_count() or 1)
         requests.post(f"{url}/train/{MODEL}", json={}, timeout=60).raise_for_status()
         while stats(url).get("phase") != "fold-0" or not stats(url).get("loss"):

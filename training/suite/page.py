@@ -78,13 +78,13 @@ def _task(suite: Suite, task: Task, pictures: Mapping[tuple[str, str], str]) -> 
         tables.spent(suite, task),
     ]
     for dataset in suite.scored(task.name):
-        parts += _set(suite, task, dataset)
+        parts += _set(suite, task.name, dataset)
         if (task.name, dataset) in pictures:
             parts.append(f"![Dice against clicks on {dataset}]({pictures[task.name, dataset]})")
     return [*parts, *section("### Differences", "", tables.comparisons(suite, task))]
 
 
-def _set(suite: Suite, task: Task, dataset: str) -> list[str]:
+def _set(suite: Suite, task: str, dataset: str) -> list[str]:
     systems = tables.scored(suite, task, dataset)
     empty = max(summary.n_empty for _, summary in systems)
     pictures = f"{max(summary.n for _, summary in systems)} pictures"

@@ -24,11 +24,10 @@ def draw_clicks(suite: Suite, task: str, dataset: str, path: Path) -> bool:
     Raises:
         RequestError: unknown task, unsupported file type, or matplotlib is not installed.
     """
-    plots.check_picture(path)
-    tasks = {described.name: described for described in suite.tasks}
+    tasks = [described.name for described in suite.tasks]
     if task not in tasks:
         raise RequestError(f"Unknown task; expected one of {', '.join(tasks)}.")
-    systems = scored(suite, tasks[task], dataset)
+    systems = scored(suite, task, dataset)
     most = max([2, *(len(summary.dice_by_click) for _, summary in systems)])
     curves = [curve for title, summary in systems if (curve := _curve(title, summary, most))]
     if not curves:

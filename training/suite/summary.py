@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
 
 from suite.protocol import PROMPTS
 from suite.schema import THRESHOLDS, ClickScore, Metric, PromptScore, SetSummary
@@ -62,8 +61,8 @@ def _set(name: str, runs: Runs, clicks: int) -> SetSummary:
         },
         dice_by_click=_dice_by_click([picture.ious for picture in pictures if picture.ious], clicks),
         marked=statistics.fmean(marked) if marked else None,
-        seconds_image=_median(picture.seconds_image for picture in pictures),
-        seconds_prompt=_median(picture.seconds_prompt for picture in pictures),
+        seconds_image=summaries.median(picture.seconds_image for picture in pictures),
+        seconds_prompt=summaries.median(picture.seconds_prompt for picture in pictures),
     )
 
 
@@ -80,8 +79,3 @@ def _dice_by_click(runs: list[tuple[float, ...]], clicks: int) -> tuple[float, .
     """Mean Dice after each click; the last answer counts for clicks that were not made."""
     after = ([ious[min(k, len(ious) - 1)] for ious in runs] for k in range(clicks if runs else 0))
     return tuple(statistics.fmean(2 * iou / (1 + iou) for iou in ious) for ious in after)
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return statistics.median(defined) if defined else None

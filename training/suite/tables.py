@@ -57,7 +57,7 @@ def spent(suite: Suite, task: Task) -> str:
     return table(("system", "seeds", "images seen per seed", "time per seed"), lines)
 
 
-def by_prompt(suite: Suite, task: Task, dataset: str, cell: Callable[[PromptScore], str | None]) -> str:
+def by_prompt(suite: Suite, task: str, dataset: str, cell: Callable[[PromptScore], str | None]) -> str:
     """A row per system, a column per prompt that any of them takes."""
     lines = (
         (title, *(cell(summary.prompts[p]) if p in summary.prompts else None for p in PROMPTS))
@@ -73,7 +73,7 @@ def distance(score: PromptScore) -> str:
     return text + (f" ({score.undefined} without)" if score.undefined else "")
 
 
-def clicks(suite: Suite, task: Task, dataset: str) -> str:
+def clicks(suite: Suite, task: str, dataset: str) -> str:
     """NoC and the fraction of objects that never reach the threshold, for runs of 20 clicks."""
     names = [str(threshold) for threshold in THRESHOLDS]
     lines = (
@@ -105,7 +105,7 @@ def comparisons(suite: Suite, task: Task) -> str:
     return table(("set", "prompt", "what", "difference", "interval excludes 0"), lines)
 
 
-def scored(suite: Suite, task: Task, dataset: str) -> list[tuple[str, SetSummary]]:
+def scored(suite: Suite, task: str, dataset: str) -> list[tuple[str, SetSummary]]:
     """Titles and summaries of a test set: the bases before adaptation, then the systems in order."""
     rows = [
         (f"{base.name}, not adapted", score)
@@ -115,7 +115,7 @@ def scored(suite: Suite, task: Task, dataset: str) -> list[tuple[str, SetSummary
     ]
     for system in suite.systems:
         for summary in suite.summaries:
-            if (summary.system, summary.task) == (system.name, task.name):
+            if (summary.system, summary.task) == (system.name, task):
                 rows += [(system.title, s) for s in summary.scores if s.dataset == dataset]
     return rows
 

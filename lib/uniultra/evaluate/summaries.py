@@ -6,7 +6,8 @@ different seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,12 @@ def difference(
         return difference_interval(*tables, groups)
     differences = tables[0] - tables[1]
     return None if np.isnan(differences).all() else mean_interval(differences, groups)
+
+
+def median(values: Iterable[float | None]) -> float | None:
+    """Median of the values that are not None; None if there are none."""
+    defined = [value for value in values if value is not None]
+    return statistics.median(defined) if defined else None
 
 
 def _groups(runs: Runs) -> list[str]:

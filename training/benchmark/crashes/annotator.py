@@ -1,4 +1,4 @@
-"""A process that labels, reviews, skips and claims until it is killed, and says what it was answered."""
+"""A process that labels, reviews, skips and claims until it is killed, and reports the store's answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPERATIONS = {"save": 10, "draft": 2, "claim": 5, "review": 4, "skip": 1, "relea
 
 
 def work(pipe: Connection, studies: str, seed: int, count: int) -> None:
-    """Work on `count` pictures; each message is what is about to be done, or what was done."""
+    """Work on `count` pictures; sends a message before and after each operation."""
     pipe.send(("alive",))
     try:
         _work(pipe, LabelStore(Path(studies)), random.Random(seed), f"a{seed}", count)
@@ -27,7 +27,7 @@ def work(pipe: Connection, studies: str, seed: int, count: int) -> None:
 
 def _work(pipe: Connection, store: LabelStore, chance: random.Random, name: str, count: int) -> None:
     scratch = store.studies.parent / f"{name}.png"
-    mine: list[tuple[str, int]] = []
+    own_labels: list[tuple[str, int]] = []
     n = 0
     while True:
         n += 1
@@ -42,11 +42,11 @@ def _work(pipe: Connection, store: LabelStore, chance: random.Random, name: str,
             pipe.send(("try", what, {"image": image, "sha256": digest, "by": name}))
             version = store.save(image, scratch, tag=tag, annotator=name, info={"n": n})
             done |= {"revision": version.revision, "sha256": digest, "tag": tag, "by": name}
-            mine += [(image, version.revision)] if tag == "final" else []
+            own_labels += [(image, version.revision)] if tag == "final" else []
         elif what == "review":
-            if not mine:
+            if not own_labels:
                 continue
-            image, revision = chance.choice(mine)
+            image, revision = chance.choice(own_labels)
             state = chance.choice(("approved", "returned", "flagged", "final"))
             done = {"image": image, "revision": revision, "state": state, "by": name, "comment": str(n)}
             pipe.send(("try", what, done))

@@ -1,4 +1,4 @@
-"""What the crash harness found, as its JSON."""
+"""Result file of the crash harness."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class _Strict(BaseModel):
 
 
 class Violation(_Strict):
-    """Something that must never happen, and did.
+    """An event that must never happen.
 
     Attributes:
-        part: of the harness.
-        seed, number: of the campaign and of the kill or damage in it: the same pair makes the same choices.
-        what: in a sentence.
+        part: part of the harness.
+        seed, number: of the campaign, and of the kill or damage in it; they reproduce all random choices.
+        what: description.
     """
 
     part: Kind
@@ -35,14 +35,14 @@ class Part(_Strict):
     """One kind of process.
 
     Attributes:
-        kills: that met a running process.
-        seeds: one for each campaign that was made anew.
-        acknowledged: how much of each kind was acknowledged before a kill, all of it looked for afterwards.
-        checked: things that were compared, over all checks.
-        put_aside: files in quarantine, by reason.
-        moments: kills by what the process was doing, where that is known.
-        restart_s: median and worst seconds until the store or the server was there again, or the job ended.
-        seconds: of this part.
+        kills: kills that hit a running process.
+        seeds: one per new campaign.
+        acknowledged: acknowledgements before a kill, by kind; all are checked afterwards.
+        checked: number of comparisons over all checks.
+        put_aside: quarantined files, by reason.
+        moments: kills by the process's current operation, if known.
+        restart_s: median and maximum seconds until the store or the server is back, or the job has ended.
+        seconds: duration of this part.
     """
 
     kills: Count = 0
@@ -65,9 +65,9 @@ class Damage(_Strict):
     """Flipped bits and truncations of one kind of file.
 
     Attributes:
-        noticed: refused, put aside or built again before anything was made of it.
-        same: everything that was asked was answered as before, and what was served is whole.
-        changed: something else was answered than before, and nobody was told. Each is a violation.
+        noticed: rejected, quarantined or rebuilt before the damaged data was used.
+        same: all answers are as before, and all served data is intact.
+        changed: an answer has changed without a reported problem. Each is a violation.
     """
 
     flips: Count = 0
@@ -78,7 +78,7 @@ class Damage(_Strict):
 
 
 class Report(_Strict):
-    """All of it."""
+    """The result file."""
 
     date: str
     machine: dict[str, Any]

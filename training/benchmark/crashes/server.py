@@ -17,8 +17,8 @@ from typing import Any
 
 import requests
 from crashes import made
+from crashes.acknowledged import quarantined
 from crashes.schema import Part, Violation
-from crashes.told import quarantined
 
 from uniultra.adapt.job import jobs
 from uniultra.errors import UniUltraError
@@ -186,12 +186,12 @@ class ServerKills:
         self.part.add("moments", progress.phase if progress else "before or after a training")
 
     def _train(self) -> None:
-        """Ask for a training where none is under way; one that a kill cut off goes on by itself."""
+        """Request a training unless one is running; an interrupted training resumes automatically."""
         if all(job.ended() is not None for job in jobs(self.server.studies)):
             url = f"{self.server.url}/train/{MODEL}"
             # a process that has said how it ended may still be ending
-            asked = requests.post(url, params={"enqueue": True}, json={"steps": 20}, timeout=60)
-            asked.raise_for_status()
+            answer = requests.post(url, params={"enqueue": True}, json={"steps": 20}, timeout=60)
+            answer.raise_for_status()
 
     def _check(self) -> None:
         """Start it again and compare everything, over HTTP and in the folder."""
@@ -236,7 +236,7 @@ class ServerKills:
             self._complain(f"{answered} answers and not {current}")
 
     def _end(self) -> None:
-        """A training that was killed with the server goes on by itself and ends."""
+        """Check that a training killed with the server resumes automatically and ends."""
         end = time.monotonic() + ENDING
         while any(job.ended() is None for job in jobs(self.server.studies)) and time.monotonic() < end:
             time.sleep(1)

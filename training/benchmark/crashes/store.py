@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from crashes import annotator, made
+from crashes.acknowledged import Acknowledged, check, check_folder
 from crashes.schema import Part, Violation
-from crashes.told import Told, check, check_folder
 
 from uniultra.errors import UniUltraError
 from uniultra.store.store import LabelStore
@@ -27,24 +27,24 @@ PATIENCE = 60.0
 
 def context() -> Any:
     """Processes are forked from one that has imported everything: a kill in each second instead of ten."""
-    found = multiprocessing.get_context("forkserver")
+    method = multiprocessing.get_context("forkserver")
     # Python 3.11 does not hand its path on to the process that is forked from
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    found.set_forkserver_preload(["crashes.annotator", "crashes.trainer"])
-    return found
+    method.set_forkserver_preload(["crashes.annotator", "crashes.trainer"])
+    return method
 
 
 @dataclass
 class Child:
-    """One running process and what it says."""
+    """A running process and its messages."""
 
     process: BaseProcess
     pipe: Connection
     waiting: list[tuple[Any, ...]] = field(default_factory=list)
 
     def heard(self) -> list[tuple[Any, ...]]:
-        """What it said since the last question; of a dead one everything."""
+        """Messages since the last call; all remaining messages of a dead process."""
         found, self.waiting = self.waiting, []
         try:
             while self.pipe.poll(0):
@@ -82,14 +82,14 @@ class StoreKills:
 
     def _campaign(self, folder: Path, kills: int, seed: int) -> None:
         self.part.seeds.append(seed)
-        self.folder, self.told, self.seed, self.done = folder / "studies", Told(), seed, 0
+        self.folder, self.acknowledged, self.seed, self.done = folder / "studies", Acknowledged(), seed, 0
         made.pictures(self.folder, PICTURES)
         chance = random.Random(seed)
         before = self.part.kills
         while self.part.kills - before < kills:
             self.number = self.part.kills - before
             self._round(chance, both=kills - self.number > 1 and chance.random() < 0.5)
-        for what, count in self.told.counts.items():
+        for what, count in self.acknowledged.counts.items():
             self.part.add("acknowledged", what, count)
         for reason, count in self.aside.items():
             self.part.add("put_aside", reason, count)
@@ -106,10 +106,10 @@ class StoreKills:
             self._going_on(rest[0])
             self._kill(rest[0])
         store = self._check([])
-        self.aside = check_folder(store, self.told, self._complain)
+        self.aside = check_folder(store, self.acknowledged, self._complain)
         for lease in store.leases():  # who is dead does not come back for it
             store.release(lease.unit, lease.annotator)
-        self.told.leases.clear()
+        self.acknowledged.leases.clear()
         store.index.close()
 
     def _start(self, chance: random.Random) -> Child:
@@ -128,14 +128,14 @@ class StoreKills:
         heard = child.heard()
         self.part.kills += alive
         self.part.add("moments", f"in {heard[-1][1]}" if heard and heard[-1][0] == "try" else "between")
-        self.told.hear(heard, self._complain)
+        self.acknowledged.hear(heard, self._complain)
 
     def _check(self, running: list[Child]) -> LabelStore:
         """Open the store as a restart does, and compare."""
 
         def listen() -> None:
             for child in running:
-                self.told.hear(child.heard(), self._complain)
+                self.acknowledged.hear(child.heard(), self._complain)
 
         listen()
         began = time.perf_counter()
@@ -144,7 +144,7 @@ class StoreKills:
             store.ready()
             self.restarts.append(time.perf_counter() - began)
             if not running:
-                self.part.checked += check(store, self.told, self._complain, listen)
+                self.part.checked += check(store, self.acknowledged, self._complain, listen)
             else:  # leases and reviews of who still works change under the question
                 self.part.checked += len(store.trainable())
         except (UniUltraError, OSError) as error:
@@ -152,11 +152,11 @@ class StoreKills:
         return store
 
     def _going_on(self, child: Child) -> None:
-        """Whoever was not killed goes on working."""
+        """Check that the surviving process continues to work."""
         end = time.monotonic() + PATIENCE
-        while not self.told.hear(child.heard(), self._complain):
+        while not self.acknowledged.hear(child.heard(), self._complain):
             if time.monotonic() > end or not child.process.is_alive():
-                self._complain("the process beside a killed one does not go on")
+                self._complain("the process beside a killed process does not continue")
                 return
             time.sleep(0.01)
 

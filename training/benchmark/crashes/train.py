@@ -61,7 +61,7 @@ class TrainKills:
             self.span = time.monotonic() - begun
             self.expected = self._result(straight)
             if self.expected[1] is None:
-                self._complain("the training that nobody killed published nothing")
+                self._complain("the undisturbed training published nothing")
             while self.part.kills < kills:
                 self._job(min(KILLS_EACH, kills - self.part.kills), seed)
                 seed += 1
@@ -98,7 +98,7 @@ class TrainKills:
             self._look(job)
         self._end(job)
         if (found := self._result(job)) != self.expected:
-            self._complain(f"a killed job ended otherwise than one that nobody killed: {found}")
+            self._complain(f"a killed job ended differently from an undisturbed job: {found}")
         self.part.add("acknowledged", "jobs")
         shutil.rmtree(job.studies)
 
@@ -148,7 +148,7 @@ class TrainKills:
             self._complain("a label changed")
 
     def _end(self, job: JobFolder) -> None:
-        """Let the job go on to its end, by the command that the server uses."""
+        """Let the job resume and finish, with the server's command."""
         command = [sys.executable, "-m", "uniultra.adapt.process", str(job.path)]
         command += ["--parent", str(os.getpid())]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import statistics
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from uniultra.evaluate.machine import this_machine
 from uniultra.evaluate.obedience import ObedienceCase, obedience
 from uniultra.evaluate.records import EvaluationProtocol, PictureScore
 from uniultra.evaluate.scoring import score
-from uniultra.evaluate.summaries import Scores, by_set
+from uniultra.evaluate.summaries import Scores, by_set, median
 from uniultra.evaluate.systems import System, system
 from uniultra.metrics.calibration import calibrations
 from uniultra.metrics.cost import count_work, measure_latency
@@ -171,13 +170,10 @@ def _alternative(
 
 
 def _cost(own: System, scores: Scores) -> schema.Cost:
-    timed = {
-        key: statistics.median(values)
-        for key in ("seconds_image", "seconds_prompt")
-        if (values := [v for picture in scores if (v := getattr(picture, key)) is not None])
-    }
+    seconds_image = median(picture.seconds_image for picture in scores)
+    seconds_prompt = median(picture.seconds_prompt for picture in scores)
     if own.network is None or own.entry is None:
-        return schema.Cost(**timed)
+        return schema.Cost(seconds_image=seconds_image, seconds_prompt=seconds_prompt)
     prompt = "point" if own.prompts else "none"
     with torch.no_grad():
         work, pace = count_work(own.network, prompt), measure_latency(own.network, prompt, repeats=10)
@@ -187,5 +183,6 @@ def _cost(own: System, scores: Scores) -> schema.Cost:
         gmac_decode=work.gmac_decode,
         seconds_encode=pace.seconds_encode,
         seconds_decode=pace.seconds_decode,
-        **timed,
+        seconds_image=seconds_image,
+        seconds_prompt=seconds_prompt,
     )

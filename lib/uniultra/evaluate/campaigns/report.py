@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from uniultra.evaluate import plots
-from uniultra.evaluate.campaigns.schema import PROMPTS, Prompt, SetResult, Simulation
+from uniultra.evaluate.campaigns.schema import PROMPTS, SetResult, Simulation
 from uniultra.evaluate.markdown import interval
 
 
@@ -32,34 +32,32 @@ def table(simulation: Simulation) -> str:
     return "\n".join(lines)
 
 
-def draw(simulation: Simulation, path: Path, prompt: Prompt = "click") -> None:
-    """Draw the curves: a panel per set, a line with its band per strategy.
+def draw(simulation: Simulation, path: Path) -> None:
+    """Draw the curves for one click: a panel per set, a line with its band per strategy.
 
     Args:
         simulation: the results.
         path: `.svg` or `.png`.
-        prompt: the prompt whose Dice is drawn.
 
     Raises:
         RequestError: see `uniultra.evaluate.plots.check_picture`.
     """
-    panels = [_panel(name, result, prompt) for name, result in simulation.sets.items()]
-    ylabel = "mean Dice, one click" if prompt == "click" else "mean Dice, tight box"
-    plots.draw(panels, path, ylabel, (4.2 * len(panels) + 1.8, 4.2))
+    panels = [_panel(name, result) for name, result in simulation.sets.items()]
+    plots.draw(panels, path, "mean Dice, one click", (4.2 * len(panels) + 1.8, 4.2))
 
 
-def _panel(name: str, result: SetResult, prompt: Prompt) -> plots.Panel:
+def _panel(name: str, result: SetResult) -> plots.Panel:
     curves = []
     for strategy, of_strategy in result.strategies.items():
-        bands = of_strategy.curves[prompt].bands
+        bands = of_strategy.curves["click"].bands
         bounds = [(band.low, band.high) for band in bands if band.low is not None and band.high is not None]
         low, high = zip(*bounds, strict=True) if len(bounds) == len(bands) else (None, None)
         curves.append(
             plots.Curve(strategy, result.budgets, [band.mean for band in bands], low=low, high=high)
         )
     levels = (
-        ("all labels", result.full[prompt].mean, "0.3", "-"),
-        ("no label", result.start[prompt], "0.6", ":"),
+        ("all labels", result.full["click"].mean, "0.3", "-"),
+        ("no label", result.start["click"], "0.6", ":"),
     )
     title = f"{name} ({result.pool} to choose from)"
     return plots.Panel(title, "labels", result.budgets, curves, levels)

@@ -1,4 +1,4 @@
-"""What annotators were told, and whether the studies folder still says the same."""
+"""The store's acknowledgements to annotators, and checks that the studies folder still agrees with them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from uniultra.store.types import Unit
 Complain = Callable[[str], None]
 
 
-class Told:
-    """Everything that was acknowledged, and everything that was sent."""
+class Acknowledged:
+    """Everything that was sent and everything that was acknowledged."""
 
     def __init__(self) -> None:
         self.saved: dict[tuple[str, int], str] = {}
@@ -27,7 +27,7 @@ class Told:
         self.counts: dict[str, int] = {}
 
     def hear(self, messages: Iterable[tuple[Any, ...]], complain: Complain) -> int:
-        """Take messages of an annotator in; how many were acknowledgements."""
+        """Record an annotator's messages; returns the number of acknowledgements."""
         done = 0
         for message in messages:
             if message[0] == "error":
@@ -43,8 +43,8 @@ class Told:
     def _try(self, what: str, of: dict[str, Any]) -> None:
         if what in ("save", "draft"):
             self.sent.add(of["sha256"])
-        if what in ("save", "skip", "release"):  # ends the lease, perhaps, if the process dies over it
-            self.leases = {one for one in self.leases if (one[0], one[2]) != (of["image"], of["by"])}
+        if what in ("save", "skip", "release"):  # may end the lease even if the process dies in it
+            self.leases = {held for held in self.leases if (held[0], held[2]) != (of["image"], of["by"])}
         if what == "skip":
             self.skips.setdefault((of["image"], of["by"]), set()).add("?")
 
@@ -59,69 +59,74 @@ class Told:
             self.leases.add((of["image"], of["frame"], of["by"]))
 
 
-def check(store: LabelStore, told: Told, complain: Complain, listen: Callable[[], None]) -> int:
-    """Compare everything; how many things were. `listen` takes in what running processes said meanwhile."""
-    expected, wanted = dict(told.saved), set(told.reviews)
+def check(
+    store: LabelStore, acknowledged: Acknowledged, complain: Complain, listen: Callable[[], None]
+) -> int:
+    """Compare everything; returns the number of comparisons. `listen` records new messages of processes."""
+    expected, reviews = dict(acknowledged.saved), set(acknowledged.reviews)
     versions = store.versions()
     listen()
-    there = {(version.image, version.revision): version for version in versions}
+    stored = {(version.image, version.revision): version for version in versions}
     for key, digest in expected.items():
-        if key not in there or there[key].sha256 != digest:
-            complain(f"an acknowledged label is lost or another: {key}")
-    for key, version in there.items():
-        if sha256(store.path(version).read_bytes()) != version.sha256 or version.sha256 not in told.sent:
-            complain(f"a version is not what anybody sent: {key}")
-    kept = {
+        if key not in stored or stored[key].sha256 != digest:
+            complain(f"an acknowledged label is lost or changed: {key}")
+    for key, version in stored.items():
+        if (
+            sha256(store.path(version).read_bytes()) != version.sha256
+            or version.sha256 not in acknowledged.sent
+        ):
+            complain(f"a version differs from all sent labels: {key}")
+    found = {
         (review.image, review.revision, review.state, review.comment)
-        for image in {image for image, _, _, _ in wanted}
+        for image in {image for image, _, _, _ in reviews}
         for review in store.reviews(image)
     }
-    for review in wanted - kept:
+    for review in reviews - found:
         complain(f"an acknowledged review is lost: {review[:3]}")
-    _check_work(store, told, complain)
+    _check_work(store, acknowledged, complain)
     trained = store.trainable()
     listen()
     for label in trained:
         data = (store.studies / label.file).read_bytes()
-        if sha256(data) != label.sha256 or label.sha256 not in told.sent:
-            complain(f"a label to train on is not what anybody sent: {label.image}@{label.revision}")
-    return len(expected) + len(there) + len(wanted) + len(trained)
+        if sha256(data) != label.sha256 or label.sha256 not in acknowledged.sent:
+            complain(f"a training label differs from all sent labels: {label.image}@{label.revision}")
+    return len(expected) + len(stored) + len(reviews) + len(trained)
 
 
-def _check_work(store: LabelStore, told: Told, complain: Complain) -> None:
+def _check_work(store: LabelStore, acknowledged: Acknowledged, complain: Complain) -> None:
     skipped = store.skipped()
-    for (image, who), reasons in told.skips.items():
+    for (image, who), reasons in acknowledged.skips.items():
         if "?" not in reasons and skipped.get(Unit(image, 0), {}).get(who) not in reasons:
             complain(f"an acknowledged skip is lost: {image}")
     running = store.leases()
     if len({lease.unit for lease in running}) < len(running):
-        complain("a unit is given to two")
+        complain("a unit is leased twice")
     held = {(lease.unit.image, lease.unit.frame, lease.annotator) for lease in running}
-    for image, _, _ in told.leases - held:
+    for image, _, _ in acknowledged.leases - held:
         complain(f"an acknowledged lease is lost: {image}")
 
 
-def check_folder(store: LabelStore, told: Told, complain: Complain) -> dict[str, int]:
-    """Look through the files when no process works; files in quarantine by reason."""
+def check_folder(store: LabelStore, acknowledged: Acknowledged, complain: Complain) -> dict[str, int]:
+    """Check the files while no process is running; returns the number of quarantined files by reason."""
     studies, private = store.studies, store.private
     for part in studies.rglob("*.part"):
         if "quarantine" not in part.parts:
-            complain("a half-written file lies about")
+            complain("a half-written file remains")
     for folder in (private / "versions").glob("*"):
         names = [path.name for path in folder.iterdir()]
         records = {name.split(".")[0] for name in names if name.count(".") == 1 and name.endswith(".json")}
         masks = {name.split(".")[0] for name in names if not name.endswith(".json")}
         if records != masks:
-            complain(f"masks and records do not belong together: {sorted(records ^ masks)}")
+            complain(f"masks and records do not match: {sorted(records ^ masks)}")
     for (image, tag), version in store.current().items():
         copy = studies / "labels" / tag / f"{image}{version.ext}"
         if not copy.is_file() or sha256(copy.read_bytes()) != version.sha256:
-            complain(f"the copy in labels/ is not the newest version: {image}")
+            complain(f"the copy in labels/ is not the latest version: {image}")
     return quarantined(private, complain)
 
 
 def quarantined(private: Path, complain: Complain) -> dict[str, int]:
-    """What lies in the quarantine, by reason; what has no reason is a violation."""
+    """Number of quarantined files by reason; a file without a reason is a violation."""
     explained: dict[str, str] = {}
     for file in (private / "quarantine").glob("*.json"):
         if file.stem.isdecimal():
