@@ -9,7 +9,7 @@ from uniultra.models import entry
 from uniultra.train import checkpoint
 from uniultra.train.initial_network import starting_network
 from uniultra.train.objectives import build_objective
-from uniultra.train.optimizers import Together, optimizer_of
+from uniultra.train.optimizers import OptimizerGroup, optimizer_of
 from uniultra.train.trainer import Trainer
 
 MUON = {"name": "muon", "rate": 1e-3, "decay": 0.01}
@@ -22,7 +22,7 @@ def made(recipe):
 
 def test_muon_takes_the_weights_of_linear_layers_and_nothing_else(small):
     goal, optimizer = made(small(optimizer=MUON, trains="all"))
-    assert isinstance(optimizer, Together)
+    assert isinstance(optimizer, OptimizerGroup)
     adam, muon = optimizer.parts
     assert isinstance(adam, torch.optim.AdamW) and isinstance(muon, torch.optim.Muon)
     turned = {id(p) for group in muon.param_groups for p in group["params"]}

@@ -76,7 +76,7 @@ def test_a_plan_that_cannot_be_used_is_refused(text: str, told: str, tmp_path: P
 
 
 def test_an_unknown_stage_is_refused(plan_file: Path, training_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no stage"):
+    with pytest.raises(ModelError, match="Unknown stage"):
         run(TrainingPlan.read(plan_file), training_data, tmp_path / "out", only="nothing")
 
 

@@ -1,11 +1,10 @@
-"""The folder that an import writes: its manifest, and pictures and masks brought to one size."""
+"""The output folder of an import: its manifest, and resampled pictures and masks."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,59 +23,52 @@ MANIFEST = "manifest.csv"
 Line = dict[str, str]
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """A pair as it is stored: `pair` with one pitch for both axes, and the source's `(H,W)`."""
+def fit(pair: SourcePair, side: int) -> SourcePair:
+    """Resample to square pixels where the pitch is known, and to a longest side of at most `side` pixels.
 
-    pair: SourcePair
-    original: tuple[int, int]
-
-
-def fit(pair: SourcePair, side: int) -> Fitted:
-    """Bring pixels to squares where their pitch is known, and the longest side to at most `side`.
-
-    The finer pitch is kept, so a picture is only made smaller for `side`. One that needs neither stays as
-    it is, to the pixel.
+    The finer pitch is kept, so that a picture is downsampled for `side` only. A picture that needs neither
+    is not resampled.
     """
     height, width = pair.picture.shape
     dy, dx = pair.spacing_mm or (1.0, 1.0)
     pitch = min(dy, dx)
     pitch *= max(1.0, height * dy / pitch / side, width * dx / pitch / side)
     rows, columns = max(1, round(height * dy / pitch)), max(1, round(width * dx / pitch))
-    known = (pitch, pitch) if pair.spacing_mm else None
+    spacing = (pitch, pitch) if pair.spacing_mm else None
     if (rows, columns) == (height, width):
-        return Fitted(SourcePair(pair.picture, pair.masks, known), (height, width))
+        return SourcePair(pair.picture, pair.masks, spacing)
     picture = Image.fromarray(pair.picture).resize((columns, rows), Image.Resampling.BILINEAR)
     masks = {
         name: np.asarray(Image.fromarray(mask).resize((columns, rows), Image.Resampling.NEAREST))
         for name, mask in pair.masks.items()
     }
-    return Fitted(SourcePair(np.asarray(picture), masks, known), (height, width))
+    return SourcePair(np.asarray(picture), masks, spacing)
 
 
 def read(folder: Path) -> list[Line]:
-    """The lines of a folder's manifest; none when it has no manifest.
+    """The lines of a folder's manifest; an empty list without a manifest.
 
     Raises:
-        ImageError: it has other columns.
+        ImageError: the manifest has other columns.
     """
     path = folder / MANIFEST
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as stream:
-        found = csv.DictReader(stream)
-        if tuple(found.fieldnames or ()) != COLUMNS:
+        reader = csv.DictReader(stream)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
             raise ImageError(
                 f"Expected the manifest of the output folder to have the columns {', '.join(COLUMNS)}; "
                 "it has others. Choose another folder."
             )
-        return list(found)
+        return list(reader)
 
 
 def adopt(folder: Path, output: Path, kept: Sequence[Line], new: Sequence[Line]) -> None:
-    """Move the files of the rows `new` from `folder` to `output`, whose manifest then has `kept` and `new`.
+    """Move the files of the lines `new` from `folder` to `output`, whose manifest then has `kept` and `new`.
 
-    In between it has `kept` alone, so that no row ever stands for a file of an earlier import.
+    While files are moved the manifest has the lines `kept` alone: a kill in between leaves no line that
+    names a file of an earlier import of the same set.
     """
     _write(output, kept)
     for line in new:
@@ -94,21 +86,21 @@ def _write(folder: Path, lines: Sequence[Line]) -> None:
     atomic.write(folder / MANIFEST, text.getvalue().encode())
 
 
-def store(folder: Path, label: Label, name: str, fitted: Fitted) -> Line:
-    """Write one picture and one mask of it; their part of the row."""
-    picture, mask = fitted.pair.picture, fitted.pair.masks[label.name]
+def store(folder: Path, label: Label, name: str, pair: SourcePair, original: tuple[int, int]) -> Line:
+    """Write a picture, resampled from the size `original` `(H,W)`, and its mask; their cells of the line."""
+    picture, mask = pair.picture, pair.masks[label.name]
     paths = {part: f"{label.dataset}/{part}s/{name}.png" for part in ("image", "mask")}
     _png(folder / paths["image"], picture)
     _png(folder / paths["mask"], mask)
-    spacing = fitted.pair.spacing_mm
+    spacing = pair.spacing_mm
     return {
         **paths,
         "dataset": label.dataset,
         "organ": label.organ,
         "height": str(picture.shape[0]),
         "width": str(picture.shape[1]),
-        "original_height": str(fitted.original[0]),
-        "original_width": str(fitted.original[1]),
+        "original_height": str(original[0]),
+        "original_width": str(original[1]),
         "spacing_mm": f"{spacing[0]:.6g}" if spacing else "",
         "mask_pixels": str(int(mask.sum())),
     }
@@ -116,4 +108,4 @@ def store(folder: Path, label: Label, name: str, fitted: Fitted) -> Line:
 
 def _png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, "PNG")  # of bool: one bit a pixel
+    Image.fromarray(pixels).save(path, "PNG")  # bool: 1 bit per pixel

@@ -1,6 +1,6 @@
-"""A public data set into a folder that `manifest` reads: pictures, 1-bit masks, one row for each label.
+"""Imports a public data set into a folder that `manifest` reads: pictures, 1-bit masks, a row per label.
 
-Everything is read and written aside first: what cannot be read whole changes nothing.
+Everything is read and written to a staging folder first: if any picture cannot be read, nothing changes.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Shares = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import brought in.
+    """Counts of an import.
 
     Attributes:
-        rows: by data set and split.
-        groups: how many there are.
-        calibrated: pictures with a known pitch.
-        pictures: how many were brought in.
-        left_out: pictures of the source without a usable label.
+        rows: number of rows by data set and split.
+        groups: number of groups.
+        calibrated: number of pictures with a known pixel pitch.
+        pictures: number of imported pictures.
+        left_out: number of pictures of the source that were skipped for want of a usable label.
     """
 
     rows: dict[str, Counter[str]]
@@ -52,22 +52,22 @@ def import_set(
     labels: Sequence[str] = (),
     side: int = 512,
 ) -> ImportSummary:
-    """Bring the set in `source` into `output`; other sets of its manifest stay, the same one is replaced.
+    """Import the data set in `source` into `output`; its former import is replaced, other sets are kept.
 
     Args:
-        layout: how `source` is laid out.
-        source: only read.
-        output: made if need be; nothing outside it is written.
-        shares: of train, val and test among the groups that the source itself does not place.
-        labels: names of the labels to bring in, none for all.
-        side: longest side of what is stored; smaller pictures stay as they are.
+        layout: the layout of `source`.
+        source: folder of the unpacked data set; it is only read.
+        output: created if it does not exist; nothing outside it is written.
+        shares: fractions of train, val and test among the groups that the source itself does not assign.
+        labels: names of the labels to import; empty for all.
+        side: longest side of the stored pictures in pixels; smaller pictures are not resampled for it.
 
     Raises:
-        ImageError: the source is not laid out like that or damaged; `output` lies in it, leads elsewhere or
-            holds something else; or there is no label of such a name.
+        ImageError: the source has another layout or is damaged; `output` is inside it, links to another
+            folder or holds other data; or a label is unknown.
     """
-    wanted = _wanted(layout, labels)
-    datasets = [label.dataset for label in wanted]
+    selected = _selected(layout, labels)
+    datasets = [label.dataset for label in selected]
     _check_output(source, output, datasets)
     listing = layout.read(source)
     names = _names(listing.pictures)
@@ -78,13 +78,14 @@ def import_set(
         _check_origin(lines, datasets, layout)
         kept = [line for line in lines if line["dataset"] not in datasets]
         splits = place(listing.pictures, layout.name, shares, {line["group"]: line["split"] for line in kept})
-        made: list[list[Line]] = []
+        stored: list[list[Line]] = []
         for name, picture in zip(names, tqdm(listing.pictures, desc=f"importing {layout.name}"), strict=True):
             try:
-                fitted = fit(_checked(picture.load()), side)
+                pair = _checked(picture.load())
             except ImageError as error:
-                number = f"{len(made) + 1} of {len(names)}"
+                number = f"{len(stored) + 1} of {len(names)}"
                 raise ImageError(f"Picture {number}, in order of names: {error}") from None
+            fitted = fit(pair, side)
             common = {
                 "id": name,
                 "split": splits[_group(layout.name, picture)],
@@ -93,9 +94,11 @@ def import_set(
                 "licence": layout.licence,
                 "origin": layout.origin,
             }
-            made.append([common | store(folder, label, name, fitted) for label in wanted])
-        adopt(folder, output, kept, [line for lines in zip(*made, strict=True) for line in lines])
-    first = [lines[0] for lines in made]
+            stored.append(
+                [common | store(folder, label, name, fitted, pair.picture.shape) for label in selected]
+            )
+        adopt(folder, output, kept, [line for lines in zip(*stored, strict=True) for line in lines])
+    first = [lines[0] for lines in stored]
     return ImportSummary(
         {dataset: Counter(line["split"] for line in first) for dataset in datasets},
         groups=len({line["group"] for line in first}),
@@ -110,24 +113,25 @@ def place(
 ) -> dict[str, str]:
     """The split of each group `LAYOUT-GROUP`, the same for all its pictures.
 
-    First comes what `earlier` says (another label of the same pictures was imported before), then the
-    source's own split (the strictest where it divides a group), then the hash of the group's name. Where
-    the source has a test part of its own, hashing adds nothing to it.
+    A split in `earlier` takes precedence (another label of the same pictures was imported before), then the
+    source's own split (the strictest where it divides a group), then the hash of the group's name, which
+    keeps a group's split when pictures are added. Where the source has its own test split, hashing adds no
+    group to it.
     """
     own: dict[str, set[Split]] = {}
     for picture in pictures:
         own.setdefault(_group(layout, picture), set()).update({picture.split} if picture.split else ())
     train, val, test = shares
-    if train + val > 0 and any("test" in found for found in own.values()):
+    if train + val > 0 and any("test" in parts for parts in own.values()):
         train, val, test = train / (train + val), val / (train + val), 0.0
     order: tuple[Split, ...] = ("test", "val", "train")
     splits: dict[str, str] = {}
-    for group, found in own.items():
+    for group, parts in own.items():
         digest = hashlib.sha256(group.encode()).digest()
         drawn = int.from_bytes(digest[:8]) / 2**64
-        # Rounding must not make a test part where there is to be none.
+        # A share of 0 gets no group, whatever the rounding of the other two.
         hashed = "train" if drawn < train else "test" if test and drawn >= train + val else "val"
-        splits[group] = earlier.get(group) or next((s for s in order if s in found), hashed)
+        splits[group] = earlier.get(group) or next((s for s in order if s in parts), hashed)
     return splits
 
 
@@ -143,44 +147,46 @@ def _checked(pair: SourcePair) -> SourcePair:
         )
     spacing = pair.spacing_mm
     if spacing is not None and not all(math.isfinite(pitch) and pitch > 0 for pitch in spacing):
-        raise ImageError("Expected a pixel pitch above 0 mm; the source has another.")
+        raise ImageError("Expected a pixel pitch above 0 mm; the source has an invalid one.")
     return pair
 
 
 def _names(pictures: Sequence[SourcePicture]) -> list[str]:
-    """Names for files, of letters that every system takes.
+    """File names of characters that every operating system accepts.
 
     Raises:
-        ImageError: two pictures would have the same.
+        ImageError: two pictures would have the same name.
     """
-    found = [re.sub(r"[^A-Za-z0-9._-]+", "_", picture.id).strip("._") for picture in pictures]
-    # Some file systems do not tell capital letters apart.
-    if len({name.lower() for name in found}) < len(found) or not all(found):
-        raise ImageError("Expected each picture's name once; two are alike. Give the folder of one release.")
-    return found
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "_", picture.id).strip("._") for picture in pictures]
+    # Some file systems ignore case.
+    if len({name.lower() for name in names}) < len(names) or not all(names):
+        raise ImageError("Expected unique picture names; two are alike. Give the folder of one release.")
+    return names
 
 
-def _wanted(layout: DatasetLayout, labels: Sequence[str]) -> list[Label]:
-    known = {label.name: label for label in layout.labels}
-    unknown = [name for name in labels if name not in known]
+def _selected(layout: DatasetLayout, labels: Sequence[str]) -> list[Label]:
+    available = [label.name for label in layout.labels]
+    unknown = [name for name in labels if name not in available]
     if unknown:
-        raise ImageError(f"Unknown label {unknown[0]!r}; {layout.name} has {', '.join(known)}.")
+        raise ImageError(f"Unknown label {unknown[0]!r}; {layout.name} has {', '.join(available)}.")
     return [label for label in layout.labels if not labels or label.name in labels]
 
 
 def _check_output(source: Path, output: Path, datasets: Sequence[str]) -> None:
-    """Refuse an output inside the source, or with links that lead out of it."""
+    """Refuse an output inside the source, or with links to folders outside it."""
     real = output.resolve()
     if real.is_relative_to(source.resolve()):
         raise ImageError("Expected an output folder outside the data set's own; choose another.")
     for dataset in datasets:
         for part in ("images", "masks"):
             if not (output / dataset / part).resolve().is_relative_to(real):
-                raise ImageError(f"The folder {dataset} of the output leads out of it; remove that link.")
+                raise ImageError(
+                    f"The folder {dataset} links to a folder outside the output; remove that link."
+                )
 
 
 def _check_origin(lines: Sequence[Line], datasets: Sequence[str], layout: DatasetLayout) -> None:
-    """Refuse to replace a set that did not come from this layout."""
+    """Refuse to replace a data set that did not come from this layout."""
     foreign = [line for line in lines if line["dataset"] in datasets and line["origin"] != layout.origin]
     if foreign:
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Manifests of data sets: CSV files with one row for each labelled picture, and the pictures they name."""
+"""Manifests of data sets: CSV files with one row per labelled picture."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from uniultra.errors import ImageError
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a data manifest: a picture, its mask, its set and its split.
+    """One row of a manifest: a picture with its mask, data set and split.
 
     Attributes:
-        spacing_mm: pixel pitch of the stored picture, the same along both axes; None when not known.
-        group: what is never split (a patient), None when the manifest does not say.
+        spacing_mm: pixel pitch of the stored picture in mm, the same along both axes; None if unknown.
+        group: ID of pictures that must stay in one split (a patient); None if the manifest does not say.
     """
 
     dataset: str
@@ -34,16 +34,27 @@ class Row:
 
 
 def read_manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence[str]) -> list[Row]:
-    """The rows of `folder/manifest.csv` of the named sets (None: all) and splits, in file order.
+    """The rows of `folder/manifest.csv` for data sets (None: all) and splits, in file order.
 
-    `folder` may be the manifest file itself, by any name.
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     lines = "dataset,id,split,image,mask,spacing_mm", "liver,7,train,7.png,7_mask.png,0.25"
+    ...     _ = Path(name, "manifest.csv").write_text("\n".join(lines))
+    ...     [row] = read_manifest(Path(name), ["liver"], ["train", "val"])
+    >>> row.id, row.image.name, row.spacing_mm, row.group
+    ('7', '7.png', 0.25, None)
+
+    Args:
+        folder: folder of manifest.csv, or a manifest file of any name.
+        datasets: names of the data sets.
+        splits: names of the splits.
 
     Raises:
         ImageError: there is no manifest, or it has no such rows.
     """
     folder, path = (folder.parent, folder) if folder.is_file() else (folder, folder / "manifest.csv")
     if not path.is_file():
-        raise ImageError("Expected a manifest.csv in the data folder; there is none. Check --data.")
+        raise ImageError("Expected a manifest.csv in the data folder; it has no such file. Check --data.")
     with path.open(newline="", encoding="utf-8") as stream:
         rows = [
             Row(
@@ -59,16 +70,16 @@ def read_manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence
             if (datasets is None or r["dataset"] in datasets) and r["split"] in splits
         ]
     if not rows:
-        wanted = ", ".join(datasets or ["any set"])
-        raise ImageError(f"The manifest has no rows of {wanted} in split {', '.join(splits)}.")
+        requested = ", ".join(datasets or ["any set"])
+        raise ImageError(f"The manifest has no rows of {requested} in split {', '.join(splits)}.")
     return rows
 
 
 def _pitch(text: str | None) -> float | None:
-    """The pixel pitch of a manifest's cell.
+    """The pixel pitch of a manifest's cell in mm; None for an empty cell.
 
     Raises:
-        ImageError: neither empty nor a number of millimetres above zero.
+        ImageError: the cell is no number above 0.
     """
     try:
         pitch = float(text) if text else None
@@ -82,7 +93,7 @@ def _pitch(text: str | None) -> float | None:
 
 
 def scored_sets(folder: Path) -> list[str]:
-    """Names of the sets of a manifest that have `test` rows, in file order.
+    """Names of the data sets of a manifest that have `test` rows, in file order.
 
     Raises:
         ImageError: there is no manifest, or it has no `test` rows.
@@ -91,6 +102,6 @@ def scored_sets(folder: Path) -> list[str]:
 
 
 def load_pair(row: Row) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Picture `(H,W)` uint8 and mask `(H,W)` bool of a row, at stored resolution."""
+    """Picture `(H,W)` uint8 and mask `(H,W)` bool of a row, at their stored resolution."""
     with Image.open(row.image) as picture, Image.open(row.mask) as mask:
         return np.asarray(picture.convert("L")), np.asarray(mask.convert("1"))

@@ -29,9 +29,9 @@ class Sample:
 
     Attributes:
         targets: `(N,S*S/8)` uint8, `np.packbits` of N masks.
-        clickable: the same, for the part of each where a lone click means it (maybe nothing).
-        labelled: how many of the first targets are labels (the rest are pseudo-objects).
-        dataset: name of the set, `synthetic` for scenes.
+        clickable: likewise, the part of each target where a lone click refers to it; may be empty.
+        labelled: number of labels; they come first among the targets, before pseudo-objects.
+        dataset: name of the data set, `synthetic` for generated scenes.
     """
 
     picture: NDArray[np.uint8]
@@ -50,20 +50,20 @@ class Sample:
 
 
 def pack(masks: NDArray[np.bool_], size: int) -> NDArray[np.uint8]:
-    """Masks `(N,S,S)` as `Sample` holds them."""
+    """Masks `(N,S,S)` packed to `(N,S*S/8)` uint8, as in `Sample`."""
     return np.packbits(masks.reshape(len(masks), size * size), axis=1)
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How pictures become samples.
+    """Settings that turn pictures into samples.
 
     Attributes:
-        size: side of the square.
-        fit: how a picture is brought to it.
-        whole: one target, the whole mask (maybe empty), instead of one for each component.
+        size: side of the square sample in pixels.
+        fit: `squash` resamples a picture to the square, `pad` keeps its aspect ratio and pads with black.
+        whole: one target, the whole mask, which may be empty, instead of one per connected component.
         pseudo: add pseudo-objects as further targets.
-        seed: draws the pseudo-objects.
+        seed: seed of the pseudo-objects.
     """
 
     size: int
@@ -74,10 +74,10 @@ class Preparation:
 
 
 def real_sample(row: Row, how: Preparation) -> Sample:
-    """A labelled picture on the square: its labels as targets, then pseudo-objects.
+    """A labelled picture as a square sample: its labels as targets, then pseudo-objects.
 
-    A pseudo-object that shares more than 30 % of its pixels with a label is never asked for by a
-    lone click: there the label is what a person means.
+    A pseudo-object of which more than 30 % overlaps a label is never prompted with a lone click: there a
+    person would mean the label.
     """
     size = how.size
     picture, labels = np.zeros((size, size), np.uint8), np.zeros((size, size), bool)
@@ -103,7 +103,7 @@ def real_sample(row: Row, how: Preparation) -> Sample:
 
 
 def synthetic_sample(size: int, seed: int | Sequence[int]) -> Sample:
-    """A generated scene; the same seed draws the same scene."""
+    """A generated scene; equal seeds give equal scenes."""
     drawn = scene(np.random.default_rng(seed), size)
     return Sample(
         drawn.picture,
@@ -121,5 +121,5 @@ def pool(rows: Sequence[Row], scenes: int, how: Preparation, *, workers: int = 2
         first = how.seed * 1_000_003
         drawn = processes.map(partial(synthetic_sample, how.size), range(first, first + scenes), chunksize=16)
         jobs: Iterator[Sample] = (sample for part in (real, drawn) for sample in part)
-        quiet = os.environ.get("RANK", "0") != "0"  # torchrun starts several of us
+        quiet = os.environ.get("RANK", "0") != "0"  # one progress bar for all processes of torchrun
         return list(tqdm(jobs, total=len(rows) + scenes, desc="preparing pictures", disable=quiet))

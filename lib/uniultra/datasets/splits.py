@@ -1,4 +1,4 @@
-"""Which pictures train, which validate and which are kept for measuring; no patient in two parts."""
+"""Division of data sets into training, validation and held-out rows, without a patient in two parts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from uniultra.datasets.manifest import Row, read_manifest
 from uniultra.errors import ImageError, ModelError
 
-VALIDATES = 0.2  # of what a set without training rows leaves for training
+VALIDATES = 0.2  # fraction for validation of the groups that a holdout leaves
 
 
 class Division(NamedTuple):
-    """Rows of each part; `measured` has only those that a holdout kept back."""
+    """Rows of each part; `measured` has only the rows that a holdout keeps for evaluation."""
 
     train: list[Row]
     val: list[Row]
@@ -31,21 +31,30 @@ def divide(
     holdout: float | None = None,
     seed: int = 0,
 ) -> Division:
-    """The rows of data sets in the folder `data`, by what they are for.
+    """Divide the rows of data sets by their use.
 
-    A set without training rows (an organ never trained on) is divided at random by `holdout`, group
-    by group, the same way for every model and every seed of training.
+    A data set without training rows (an organ absent from the training data) is divided at random by
+    `holdout`, group by group, in the same way for every model and every seed of training.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     lines = ["dataset,id,split,image,mask,group"]
+    ...     lines += [f"liver,{n},test,{n}.png,{n}_mask.png,patient{n // 2}" for n in range(20)]
+    ...     _ = Path(name, "manifest.csv").write_text("\n".join(lines))
+    ...     parts = divide(Path(name), ["liver"], holdout=0.5)
+    >>> [len(rows) for rows in parts]
+    [8, 2, 10]
 
     Args:
         data: folder with manifest.csv.
-        datasets: names of the sets.
-        train_split, val_split: names of the splits that train and validate.
-        holdout: share of the groups of a set without training rows that is kept for measuring.
-        seed: draws that division.
+        datasets: names of the data sets.
+        train_split, val_split: names of the splits for training and validation.
+        holdout: fraction of the groups of a data set without training rows that is kept for evaluation.
+        seed: seed of that division.
 
     Raises:
-        ImageError: there is no manifest, or it has nothing of a set.
-        ModelError: a set has no training rows and there is no holdout, or it has too few groups.
+        ImageError: there is no manifest, or it has no rows of a data set.
+        ModelError: a data set has no training rows and there is no holdout, or it has too few groups.
     """
     train: list[Row] = []
     val: list[Row] = []

@@ -1,7 +1,8 @@
-"""Random views of a batch of ultrasound: its look first, then one affine map for image and masks.
+"""Data augmentation for ultrasound: intensity changes, then one affine map of pictures and masks.
 
-All of it is batched in torch and drawn from a generator, so that a run can be repeated. Settings say
-for each effect how probable it is on a picture and how strong at most.
+Everything is batched in torch and drawn from a generator, so that a run is reproducible. Each effect has a
+probability per picture and a largest strength; the strength itself is drawn anew for each picture, uniformly
+unless `Augmentation` says otherwise.
 """
 
 from __future__ import annotations
@@ -24,24 +25,38 @@ Strength = Annotated[float, Field(ge=0)]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Augmentation:
-    """How often and how strongly pictures are changed.
+    """Probabilities and strengths of the augmentations.
+
+    Below, v is a grey value in 0..1 and `artefacts.DYNAMIC_RANGE` (60 dB) the range that it spans, so x
+    decibels are x / 60 grey values; depth is 0 at the probe and 1 at the deepest echo. Raise a strength for
+    scanners or presets that differ more than those of the training data; set a probability to 0 to switch an
+    effect off.
 
     Attributes:
-        place: probability of a turn, zoom, stretch and shift, all together.
-        turn: degrees at most; one half of the pictures stays within a sixth of it.
-        enlarge, shrink: largest factor by which a picture grows or becomes smaller.
-        stretch: largest factor on width over height, or height over width.
-        shift: share of the side at most.
-        flip: probability of a mirror about the sector's own axis.
-        flip_depth: probability of turning depth upside down, which no scanner does.
-        gain, gamma, attenuation, speckle, shadow, blur, noise, tint: probability of each.
-        gain_db: decibels up or down at most.
-        gamma_factor: largest exponent of the grey map; the smallest is its inverse.
-        attenuation_db: decibels lost (or overcompensated) down to the deepest echo at most.
-        speckle_share: of fully developed speckle at most.
-        shadow_db: decibels lost behind a reflector at most; up to a third of it is gained behind a cyst.
-        noise_grey: largest deviation of white noise, grey values of 0..1.
-        tint_share: largest change of a colour channel.
+        place: probability of the affine map of rotation, scale, aspect ratio and translation.
+        turn: rotation, in degrees: U(-turn, turn) for one half of the pictures, a sixth of it for the other.
+        enlarge, shrink: scale: the factor on the picture's size is log-uniform in 1 / shrink..enlarge.
+        stretch: aspect ratio: the factor on width / height is log-uniform in 1 / stretch..stretch.
+        shift: translation along each axis, as a fraction of the side: U(-shift, shift).
+        flip: probability of a horizontal flip, about the axis of the sector.
+        flip_depth: probability of a vertical flip, from the probe to the deepest echo. No scanner does this,
+            so leave it at 0 for pictures that show the probe's side up.
+        gain: probability of a change of the receiver's gain.
+        gain_db: v + x / 60 with x from U(-gain_db, gain_db), in dB.
+        gamma: probability of another grey map (contrast).
+        gamma_factor: v ** e with e log-uniform in 1 / gamma_factor..gamma_factor.
+        attenuation: probability of stronger attenuation with depth, or of too much time-gain compensation.
+        attenuation_db: v - x depth / 60 with x from U(-attenuation_db / 2, attenuation_db), in dB.
+        speckle: probability of additional speckle.
+        speckle_share: amplitude from U(0, speckle_share), as a fraction of fully developed (Rayleigh)
+            speckle, whose standard deviation is 5.6 dB.
+        shadow: probability of an acoustic shadow, or enhancement, along the beams behind a random place.
+        shadow_db: loss in dB from U(-shadow_db / 3, shadow_db); below 0 it is the enhancement behind a cyst.
+        blur: probability of smoothing: lerp(v, 3 x 3 mean of v, U(0, 1)).
+        noise: probability of additive white noise of the receiver.
+        noise_grey: standard deviation from U(0, noise_grey), in grey values.
+        tint: probability of a colour tint, as of colour maps and Doppler overlays.
+        tint_share: each colour channel is v (1 + u) with u from U(-tint_share, tint_share).
     """
 
     place: Probability = 0.85
@@ -75,10 +90,10 @@ DEFAULT = Augmentation()
 def views(
     pictures: Tensor, masks: Tensor, generator: torch.Generator, settings: Augmentation = DEFAULT
 ) -> tuple[Tensor, Tensor]:
-    """Random views of pictures `(B,1,S,S)` in 0..1 with their masks `(B,K,S,S)`, both float.
+    """Augment pictures `(B,1,S,S)` in 0..1 with their masks `(B,K,S,S)`, both float.
 
     Returns:
-        Pictures `(B,3,S,S)` in 0..1, and masks in 0..1 to be cut at 0.5.
+        Pictures `(B,3,S,S)` in 0..1, and masks `(B,K,S,S)` in 0..1 to be thresholded at 0.5.
     """
     sector = find_sector(pictures)
     return affine(intensity(pictures, generator, settings, sector), masks, generator, settings, sector)
@@ -91,20 +106,20 @@ def affine(
     settings: Augmentation = DEFAULT,
     sector: Sector | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Flip, turn, scale, stretch and shift pictures `(B,C,S,S)` with their masks `(B,K,S,S)`.
+    """Flip, rotate, scale, stretch and translate pictures `(B,C,S,S)` with their masks `(B,K,S,S)`.
 
-    Both float; masks come back in 0..1 and are to be cut at 0.5. A flip mirrors about the middle of
-    the sector, which need not be the middle of the picture.
+    Both are float; the masks returned are in 0..1, to be thresholded at 0.5. Flips mirror about the middle
+    of the sector, which need not be the middle of the picture.
     """
     draw = _Draw(len(pictures), generator, pictures.device)
     sector = find_sector(pictures) if sector is None else sector
-    turn = draw.uniform(-1, 1) * torch.where(draw.coin(0.5), settings.turn, settings.turn / 6)
-    turn = turn * math.pi / 180
-    # Factors on the grid, so above 1 the picture becomes smaller.
+    rotation = draw.uniform(-1, 1) * torch.where(draw.coin(0.5), settings.turn, settings.turn / 6)
+    rotation = rotation * math.pi / 180
+    # Factors on the sampling grid: above 1 the picture becomes smaller.
     scale = torch.exp(draw.uniform(-math.log(settings.enlarge), math.log(settings.shrink)))
     stretch = torch.exp(draw.uniform(-0.5, 0.5) * math.log(settings.stretch))
-    shift = [2 * settings.shift * draw.uniform(-1, 1) for _ in range(2)]
-    cos, sin = torch.cos(turn), torch.sin(turn)
+    shift = [2 * settings.shift * draw.uniform(-1, 1) for _ in range(2)]  # the grid is 2 wide
+    cos, sin = torch.cos(rotation), torch.sin(rotation)
     a, b = scale * stretch, scale / stretch
     rows = torch.stack(
         [torch.stack([a * cos, -b * sin, shift[0]], 1), torch.stack([a * sin, b * cos, shift[1]], 1)], 1
@@ -128,10 +143,16 @@ def intensity(
     settings: Augmentation = DEFAULT,
     sector: Sector | None = None,
 ) -> Tensor:
-    """Vary gain, grey map, attenuation, speckle, shadow, blur, noise and tint of `(B,1,S,S)` in 0..1.
+    """Vary gamma, attenuation, shadows, speckle, blur, gain, noise and tint of pictures `(B,1,S,S)` in 0..1.
 
-    Wants upright pictures, or the `sector` they have: shadows follow its beams. Returns `(B,3,S,S)`
-    in 0..1: most grey, some tinted as colour maps and Doppler overlays are.
+    Args:
+        pictures: with the probe's side up, unless `sector` is given.
+        generator: source of the random numbers.
+        settings: probabilities and strengths.
+        sector: the pictures' sector, whose beams shadows and speckle follow; None finds it.
+
+    Returns:
+        RGB `(B,3,S,S)` in 0..1, grey apart from the tinted ones.
     """
     draw = _Draw(len(pictures), generator, pictures.device)
     sector = find_sector(pictures) if sector is None else sector
@@ -163,7 +184,7 @@ def intensity(
 
 
 class _Draw:
-    """Random numbers for each of a batch's pictures."""
+    """Random numbers `(B,)`, one per picture of a batch."""
 
     def __init__(self, count: int, generator: torch.Generator, device: torch.device) -> None:
         self.count, self.generator, self.device = count, generator, device
@@ -173,5 +194,5 @@ class _Draw:
         return (low + (high - low) * drawn).to(self.device)
 
     def coin(self, probability: float) -> Tensor:
-        """True with `probability`."""
+        """Bernoulli trials, true with `probability`."""
         return self.uniform(0, 1) < probability

@@ -1,7 +1,7 @@
-"""Batches drawn from (seed, step) alone, so that a run can go on anywhere and over any number of processes.
+"""Batches drawn from (seed, step) alone, so that a run can be resumed at any step by any number of processes.
 
-Each picture of a batch has its own random numbers, and so has each prompt. A process that takes a part
-of a batch therefore gets exactly what it would have got within the whole.
+Each picture of a batch has its own random numbers, and so has each prompt. A process that draws a part of
+a batch therefore gets exactly that part of the whole batch.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from uniultra.train.augment import DEFAULT, Augmentation, views
 from uniultra.train.recipe import Recipe
 
 SMALLEST = 16  # pixels a component must keep after augmentation
-VALIDATION = 2**31  # a "step" that no training has
-Drawn = tuple[Tensor, Tensor, Tensor, list[float]]
+VALIDATION = 2**31  # the "step" that seeds validation's prompts; no training gets that far
+Drawn = tuple[Tensor, Tensor, Tensor, list[float]]  # picture, targets, clickable parts, weights
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B pictures with N targets, as one process sees them.
+    """B pictures with N targets: one process's part of a step's batch.
 
     Attributes:
         key: seed and step.
         pictures: `(B,3,S,S)` in 0..1, not normalised.
-        masks: `(N,S,S)` bool, what the prompts are for.
-        truth: `(N,1,S/2,S/2)` in 0..1.
-        weight: `(N,)`, zero for a target that only fills a place.
-        picture: `(N,)`, which picture each target is on.
-        numbers: of each target within the batch of all processes.
-        prompts: the first of each target; empty where the objective needs none.
-        share: factor on the loss that makes the mean over processes that of the whole batch.
+        masks: `(N,S,S)` bool, the masks that prompts are simulated for.
+        truth: `(N,1,S/2,S/2)` in 0..1, the masks at half the side, for the loss.
+        weight: `(N,)`, weights of the targets in the loss; 0 for a placeholder.
+        picture: `(N,)`, index of each target's picture.
+        numbers: number of each target within the batch of all processes.
+        prompts: first prompt of each target; empty where the objective needs none.
+        share: factor on the loss with which the mean over processes is that of the whole batch.
     """
 
     key: tuple[int, int]
@@ -56,26 +56,22 @@ class Batch:
     share: float = 1.0
 
     def rng(self, n: int, turn: int) -> np.random.Generator:
-        """Random numbers of the n-th target's prompt of `turn`, the same in whichever process it is."""
+        """Random numbers of the n-th target's prompt of `turn`, the same in any process."""
         return np.random.default_rng([*self.key, self.numbers[n], turn])
 
-    def shared(self, share: float) -> Batch:
-        """The same with another factor on its loss."""
-        return replace(self, share=share)
-
     def to(self, device: torch.device | str) -> Batch:
-        """The same with its tensors on `device`."""
+        """The batch with its tensors on `device`."""
         names = ("pictures", "truth", "weight", "picture")
         return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
 
 
 class Batches(Dataset[Batch]):
-    """The part of process `rank` of `world` of every step's batch.
+    """The batches of all steps, by step: the part of process `rank` of `world` processes.
 
     Args:
         samples: pictures with targets.
-        recipe: shares, sizes and the seed.
-        prompted: draw the first prompts too.
+        recipe: weights of the data sets, sizes and the seed.
+        prompted: simulate the first prompts too.
     """
 
     def __init__(
@@ -83,7 +79,7 @@ class Batches(Dataset[Batch]):
     ) -> None:
         self.samples, self.recipe = samples, recipe
         self.protocol = protocol_of(recipe) if prompted else None
-        self.mine = [int(n) for n in np.array_split(np.arange(recipe.batch), world)[rank]]
+        self.numbers = [int(n) for n in np.array_split(np.arange(recipe.batch), world)[rank]]
         self.side = samples[0].picture.shape[0]
         self.by_set: dict[str, list[int]] = {}
         for n, sample in enumerate(samples):
@@ -94,8 +90,8 @@ class Batches(Dataset[Batch]):
         self.shares = np.asarray(list(shares.values())) / sum(shares.values())
 
     def __getitem__(self, step: int) -> Batch:
-        drawn = [self._picture(step, n) for n in self.mine]
-        return assemble(drawn, self.mine, (self.recipe.seed, step), self.recipe, self.protocol)
+        drawn = [self._picture(step, n) for n in self.numbers]
+        return assemble(drawn, self.numbers, (self.recipe.seed, step), self.recipe, self.protocol)
 
     def _picture(self, step: int, number: int) -> Drawn:
         recipe = self.recipe
@@ -121,7 +117,7 @@ class Batches(Dataset[Batch]):
         return seen[0], both[0, : len(weights)], both[0, len(weights) :], weights
 
     def _sample(self, number: int, rng: np.random.Generator) -> Sample:
-        """What picture `number` of a batch is made of."""
+        """The sample of picture `number` of a batch."""
         if number < self.recipe.drawn and "synthetic" not in self.by_set:
             return synthetic_sample(self.side, [int(n) for n in rng.integers(2**31, size=4)])
         name = "synthetic"
@@ -131,7 +127,7 @@ class Batches(Dataset[Batch]):
 
 
 def validation(samples: Sequence[Sample], recipe: Recipe, *, prompted: bool) -> Iterator[Batch]:
-    """The labelled targets of `samples` as they are, each with the same prompt every time."""
+    """Batches of the labelled targets of `samples`, not augmented, with the same prompts every time."""
     protocol = protocol_of(recipe) if prompted else None
     usable = [sample for sample in samples if sample.labelled][: recipe.validate_images]
     for start in range(0, len(usable), recipe.batch):
@@ -152,13 +148,13 @@ def assemble(
     recipe: Recipe,
     protocol: PromptProtocol | None,
 ) -> Batch:
-    """One batch of pictures, each with its targets, clickable parts and weights.
+    """A batch of pictures, each with its targets, clickable parts and weights.
 
-    A component that augmentation pushed off its picture is left out; a part of a batch that has none
-    left keeps a blank one of no weight, because every process must take every step.
+    Components that augmentation moved off their picture are dropped. If no target is left, a placeholder of
+    weight 0 takes their place, because every process must take every step.
     """
     whole = recipe.target == "whole"
-    truth, masks, clicks, weight, picture, places = [], [], [], [], [], []
+    truth, masks, clicks, weight, on, numbered = [], [], [], [], [], []
     for place, (_, targets, clickable, weights) in enumerate(drawn):
         for k, target in enumerate(targets):
             mask = (target > 0.5).numpy()
@@ -168,21 +164,21 @@ def assemble(
             masks.append(mask)
             clicks.append((clickable[k] > 0.5).numpy())
             weight.append(weights[k])
-            picture.append(place)
-            places.append(numbers[place] * recipe.targets + k)
+            on.append(place)
+            numbered.append(numbers[place] * recipe.targets + k)
     if not truth:
         blank = torch.zeros_like(drawn[0][0][0])
         blank[: len(blank) // 2] = 1
         truth, masks, clicks = [blank], [blank.bool().numpy()], [blank.bool().numpy()]
-        weight, picture, places = [0.0], [0], [numbers[0] * recipe.targets]
+        weight, on, numbered = [0.0], [0], [numbers[0] * recipe.targets]
     batch = Batch(
         key,
-        torch.stack([one[0] for one in drawn]),
+        torch.stack([picture for picture, *_ in drawn]),
         np.stack(masks),
         F.interpolate(torch.stack(truth)[:, None], scale_factor=0.5, mode="area"),
         torch.tensor(weight),
-        torch.tensor(picture),
-        tuple(places),
+        torch.tensor(on),
+        tuple(numbered),
     )
     if protocol is None:
         return batch
@@ -194,7 +190,7 @@ def protocol_of(recipe: Recipe) -> PromptProtocol:
     """The recipe's simulated annotator.
 
     Raises:
-        ModelError: there is none of that name.
+        ModelError: unknown protocol.
     """
     if recipe.prompts not in PROTOCOLS:
         raise ModelError(f"Unknown prompts; expected one of {', '.join(PROTOCOLS)}.")
@@ -203,7 +199,10 @@ def protocol_of(recipe: Recipe) -> PromptProtocol:
 
 
 def pick_targets(sample: Sample, count: int, rng: np.random.Generator) -> list[int]:
-    """Up to `count` targets of a sample; one or two labels first when there are any."""
+    """Indices of up to `count` random targets of a sample, labels first.
+
+    Where the sample has pseudo-objects too, one or two labels leave room for them.
+    """
     labels = rng.permutation(sample.labelled)
     pseudo = sample.labelled + rng.permutation(len(sample.targets) - sample.labelled)
     if len(pseudo):

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: plain tensors and values, written whole or not at all, the last two kept.
+"""Training checkpoints: tensors and plain values, written atomically; the last two are kept.
 
 A kill or a full disk may come at any byte. The new checkpoint is written beside the old ones and flushed to
 the disk before any rename; renames replace whole files. Between the two renames there is no `last.pt`, only
@@ -22,7 +22,7 @@ LAST, BEFORE = "last.pt", "before.pt"
 
 
 def write(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the folder's checkpoint; a kill at any moment leaves the old or the new one."""
+    """Replace the folder's checkpoint; a kill at any moment leaves the old or the new checkpoint."""
     temporary = folder / "last.tmp"
     with temporary.open("wb") as stream:
         torch.save(state, stream)
@@ -34,7 +34,7 @@ def write(folder: Path, state: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The newest readable checkpoint of a folder, None when the folder has no checkpoint.
+    """The newest readable checkpoint of a folder; None without one.
 
     Raises:
         ModelError: all checkpoints are damaged.
@@ -52,21 +52,19 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def trainable_state(network: nn.Module) -> dict[str, Tensor]:
-    """What training may change: parameters with gradients and persistent buffers, as they are."""
+    """The state that training may change: parameters that require gradients, and persistent buffers."""
     trained = {name for name, p in network.named_parameters() if p.requires_grad}
     fixed = {name for name, _ in network.named_parameters()} - trained
     return {name: value for name, value in network.state_dict().items() if name not in fixed}
 
 
-@torch.no_grad()
 def load_state(network: nn.Module, values: dict[str, Tensor]) -> None:
     """Copy values by name into the network.
 
     Raises:
-        ModelError: they are of another network.
+        ModelError: the values are of another network.
     """
     state = network.state_dict()
     if any(name not in state or state[name].shape != value.shape for name, value in values.items()):
         raise ModelError("The checkpoint in the output folder is of another network. Name another folder.")
-    for name, value in values.items():
-        state[name].copy_(value)
+    network.load_state_dict(values, strict=False)

@@ -1,4 +1,4 @@
-"""A distillation from end to end: features, then the teacher's decoder, then a short joint fine-tune."""
+"""A complete distillation: match the teacher's features, take over its decoder, fine-tune the whole."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from uniultra.errors import ModelError
 from uniultra.models.registry import entry
@@ -20,7 +20,7 @@ from uniultra.train.distillation.distill import DistillSettings, load_teacher
 from uniultra.train.distributed import joined
 from uniultra.train.initial_network import adapter_config
 from uniultra.train.provenance import TRAINED_ON, sets_of
-from uniultra.train.recipe import Recipe, read_yaml, validated
+from uniultra.train.recipe import Recipe, Settings
 from uniultra.train.result import trained_network
 from uniultra.train.trainer import Trainer
 from uniultra.weights import loading, tensors
@@ -28,20 +28,18 @@ from uniultra.weights import loading, tensors
 TRANSFER, HANDOVER, FINETUNE = "transfer", "handover", "finetune"  # folders of the output
 
 
-class DistillRecipe(BaseModel):
+class DistillRecipe(Settings):
     """One distillation; a YAML file of the same fields.
 
     Attributes:
-        student: name in the registry; its image encoder is trained whole.
-        teacher: who teaches and what is compared, see `DistillSettings`.
+        student: name in the registry; the first stage trains its whole image encoder.
+        teacher: the teacher and the features that are compared, see `DistillSettings`.
         transfer: settings of the first stage, an ordinary recipe without `model`.
-        finetune: settings of the last stage, an ordinary recipe; it starts from the student with the
-            teacher's decoder and trains everything unless it says otherwise. It may name another
-            `model` that has the student for a base. With the objective `guided` the teacher goes on
-            teaching beside the labels. None leaves this stage out.
+        finetune: settings of the last stage, an ordinary recipe that starts from the student with the
+            teacher's decoder; it trains all parameters by default. It may name another `model` whose base
+            is the student. With the objective `guided` the teacher's features and masks stay part of the
+            loss. None skips this stage.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     student: str
     teacher: DistillSettings
@@ -61,13 +59,9 @@ class DistillRecipe(BaseModel):
         return self
 
     @classmethod
-    def read(cls, path: Path, changes: Sequence[str] = ()) -> DistillRecipe:
-        """A recipe from a YAML file, with `KEY=VALUE` changes (`transfer.images=1000`) on top.
-
-        Raises:
-            ModelError: no such file, no YAML, or settings that cannot be used, those of both stages too.
-        """
-        recipe = validated(cls, read_yaml(path, changes), "recipe")
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Self:
+        """As `Settings.read`; the recipes of both stages are checked too."""
+        recipe = super().read(path, changes)
         recipe.first()
         recipe.last(Path())
         return recipe
@@ -81,7 +75,7 @@ class DistillRecipe(BaseModel):
         )
 
     def last(self, output: Path) -> Recipe | None:
-        """The recipe of the last stage, None when there is none."""
+        """The recipe of the last stage; None without one."""
         if self.finetune is None:
             return None
         start = str(self.handover(output))
@@ -90,57 +84,60 @@ class DistillRecipe(BaseModel):
         return Recipe.of({"model": self.student, "trains": "all", **teacher, **self.finetune, "start": start})
 
     def handover(self, output: Path) -> Path:
-        """The student with its distilled encoder and the teacher's decoder."""
+        """Path of the student with its distilled encoder and the teacher's decoder."""
         return output / HANDOVER / f"{self.student}{tensors.SUFFIX}"
 
 
 def distill(
     recipe: DistillRecipe, data: Path, output: Path, device: str = "cpu", workers: int | None = None
 ) -> Path:
-    """Run a distillation, or go on where it was stopped, in either stage; return the result.
+    """Run or resume a distillation in either stage; return the path of the result.
 
     Args:
-        recipe: what to do.
+        recipe: both stages.
         data: folder with manifest.csv.
-        output: folder for both stages and what stands between them.
-        device, workers: as `Trainer`.
+        output: folder for the stages and for the student between them.
+        device, workers: as for `Trainer`.
 
     Raises:
-        ModelError: models, weights or settings that cannot be used together.
-        ImageError: the data folder has no manifest, or nothing of a set.
+        ModelError: models, weights or settings that do not fit together.
+        ImageError: the data folder has no manifest, or no rows of a data set.
     """
     first, last = recipe.first(), recipe.last(output)
     Trainer(first, data, output / TRANSFER, device, workers).run()
-    made = recipe.handover(output)
+    result = recipe.handover(output)
     with joined(torch.device(device)) as world:
         if world.first:
             begun = last is not None and checkpoint.read(output / FINETUNE) is not None
             hand_over(recipe, output, begun=begun)
-        world.broadcast(0.0)  # the others wait until it is written
+        world.broadcast(0.0)  # a barrier: no process continues before the student is written
     if last is None:
-        return made
+        return result
     tuned = Trainer(last, data, output / FINETUNE, device, workers).run()
     if not tuned.is_dir():
         return tuned
-    # A bundle would stand on a base that only this folder has.
-    made = output / FINETUNE / f"{last.model}{tensors.SUFFIX}"
+    # The result is one whole file, not a bundle, whose base would exist in this folder alone.
+    result = output / FINETUNE / f"{last.model}{tensors.SUFFIX}"
     if os.environ.get("RANK", "0") == "0":
-        _save(made, trained_network(last, output / FINETUNE), last)
-    return made
+        _save(result, trained_network(last, output / FINETUNE), last)
+    return result
 
 
 def hand_over(recipe: DistillRecipe, output: Path, *, begun: bool = False) -> None:
-    """Write the student that the first stage left, with the teacher's decoder.
+    """Write the first stage's student with the teacher's decoder.
+
+    A resumed fine-tuning must have `begun` on exactly this student: its checkpoint holds trained tensors
+    only and would otherwise be combined with a base that it never saw.
 
     Raises:
-        ModelError: the two have different decoders, or fine-tuning has `begun` on another student.
+        ModelError: the two have different decoders, or fine-tuning has begun on another student.
     """
-    first, made = recipe.first(), recipe.handover(output)
+    first, path = recipe.first(), recipe.handover(output)
     student = trained_network(first, output / TRANSFER)
     take_decoder(student, load_teacher(recipe.teacher))
-    before = tensors.file_sha256(made) if made.is_file() else None
-    _save(made, student, first)
-    if begun and tensors.file_sha256(made) != before:
+    before = tensors.file_sha256(path) if path.is_file() else None
+    _save(path, student, first)
+    if begun and tensors.file_sha256(path) != before:
         raise ModelError(
             f"The {FINETUNE} folder was begun on another student than the one distilled now. "
             "Empty it, or name another output folder."
@@ -148,7 +145,6 @@ def hand_over(recipe: DistillRecipe, output: Path, *, begun: bool = False) -> No
 
 
 def _save(path: Path, network: PromptNetwork, recipe: Recipe) -> None:
-    found = entry(recipe.model)
-    metadata = {TRAINED_ON: json.dumps(sets_of(recipe))}
-    metadata |= loading.config_metadata(found.name, adapter_config(found, recipe))
+    config = adapter_config(entry(recipe.model), recipe)
+    metadata = {TRAINED_ON: json.dumps(sets_of(recipe))} | loading.config_metadata(recipe.model, config)
     tensors.save(path, network, metadata, torch.float32)

@@ -1,4 +1,4 @@
-"""One training over several processes: torchrun's environment, and what the processes agree on.
+"""Training over several processes: torchrun's environment, and the values that the processes share.
 
 torchrun --nproc-per-node 4 -m uniultra.cli.main train RECIPE --data DIR --output DIR
 """
@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-PATIENCE = timedelta(hours=2)  # the others wait for rank 0 to validate
+PATIENCE = timedelta(hours=2)  # for rank 0's validation, in which the other processes wait
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class World:
     """The processes that train together.
 
     Attributes:
-        rank, size: this process's number and how many there are.
-        device: what this process computes on.
+        rank, size: number of this process, and number of processes.
+        device: device of this process.
     """
 
     rank: int
@@ -34,15 +34,15 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes, validates and shows progress."""
+        """Whether this process is the one that writes, validates and shows progress."""
         return self.rank == 0
 
     def sum(self, value: float) -> float:
-        """The sum over all processes."""
+        """The sum of a value over all processes."""
         return float(self._reduced(value, dist.ReduceOp.SUM))
 
     def max(self, value: float) -> float:
-        """The largest of all processes' values."""
+        """The maximum of a value over all processes."""
         return float(self._reduced(value, dist.ReduceOp.MAX))
 
     def broadcast(self, value: float) -> float:
@@ -70,7 +70,7 @@ class World:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """This process among those that torchrun started, or alone."""
+    """Join the processes that torchrun started; without torchrun, a world of one process."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World(0, 1, device)

@@ -1,4 +1,4 @@
-"""The moving average of the weights in training, which becomes the result."""
+"""Exponential moving average of the weights in training, which becomes the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Exponential moving average of named parameters; with no decay it is the parameters themselves."""
+    """Exponential moving average of named parameters; without a decay, the parameters themselves.
+
+    After step n (from 0) the decay is min(decay, (1 + n) / (10 + n)), so that early averages forget the
+    initial weights quickly.
+    """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float | None) -> None:
         self.parameters, self.decay = parameters, decay
@@ -20,21 +24,21 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the parameters after `step` (from 0); early steps count for more."""
+        """Update the average with the parameters after `step` (from 0)."""
         if self.decay is None:
             return
-        share = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.values.values()), list(self.parameters.values()), 1 - share)
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.values.values()), list(self.parameters.values()), 1 - decay)
 
     @torch.no_grad()
     def load(self, values: Mapping[str, Tensor]) -> None:
-        """Go on from saved values."""
-        for name, kept in self.values.items():
-            kept.copy_(values[name])
+        """Restore the average from saved values."""
+        for name, average in self.values.items():
+            average.copy_(values[name])
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The parameters hold the average for a while."""
+        """Swap the average into the parameters while the context lasts."""
         self._swap()
         try:
             yield
@@ -43,6 +47,6 @@ class MovingAverage:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        for name, kept in self.values.items():
-            own = self.parameters[name]
-            own.data, self.values[name] = kept, own.data
+        for name, average in self.values.items():
+            parameter = self.parameters[name]
+            parameter.data, self.values[name] = average, parameter.data

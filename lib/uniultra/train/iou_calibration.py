@@ -1,4 +1,4 @@
-"""Whether the IoU that a network predicts can be believed: measured, and put right, on validation."""
+"""Calibration of the IoU that a network predicts: measured, and corrected, on the validation pictures."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from scipy.special import expit, logit
 from uniultra.metrics.calibration import calibration
 from uniultra.networks.network import PromptNetwork, decode_by_length
 from uniultra.train.batches import Batch
-from uniultra.train.objective import PromptObjective, answers
+from uniultra.train.objective import PromptObjective, masks_of
 
-TURNS = 3  # answers looked at per target, so that good ones are among them
-ENOUGH = 30  # answers to fit two numbers to
-LEAST_SLOPE = 0.05  # the better of two answers must stay the better one
+TURNS = 3  # masks per target, the first and its corrections, so that good ones are among them
+ENOUGH = 30  # fewest masks to fit the two parameters to
+LEAST_SLOPE = 0.05  # above 0, so that the order of two predictions stays
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How the predicted IoU of the single mask agrees with the real one.
+    """Agreement of the predicted IoU of the single mask with the true one.
 
     Attributes:
-        n: answers, to first prompts and to corrections.
+        n: number of masks, for first prompts and for corrections.
         error: expected calibration error, see `uniultra.metrics.calibration`.
-        bias: mean of predicted less real.
-        corrected: error after the correction that the result has; None where it has none.
+        bias: mean of predicted - true IoU.
+        corrected: expected calibration error after the correction in the weights; None without one.
     """
 
     n: int
@@ -41,10 +41,13 @@ class Quality:
 def assess(
     goal: PromptObjective, batches: Iterable[Batch], device: torch.device | str, *, correct: bool = False
 ) -> Quality | None:
-    """Measure the network's predicted IoU, and with `correct` change its last layer to agree better.
+    """Measure the network's predicted IoU, and with `correct` calibrate its last layer.
 
-    Validation pictures measure and fit alike, so that `corrected` is the better by a little. Where the
-    decoder is not trained, or too few answers are there, nothing is changed; None where there are none.
+    The same validation pictures serve for the fit and for `corrected`, which is therefore slightly too
+    good. A frozen decoder is not changed, nor is one with fewer than ENOUGH masks to fit.
+
+    Returns:
+        The agreement; None without validation pictures.
     """
     pairs = judged(goal, batches, device)
     if not len(pairs):
@@ -63,24 +66,23 @@ def assess(
 def judged(
     goal: PromptObjective, batches: Iterable[Batch], device: torch.device | str
 ) -> NDArray[np.float64]:
-    """Predicted and real IoU, `(n,2)`, of the answers to each target's first prompt and two corrections."""
+    """Predicted and true IoU, `(n,2)`, of the masks for each target's first prompt and two corrections."""
     goal.eval()
-    found: list[tuple[float, float]] = []
-    for drawn in batches:
-        batch = drawn.to(device)
+    pairs: list[tuple[float, float]] = []
+    for batch in (batch.to(device) for batch in batches):
         embedding, prompts = goal.encode(batch), list(batch.prompts)
         for turn in range(TURNS):
             logits, iou = decode_by_length(goal.network, embedding, batch.picture, goal.encoded(prompts))
-            masks = answers(logits, goal.network.image_size)
-            both, either = ((op(masks, batch.masks)).sum((1, 2)) for op in (np.logical_and, np.logical_or))
-            real = both / np.maximum(either, 1)
-            found += zip(iou[:, 0].float().clamp(0, 1).tolist(), real.tolist(), strict=True)
+            masks = masks_of(logits, goal.network.image_size)
+            union = (masks | batch.masks).sum((1, 2))
+            actual = (masks & batch.masks).sum((1, 2)) / np.maximum(union, 1)
+            pairs += zip(iou[:, 0].float().clamp(0, 1).tolist(), actual.tolist(), strict=True)
             prompts = goal.corrected(batch, prompts, logits, turn + 1)
-    return np.asarray(found, float).reshape(-1, 2)
+    return np.asarray(pairs, float).reshape(-1, 2)
 
 
 def fit(pairs: NDArray[np.float64], *, bounded: bool) -> tuple[float, float]:
-    """Slope and shift of the head's last output, before its sigmoid where it is `bounded`."""
+    """Least-squares slope and shift of the head's last output, before its sigmoid where it is `bounded`."""
     predicted, actual = pairs.T
     value = logit(np.clip(predicted, 1e-6, 1 - 1e-6)) if bounded else predicted
 
@@ -94,9 +96,9 @@ def fit(pairs: NDArray[np.float64], *, bounded: bool) -> tuple[float, float]:
 
 @torch.no_grad()
 def fold(network: PromptNetwork, slope: float, shift: float) -> None:
-    """Let the head of the single mask's IoU give `slope` times its last output plus `shift`.
+    """Fold `slope` x + `shift` into the last layer of the single mask's IoU head.
 
-    It is in the weights then, so that a file, an export and a server all agree.
+    The correction is then part of the weights, so that a file, an export and a server all agree.
     """
     last = network.sam_mask_decoder.iou_prediction_head.layers[-1]
     last.weight[0] *= slope

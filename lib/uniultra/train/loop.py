@@ -1,15 +1,16 @@
-"""The training loop: steps, moving average, validation, checkpoints, and how a run ends.
+"""The training loop: steps, moving average, validation, checkpoints, and the end of a run.
 
-A run can be killed at any moment and goes on to the same bits. Three things make that so. Every random number
-belongs to the step: batches are drawn from (seed, step), and torch's generator is seeded anew before each
-step, so no generator has to be saved. A checkpoint holds all else that steps change: trained weights and
-buffers, their moving average, the best weights so far, the optimiser's state, and the counts that end a
-run. And it is written after a whole step with its validation, never within one; steps since the last one are
-done again. What would make it another run (`FIXED`, the base weights, the kind of optimiser) is compared with
-the checkpoint and refused; limits and intervals may change.
+A run may be killed at any moment; resumed, it gives the same result to the bit, for three reasons. Random
+numbers depend on the step alone: batches are drawn from (seed, step), and torch's generator is seeded anew
+before each step, so no generator state has to be saved. A checkpoint holds all other state that steps change:
+trained weights and buffers, their moving average, the best weights so far, the optimiser's state, and the
+counters that end a run. And checkpoints are written after a whole step with its validation, never within
+one; steps since the last checkpoint are repeated. Settings that would make it a different run (`FIXED`, the
+base weights, the kind of optimiser) are compared with the checkpoint and refused; limits and intervals may
+change.
 
-With several processes every decision to stop, validate or keep is made from numbers that all of them share
-(`World`): a process that left the loop alone would leave the others waiting for its gradients.
+With several processes every decision to stop, validate or checkpoint is made from numbers that all of them
+share (`World`): a process that left the loop alone would leave the others waiting for its gradients.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from uniultra.weights.bundle import fingerprint
 
 log = logging.getLogger(__name__)
 NOTE_EVERY = 10  # steps between entries of the curves
-# Settings that make it another run; the others may change when a run goes on.
+# Settings that identify a run; all others may change when it is resumed.
 FIXED = (
     "model",
     "adapter",
@@ -60,14 +61,14 @@ FIXED = (
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What a training did.
+    """Summary of a finished training.
 
     Attributes:
-        steps, images: optimiser steps and pictures seen.
-        seconds: of training and validation, over all resumed parts.
-        ended: `steps`, `patience` or `wall_clock`, whichever came first.
-        score: of validation, for the weights that are the result; None without validation.
-        device, processes: what it ran on.
+        steps, images: optimiser steps, and pictures seen.
+        seconds: time of training and validation, summed over all resumed parts.
+        ended: the limit that ended the run: `steps`, `patience` or `wall_clock`.
+        score: validation score of the resulting weights; None without validation.
+        device, processes: type of the device (`cpu`, `cuda`) and number of processes.
     """
 
     steps: int
@@ -84,18 +85,18 @@ class Loop:
 
     Args:
         goal: the objective with its network, on the device.
-        recipe: what to do.
-        world: the processes that do it.
+        recipe: settings of the run.
+        world: the processes that train together.
         output: folder for checkpoints and curves.
         val: validation pictures; only process 0 needs them.
         shown: show a progress bar.
         keeps: write checkpoints.
         after_step: called after each step, before its checkpoint, with the number of steps done and the
-            loss; what it raises ends the training.
+            loss; an exception from it ends the training.
 
     Raises:
-        ModelError: the checkpoint in the folder is damaged or of another run, or the recipe wants to
-            stop by validation and there is nothing to validate on.
+        ModelError: the checkpoint in the folder is damaged or of another run, or the recipe has `patience`
+            and there are no pictures to validate on.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Loop:
         self.score: float | None = None
         self.step, self.used, self.ended = 0, 0.0, ""
         self.stale = 0  # validations since the best score
-        self.recorded: list[dict[str, Tensor]] = []  # parts of the loss since the last note
+        self.recorded: list[dict[str, Tensor]] = []  # parts of the loss since the last entry of the curves
         self.interrupts = Interrupts()
         self._fingerprint = fingerprint(goal, checkpoint.trainable_state(goal))
         self._resume()
@@ -133,10 +134,11 @@ class Loop:
         """Train on `samples` to the end; the network then holds the result.
 
         Raises:
-            ModelError: the loss is no longer a number.
+            ModelError: the loss is NaN or infinite.
             KeyboardInterrupt, SystemExit: the process got a signal to stop; a checkpoint was written.
         """
-        if not self._over():
+        self.ended = self._end_reason()  # by the limits that hold now, whatever the checkpoint says
+        if not self.ended:
             self._run(samples, workers)
         checkpoint.load_state(self.goal, self.best or self.average.values)
         return TrainingSummary(
@@ -172,19 +174,20 @@ class Loop:
             for batch in loader:
                 if self._finished(self._step(batch)):
                     break
-            # Within, so that the curves of a run that was told to stop stay open for the rest of it.
+            # Before the tracker closes: MLflow then leaves an interrupted run open for the rest of it.
             self.interrupts.act()
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
         recipe, step = self.recipe, self.step
-        # Whatever a network draws (dropout) belongs to the step, as what a batch draws does.
+        # Random numbers of the network (dropout) depend on the step alone, as those of the batch do.
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["factor"] * recipe.optimizer.rate_at(step, recipe.length)
         weight = float(batch.weight.sum())
         total = self.world.sum(weight)
-        # DDP takes the mean over processes, which is that of the batch where each part counts by its weight.
-        batch = batch.shared(self.world.size * weight / total if total else 0.0).to(self.world.device)
+        # DDP averages over processes; with this factor the average is the weighted mean over the batch.
+        batch = replace(batch, share=self.world.size * weight / total if total else 0.0)
+        batch = batch.to(self.world.device)
         with self._autocast():
             parts: dict[str, Tensor] = self.module(batch, step / recipe.length)
         self.optimizer.zero_grad(set_to_none=True)
@@ -196,22 +199,24 @@ class Loop:
         return {name: value.detach() for name, value in parts.items()}
 
     def _finished(self, parts: dict[str, Tensor]) -> bool:
-        """Count a step with the `parts` of its loss, do what is due after it; whether the loop ends."""
+        """Count a step with the `parts` of its loss, then log, validate and checkpoint as due.
+
+        Returns:
+            Whether the loop ends.
+        """
         recipe = self.recipe
         self.step, self.used = self.step + 1, time.monotonic() - self.began
         self.bar.update()
         self.recorded.append(parts)
         if self.after_step is not None:
             self.after_step(self.step, float(parts["loss"]))
-        if self.step == recipe.length:
-            self.ended = "steps"
-        elif recipe.wall_clock_s is not None and self.world.broadcast(self.used) >= recipe.wall_clock_s:
-            self.ended = "wall_clock"
+        self.ended = self._end_reason()
         if self.step % NOTE_EVERY == 0 or self.ended:
             self._note()
         every = recipe.validate_every
         if self.validates and every and (self.step % every == 0 or self.ended):
             self._validate()
+            self.ended = self.ended or self._end_reason()
         signal = self.world.max(self.interrupts.signal or 0)
         if signal or self.ended or self.step % recipe.checkpoint_every == 0:
             self._keep(float(parts["loss"]))
@@ -220,7 +225,7 @@ class Loop:
         return bool(signal or self.ended)
 
     def _note(self) -> None:
-        """Write the mean parts of the loss since the last note to the curves."""
+        """Append the mean parts of the loss since the last entry to the curves."""
         parts = {
             name: torch.stack([step[name] for step in self.recorded]).mean() for name in self.recorded[0]
         }
@@ -262,14 +267,12 @@ class Loop:
             with self.average.in_place():
                 state = checkpoint.trainable_state(self.goal)
                 self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
-        if self.stale >= self.recipe.patience and not self.ended:
-            self.ended = "patience"
 
     def _autocast(self) -> torch.autocast:
-        wanted, kind = self.recipe.precision, self.world.device.type
-        if wanted == "auto":
-            wanted = "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-        return torch.autocast(kind, torch.bfloat16, enabled=wanted == "bf16")
+        precision, device = self.recipe.precision, self.world.device.type
+        supported = device == "cuda" and torch.cuda.is_bf16_supported()
+        enabled = precision == "bf16" or (precision == "auto" and supported)
+        return torch.autocast(device, torch.bfloat16, enabled=enabled)
 
     def _keep(self, loss: float) -> None:
         self._check_finite(self.world.broadcast(loss))
@@ -291,47 +294,46 @@ class Loop:
         checkpoint.write(self.output, state)
 
     def _resume(self) -> None:
+        """Load the folder's checkpoint, if there is one.
+
+        Process 0 reads it and sends it to the others, so that all of them resume at the same step or all
+        start anew, on machines without a shared disk too.
+        """
         state = self.world.broadcast_state(checkpoint.read(self.output) if self.world.first else None)
         if state is None:
             return
         before, now = json.loads(state["recipe"]), json.loads(self.recipe.model_dump_json())
         changed = [key for key, value in now.items() if before.get(key) != value]
-        if set(changed) & set(FIXED):
-            names = ", ".join(sorted(set(changed) & set(FIXED)))
-            raise ModelError(
-                f"The checkpoint in the output folder was made with another {names}. Name another folder."
-            )
+        differing = sorted(set(changed) & set(FIXED))
         if (before["optimizer"]["name"] == "muon") != (now["optimizer"]["name"] == "muon"):
-            raise ModelError(
-                "The checkpoint in the output folder was made with another optimizer.name, whose state this "
-                "optimiser cannot use. Name another folder."
-            )
+            differing.append("optimizer.name, whose state this optimiser cannot use")
         if state["frozen"] != self._fingerprint:
+            differing.append("set of base weights")
+        if differing:
             raise ModelError(
-                "The checkpoint in the output folder was made on other base weights. Name another folder."
+                f"The checkpoint in the output folder was made with another {', '.join(differing)}. "
+                "Name another folder."
             )
         if changed:
-            log.warning("the checkpoint was made with another %s; going on with the new", ", ".join(changed))
+            log.warning("the checkpoint was made with another %s; using the new settings", ", ".join(changed))
         checkpoint.load_state(self.goal, state["model"])
         self.average.load(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.stale = state["stopper"]["counter"]
-        self.step, self.used, self.ended = state["step"], state["used"], state["ended"]
+        self.step, self.used = state["step"], state["used"]
         self.score, self.best = state["score"], state["best"]
-        log.info("going on at step %d", self.step)
+        log.info("resuming at step %d", self.step)
 
-    def _over(self) -> bool:
-        """Whether a checkpoint says that the run has ended, by the limits that hold now."""
+    def _end_reason(self) -> str:
+        """The limit that ends the run here; empty while it continues. The same in every process."""
         recipe = self.recipe
         if self.step >= recipe.length:
-            self.ended = "steps"
-        elif recipe.wall_clock_s is not None and self.used >= recipe.wall_clock_s:
-            self.ended = "wall_clock"
-        elif recipe.patience is not None and self.stale >= recipe.patience:
-            self.ended = "patience"
-        else:
-            self.ended = ""
-        return bool(self.ended)
+            return "steps"
+        if recipe.wall_clock_s is not None and self.world.broadcast(self.used) >= recipe.wall_clock_s:
+            return "wall_clock"
+        if recipe.patience is not None and self.stale >= recipe.patience:
+            return "patience"
+        return ""
 
 
 def _unchanged(batch: Any) -> Any:

@@ -1,8 +1,8 @@
-"""The losses of the three papers, and the table of all losses a recipe may name.
+"""The losses of the three papers, and the registry of all losses that a recipe may name.
 
-All have the signature of `Loss` and give a weighted mean over N targets. The papers sum Dice over a whole
-batch; here every target is scored by itself, so that a large object does not outweigh a small one and the
-result does not depend on what else is in a batch or on how it is divided over processes.
+All have the signature of `Loss` and return a weighted mean over N targets. The papers sum Dice over a whole
+batch; here it is computed for each target, so that a large object does not outweigh a small one and the
+result depends neither on the other targets of the batch nor on its division over processes.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from torch.nn import functional as F
 
 from uniultra.train.losses import enlarged, mask_loss, weighted_mean
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
-RAMP = 1 / 3  # share of the run over which the boundary term comes in
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]  # logits, iou, truth, weight, progress
+RAMP = 1 / 3  # fraction of the run over which the weight of the boundary term rises
 
 
 def uniultra_loss(
     logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0
 ) -> Tensor:
-    """UniUltra's: 0.8 Dice + 0.2 focal of the mean cross-entropy. It does not train the predicted IoU.
+    """UniUltra's loss: 0.8 (1 - Dice) + 0.2 focal. It does not train the predicted IoU.
 
-    The released focal term is 0.8 (1 - e^-c)^2 c, with c the mean cross-entropy of all pixels.
+    The focal term is that of the released code, 0.8 (1 - e^-c)^2 c with c the mean cross-entropy of all
+    pixels.
 
     Args:
         logits: `(N,1,g,g)`.
         iou: `(N,1)`, predicted.
-        truth: `(N,1,h,h)` float in 0..1; the logits are brought to its size.
-        weight: `(N,)`, zero leaves a target out.
-        progress: share of the run that is done, 0..1.
+        truth: `(N,1,h,h)` float in 0..1; the logits are resampled to its grid.
+        weight: `(N,)`; 0 ignores a target.
+        progress: fraction of the run that is done, 0..1.
     """
     logits = enlarged(logits, truth)
     cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1).mean(1)
@@ -41,10 +42,10 @@ def uniultra_loss(
 
 
 def samus_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0) -> Tensor:
-    """SAMUS': 0.8 Dice with squared denominators + 0.2 cross-entropy, positives twice, on the logits' grid.
+    """SAMUS' loss: 0.8 (1 - Dice) with squared denominators + 0.2 cross-entropy with positives weighted 2.
 
-    It does not train the predicted IoU. Arguments as for `uniultra_loss`, but `truth` is brought to the
-    size of the logits (nearest) instead.
+    It does not train the predicted IoU. Arguments as for `uniultra_loss`, but `truth` is resampled (nearest)
+    to the grid of the logits.
     """
     logits = logits.float()
     truth = F.interpolate(truth, logits.shape[-2:], mode="nearest-exact")
@@ -59,11 +60,11 @@ def samus_loss(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progr
 def lgmedseg_loss(
     logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0
 ) -> Tensor:
-    """LG-MedSeg's: 20 focal + 1 Dice + 1 mask IoU + 2 boundary (DOI 10.12677/mos.2025.144358).
+    """LG-MedSeg's loss: 20 focal + 1 (1 - Dice) + 1 mask IoU + 2 boundary (DOI 10.12677/mos.2025.144358).
 
-    Focal (alpha 0.25, gamma 2) is averaged over pixels; mask IoU is the squared error of the predicted
-    IoU against that of the soft mask, as SAM-Med2D has it. The weight of the boundary term rises from 0
-    to 2 over the first third of the run. Arguments as for `uniultra_loss`.
+    The focal term (alpha 0.25, gamma 2) is a mean over pixels; mask IoU is the squared error of the
+    predicted IoU against that of the soft mask, as in SAM-Med2D. The weight of the boundary term rises
+    linearly from 0 to 2 over the first third of the run. Arguments as for `uniultra_loss`.
     """
     full = enlarged(logits, truth)
     focal = FocalLoss(alpha=0.25, gamma=2.0, reduction="none")(full, truth).flatten(1).mean(1)
@@ -76,22 +77,22 @@ def lgmedseg_loss(
 
 
 def boundary_distance(logits: Tensor, truth: Tensor) -> Tensor:
-    """How far wrong pixels lie from the borders, `(N,)`, in diagonals of the picture.
+    """Distance `(N,)` of wrong pixels from the borders, in diagonals of the picture.
 
-    The paper's plain Hausdorff distance has no gradient, and counted in pixels it would drown the rest.
-    This is its differentiable form by distance transforms (Karimi and Salcudean 2019, MONAI's
-    `HausdorffDTLoss`), the mean of (p - g)^2 (DT(p)^2 + DT(g)^2), as a root: a length, so that it may be
-    divided by the diagonal. The mean itself, divided by the squared diagonal, would be about 1e-5.
+    The paper's Hausdorff distance has no gradient, and in pixels it would dominate the other terms. This
+    is its differentiable form by distance transforms (Karimi and Salcudean 2019, MONAI's
+    `HausdorffDTLoss`): sqrt(mean((p - g)^2 (DT(p)^2 + DT(g)^2))) / diagonal. Without the root, divided by
+    the squared diagonal, it would be about 1e-5.
 
     Args:
-        logits: `(N,1,g,g)`; distances are taken on this grid, a few milliseconds a target.
-        truth: `(N,1,h,h)` float in 0..1, brought to that grid.
+        logits: `(N,1,g,g)`; distances are computed on this grid, in a few milliseconds per target.
+        truth: `(N,1,h,h)` float in 0..1, resampled to that grid.
     """
     logits = logits.float()
     truth = F.interpolate(truth, logits.shape[-2:], mode="area")
     squared = HausdorffDTLoss(alpha=2.0, include_background=True, sigmoid=True, reduction="none")
     diagonal2 = sum(side**2 for side in logits.shape[-2:])
-    # The small number keeps the root's slope finite where nothing is wrong.
+    # The small number keeps the root's gradient finite where no pixel is wrong.
     return (squared(logits, truth).flatten(1).mean(1) / diagonal2 + 1e-8).sqrt()
 
 
@@ -106,12 +107,8 @@ def _soft_iou(logits: Tensor, truth: Tensor) -> Tensor:
     return (both + 1e-7) / ((probability + truth).flatten(1).sum(1) - both + 1e-7)
 
 
-def _mask(logits: Tensor, iou: Tensor, truth: Tensor, weight: Tensor, progress: float = 0.0) -> Tensor:
-    return mask_loss(logits, iou, truth, weight)
-
-
 LOSSES: dict[str, Loss] = {
-    "mask": _mask,
+    "mask": mask_loss,
     "uniultra": uniultra_loss,
     "samus": samus_loss,
     "lgmedseg": lgmedseg_loss,

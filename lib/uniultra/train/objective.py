@@ -1,4 +1,4 @@
-"""What a network is trained for: modules that turn a batch into a loss, so that DDP can wrap them.
+"""Training objectives: modules that compute the loss of a batch, so that DDP can wrap them.
 
 Each has `forward(batch, progress) -> {"loss": ..., parts}` and `score(batch) -> (N,)`, higher is better.
 """
@@ -6,6 +6,7 @@ Each has `forward(batch, progress) -> {"loss": ..., parts}` and `score(batch) ->
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,20 +27,20 @@ from uniultra.train.losses import best_mask, border_loss, click_loss, quality_lo
 from uniultra.train.losses_published import LOSSES, Loss
 from uniultra.train.recipe import Recipe
 
-EARLY = 0.75  # each further correction is trained so many times as often as the one before
-TURNS = 2**31  # a "target" that no batch has
+EARLY = 0.75  # probability of a correction relative to the one before it, see `Recipe.corrections`
+TURNS = 2**31  # the "target number" that seeds the choice of turns; no target of a batch has it
 
 
 class Objective(nn.Module):
     """A network in training. Frozen batch norms keep their running statistics.
 
     Args:
-        network: what is trained, its frozen parameters without gradients.
-        entry: how pictures are normalised for it.
+        network: the network; frozen parameters do not require gradients.
+        entry: the network's registry entry, which says how pictures are normalised.
         recipe: loss, prompts and weights.
     """
 
-    prompted = False  # whether batches bring prompts
+    prompted = False  # whether batches need prompts
 
     def __init__(self, network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> None:
         super().__init__()
@@ -53,11 +54,11 @@ class Objective(nn.Module):
         return self
 
     def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
-        """The loss of a batch, and its parts; `progress` is the share of the run that is done."""
+        """The loss of a batch and its parts; `progress` is the fraction of the run done, 0..1."""
         raise NotImplementedError
 
     def score(self, batch: Batch) -> Tensor:
-        """How good each of N targets is, `(N,)`, by validation's measure: Dice of the first answer."""
+        """The validation score `(N,)` of N targets: Dice of the masks for the first prompts."""
         raise NotImplementedError
 
     def encode(self, batch: Batch) -> Embedding:
@@ -65,15 +66,15 @@ class Objective(nn.Module):
         return self.network.encode(self.entry.normalise(batch.pictures))
 
 
-# How a turn's answers agree with something else than the truth: a loss from prompts and logits.
+# A loss besides that of the labels, from a turn's prompts and logits.
 Guide = Callable[[Sequence[PromptSet], Tensor], Tensor]
 
 
 class PromptObjective(Objective):
-    """Masks from prompts, which a simulated annotator corrects turn by turn.
+    """Interactive segmentation: a simulated annotator corrects the masks turn by turn.
 
-    The parts of its loss: `mask` what the recipe names, `click` right at the clicks, `border` along the
-    border, `best` the best of three masks for a lone click, `guide` what a subclass adds.
+    Parts of the loss: `mask`, the recipe's loss; `click`, at the clicked pixels; `border`, along the true
+    border; `best`, the best of the three multimask outputs for a lone click; `guide`, added by subclasses.
     """
 
     prompted = True
@@ -91,7 +92,7 @@ class PromptObjective(Objective):
     def learn(
         self, batch: Batch, embedding: Embedding, progress: float, guide: Guide | None = None
     ) -> dict[str, Tensor]:
-        """The loss of a batch whose pictures have been encoded, and its parts."""
+        """The loss of a batch and its parts, given the embedding of its pictures."""
         prompts = list(batch.prompts)
         totals = {name: batch.weight.new_zeros(()) for name in self.weights}
         trained = self._trained(batch)
@@ -102,10 +103,10 @@ class PromptObjective(Objective):
                 every = bool(self.recipe.multimask) and turn == 0
                 logits, iou = decode_by_length(self.network, embedding, batch.picture, encoded, every=every)
             if turn in trained:
-                found = self._parts(batch, prompts, encoded, logits, iou, progress)
+                parts = self._parts(batch, prompts, encoded, logits, iou, progress)
                 if guide is not None:
-                    found["guide"] = guide(prompts, logits[:, :1])
-                totals = {name: total + found[name] for name, total in totals.items() if name in found}
+                    parts["guide"] = guide(prompts, logits[:, :1])
+                totals = {name: total + parts[name] for name, total in totals.items() if name in parts}
             if turn < trained[-1]:
                 prompts = self.corrected(batch, prompts, logits[:, :1], turn + 1)
                 if self.recipe.detach_turns:
@@ -119,15 +120,15 @@ class PromptObjective(Objective):
     def score(self, batch: Batch) -> Tensor:
         encoded = self.encoded(batch.prompts)
         logits, _ = decode_by_length(self.network, self.encode(batch), batch.picture, encoded)
-        return dices(answers(logits, self.network.image_size), batch.masks)
+        return dices(masks_of(logits, self.network.image_size), batch.masks)
 
     def _trained(self, batch: Batch) -> tuple[int, ...]:
-        """The turns of a step that are trained; the same in every process."""
+        """The turns of a step that are trained; the same in every process, which DDP needs."""
         most = self.recipe.corrections
         if not most:
             return tuple(range(self.protocol.turns))
         shares = EARLY ** np.arange(most)
-        # No target has this number, so that no prompt is drawn by the same ones.
+        # Independent of the prompts' random numbers, which `Batch.rng` seeds by the target's number.
         rng = np.random.default_rng([*batch.key, TURNS])
         return 0, 1 + int(rng.choice(most, p=shares / shares.sum()))
 
@@ -140,7 +141,7 @@ class PromptObjective(Objective):
         iou: Tensor,
         progress: float,
     ) -> dict[str, Tensor]:
-        """The parts of the loss of one turn's answers `(N,1,g,g)`, or all four masks `(N,4,g,g)`."""
+        """The parts of the loss of one turn's logits `(N,1,g,g)`, or of all four masks' `(N,4,g,g)`."""
         first, truth, weight = logits[:, :1], batch.truth, batch.weight
         parts = {name: weight.new_zeros(()) for name in self.weights}
         parts["mask"] = self.loss(first, iou[:, :1], truth, weight, progress)
@@ -149,7 +150,7 @@ class PromptObjective(Objective):
             parts["click"] = click_loss(first, coords, labels, self.network.image_size, weight)
         if self.recipe.border_weight:
             parts["border"] = border_loss(first, truth, weight)
-        lone = [n for n, one in enumerate(prompts) if one.lone_click]
+        lone = [n for n, prompt in enumerate(prompts) if prompt.lone_click]
         if logits.shape[1] > 1 and lone:
             index = torch.tensor(lone, device=logits.device)
             masks, scores, truth = logits[index, 1:], iou[index, 1:], truth[index]
@@ -157,35 +158,36 @@ class PromptObjective(Objective):
             chosen = masks[place, best][:, None], scores[place, best][:, None]
             alone = weight[index]
             part = self.loss(*chosen, truth, alone, progress) + quality_loss(masks, scores, truth, alone)
-            # A mean over the lone clicks would weigh more in a process that has few of them.
+            # As a share of all targets: a mean over the lone clicks alone would weigh each of them more in
+            # a process that has few.
             parts["best"] = part * alone.sum() / weight.sum().clamp_min(1e-6)
         return parts
 
     def encoded(self, prompts: Sequence[PromptSet]) -> list[raster.Encoded]:
-        """Prompts in pixels of the network's input, as it takes them."""
+        """Prompts in pixels of the network's input, encoded for it."""
         side = self.network.image_size
         return [raster.encode(p, Fit(side, side, side)) for p in prompts]
 
     def corrected(
         self, batch: Batch, prompts: Sequence[PromptSet], logits: Tensor, turn: int
     ) -> list[PromptSet]:
-        """The prompts of `turn`, after answers `(N,1,g,g)`."""
-        found = answers(logits, self.network.image_size)
+        """The prompts of `turn`, which correct the masks of logits `(N,1,g,g)`."""
+        masks = masks_of(logits, self.network.image_size)
         return [
-            self.protocol.next(p, found[n], batch.masks[n], batch.rng(n, turn), turn)
+            self.protocol.next(p, masks[n], batch.masks[n], batch.rng(n, turn), turn)
             for n, p in enumerate(prompts)
         ]
 
 
 class AutoObjective(Objective):
-    """Masks without prompts, one for each picture; a picture may have nothing to find."""
+    """Fully automatic segmentation: one mask per picture, which may be empty."""
 
     def __init__(self, network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -> None:
         super().__init__(network, entry, recipe)
         self.loss = loss_of(recipe.loss)
 
     def forward(self, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
-        logits, iou = self._answer(batch)
+        logits, iou = self._decoded(batch)
         total = batch.share * self.loss(logits, iou, batch.truth, batch.weight, progress)
         if self.recipe.border_weight:
             border = batch.share * border_loss(logits, batch.truth, batch.weight)
@@ -193,59 +195,47 @@ class AutoObjective(Objective):
         return {"loss": total}
 
     def score(self, batch: Batch) -> Tensor:
-        return dices(answers(self._answer(batch)[0], self.network.image_size), batch.masks)
+        return dices(masks_of(self._decoded(batch)[0], self.network.image_size), batch.masks)
 
-    def _answer(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _decoded(self, batch: Batch) -> tuple[Tensor, Tensor]:
         embedding = self.encode(batch).repeat(batch.picture)
         count = len(batch.picture)
-        nowhere = batch.pictures.new_zeros(count, 1, 2)
-        return self.network.decode(embedding, nowhere, nowhere.new_full((count, 1), -1), None, False)
+        padding = batch.pictures.new_zeros(count, 1, 2)  # a point of label -1
+        return self.network.decode(embedding, padding, padding.new_full((count, 1), -1), None, False)
 
 
 def loss_of(name: str) -> Loss:
     """The loss called `name`.
 
     Raises:
-        ModelError: there is none of that name.
+        ModelError: unknown loss.
     """
     if name not in LOSSES:
         raise ModelError(f"Unknown loss; expected one of {', '.join(LOSSES)}.")
     return LOSSES[name]
 
 
-def answers(logits: Tensor, side: int) -> NDArray[np.bool_]:
+def masks_of(logits: Tensor, side: int) -> NDArray[np.bool_]:
     """Masks `(N,side,side)` of logits `(N,1,h,h)`."""
     full = F.interpolate(logits.detach().float(), (side, side), mode="bilinear")
-    found: NDArray[np.bool_] = (full[:, 0] > 0).cpu().numpy()
-    return found
+    masks: NDArray[np.bool_] = (full[:, 0] > 0).cpu().numpy()
+    return masks
 
 
-def dices(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Tensor:
-    """Dice of each of N masks; 1 where rightly nothing was found."""
-    both = 2 * (found & truth).sum((1, 2))
-    sizes = found.sum((1, 2)) + truth.sum((1, 2))
+def dices(masks: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Tensor:
+    """Dice `(N,)` of N masks `(N,S,S)`; 1 where mask and truth are both empty."""
+    both = 2 * (masks & truth).sum((1, 2))
+    sizes = masks.sum((1, 2)) + truth.sum((1, 2))
     return torch.from_numpy(np.where(sizes == 0, 1.0, both / np.maximum(sizes, 1)))
 
 
 def recompute_blocks(network: nn.Module) -> int:
-    """Make the trunk's blocks forget their activations until the backward pass; how many do."""
+    """Put the trunk's blocks under gradient checkpointing; the number of blocks."""
     count = 0
     for name, blocks in network.named_modules():
         if name.split(".")[-1] == "blocks" and isinstance(blocks, nn.ModuleList | nn.Sequential):
             for block in blocks:
-                block.forward = _Recomputed(block.forward)
+                # A partial of a bound method, unlike a closure, follows a deep copy of the network.
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
                 count += 1
     return count
-
-
-class _Recomputed:
-    """A module's forward under gradient checkpointing; an object, so that networks can be copied."""
-
-    def __init__(self, forward: Callable[..., Tensor]) -> None:
-        self.forward = forward
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        if not torch.is_grad_enabled():
-            return self.forward(*inputs)
-        made: Tensor = checkpoint(self.forward, *inputs, use_reentrant=False)
-        return made

@@ -1,4 +1,4 @@
-"""The registry of objectives, by the names that recipes give."""
+"""Registry of objectives by the names that recipes use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build_objective(network: PromptNetwork, entry: ModelEntry, recipe: Recipe) -
     """The objective that the recipe names.
 
     Raises:
-        ModelError: unknown objective, or one that does not suit the network.
+        ModelError: unknown objective, or one that does not fit the network.
     """
     if recipe.objective not in OBJECTIVES:
         raise ModelError(f"Unknown objective; expected one of {', '.join(OBJECTIVES)}.")

@@ -1,4 +1,4 @@
-"""Optimisers by name, with parameters in groups: weight decay for matrices and kernels only."""
+"""Optimisers by name, with parameter groups: weight decay applies to matrices and kernels only."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from uniultra.train.objective import Objective
 from uniultra.train.recipe import Recipe
 
 
-class Together:
-    """Several optimisers that step as one, as the loop and its checkpoints see them."""
+class OptimizerGroup:
+    """Several optimisers with the interface of one, for the loop and its checkpoints."""
 
     def __init__(self, *parts: torch.optim.Optimizer) -> None:
         self.parts = parts
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of all parts; their settings may be changed in place."""
+        """The parameter groups of all optimisers; their settings may be changed in place."""
         return [group for part in self.parts for group in part.param_groups]
 
     def step(self) -> None:
@@ -35,29 +35,30 @@ class Together:
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for part, one in zip(self.parts, state["parts"], strict=True):
-            part.load_state_dict(one)
+        for part, part_state in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(part_state)
 
 
-def optimizer_of(goal: Objective, recipe: Recipe) -> torch.optim.Optimizer | Together:
-    """The recipe's optimiser of all that is trained; each group has a `factor` of the learning rate."""
+def optimizer_of(goal: Objective, recipe: Recipe) -> torch.optim.Optimizer | OptimizerGroup:
+    """The recipe's optimiser of all trained parameters; each group has a `factor` on the learning rate."""
     settings, rates = recipe.optimizer, getattr(goal.network, "rates", {})
     linear = {id(m.weight) for m in goal.network.modules() if isinstance(m, nn.Linear)}
     groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
     for name, parameter in goal.named_parameters():
         if parameter.requires_grad:
             factor = next((f for part, f in rates.items() if matches(name, (part,))), 1.0)
-            turned = settings.name == "muon" and id(parameter) in linear
-            groups.setdefault((factor, parameter.ndim > 1, turned), []).append(parameter)
-    described: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
-    for (factor, decays, turned), members in groups.items():
+            orthogonal = settings.name == "muon" and id(parameter) in linear
+            groups.setdefault((factor, parameter.ndim > 1, orthogonal), []).append(parameter)
+    adam: list[dict[str, Any]] = []
+    muon: list[dict[str, Any]] = []
+    for (factor, decays, orthogonal), members in groups.items():
         group = {"params": members, "weight_decay": settings.decay if decays else 0.0, "factor": factor}
-        described[turned].append(group)
+        (muon if orthogonal else adam).append(group)
     kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
-    parts: list[torch.optim.Optimizer] = (
-        [kind(described[False], lr=settings.rate)] if described[False] else []
-    )
-    if described[True]:
-        # Scaled to AdamW's steps, so that one rate and decay serve both.
-        parts.append(torch.optim.Muon(described[True], lr=settings.rate, adjust_lr_fn="match_rms_adamw"))
-    return parts[0] if len(parts) == 1 else Together(*parts)
+    parts: list[torch.optim.Optimizer] = []
+    if adam:
+        parts.append(kind(adam, lr=settings.rate))
+    if muon:
+        # Scaled to AdamW's steps, so that one learning rate and weight decay fit both.
+        parts.append(torch.optim.Muon(muon, lr=settings.rate, adjust_lr_fn="match_rms_adamw"))
+    return parts[0] if len(parts) == 1 else OptimizerGroup(*parts)

@@ -1,4 +1,4 @@
-"""Which data sets weights were trained on: their own, those they started from, and their teacher's."""
+"""The data sets that weights were trained on, including those of their initial weights and their teacher."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TRAINED_ON = "trained_on"  # key of a file's metadata or a bundle's data: names 
 
 
 def trained_on(path: Path) -> tuple[str, ...] | None:
-    """Names of the sets that weights were trained on, as file or bundle say; None where they do not."""
+    """Names of the data sets that weights were trained on; None where file or bundle do not say."""
     if path.is_dir():
         data = bundle.describe(path)[1].data
-        told = data.get(TRAINED_ON)
-        return tuple(map(str, told)) if isinstance(told, list) else _sets(data)
+        sets = data.get(TRAINED_ON)
+        return tuple(map(str, sets)) if isinstance(sets, list) else _sets(data)
     notes = tensors.metadata(path)
     if TRAINED_ON in notes:
         return tuple(str(name) for name in note(notes[TRAINED_ON], list))
@@ -27,31 +27,31 @@ def trained_on(path: Path) -> tuple[str, ...] | None:
 
 
 def sets_of(recipe: Recipe) -> tuple[str, ...]:
-    """Names of all sets that the result of a recipe has seen, in order of their names."""
-    found = set(recipe.datasets)
+    """Sorted names of all data sets that the result of a recipe was trained on."""
+    sets = set(recipe.datasets)
     teacher = recipe.distill or {}
     for source in (recipe.start, teacher.get("weights") or teacher.get("model")):
-        found.update(_before(source) if source else ())
-    return tuple(sorted(found))
+        sets.update(_before(source) if source else ())
+    return tuple(sorted(sets))
 
 
 def _before(source: str) -> tuple[str, ...]:
-    """The sets of weights named by model, file or folder."""
+    """The data sets of weights, given by a model's name, a file or a folder."""
     path = loading.find(source) if is_name(source) else Path(source)
     return (trained_on(path) or ()) if path is not None and path.exists() else ()
 
 
 def _sets(training: Any) -> tuple[str, ...] | None:
-    """The sets of a recipe that was kept beside weights."""
+    """The data sets of the recipe that was stored with weights."""
     recipe = training.get("recipe") if isinstance(training, dict) else None
     sets = recipe.get("datasets") if isinstance(recipe, dict) else None
     return tuple(map(str, sets)) if isinstance(sets, dict) else None
 
 
 def note(text: str | None, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
-    """A JSON note of a file's metadata, empty where it is none of the kind."""
+    """A JSON value of a file's metadata; an empty `kind` where it is missing or something else."""
     try:
-        found = json.loads(text) if text else kind()
+        value = json.loads(text or "null")
     except json.JSONDecodeError:
-        found = kind()
-    return found if isinstance(found, kind) else kind()
+        value = None
+    return value if isinstance(value, kind) else kind()

@@ -1,11 +1,11 @@
-"""Recipes: what a training run does, as YAML of named settings and nothing else."""
+"""Recipes: the settings of a training run, read from YAML."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,25 +13,57 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from uniultra.errors import ModelError
 from uniultra.train.augment import Augmentation
 
-Settings = TypeVar("Settings", bound=BaseModel)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """Immutable, validated settings of a YAML file or a section of one; unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+    what: ClassVar[str] = "recipe"  # how messages call these settings
+
+    @classmethod
+    def of(cls, values: Any) -> Self:
+        """Validate plain values, as YAML gives them.
+
+        Raises:
+            ModelError: unknown, missing or impossible settings; the text names the first few.
+        """
+        if not isinstance(values, dict):
+            raise ModelError(f"Expected the {cls.what} as `setting: value` lines; got something else.")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
+            raise ModelError(f"The {cls.what} cannot be used: {wrong}.") from None
+
+    @classmethod
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Self:
+        """Read a YAML file, with `KEY=VALUE` changes (`optimizer.rate=1e-4`) on top.
+
+        Raises:
+            ModelError: no such file, no YAML, or settings that cannot be used.
+        """
+        return cls.of(read_yaml(path, changes))
 
 
-class OptimizerSettings(_Settings):
-    """Optimiser and learning rate.
+class OptimizerSettings(Settings):
+    """Optimiser and learning-rate schedule.
+
+    With t in 0..1 the fraction of the run that is done, the learning rate is `rate` * f(t), times a linear
+    ramp from 0 to 1 over the first `warmup` steps.
 
     Attributes:
-        name: `adamw`; `adam`, whose weight decay is L2; `muon`, which makes the steps of the weights of
-            linear layers orthogonal (arXiv 2502.16982) and leaves all else to AdamW.
-        rate, decay: learning rate and weight decay; norms and biases never decay.
-        warmup: steps of linear warm-up.
-        schedule: `constant`; `linear`, down to `floor` over the last `tail` of the run; `cosine`, down
-            to `floor`; `exponential`, reaching `floor` at the end (a factor g per epoch is g ** epochs).
-        tail, floor: shares of the run and of the rate.
+        name: `adamw`; `adam`, with the weight decay as an L2 penalty; `muon`, which orthogonalises the
+            updates of linear layers' weights (arXiv 2502.16982) and leaves all other parameters to AdamW.
+        rate: peak learning rate.
+        decay: weight decay; never applied to norms and biases.
+        warmup: warm-up steps.
+        schedule: `constant`, f = 1; `linear`, f = max(floor, min(1, (1 - t) / tail)); `cosine`,
+            f = floor + (1 - floor) (1 + cos(pi t)) / 2; `exponential`, f = floor ** t, which is a factor g
+            per epoch with floor = g ** epochs.
+        tail: fraction of the run at its end over which `linear` decays.
+        floor: smallest learning rate, as a fraction of `rate`.
     """
 
     name: Literal["adam", "adamw", "muon"] = "adamw"
@@ -43,7 +75,7 @@ class OptimizerSettings(_Settings):
     floor: Share = 0.02
 
     def rate_at(self, step: int, steps: int) -> float:
-        """The rate of step `step` (from 0) of a run of `steps`."""
+        """The learning rate of step `step` (from 0) of a run of `steps`."""
         done = step / max(1, steps)
         if self.schedule == "linear":
             share = max(self.floor, min(1.0, (1 - done) / self.tail))
@@ -56,60 +88,72 @@ class OptimizerSettings(_Settings):
         return self.rate * share * min(1.0, (step + 1) / max(1, self.warmup))
 
 
-class Recipe(_Settings):
+class Recipe(Settings):
     """One training run.
+
+    >>> recipe = Recipe.of({"model": "uniultra_mini", "datasets": {"busi_breast": 1}, "images": 100})
+    >>> recipe.batch, recipe.length, recipe.optimizer.rate_at(0, recipe.length)
+    (12, 9, 0.0001)
 
     Attributes:
         model: name in the registry.
-        adapter: settings of its adapter that differ from the kind's defaults.
-        start: weights to start from, a model's name, a .safetensors file or a bundle's folder; None
-            starts at random.
-        grow: `start` has the same trunk with fewer channels; widen it without changing its answers.
-        drawn_prompts: give a network made for official weights our dense path, prompts drawn into it.
-            One that starts at random would learn to ignore prompts that are tokens only.
-        trains: `method` what the model's entry says, `adapter` what its kind of adapter says, `decoder`
-            the prompt encoder and mask decoder, `all`, or fragments of parameter names.
-        datasets: share of each labelled set among the real pictures.
-        splits: names of the splits of the manifest for training and validation.
-        holdout: share of the pictures of a set without training rows that is kept for measuring; the
-            rest trains and validates. Without it such a set is refused.
-        split_seed: draws that division, so that runs of other seeds and models measure the same pictures.
-        target: `component` one target for each component of a mask, `whole` the whole mask, maybe empty.
-        objective: `prompt` with simulated annotators, `auto` without prompts, `distill` from a
-            teacher, `guided` with simulated annotators and a teacher.
-        loss: name in uniultra.train.losses.
-        prompts: name of the protocol of uniultra.prompts.simulation.protocols.
+        adapter: settings of the model's adapter that differ from its defaults.
+        start: initial weights: a model's name, a .safetensors file or a bundle's folder; None for random
+            initialisation.
+        grow: `start` holds the same trunk with fewer channels; widen it without changing its output.
+        drawn_prompts: give a network made for official weights our dense prompt path, in which prompts are
+            drawn as maps. Set it for random initialisation: a network that gets prompts as tokens only
+            learns to ignore them.
+        trains: parameters to train: `method`, those of the model's registry entry; `adapter`, those of
+            its kind of adapter; `decoder`, prompt encoder and mask decoder; `all`; or fragments of names.
+        datasets: sampling weight of each labelled data set among the real pictures.
+        splits: names of the manifest's splits for training and validation.
+        holdout: fraction of the groups of a data set without training rows that is held out for
+            evaluation; the rest trains and validates. Without it such a data set is refused.
+        split_seed: seed of that division, apart from `seed` so that all runs and models are evaluated on
+            the same pictures.
+        target: `component`, one target per connected component of a mask; `whole`, the whole mask, which
+            may be empty.
+        objective: `prompt`, simulated annotators; `auto`, no prompts; `distill`, a teacher; `guided`,
+            simulated annotators and a teacher.
+        loss: name in uniultra.train.losses_published.LOSSES.
+        prompts: name of a protocol of uniultra.prompts.simulation.protocols.
         turns: prompts per target, the first and its corrections; None for the protocol's own number.
-        corrections: instead of `turns`, train the first answer and one later one, drawn anew for each
-            step from the first so many corrections, early ones more often; those before it are made
-            without gradients. So a step costs two answers with gradients however far it goes; 0: `turns`.
-        detach_turns: corrections train the decoder alone, on the embedding as it is (SAM-Med2D).
-        images, steps: length of the run, pictures seen or optimiser steps; the shorter of both.
-        wall_clock_s: seconds after which the run ends wherever it is, over all resumed parts.
-        batch, targets: pictures per step and targets per picture, encoded once for all its targets.
-        synthetic: share of generated pictures in a batch.
-        scenes: how many generated pictures there are; None draws a new one each time.
-        implants: probability of a structure painted into a real picture, as a further target.
-        pseudo, pseudo_weight: regions found without labels as further targets, and their weight.
-        click_weight: weight of the cross-entropy right at the clicks.
+        corrections: largest number of corrections K, instead of `turns`. Each step trains the first output
+            and that of correction k, drawn from 1..K with probability proportional to 0.75 ** k; outputs in
+            between are computed without gradients, so that a step differentiates through two outputs at any
+            K. 0 uses `turns`.
+        detach_turns: corrections train the decoder alone, on the detached embedding (SAM-Med2D).
+        images, steps: length of the run in pictures seen or optimiser steps; the shorter counts.
+        wall_clock_s: seconds after which the run ends, summed over all resumed parts.
+        batch: pictures per step.
+        targets: largest number of targets per picture; the picture is encoded once for all of them.
+        synthetic: fraction of generated pictures in a batch.
+        scenes: size of the pool of generated pictures; None generates a new one each time.
+        implants: probability that a structure is painted into a real picture as a further target.
+        pseudo: add regions found without labels as further targets.
+        pseudo_weight: weight of such a target in the loss; labelled targets have 1.
+        click_weight: weight of the cross-entropy at the clicked pixels.
         border_weight: weight of the cross-entropy in bands along the true border.
-        multimask: weight of the loss of the best of the decoder's three further masks, where the only
+        multimask: weight of the loss of the best of the decoder's three multimask outputs, where the only
             prompt is one positive click.
-        augment: vary the pictures; settings of uniultra.train.augment, or false.
-        image_size: side of the input, None for the model's own.
-        average: decay of the moving average that becomes the result; None takes the last weights.
-        clip: largest norm of the gradient, None for no limit.
-        precision: `bf16` autocast, `fp32`, or `auto`: bf16 on a GPU that has it.
-        checkpointing: recompute the trunk's blocks in the backward pass, which saves memory.
-        deterministic: only algorithms that give the same bits each time.
-        seed: of everything random.
-        validate_every, validate_images: steps between validations (None: never) and pictures of each.
-        patience: validations without a better score before the run ends; with it the best weights
-            become the result, without it the last.
+        augment: augment the pictures: true for the defaults, false, or settings of `Augmentation`.
+        image_size: side of the network's input in pixels; None for the model's own.
+        average: decay of the exponential moving average that becomes the result; None takes the last
+            weights.
+        clip: largest norm of the gradient; None for no limit.
+        precision: `bf16` autocast, `fp32`, or `auto`: bf16 on a GPU that supports it.
+        checkpointing: gradient checkpointing of the trunk's blocks: less memory, one more forward pass.
+        deterministic: use only algorithms that are reproducible to the bit.
+        seed: seed of all random numbers but the division of the data.
+        validate_every: steps between validations; None for none.
+        validate_images: largest number of pictures in a validation.
+        patience: end after this many validations without a better score, with the best weights as the
+            result; None runs to the end and keeps the last weights.
         calibrate: after training, correct the predicted IoU by a line fitted on the validation pictures.
         checkpoint_every: steps between checkpoints.
         track: where curves are written besides log.jsonl.
-        distill: settings of the `distill` and `guided` objectives.
+        distill: settings of the `distill` and `guided` objectives, see `DistillSettings`.
     """
 
     model: str
@@ -180,39 +224,17 @@ class Recipe(_Settings):
     @property
     def length(self) -> int:
         """Optimiser steps of the whole run."""
-        limits = [] if self.steps is None else [self.steps]
-        if self.images is not None:
-            limits.append(math.ceil(self.images / self.batch))
-        return min(limits)
+        limits = self.steps, self.images and math.ceil(self.images / self.batch)
+        return min(limit for limit in limits if limit is not None)
 
     @property
     def drawn(self) -> int:
         """Generated pictures in each batch."""
         return round(self.batch * self.synthetic)
 
-    @classmethod
-    def of(cls, values: Any) -> Recipe:
-        """A recipe of plain values, as YAML gives them.
-
-        Raises:
-            ModelError: unknown, missing or impossible settings; the text names them.
-        """
-        if not isinstance(values, dict):
-            raise ModelError("Expected a recipe of `setting: value` lines; got something else.")
-        return validated(cls, values, "recipe")
-
-    @classmethod
-    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
-        """A recipe from a YAML file, with `KEY=VALUE` changes (`optimizer.rate=1e-4`) on top.
-
-        Raises:
-            ModelError: no such file, no YAML, or settings that cannot be used.
-        """
-        return cls.of(read_yaml(path, changes))
-
 
 def read_yaml(path: Path, changes: Sequence[str] = ()) -> Any:
-    """What a YAML file holds, with `KEY=VALUE` changes on top.
+    """The content of a YAML file, with `KEY=VALUE` changes on top.
 
     Raises:
         ModelError: no such file, no YAML, or a change that is not KEY=VALUE.
@@ -230,29 +252,11 @@ def read_yaml(path: Path, changes: Sequence[str] = ()) -> Any:
     return values
 
 
-def validated(kind: type[Settings], values: Any, what: str) -> Settings:
-    """Settings of plain values.
-
-    Args:
-        kind: the settings' class.
-        values: as YAML gives them.
-        what: name of the settings, for the message.
-
-    Raises:
-        ModelError: unknown, missing or impossible settings; the text names the first few.
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        wrong = "; ".join(complaint(dict(e)) for e in error.errors()[:4])
-        raise ModelError(f"The {what} cannot be used: {wrong}.") from None
-
-
 def complaint(error: dict[str, Any]) -> str:
-    """One of pydantic's errors in a line: which setting, and what is wrong with it."""
+    """One line for one of pydantic's errors: the setting, and what is wrong with it."""
     where = ".".join(str(part) for part in error["loc"])
-    said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
 
 
 def _put(values: Any, change: str) -> None:

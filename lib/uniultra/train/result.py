@@ -1,4 +1,4 @@
-"""What a training leaves: the weights, a summary, and which pictures it used for what."""
+"""Output of a training: the weights, a summary, and the division of the pictures."""
 
 from __future__ import annotations
 
@@ -21,50 +21,53 @@ from uniultra.weights import bundle, loading, tensors
 def write_result(
     output: Path,
     network: PromptNetwork,
-    found: ModelEntry,
+    model: ModelEntry,
     recipe: Recipe,
-    done: TrainingSummary,
+    summary: TrainingSummary,
     quality: Quality | None = None,
 ) -> None:
-    """Write the trained network where `result_path` says, and `result.json` beside it."""
-    told = asdict(done) | ({"predicted_iou": asdict(quality)} if quality else {})
-    told |= {"recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
+    """Write the trained network to `result_path`, and `result.json` beside it.
+
+    Paths in the recipe are reduced to their last part: weights are shared, folders of this machine are not.
+    """
+    result = asdict(summary) | ({"predicted_iou": asdict(quality)} if quality else {})
+    result |= {"recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
     if recipe.start is not None:
-        told["recipe"]["start"] = Path(recipe.start).name  # where it lay is nobody's business
+        result["recipe"]["start"] = Path(recipe.start).name
     if recipe.distill and recipe.distill.get("weights"):
-        told["recipe"]["distill"] = recipe.distill | {"weights": Path(recipe.distill["weights"]).name}
-    told[TRAINED_ON] = list(sets_of(recipe))
-    path, config = result_path(output, found, recipe), adapter_config(found, recipe)
+        result["recipe"]["distill"] = recipe.distill | {"weights": Path(recipe.distill["weights"]).name}
+    result[TRAINED_ON] = list(sets_of(recipe))
+    path, config = result_path(output, model, recipe), adapter_config(model, recipe)
     if path.suffix == tensors.SUFFIX:
-        metadata = {"training": json.dumps(told), TRAINED_ON: json.dumps(told[TRAINED_ON])}
-        metadata |= loading.config_metadata(found.name, config)
+        metadata = {"training": json.dumps(result), TRAINED_ON: json.dumps(result[TRAINED_ON])}
+        metadata |= loading.config_metadata(model.name, config)
         tensors.save(path, network, metadata)
     else:
-        metrics = {} if done.score is None else {"validation": done.score}
+        metrics = {} if summary.score is None else {"validation": summary.score}
         bundle.save(
-            path, network, found.name, config=config, parent=_parent(recipe), data=told, metrics=metrics
+            path, network, model.name, config=config, parent=_parent(recipe), data=result, metrics=metrics
         )
-    (output / "result.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    (output / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def result_path(output: Path, found: ModelEntry, recipe: Recipe) -> Path:
-    """Where the result goes: a bundle's folder `NAME` when a base can be told from it, else one file."""
-    told = (
-        found.adapter is not None
+def result_path(output: Path, model: ModelEntry, recipe: Recipe) -> Path:
+    """Path of the result: a bundle's folder `NAME` where the base stays as it was, else one whole file."""
+    base_unchanged = (
+        model.adapter is not None
         and recipe.start is not None
         and not recipe.drawn_prompts
-        and "" not in trained(found)
-        and trained_fragments(found, recipe) == trained(found)
+        and "" not in trained(model)
+        and trained_fragments(model, recipe) == trained(model)
         and not (recipe.adapter or {}).get("unfreeze_encoder")
     )
-    return output / (found.name if told else f"{found.name}{tensors.SUFFIX}")
+    return output / (model.name if base_unchanged else f"{model.name}{tensors.SUFFIX}")
 
 
 def trained_network(recipe: Recipe, output: Path) -> PromptNetwork:
-    """The network that a training with `recipe` left in `output`.
+    """The resulting network of a training with `recipe` in `output`.
 
     Raises:
-        ModelError: there is no result, or it is not this recipe's.
+        ModelError: there is no result, or it is of another recipe.
     """
     network = starting_network(recipe)
     path = result_path(output, entry(recipe.model), recipe)
@@ -76,13 +79,13 @@ def trained_network(recipe: Recipe, output: Path) -> PromptNetwork:
 
 
 def _parent(recipe: Recipe) -> str | None:
-    """The bundle that the training started from."""
+    """SHA-256 of the bundle that the training started from; None where it started from other weights."""
     start = Path(str(recipe.start))
     return bundle.describe(start)[1].weights_sha256 if start.is_dir() else None
 
 
 def write_split(output: Path, division: Division) -> None:
-    """Write `split.json`: the ids of the pictures of each part, by data set."""
+    """Write `split.json`: the IDs of the pictures of each part, by data set."""
     parts: dict[str, dict[str, list[str]]] = {}
     for part, rows in division._asdict().items():
         parts[part] = {}

@@ -1,9 +1,9 @@
-"""Stopping on SIGTERM or Ctrl-C: the first signal is remembered, so that the step can end and be kept.
+"""Graceful stop on SIGTERM or Ctrl-C: the current step is finished and a checkpoint written.
 
-A signal may come in the middle of a step, where the weights, their average and the optimiser belong to
+A signal may arrive in the middle of a step, where the weights, their average and the optimiser belong to
 different steps; an exception raised there would lose all work since the last checkpoint. So the handler
-only notes the signal. The loop looks at it between two steps, writes a checkpoint and then ends as the signal
-asks. The handler restores its predecessor at once: a second Ctrl-C stops a step that hangs.
+only records the signal. The loop checks for it between two steps, writes a checkpoint and then ends as the
+signal requires. The handler restores its predecessor at once: a second Ctrl-C stops a step that hangs.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from types import FrameType
 
 
 class Interrupts:
-    """The signal that has come; `signal` is None until then."""
+    """Records the first stop signal in `signal`, which is None until then."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Remember SIGTERM and SIGINT meanwhile; a second one acts as it did before."""
+        """Record SIGTERM and SIGINT while the context lasts; a second signal acts as it did before."""
         if threading.current_thread() is not threading.main_thread():
             yield  # Python lets only the main thread set handlers
             return
@@ -42,7 +42,7 @@ class Interrupts:
                 signal.signal(number, handler)
 
     def act(self) -> None:
-        """End the process as the remembered signal asks; do nothing without one.
+        """End the process as the recorded signal requires; do nothing without a signal.
 
         Raises:
             KeyboardInterrupt: after Ctrl-C.

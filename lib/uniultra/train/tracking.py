@@ -1,6 +1,6 @@
-"""Curves of a training: lines in log.jsonl, and TensorBoard or MLflow.
+"""Training curves: lines in log.jsonl, and TensorBoard or MLflow.
 
-All are written into the output folder. Nothing is sent anywhere, unless MLFLOW_TRACKING_URI says so.
+All are written into the output folder. Nothing is sent over the network unless MLFLOW_TRACKING_URI is set.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 
 from uniultra.errors import ModelError
 
-Track = Callable[[int, Mapping[str, float]], None]  # writes values of a step
+Track = Callable[[int, Mapping[str, float]], None]  # writes the values of a step
 
 
 def note(folder: Path, line: dict[str, Any]) -> None:
-    """Append a line with the time to log.jsonl."""
+    """Append a line to log.jsonl, with the time added."""
     with (folder / "log.jsonl").open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line | {"time": round(time.time())}) + "\n")
 
 
 def tracker(kind: str, folder: Path, step: int, experiment: str) -> AbstractContextManager[Track]:
-    """A tracker of a run that goes on from `step`: `none`, `tensorboard` or `mlflow`.
+    """The tracker `none`, `tensorboard` or `mlflow`, for a run that starts or resumes at `step`.
 
     Raises:
         ModelError: the tracker is not installed (on entering it).
@@ -39,7 +39,7 @@ def tracker(kind: str, folder: Path, step: int, experiment: str) -> AbstractCont
 
 @contextmanager
 def _tensorboard(folder: Path, step: int) -> Iterator[Track]:
-    """Event files in `tensorboard`; what an earlier part wrote of steps after `step` is dropped."""
+    """Event files in `tensorboard`; entries of an earlier part for steps after `step` are dropped."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -59,7 +59,7 @@ def _tensorboard(folder: Path, step: int) -> Iterator[Track]:
 
 @contextmanager
 def _mlflow(folder: Path, experiment: str) -> Iterator[Track]:
-    """A run named like the folder, in `mlruns.db`; one that was cut off is gone on with."""
+    """A run named like the folder, in `mlruns.db`; an unfinished run of that name is continued."""
     try:
         from mlflow import MlflowClient
         from mlflow.entities import Metric
@@ -67,9 +67,9 @@ def _mlflow(folder: Path, experiment: str) -> Iterator[Track]:
         raise _missing("mlflow") from None
     folder = folder.resolve()
     client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlruns.db'}")
-    known = client.get_experiment_by_name(experiment)
+    existing = client.get_experiment_by_name(experiment)
     artifacts = (folder / "mlruns").as_uri()
-    experiment_id = known.experiment_id if known else client.create_experiment(experiment, artifacts)
+    experiment_id = existing.experiment_id if existing else client.create_experiment(experiment, artifacts)
     runs = [run for run in client.search_runs([experiment_id]) if run.info.status != "FINISHED"]
     own = (run for run in runs if run.info.run_name == folder.name)
     run = next(own, None) or client.create_run(experiment_id, run_name=folder.name)
@@ -79,7 +79,7 @@ def _mlflow(folder: Path, experiment: str) -> Iterator[Track]:
         client.log_batch(run.info.run_id, [Metric(name, value, now, at) for name, value in values.items()])
 
     yield write
-    # Only a run that ended is finished: after an exception or a signal this line is not reached.
+    # Not in a `finally`: after an exception or a signal the run stays unfinished, to be continued.
     client.set_terminated(run.info.run_id)
 
 

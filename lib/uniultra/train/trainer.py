@@ -1,4 +1,4 @@
-"""The training of every system: resumable after a kill, alone or over several processes."""
+"""Trains any model by a recipe, in one process or several; a killed training resumes exactly."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from uniultra.train.result import result_path, write_result, write_split
 
 
 class Trainer:
-    """Trains one model by a recipe; `run` goes on from the last checkpoint in `output`.
+    """Trains one model by a recipe; `run` resumes from the last checkpoint in `output`.
 
     Args:
-        recipe: what to do.
+        recipe: settings of the training.
         data: folder with manifest.csv.
         output: folder for checkpoints, curves and the result.
-        device: `cpu` or `cuda[:N]`; under torchrun each process takes its own GPU.
-        workers: processes that draw batches ahead; None chooses by the device. They change no result.
+        device: `cpu` or `cuda[:N]`; under torchrun each process uses its own GPU.
+        workers: worker processes that prepare batches; None chooses by the device. The result does not
+            depend on them.
 
     Raises:
         ModelError: unknown model.
@@ -48,13 +49,13 @@ class Trainer:
         self.workers = ahead if workers is None else workers
 
     def run(self) -> Path:
-        """Train to the end of the recipe and return the result: a .safetensors file or a bundle's folder.
+        """Train to the end of the recipe; return the path of the .safetensors file or of the bundle's folder.
 
         Raises:
             ModelError: the recipe does not fit the model, the checkpoint is of another run, or the loss
-                is no longer a number.
-            ImageError: the data folder has no manifest, or nothing of a set.
-            KeyboardInterrupt, SystemExit: the process was told to stop; a checkpoint was written.
+                is NaN or infinite.
+            ImageError: the data folder has no manifest, or no rows of a data set.
+            KeyboardInterrupt, SystemExit: the process got a signal to stop; a checkpoint was written.
         """
         self.output.mkdir(parents=True, exist_ok=True)
         recipe = self.recipe
@@ -66,7 +67,7 @@ class Trainer:
             holdout=recipe.holdout,
             seed=recipe.split_seed,
         )
-        # Before the network, because this forks and a GPU in use does not survive a fork.
+        # Before the network: preparing samples forks, and a process must not fork once it uses a GPU.
         train, val = self._samples(division)
         with joined(self.device) as world, deterministic(recipe.deterministic, world.device):
             network = starting_network(recipe).to(world.device)
@@ -85,7 +86,7 @@ class Trainer:
             return result_path(self.output, self.entry, recipe)
 
     def _samples(self, division: Division) -> tuple[list[Sample], list[Sample]]:
-        """Prepared pictures for training, generated ones included, and for validation."""
+        """Prepared samples for training, generated scenes included, and for validation."""
         recipe = self.recipe
         how = Preparation(
             recipe.image_size or self.entry.image_size,
@@ -102,16 +103,16 @@ class Trainer:
 
 
 def _processors() -> int:
-    """Processors that this process may use."""
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 @contextmanager
-def deterministic(wanted: bool, device: torch.device) -> Iterator[None]:
-    """Only algorithms that give the same bits each time; on a GPU those without one warn."""
-    if not wanted:
+def deterministic(enabled: bool, device: torch.device) -> Iterator[None]:
+    """Use deterministic algorithms only; on a GPU, operations that have none warn."""
+    if not enabled:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

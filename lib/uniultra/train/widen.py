@@ -1,8 +1,8 @@
-"""A wider trunk that answers exactly as a trained narrow one: how a teacher starts where its student stands.
+"""Function-preserving widening of a trained trunk, so that a teacher can start from its student's weights.
 
 Net2Net's widening (Chen, Goodfellow & Shlens 2016, arXiv 1511.05641) for Hiera trunks with CH-Adapters.
-Every channel is copied as often as the trunk becomes wider, and every weight that reads it is divided among
-the copies at random, so that they learn different things from the first step on.
+Every channel is copied `factor` times, and every weight that reads it is divided among the copies in random
+shares, so that the copies get different gradients from the first step on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from uniultra.errors import ModelError
 from uniultra.networks.network import PromptNetwork
 
-# What of a tensor is channels of the trunk: rows are made, columns are read.
+# Which axes of a tensor are channels of the trunk: rows make channels, columns read them.
 _READS_ONLY = re.compile(r"(^|\.)(edge_stem\.weight|neck\.convs\.\d+\.conv\.weight)$")
 _MAKES_ONLY = re.compile(
     r"trunk\.(pos_embed|pos_embed_window|patch_embed\.proj\.(weight|bias)|.*norm\d\.(weight|bias)|.*\.bias"
@@ -31,31 +31,33 @@ def grown(network: PromptNetwork, tensors: Mapping[str, Tensor]) -> dict[str, Te
     """Weights for `network`, whose trunk is k times as wide as the one that `tensors` belong to.
 
     Args:
-        network: Hiera with the topology of the narrow one; all else of the same shapes.
-        tensors: of the narrow network, by the same names.
+        network: Hiera with the topology of the narrow network; all other parts of the same shapes.
+        tensors: the narrow network's tensors, by the same names.
 
     Raises:
-        ModelError: not the same topology, or no whole factor between the widths.
+        ModelError: another topology, or widths that are no integer factor apart.
     """
     state = network.state_dict()
     name = "image_encoder.trunk.pos_embed"
     if state.keys() != tensors.keys() or name not in state:
-        raise ModelError("A trunk grows from a narrow one of the same blocks; these weights are of another.")
+        raise ModelError(
+            "Expected weights of a narrower trunk of the same blocks; got those of another network."
+        )
     narrow, wide = tensors[name].shape[1], state[name].shape[1]
     factor, rest = divmod(wide, narrow)
     if rest or factor < 1:
-        raise ModelError(f"A trunk grows by a whole factor; got {narrow} and {wide} channels.")
+        raise ModelError(f"Expected widths an integer factor apart; got {narrow} and {wide} channels.")
     generator = torch.Generator().manual_seed(0)
     heads = _heads(network)
-    found = {k: _widened(k, v.float(), factor, heads, generator) for k, v in tensors.items()}
-    wrong = [key for key, value in found.items() if value.shape != state[key].shape]
+    widened = {k: _widened(k, v.float(), factor, heads, generator) for k, v in tensors.items()}
+    wrong = [key for key, value in widened.items() if value.shape != state[key].shape]
     if wrong:
-        raise ModelError(f"A trunk grows in its width only; {', '.join(wrong[:3])} would not fit.")
-    return found
+        raise ModelError(f"Expected trunks that differ in width only; {', '.join(wrong[:3])} would not fit.")
+    return widened
 
 
 def _heads(network: PromptNetwork) -> list[int]:
-    """Attention heads of each block; growing makes them wider, not more."""
+    """Number of attention heads of each block; widening makes heads wider, not more."""
     blocks = network.image_encoder.get_submodule("trunk.blocks")
     return [int(block.get_submodule("attn").num_heads) for block in blocks.children()]  # type: ignore[arg-type]
 
@@ -85,13 +87,13 @@ def _widened(name: str, value: Tensor, factor: int, heads: list[int], generator:
 
 
 def _copied(value: Tensor, factor: int, groups: int) -> Tensor:
-    """Rows `(groups * c, ...)` as `(groups * factor * c, ...)`, copies side by side within their group."""
+    """Rows `(groups * c, ...)` copied to `(groups * factor * c, ...)`, copies side by side in their group."""
     parts = value.unflatten(0, (groups, -1))[:, None]
     return parts.expand(-1, factor, *parts.shape[2:]).flatten(0, 2).clone()
 
 
 def _shared(value: Tensor, factor: int, groups: int, generator: torch.Generator) -> Tensor:
-    """Columns `(rows, groups * c, ...)` divided at random among as many copies as `_copied` makes."""
+    """Columns `(rows, groups * c, ...)` divided in random shares among the copies that `_copied` makes."""
     parts = value.unflatten(1, (groups, -1))[:, :, None]
     shape = (*parts.shape[:2], factor, *parts.shape[3:])
     shares = torch.softmax(0.5 * torch.randn(shape, generator=generator), 2)

@@ -1,4 +1,4 @@
-"""Readers of public data sets as their publishers lay them out, one file each; `importing` brings them in."""
+"""Readers of public data sets in their published layouts, one module each."""
 
 from uniultra.datasets.readers.registry import layout, names
 

@@ -2,8 +2,9 @@
 
 Folders `benign`, `malignant`, `normal` of `benign (1).png` with `benign (1)_mask.png`; further lesions of a
 picture are `benign (1)_mask_1.png` and so on. Here they are one mask, whose components are the lesions;
-`normal` pictures have an empty one. The 780 pictures are of 600 women, not said which: each
-picture is its own group, and the set is known to hold near-duplicates. Licence: its Kaggle page says CC0.
+`normal` pictures have an empty mask. The 780 pictures are of 600 women, but the patient of a picture is not
+given: each picture is its own group, and the set is known to hold near-duplicates. Licence: CC0 by its Kaggle
+page.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A patient's folder holds `patient0001_2CH_ED.nii.gz` and its labels `patient0001
 views (2CH, 4CH) at end diastole and end systole: 1 the left ventricle's cavity, 2 its myocardium, 3 the
 left atrium. `subgroup_training.txt`, `subgroup_validation.txt` and `subgroup_testing.txt` list the patients
 of its own division. The half sequences and the `Info_*.cfg` (age, sex, quality) are not read. The group is
-the patient, the pitch the header's. Licence: CC BY-NC-SA 4.0, so not for every use.
+the patient; the pixel pitch is the header's. Licence: CC BY-NC-SA 4.0, which excludes commercial use.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ def find(folder: Path) -> Iterator[SourcePicture]:
 
 
 def _splits(folder: Path) -> dict[str, Split]:
-    """The own split of each patient.
+    """The data set's own split of each patient.
 
     Raises:
-        ImageError: a patient is in two.
+        ImageError: a patient is in two splits.
     """
-    found: dict[str, Split] = {}
+    splits: dict[str, Split] = {}
     for group, split in SUBGROUPS.items():
         for path in files.below(folder, f"subgroup_{group}.txt"):
             for patient in path.read_text(encoding="utf-8", errors="replace").split():
-                if found.setdefault(patient, split) != split:
-                    raise ImageError("Expected each patient of CAMUS in one subgroup; one is in two.")
-    return found
+                if splits.setdefault(patient, split) != split:
+                    raise ImageError("Expected each patient of CAMUS in one subgroup; a patient is in two.")
+    return splits
 
 
 def _load(picture: Path, marked: Path) -> SourcePair:

@@ -2,8 +2,8 @@
 
 A case is `N.xml` with pictures `N_1.jpg`, `N_2.jpg` ...; each `mark` of the XML names a picture by its
 number (`image`, from 1) and outlines nodules in it (`svg`: JSON, a list of `points` with x and y in
-pixels). A picture without an outline is left out: that it holds no nodule is not said. The group is the
-case. Licence: the paper calls it open access; none is stated. Age, sex and findings are not read.
+pixels). A picture without an outline is skipped, since it may show a nodule all the same. The group is the
+case. Licence: not stated; the paper calls it open access. Age, sex and findings are not read.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ def _outlines(path: Path) -> dict[int, list[Outline]]:
     """Outlines `(P,2)` in x, y of each picture of a case, by its number.
 
     Raises:
-        ImageError: the file is no XML. An outline that cannot be read counts as none.
+        ImageError: the file is not XML. Outlines that cannot be read are skipped.
     """
     try:
         root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, OSError):
         raise ImageError("A case of DDTI is no XML file. Download it again.") from None
-    found: dict[int, list[Outline]] = {}
+    outlines: dict[int, list[Outline]] = {}
     for mark in root.iter("mark"):
         index = (mark.findtext("image") or "").strip()
         if index.isdecimal():
-            found.setdefault(int(index), []).extend(_regions(mark.findtext("svg") or ""))
-    return found
+            outlines.setdefault(int(index), []).extend(_regions(mark.findtext("svg") or ""))
+    return outlines
 
 
 def _regions(svg: str) -> list[Outline]:

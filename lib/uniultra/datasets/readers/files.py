@@ -1,4 +1,4 @@
-"""Files of a data set: finding them however deep they were unpacked, and opening them or saying why not."""
+"""Finds files of a data set at any depth, and decodes them with errors that name no path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def below(folder: Path, pattern: str) -> list[Path]:
-    """Files and folders of a pattern at any depth, in order; not what archives leave behind on a Mac.
+    """Sorted files and folders that match a pattern at any depth, without hidden files and `__MACOSX`.
 
     Raises:
         ImageError: the folder does not exist.
@@ -29,7 +29,7 @@ def below(folder: Path, pattern: str) -> list[Path]:
 
 
 def named(folder: Path, pattern: str, names: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
-    """Files `below` a folder whose whole name matches, in order.
+    """Files `below` a folder whose whole name matches, with the match, in order.
 
     Raises:
         ImageError: the folder does not exist.
@@ -41,7 +41,7 @@ def named(folder: Path, pattern: str, names: re.Pattern[str]) -> Iterator[tuple[
 
 
 def existing(path: Path, what: str) -> Path:
-    """`path`, a file that the layout promises.
+    """`path`, a file that the layout requires.
 
     Raises:
         ImageError: the file does not exist.
@@ -52,23 +52,23 @@ def existing(path: Path, what: str) -> Path:
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The pictures right in a folder, in order."""
+    """Sorted picture files of a folder, without its subfolders."""
     return sorted(
         path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not _debris((path.name,))
     )
 
 
-def only(found: list[Path], what: str) -> Path:
-    """The only one found.
+def only(paths: list[Path], what: str) -> Path:
+    """The single path of a list.
 
     Raises:
-        ImageError: none, or several.
+        ImageError: the list is empty or has several paths.
     """
-    if len(found) != 1:
+    if len(paths) != 1:
         raise ImageError(
-            f"Expected one {what} in the folder; found {len(found)}. Give the folder of one unpacked release."
+            f"Expected one {what} in the folder; found {len(paths)}. Give the folder of one unpacked release."
         )
-    return found[0]
+    return paths[0]
 
 
 def grey(path: Path) -> NDArray[np.uint8]:
@@ -81,44 +81,44 @@ def grey(path: Path) -> NDArray[np.uint8]:
 
 
 def mask(path: Path) -> NDArray[np.bool_]:
-    """A black-and-white mask file as `(H,W)` bool; values of a lossy file are rounded.
+    """A black-and-white mask file as `(H,W)` bool; values of a lossy file are thresholded at 127.
 
     Raises:
-        ImageError: it cannot be decoded, or is no mask of black and white.
+        ImageError: the file cannot be decoded, or is not a black-and-white mask.
     """
     values = grey(path)
-    found: NDArray[np.bool_] = values > 127
-    if values.any() and not found.any():
+    white: NDArray[np.bool_] = values > 127
+    if values.any() and not white.any():
         raise ImageError(
             f"Expected a mask of black (0) and white (255); the brightest value is {values.max()}. "
             "It may be of another release."
         )
-    return found
+    return white
 
 
 def values(path: Path) -> NDArray[Any]:
-    """A mask file of label values as `(H,W)`, its channels (if there are several) being the same.
+    """A mask file of label values as `(H,W)`; several channels must be equal.
 
     Raises:
-        ImageError: it cannot be decoded, or is coloured.
+        ImageError: the file cannot be decoded, or is coloured.
     """
-    found = np.asarray(_open(path))
-    if found.ndim == 3:
-        if (found[..., :3] != found[..., :1]).any():
-            raise ImageError("Expected a mask of label values; got a coloured one.")
-        found = found[..., 0]
-    return found
+    labels = np.asarray(_open(path))
+    if labels.ndim == 3:
+        if (labels[..., :3] != labels[..., :1]).any():
+            raise ImageError("Expected a mask of label values; got a coloured picture.")
+        labels = labels[..., 0]
+    return labels
 
 
 def masks_of(labels: NDArray[Any], values: Mapping[str, int]) -> dict[str, NDArray[np.bool_]]:
     """Masks `(H,W)` by name from label values `(H,W)`, where 0 is background.
 
     Args:
-        labels: as stored.
+        labels: label values as stored.
         values: the value of each name.
 
     Raises:
-        ImageError: there are other values.
+        ImageError: `labels` has other values.
     """
     allowed = (0, *values.values())
     strange = sorted(float(v) for v in set(np.unique(labels).tolist()) - set(allowed))
@@ -131,12 +131,12 @@ def masks_of(labels: NDArray[Any], values: Mapping[str, int]) -> dict[str, NDArr
 
 
 def medical(path: Path) -> tuple[NDArray[Any], tuple[float, float] | None]:
-    """A NIfTI or MetaImage file of one picture: its values `(H,W)` or `(C,H,W)`, and its pitch `(dy,dx)`.
+    """A NIfTI or MetaImage file of one picture: values `(H,W)` or `(C,H,W)`, and pitch `(dy,dx)` in mm.
 
-    The pitch is None where the header has nothing but the formats' default of 1.0.
+    The pitch is None where the header has the formats' default of 1.0.
 
     Raises:
-        ImageError: it cannot be decoded.
+        ImageError: the file cannot be decoded.
     """
     from uniultra.images.itk import sitk
 
@@ -145,24 +145,25 @@ def medical(path: Path) -> tuple[NDArray[Any], tuple[float, float] | None]:
         image = module.ReadImage(str(path))
     except RuntimeError:
         raise ImageError("A file of the set cannot be decoded. Download it again.") from None
-    found = np.asarray(module.GetArrayFromImage(image))
+    pixels = np.asarray(module.GetArrayFromImage(image))
     dx, dy = (float(length) for length in image.GetSpacing()[:2])
-    known = all(math.isfinite(length) and length > 0 for length in (dx, dy)) and (dy, dx) != (1.0, 1.0)
-    return (found[0] if found.ndim == 3 and found.shape[0] == 1 else found), (dy, dx) if known else None
+    calibrated = all(math.isfinite(length) and length > 0 for length in (dx, dy)) and (dy, dx) != (1.0, 1.0)
+    single = pixels.ndim == 3 and pixels.shape[0] == 1
+    return (pixels[0] if single else pixels), ((dy, dx) if calibrated else None)
 
 
-def eight_bits(found: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values 0..255 of any number type as uint8 `(H,W)`.
+def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values 0..255 `(H,W)` of any number type as uint8.
 
     Raises:
-        ImageError: there are others, or the picture has not two axes.
+        ImageError: values outside 0..255, or not two axes.
     """
-    if found.ndim != 2 or not found.size or not (found.min() >= 0 and found.max() <= 255):
+    if pixels.ndim != 2 or not pixels.size or not (pixels.min() >= 0 and pixels.max() <= 255):
         raise ImageError(
-            f"Expected one picture of grey values 0..255; got the shape {found.shape} "
-            f"and values {found.min(initial=0):g}..{found.max(initial=0):g}."
+            f"Expected one picture of grey values 0..255; got the shape {pixels.shape} "
+            f"and values {pixels.min(initial=0):g}..{pixels.max(initial=0):g}."
         )
-    return np.rint(found).astype(np.uint8)
+    return np.rint(pixels).astype(np.uint8)
 
 
 def _open(path: Path) -> Image.Image:

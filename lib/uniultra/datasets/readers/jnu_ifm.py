@@ -2,8 +2,9 @@
 
 A folder for each video (`20190909T155747`) with `image` (`VIDEO_FRAME.png`) and `mask`
 (`VIDEO_FRAME_mask.png`, which looks black: 7 is the pubic symphysis, 8 the fetal head); `mask_enhance` and
-`framelabel.csv` are not needed. The 78 videos are of 51 women, not said which; a video's name
-starts with its date, and the group is that day, so that two videos of one examination stay together.
+`framelabel.csv` are not needed. The 78 videos are of 51 women, but the patient of a video is not given; a
+video's name starts with its date, and the group is that day, so that two videos of one examination stay
+together.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """PSFHS (Zenodo 10969427) and FH-PS-AOP (Zenodo 7851339), challenges of 2023 on JNU-IFM's subject, CC BY 4.0.
 
 `image_mha` and `label_mha` of `03744.mha` each: pictures of 256 by 256 pixels, three equal channels first or
-one; 1 is the pubic symphysis, 2 the fetal head. FH-PS-AOP's are frames of videos, and it is not
-said which belong together, so all are one group, which goes to one split: `--splits` says to which. They were
-brought to a square, so the headers' pitch means nothing and none is kept.
+one; 1 is the pubic symphysis, 2 the fetal head. FH-PS-AOP's are frames of videos, but the video of a frame is
+not given, so all are one group, which goes to one split: choose it by `--splits`. They were resampled to
+squares, so the headers' pitch is meaningless and not kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def find(folder: Path) -> Iterator[SourcePicture | None]:
     images = files.only(files.below(folder, "image_mha"), "folder image_mha")
     marked = images.with_name("label_mha")
     if not marked.is_dir():
-        raise ImageError("Expected a folder label_mha beside image_mha; there is none.")
+        raise ImageError("Expected a folder label_mha beside image_mha; it does not exist.")
     for path in files.below(images, "*.mha"):
         mask = marked / path.name
         yield SourcePicture(path.stem, "all", partial(_load, path, mask)) if mask.is_file() else None

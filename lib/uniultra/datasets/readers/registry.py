@@ -1,4 +1,4 @@
-"""The layouts that have a reader."""
+"""Registry of the layouts that have a reader."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from uniultra.datasets.readers.types import DatasetLayout
 from uniultra.errors import ImageError
 
-# Files of this folder, each with a LAYOUT.
+# Modules of this package, each with a LAYOUT.
 FILES = ("busi", "camus", "ddti", "hc18", "jnu_ifm", "psfhs", "tn3k")
 
 
@@ -24,5 +24,5 @@ def layout(name: str) -> DatasetLayout:
     """
     if name not in FILES:
         raise ImageError(f"Unknown layout; expected one of {', '.join(FILES)}.")
-    found: DatasetLayout = import_module(f"uniultra.datasets.readers.{name}").LAYOUT
-    return found
+    selected: DatasetLayout = import_module(f"uniultra.datasets.readers.{name}").LAYOUT
+    return selected

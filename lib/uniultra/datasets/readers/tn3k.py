@@ -2,9 +2,9 @@
 
 `trainval-image`, `trainval-mask`, `test-image`, `test-mask` of `0000.jpg` each (the masks are JPEG too:
 rounded), and `tn3k-trainval-fold0.json` to 4, whose `train` and `val` number the trainval pictures in order
-of their names. Its own test part is kept; fold 0 divides the rest, by chance of the patient where there is
-no such file. The 3,493 pictures are of 2,421 patients, not said which: each picture is its own
-group. Licence: none is stated.
+of their names. Its own test part is kept; fold 0 divides the rest, or the hash of the group if there is no
+such file. The 3,493 pictures are of 2,421 patients, but the patient of a picture is not given: each picture
+is its own group. Licence: not stated.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def find(folder: Path) -> Iterator[SourcePicture]:
 
 
 def _fold(path: Path, count: int) -> dict[int, Split]:
-    """Which of the `count` trainval pictures train and which validate; nothing without the file."""
+    """The split of each of the `count` trainval pictures, by number; empty without the file."""
     if not path.is_file():
         return {}
     try:

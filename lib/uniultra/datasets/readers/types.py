@@ -1,4 +1,4 @@
-"""What a reader finds in a folder: pictures with their patients, opened one at a time."""
+"""Types of the readers: labelled pictures with their groups, opened one at a time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SourcePair:
 
     Attributes:
         picture: `(H,W)` uint8.
-        masks: `(H,W)` bool by the name of each label; empty where the picture does not show it.
-        spacing_mm: pixel pitch `(dy,dx)`; None when not known, never a guess.
+        masks: `(H,W)` bool by the name of each label; all False where the picture does not show it.
+        spacing_mm: pixel pitch `(dy,dx)`; None if the source does not give it.
     """
 
     picture: NDArray[np.uint8]
@@ -37,10 +37,10 @@ class SourcePicture:
 
     Attributes:
         id: unique within the source.
-        group: what must never be divided: the patient, or what comes nearest to it.
-        load: opens it.
-        split: where the source itself puts it, None when it does not say.
-        hc_mm: a head circumference that the source measured.
+        group: ID of pictures that must stay in one split: the patient, or the closest that the source gives.
+        load: opens the picture and its masks.
+        split: the source's own split; None if it has none.
+        hc_mm: head circumference in mm, as measured by the source.
     """
 
     id: str
@@ -52,7 +52,7 @@ class SourcePicture:
 
 @dataclass(frozen=True)
 class Listing:
-    """The labelled pictures of a folder in their order, and how many others have no usable label."""
+    """The labelled pictures of a folder in order, and the number of those without a usable label."""
 
     pictures: list[SourcePicture]
     left_out: int
@@ -60,7 +60,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Label:
-    """One structure that a source marks: its name, the data set it becomes, and the organ."""
+    """A structure that a source annotates: its name, the data set that it becomes, and the organ."""
 
     name: str
     dataset: str
@@ -72,15 +72,15 @@ class DatasetLayout:
     """One published layout.
 
     Attributes:
-        name: what a person types.
-        title: the release that is meant.
-        labels: the structures it marks.
-        licence: as its source states it.
-        origin: whom to name.
-        groups: what keeps pictures together.
-        expects: the files that a folder of this layout holds, in words.
-        find: yields the pictures of a folder in their order, None for one without a usable label; raises
-            `ImageError` where the folder does not fit the layout.
+        name: name on the command line.
+        title: the published release.
+        labels: the annotated structures.
+        licence: licence, as its source states it.
+        origin: authors, year and DOI, to cite.
+        groups: what a group is, in words.
+        expects: the files of a folder of this layout, in words.
+        find: yields the pictures of a folder in order, None for a picture without a usable label; raises
+            `ImageError` where the folder has another layout.
     """
 
     name: str
@@ -96,10 +96,10 @@ class DatasetLayout:
         """The pictures of a folder.
 
         Raises:
-            ImageError: the folder does not hold this layout.
+            ImageError: the folder has another layout.
         """
-        found = list(self.find(folder))
-        pictures = [picture for picture in found if picture is not None]
+        listed = list(self.find(folder))
+        pictures = [picture for picture in listed if picture is not None]
         if not pictures:
             raise ImageError(f"Expected {self.expects}; found none.")
-        return Listing(pictures, len(found) - len(pictures))
+        return Listing(pictures, len(listed) - len(pictures))

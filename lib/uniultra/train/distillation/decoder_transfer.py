@@ -1,4 +1,4 @@
-"""A distilled student takes its teacher's prompt encoder and mask decoder."""
+"""Copies a teacher's prompt encoder and mask decoder into its distilled student."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LAST = "sam_prompt_encoder.mask_downscaling.6.bias"
 
 @torch.no_grad()
 def take_decoder(student: PromptNetwork, teacher: PromptNetwork) -> None:
-    """Copy all that stands behind the teacher's image encoder into the student.
+    """Copy all of the teacher but its image encoder into the student.
 
-    Where the teacher knows previous logits only and the student drawn prompts, the dense path is
+    Where the teacher's dense path takes previous logits only and the student's drawn prompts too, it is
     widened, see `_widened`.
 
     Raises:
-        ModelError: the two have different decoders; the text names the first tensors.
+        ModelError: the two have different decoders; the text names the first tensors that differ.
     """
     theirs, ours = (
         {name: value for name, value in network.state_dict().items() if name.startswith(PARTS)}
@@ -40,16 +40,16 @@ def take_decoder(student: PromptNetwork, teacher: PromptNetwork) -> None:
             f"The student cannot take this teacher's decoder: {len(wrong)} tensors differ "
             f"({', '.join(wrong[:3])}). Choose two models of one family (SAM or SAM2)."
         )
-    for name, value in theirs.items():
-        ours[name].copy_(value)
+    student.load_state_dict(theirs, strict=False)
 
 
 def _widened(teacher: PromptNetwork, channels: int) -> dict[str, Tensor]:
-    """First weight and last bias of a logits network's dense path, for one that takes drawn prompts.
+    """First weight and last bias of a dense path for logits, widened to `channels` drawn prompts.
 
-    The mask channel (-1, 0, 1) goes where logits went, the drawn ones begin without effect. Without a
-    mask the path gives exactly the teacher's `no_mask_embed`, so the student's first answers are the
-    teacher's on the same features; with one it is off by a constant, which fine-tuning removes.
+    The mask channel (-1, 0, 1) takes the place of the logits; the weights of the drawn channels start at
+    zero. Without a mask the path gives exactly the teacher's `no_mask_embed`, so on the same features the
+    student's first outputs are the teacher's; with a mask it is off by a constant, which fine-tuning
+    removes.
     """
     encoder = teacher.sam_prompt_encoder
     weight = teacher.state_dict()[FIRST]

@@ -1,19 +1,19 @@
-"""Distillation of an image encoder into a smaller one, by features alone.
+"""Feature distillation of an image encoder into a smaller one.
 
-DSKD (UniUltra, arXiv 2511.15771, figure 2): at strides 4, 8 and 16 the student's features are drawn to
-the teacher's in three pairs, what the blocks say, what the CH-Adapters add, and their sum, all projected
-to 256 channels by each network's own neck. For SAM's encoders (LG-MedSeg, after MobileSAM) it is the one
-embedding.
+DSKD (UniUltra, arXiv 2511.15771, figure 2): at strides 4, 8 and 16 the student's features are matched to
+the teacher's in three pairs: the blocks' outputs, the CH-Adapters' contributions, and their sum, all
+projected to 256 channels by each network's own neck. SAM's encoders (LG-MedSeg, after MobileSAM) are
+compared by their single embedding.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 import torch.distributed as dist
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,17 +24,15 @@ from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.train.batches import Batch
 from uniultra.train.distillation.encoder_features import ADAPTERS, Pyramid, recorded
 from uniultra.train.objective import Objective
-from uniultra.train.recipe import Recipe, validated
+from uniultra.train.recipe import Recipe, Settings
 from uniultra.weights import loading
 
 Weight = Annotated[float, Field(ge=0)]
 Match = Literal["pyramid", "embedding"]
 
 
-class Pairs(BaseModel):
-    """Weights of the three pairs; `whole` is the sum of the others and the neck's biases."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Pairs(Settings):
+    """Weights of the three pairs in the loss; `whole` is the sum of the others and the neck's biases."""
 
     whole: Weight = 1.0
     block: Weight = 1.0
@@ -42,28 +40,28 @@ class Pairs(BaseModel):
 
     @property
     def parts(self) -> bool:
-        """Whether blocks and adapters are looked at apart."""
+        """Whether blocks and adapters are compared separately."""
         return bool(self.block or self.adapter)
 
 
-class DistillSettings(BaseModel):
-    """What is learnt from whom.
+class DistillSettings(Settings):
+    """The teacher, and the features and masks in which the student is compared with it.
 
     Attributes:
         model: the teacher's name in the registry.
-        weights: its .safetensors file or bundle; None for those on this machine.
-        image_size: side of the teacher's input; None for the student's. Pictures come at the student's
-            side and are scaled.
-        match: `pyramid` three levels of a SAM2 encoder, `embedding` SAM's one; None by the decoder.
-        levels: weights of strides 4, 8 and 16 in the pyramid.
-        pairs: weights of the pairs in the pyramid.
-        features, logits: with labels (objective `guided`), weights of the features' and of the masks'
-            likeness beside the loss of the labels.
-        temperature: masks are compared by their logits divided by it.
+        weights: .safetensors file or bundle of the teacher; None for the installed weights of `model`.
+        image_size: side of the teacher's input in pixels; None for the student's. Pictures are prepared at
+            the student's side and rescaled.
+        match: `pyramid`, the three levels of a SAM2 encoder; `embedding`, SAM's single one; None chooses by
+            the student's decoder.
+        levels: weights of strides 4, 8 and 16 of the pyramid.
+        pairs: weights of the pairs of the pyramid.
+        features: weight of the feature loss beside the loss of the labels (objective `guided`).
+        logits: weight of the loss between the two networks' masks (objective `guided`).
+        temperature: T of the soft targets: masks are compared as sigmoid(logits / T).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+    what: ClassVar[str] = "distillation's settings"
     model: str
     weights: str | None = None
     image_size: int | None = Field(None, ge=32)
@@ -74,24 +72,15 @@ class DistillSettings(BaseModel):
     logits: Weight = 1.0
     temperature: float = Field(1.0, gt=0)
 
-    @classmethod
-    def of(cls, values: Any) -> DistillSettings:
-        """Settings of plain values, as YAML gives them.
-
-        Raises:
-            ModelError: unknown, missing or impossible settings.
-        """
-        return validated(cls, values, "distillation's settings")
-
 
 class TeacherObjective(Objective):
-    """An objective with a frozen teacher, whose features the student's are compared with.
+    """An objective that compares the student's features with those of a frozen teacher.
 
     Args:
         network: the student.
-        entry: of the student.
-        recipe: its `distill` holds `DistillSettings`.
-        teacher: the teacher's network, None to load the one that the settings name.
+        entry: the student's registry entry.
+        recipe: a recipe whose `distill` holds `DistillSettings`.
+        teacher: the teacher's network; None loads the one that the settings name.
 
     Raises:
         ModelError: settings that cannot be used, no weights for the teacher, or two networks whose
@@ -111,7 +100,6 @@ class TeacherObjective(Objective):
             teacher = load_teacher(self.settings, self.settings.image_size or network.image_size)
         self.teacher = teacher.eval().requires_grad_(False)
         self.teacher_entry = registry.entry(self.settings.model)
-        # The decoder decides where the settings do not.
         self.match = self.settings.match or ("pyramid" if _has_levels(network) else "embedding")
         if self.compares_features:
             check_comparable(self.settings, self.match, network, teacher)
@@ -129,10 +117,7 @@ class TeacherObjective(Objective):
     def features(
         self, network: PromptNetwork, entry: ModelEntry, pictures: Tensor
     ) -> tuple[Embedding, Pyramid]:
-        """The embedding of pictures `(B,3,S,S)` in 0..1, and the features on the way to it.
-
-        The pictures come at the student's side and are scaled to the network's.
-        """
+        """The embedding of pictures `(B,3,S,S)` in 0..1, rescaled to the network's side, and its features."""
         pictures = entry.normalise(scaled(pictures, network.image_size))
         if self.match == "embedding" or not self.compares_features:
             embedding = network.encode(pictures)
@@ -143,7 +128,7 @@ class TeacherObjective(Objective):
 
 
 class DistillObjective(TeacherObjective):
-    """The student's features are drawn to those of a frozen teacher; labels and prompts play no part.
+    """Match the student's features to a frozen teacher's, without labels and prompts.
 
     `score` is the negative loss of each picture. Arguments and errors as for `TeacherObjective`.
     """
@@ -172,11 +157,11 @@ def check_comparable(
     """Refuse two networks whose features cannot be compared.
 
     Raises:
-        ModelError: one lacks levels or adapters, or nothing has a weight.
+        ModelError: one of them lacks levels or adapters, or all weights are 0.
     """
     for role, network in {"student": student, "teacher": teacher}.items():
         if match == "pyramid" and not _has_levels(network):
-            raise ModelError(f"The {role} has one embedding, no levels; set `match` to embedding.")
+            raise ModelError(f"The {role} has a single embedding, no levels; set `match` to embedding.")
         if match == "pyramid" and settings.pairs.parts and not _has_adapters(network):
             raise ModelError(
                 f"The {role} has no CH-Adapters to compare; choose a model with them, or set the weights "
@@ -184,7 +169,7 @@ def check_comparable(
             )
     weighted = any(settings.levels) and any(dict(settings.pairs).values())
     if match == "pyramid" and not weighted:
-        raise ModelError("All weights of the distillation are 0; give a level and a pair some.")
+        raise ModelError("All weights of the distillation are 0; give a level and a pair a weight above 0.")
 
 
 def differences(settings: DistillSettings, match: Match, ours: Pyramid, theirs: Pyramid) -> dict[str, Tensor]:
@@ -200,31 +185,34 @@ def differences(settings: DistillSettings, match: Match, ours: Pyramid, theirs: 
 
 
 def picture_share(batch: Batch, recipe: Recipe) -> float:
-    """Factor that makes the mean over processes that of the whole batch, also of unequal parts of it."""
+    """Factor on a part's mean with which the mean over processes is that of the whole batch.
+
+    DDP averages over processes, whose parts of the batch may differ in size.
+    """
     if dist.is_available() and dist.is_initialized():
         return len(batch.pictures) * dist.get_world_size() / recipe.batch
     return 1.0
 
 
 def scaled(pictures: Tensor, side: int) -> Tensor:
-    """Square pictures `(B,3,S,S)` at another side."""
+    """Square pictures `(B,3,S,S)` resampled to `(B,3,side,side)`."""
     if side == pictures.shape[-1]:
         return pictures
     return F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
 
 
 def distance(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Mean squared difference `(B,)` of features `(B,C,h,w)`; a finer target is averaged to our grid."""
+    """Mean squared difference `(B,)` of features `(B,C,h,w)`; a finer `theirs` is averaged to our grid."""
     if theirs.shape[-2:] != ours.shape[-2:]:
         theirs = F.interpolate(theirs.float(), ours.shape[-2:], mode="bilinear", antialias=True)
     return (ours.float() - theirs.float()).square().flatten(1).mean(1)
 
 
 def load_teacher(settings: DistillSettings, side: int | None = None) -> PromptNetwork:
-    """The teacher's network for inputs of `side` (None: its own) with its weights, in eval mode.
+    """The teacher with its weights, in eval mode, for inputs of `side` pixels (None: its own).
 
     Raises:
-        ModelError: unknown model, or weights that are missing, damaged or made for another network.
+        ModelError: unknown model, or weights that are missing, damaged or of another network.
     """
     if settings.weights is None:
         return loading.load(settings.model, side)[0]
@@ -237,7 +225,7 @@ def load_teacher(settings: DistillSettings, side: int | None = None) -> PromptNe
 
 
 def _has_levels(network: PromptNetwork) -> bool:
-    """Whether its decoder takes three levels (SAM2's), not one embedding (SAM's)."""
+    """Whether the decoder takes SAM2's three levels rather than SAM's single embedding."""
     return bool(network.sam_mask_decoder.use_high_res_features)
 
 

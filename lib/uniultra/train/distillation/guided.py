@@ -1,9 +1,9 @@
-"""Training with labels and a teacher at once: the joint fine-tune of a distillation.
+"""Training with labels and a teacher at once: the fine-tuning stage of a distillation.
 
-Beside the loss of the labels, the student's features are drawn to the teacher's (DSKD, see
-`uniultra.train.distillation.distill`) and its masks to those the teacher gives for the same prompts
-(soft targets at a temperature, arXiv 1503.02531). The prompts are the annotator's of the student: the
-teacher is asked what the student is asked, at its own input side.
+Beside the loss of the labels, the student's features are matched to the teacher's (DSKD, see
+`uniultra.train.distillation.distill`) and its masks to the teacher's for the same prompts (soft targets at
+a temperature, arXiv 1503.02531). The simulated annotator corrects the student's masks; the teacher gets
+the same prompts, scaled to its own input side.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from uniultra.train.recipe import Recipe
 
 
 class GuidedObjective(TeacherObjective, PromptObjective):
-    """Masks from prompts and labels, with a frozen teacher beside them.
+    """Interactive segmentation trained with labels and a frozen teacher.
 
-    Further parts of its loss: `guide` the masks' likeness, `features` the features'. Arguments and errors
-    as for `TeacherObjective`.
+    Further parts of the loss: `guide`, the difference of the masks, and `features`, that of the features.
+    Arguments and errors as for `TeacherObjective`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class GuidedObjective(TeacherObjective, PromptObjective):
         return parts
 
     def _unlike(self, batch: Batch, hint: Embedding, prompts: Sequence[PromptSet], logits: Tensor) -> Tensor:
-        """How far the student's answers are from the teacher's to the same prompts."""
+        """The soft loss between the student's and the teacher's masks for the same prompts."""
         fit = Fit(self.network.image_size, self.network.image_size, self.teacher.image_size)
         with torch.no_grad():
             theirs, _ = decode_by_length(
@@ -72,14 +72,14 @@ class GuidedObjective(TeacherObjective, PromptObjective):
 
 
 def soft_loss(logits: Tensor, theirs: Tensor, weight: Tensor, temperature: float) -> Tensor:
-    """Weighted mean over N targets of the cross-entropy with another network's probabilities.
+    """Weighted mean over N targets of T^2 (CE(s, t) - H(t)), s and t = sigmoid(logits / T).
 
-    At a temperature T both are softened, and the loss is multiplied by T^2, which keeps its gradients.
-    What even equal masks would cost, the entropy of the targets, is taken off.
+    The factor T^2 keeps the size of the gradients at any temperature T; without the targets' entropy H(t)
+    equal masks have loss 0.
 
     Args:
-        logits: `(N,1,g,g)`.
-        theirs: `(N,1,h,h)`; both are compared on the finer of the two grids.
+        logits: the student's `(N,1,g,g)`.
+        theirs: the teacher's `(N,1,h,h)`; both are compared on the finer of the two grids.
         weight: `(N,)`.
         temperature: T.
     """
@@ -87,8 +87,8 @@ def soft_loss(logits: Tensor, theirs: Tensor, weight: Tensor, temperature: float
     ours, target = (
         F.interpolate(mask.float(), (side, side), mode="bilinear") / temperature for mask in (logits, theirs)
     )
-    goal = target.sigmoid()
-    cross = F.binary_cross_entropy_with_logits(ours, goal, reduction="none")
-    least = F.binary_cross_entropy_with_logits(target, goal, reduction="none")
-    each = temperature**2 * (cross - least).flatten(1).mean(1)
+    soft = target.sigmoid()
+    cross = F.binary_cross_entropy_with_logits(ours, soft, reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(target, soft, reduction="none")
+    each = temperature**2 * (cross - entropy).flatten(1).mean(1)
     return weighted_mean(each, weight)
