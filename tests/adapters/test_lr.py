@@ -11,7 +11,6 @@ from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
 from uniultra.models import build, entry
 from uniultra.models.factory import trained
-from uniultra.models.registry import names
 from uniultra.train.objective import recompute_blocks
 
 
@@ -133,7 +132,3 @@ def test_recomputed_blocks_give_the_same_gradients():
 def test_another_encoder_is_refused():
     with pytest.raises(ModelError, match="TinyViT"):
         lr.inject(build("sam2_mini", 64))
-
-
-def test_the_error_names_bases_that_exist():
-    assert {"mobile_sam", "sam2_tinyvit"} <= set(names())

@@ -10,28 +10,12 @@ from torch.nn import functional as F
 from uniultra.adapters.med2d import KIND, Med2DAdapter, Med2DConfig, inject
 from uniultra.adapters.registry import matches
 from uniultra.errors import ModelError
-from uniultra.metrics.cost import count_work
-from uniultra.models import build
-from uniultra.models.counting import count
 from uniultra.networks.sam2_image import HIERA, Sam2Image
 from uniultra.networks.sam_image import build_sam
 from uniultra.networks.sam_vit import VitSize
 
 NARROW = VitSize(width=24, depth=3, heads=2, global_blocks=(1, 2), window=4)
 PAPER = Med2DConfig(start="paper")
-
-
-def test_counts_are_the_papers():
-    counts = count("sam_med2d")
-    assert counts.parameters_adapter == 12 * 15_042_048 == 180_504_576
-    assert counts.parameters_total == 271_241_776
-    assert counts.parameters_trained == 180_504_576 + 6_220 + 4_058_340  # and the decoder's side
-
-
-def test_work_is_the_measured_one_of_the_release():
-    with torch.device("meta"):
-        network = build("sam_med2d")
-    assert count_work(network).gmac_encode == pytest.approx(45.8, abs=0.05)
 
 
 def test_the_adapter_is_the_described_one():
@@ -107,14 +91,3 @@ def test_other_encoders_and_odd_grids_are_refused():
         inject(Sam2Image(HIERA["mini"], 64))
     with pytest.raises(ModelError, match="even token grid"):
         inject(build_sam(48, size=NARROW))
-
-
-@pytest.mark.slow
-def test_the_real_size_starts_at_its_base():
-    torch.manual_seed(0)
-    network = build("sam_b_256").eval()
-    pictures = torch.rand(1, 3, 256, 256)
-    with torch.no_grad():
-        before = network.encode(pictures).image
-        after = inject(network).encode(pictures).image
-    assert after.shape == (1, 256, 16, 16) and torch.equal(after, before)

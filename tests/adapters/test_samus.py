@@ -16,7 +16,6 @@ from uniultra.adapters.samus import KIND, SAMUSConfig, inject
 from uniultra.errors import ModelError
 from uniultra.metrics.cost import count_work
 from uniultra.models import build
-from uniultra.models.counting import count
 from uniultra.networks.sam2_image import HIERA, Sam2Image
 from uniultra.networks.sam_image import build_sam
 from uniultra.networks.sam_vit import VitSize
@@ -50,13 +49,6 @@ def gradients(network, pictures):
         parameter.grad = None
     network.encode(pictures).image.square().mean().backward()
     return {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
-
-
-def test_counts_are_the_papers():
-    counts = count("samus")
-    assert counts.parameters_total == 133_323_568
-    assert counts.parameters_trained == 39_653_120
-    assert counts.parameters_adapter == 39_653_120 - 4 * 2 * 63 * 64  # without the tables of the base
 
 
 @pytest.mark.parametrize(("depthwise", "refine"), [(False, 21_239_808), (True, 2_393_088)])
@@ -257,17 +249,3 @@ def test_other_encoders_are_refused():
     for network in (build_sam(64, size=NARROW), Sam2Image(HIERA["mini"], 64)):
         with pytest.raises(ModelError, match="sam_b_overlap"):
             inject(network)
-
-
-@pytest.mark.slow
-def test_the_real_size_starts_at_its_base():
-    torch.manual_seed(0)
-    network = build("sam_b_overlap").eval()
-    pictures = torch.rand(1, 3, 256, 256)
-    with torch.no_grad():
-        before = network.encode(pictures).image
-        inject(network)
-        after = network.encode(pictures)
-        assert after.image.shape == (1, 256, 32, 32) and torch.equal(after.image, before)
-        logits, _ = network.decode(after, torch.full((1, 1, 2), 128.0), torch.ones(1, 1))
-    assert logits.shape == (1, 1, 128, 128)

@@ -189,7 +189,7 @@ def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch):
     base = replace(
         entry("sam_b_overlap"),
         image_size=64,
-        builder=lambda side: sam_image.build_sam(side, size=small, overlapped=True),
+        builder=lambda side, **_: sam_image.build_sam(side, size=small, overlapped=True),
     )
     monkeypatch.setitem(registry._ENTRIES, "sam_b_overlap", base)
     monkeypatch.setitem(registry._ENTRIES, "samus", replace(entry("samus"), image_size=64))

@@ -67,50 +67,42 @@ def test_sam2_checkpoints_of_every_size(size, config):
         assert weights.misfit(on_meta(f"sam2_{other}").state_dict(), ours)
 
 
-def encoded(network, tensors, pictures):
-    loading.load_into(network, tensors)
+def sam(grid=4, **how):
+    return SamImage(SamVit(64, SHALLOW, **how), 64, grid)
+
+
+def adapted_samus():
+    return samus.inject(sam(8, overlapped=True), samus.SAMUSConfig(**mappings.SAMUS.settings))
+
+
+NARROW, AT_64 = (WIDTH, HEADS, WINDOW), {"grid": 4, "table": 4}
+ENCODERS = {
+    "SAM_VIT": (lambda: vit(*NARROW, **AT_64), sam, reference_encoders.sam),
+    "SAM_MED2D": (
+        lambda: vit(*NARROW, **AT_64) | med2d_extras(WIDTH),
+        lambda: med2d.inject(sam()),
+        reference_encoders.sam_med2d,
+    ),
+    "SAMUS": (lambda: vit(*NARROW, grid=8) | samus_extras(WIDTH), adapted_samus, reference_encoders.samus),
+    "MOBILE_SAM": (
+        tiny_vit,
+        lambda: SamImage(TinyVitEncoder(), 96, 6),
+        lambda tensors, pictures, *_: reference_encoders.mobile_sam(tensors, pictures),
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", ENCODERS)
+def test_an_encoder_means_the_same_by_our_names(layout):
+    shapes, build, reference = ENCODERS[layout]
+    tensors, network = filled(shapes() | prompts()), build()
+    pictures = torch.randn(2, 3, network.image_size, network.image_size)
+    expected = reference(tensors, pictures, HEADS, WINDOW)
+    loading.load_into(network, getattr(mappings, layout)(tensors))
     with torch.no_grad():
-        return network.eval().encode(pictures).image
-
-
-def close(found, expected):
+        found = network.eval().encode(pictures).image
     assert expected.std() > 0.1  # and not something flat
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=2e-4)
-
-
-def test_sam_means_the_same_by_our_names():
-    tensors = filled(vit(WIDTH, HEADS, WINDOW, grid=4, table=4) | prompts())
-    pictures = torch.randn(2, 3, 64, 64)
-    network = SamImage(SamVit(64, SHALLOW), 64, 4)
-    expected = reference_encoders.sam(tensors, pictures, HEADS, WINDOW)
-    close(encoded(network, mappings.SAM_VIT(tensors), pictures), expected)
-
-
-def test_sam_med2d_means_the_same_by_our_names():
-    tensors = filled(vit(WIDTH, HEADS, WINDOW, grid=4, table=4) | med2d_extras(WIDTH) | prompts())
-    pictures = torch.randn(2, 3, 64, 64)
-    network = med2d.inject(SamImage(SamVit(64, SHALLOW), 64, 4))
-    expected = reference_encoders.sam_med2d(tensors, pictures, HEADS, WINDOW)
-    close(encoded(network, mappings.SAM_MED2D(tensors), pictures), expected)
-
-
-def test_samus_means_the_same_by_our_names_and_settings():
-    tensors = filled(vit(WIDTH, HEADS, WINDOW, grid=8) | samus_extras(WIDTH) | prompts())
-    pictures = torch.rand(2, 3, 64, 64)
-    config = samus.SAMUSConfig(**mappings.SAMUS.settings)
-    network = samus.inject(SamImage(SamVit(64, SHALLOW, overlapped=True), 64, 8), config)
-    expected = reference_encoders.samus(tensors, pictures, HEADS, WINDOW)
-    close(encoded(network, mappings.SAMUS(tensors), pictures), expected)
-
-
-def test_mobile_sam_means_the_same_by_our_names():
-    tensors = filled(tiny_vit() | prompts())
-    pictures = torch.randn(1, 3, 96, 96)
-    network = SamImage(TinyVitEncoder(), 96, 6)
-    close(
-        encoded(network, mappings.MOBILE_SAM(tensors), pictures),
-        reference_encoders.mobile_sam(tensors, pictures),
-    )
 
 
 def test_older_mobile_sam_files_keep_an_index_that_is_left_out(official):

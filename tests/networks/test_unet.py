@@ -15,7 +15,6 @@ from uniultra.prompts import PromptSet
 from uniultra.train.initial_network import starting_network
 from uniultra.train.plan import TrainingPlan
 from uniultra.train.recipe import Recipe
-from uniultra.weights import loading, tensors
 
 SIDE = 64
 
@@ -84,13 +83,6 @@ def test_the_predictor_asks_it_without_a_prompt(network):
     [again] = predictor.predict(Still(), Plane("k", 0), [PromptSet()])
     assert answer.mask.shape == (40, 90) and 0 < answer.score < 1
     assert again.timings["cached"] == 1 and (again.mask == answer.mask).all()
-
-
-def test_saved_weights_come_back(network, tmp_path, monkeypatch):
-    monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path))
-    tensors.save(tmp_path / "unet.safetensors", network, {})
-    loaded = loading.load("unet")[0]
-    assert loaded.image_size == SIDE
 
 
 @pytest.mark.parametrize("side", [0, 32, 100, SMALLEST + 1])

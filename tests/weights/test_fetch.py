@@ -58,6 +58,13 @@ def refused(script, target, text, limits=QUICK, content=CONTENT):
     assert not target.exists()
 
 
+def leave_part(target, content, url, validator='"one"'):
+    """What a run that was killed leaves behind."""
+    target.parent.mkdir(exist_ok=True)
+    target.with_name("model.pt.part").write_bytes(content)
+    target.with_name("model.pt.part.json").write_text(json.dumps({"url": url, "validator": validator}))
+
+
 def test_a_file_comes_whole_and_says_how_far_it_is(target):
     script, told = Script(CONTENT), []
     get(script, target, progress=lambda done, total: told.append((done, total)))
@@ -106,20 +113,14 @@ def test_a_new_version_in_between_is_not_mixed_with_the_old(target):
 def test_a_part_that_is_damaged_is_fetched_again_from_the_start(target):
     script = Script(CONTENT)
     with serving(script) as url:
-        target.parent.mkdir()
-        target.with_name("model.pt.part").write_bytes(b"?" * 1_000_000)
-        target.with_name("model.pt.part.json").write_text(json.dumps({"url": url, "validator": '"one"'}))
+        leave_part(target, b"?" * 1_000_000, url)
         download(url, target, sha256(CONTENT), None, QUICK)
     assert [asked.get("Range") for asked in script.asked] == ["bytes=1000000-", None]
     assert target.read_bytes() == CONTENT
 
 
 def test_a_part_of_another_address_is_not_used(target):
-    target.parent.mkdir()
-    target.with_name("model.pt.part").write_bytes(b"?" * 1000)
-    target.with_name("model.pt.part.json").write_text(
-        json.dumps({"url": "https://x.test/", "validator": None})
-    )
+    leave_part(target, b"?" * 1000, "https://x.test/", None)
     script = Script(CONTENT)
     get(script, target)
     assert "Range" not in script.asked[0]
@@ -142,9 +143,7 @@ def test_a_whole_part_only_needs_its_name(target):
     """Killed between the last byte and the renaming."""
     script = Script(CONTENT)
     with serving(script) as url:
-        target.parent.mkdir()
-        target.with_name("model.pt.part").write_bytes(CONTENT)
-        target.with_name("model.pt.part.json").write_text(json.dumps({"url": url, "validator": '"one"'}))
+        leave_part(target, CONTENT, url)
         download(url, target, sha256(CONTENT), None, QUICK)
     assert len(script.asked) == 1 and target.read_bytes() == CONTENT
 

@@ -69,10 +69,10 @@ def export(name: str, folder: Path, form: Format = "onnx") -> dict[str, Any]:
 def export_network(
     network: PromptNetwork, model: ModelEntry, folder: Path, form: Format = "onnx", digest: str | None = None
 ) -> dict[str, Any]:
-    """Export a network in memory, on the CPU; `model` is its entry, `digest` its weights' SHA-256.
+    """Export a network in memory, on the CPU, with its registry entry and its weights' SHA-256.
 
-    The files are moved into the folder only after the outputs of both equal torch's, also for other numbers of
-    objects and points than those of the trace.
+    The files are moved into the folder only after the outputs of both equal torch's, also for other numbers
+    of objects and points than those of the trace.
 
     Raises:
         ModelError: see `export`.

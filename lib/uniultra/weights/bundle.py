@@ -285,9 +285,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
 def _file(path: Path) -> Path:
     """`path`, checked to be a regular file in the bundle's folder itself."""
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
-        raise ModelError(
-            f"Expected a bundle with a regular file {path.name}; got none. Copy the bundle again."
-        )
+        raise ModelError(f"Expected a bundle with a plain file {path.name}; got none. Copy the bundle again.")
     return path
 
 

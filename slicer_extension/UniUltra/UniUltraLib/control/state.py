@@ -72,9 +72,9 @@ class State:
         prompts: of the chosen segment on the shown picture; `has_prompts` if there are any.
         waiting: prompts on the shown picture have no answer yet.
         can_undo, can_redo: for the chosen segment on the shown picture.
-            score, adapter, answered_by: of the shown answer: the model's estimate of its quality (0..1), ID of
+        score, adapter, answered_by: of the shown answer: the model's estimate of its quality (0..1), ID of
             the adapter (None for the model's own weights), name of the model.
-            done: the shown frame is marked done; for a still or a volume, all of it.
+        done: the shown frame is marked done; for a still or a volume, all of it.
         done_frames: all frames that are marked done.
         clicks: prompts placed since the image was opened; recorded with the label.
         needs_consent: the question before an upload; None if nothing is to be decided.
