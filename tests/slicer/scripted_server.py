@@ -79,9 +79,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def scripted_server() -> Iterator[Scripted]:
+def scripted_server(port: int = 0) -> Iterator[Scripted]:
     """A running server, and its end."""
-    with Scripted() as running:
+    with Scripted(port) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         yield running

@@ -47,6 +47,7 @@ class Reader(Rig):
         self.spool = folder / "unsent"
         more = {"clock": clock} if clock is not None else {}
         self.loaded: list[Path] = []
+        self.cannot_load = False
         self.work = CampaignWork(
             self.controller,
             self.scene,
@@ -61,6 +62,8 @@ class Reader(Rig):
 
     def load(self, file: Path, image: str, kind: str) -> Any:
         """As the desktop does; slicer-core itself reads no PNG and JPEG."""
+        if self.cannot_load:
+            raise SceneError("Slicer cannot read this file.")
         self.loaded.append(file)
         if file.suffix in (".png", ".jpg"):
             array = np.asarray(Image.open(file))

@@ -13,7 +13,6 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 from campaign_rig import HEIGHT, WIDTH, Make, disk, versions  # noqa: E402
 from leaky_line import leaky_line  # noqa: E402
 from UniUltraLib.campaign import label_map  # noqa: E402
-from UniUltraLib.errors import SceneError  # noqa: E402
 from UniUltraLib.prompts.shown import SegmentInfo, Shown  # noqa: E402
 from UniUltraLib.wire.campaign_types import Label  # noqa: E402
 
@@ -78,19 +77,13 @@ def test_who_cannot_get_the_next_image_keeps_the_present_one(
 ) -> None:
     eve = reader("Eve")
     first = eve.next().unit
-    load = eve.work.current._load
-
-    def fails(*_: Any) -> Any:
-        raise SceneError("Slicer cannot read this file.")
-
-    eve.work.current._load = fails
+    eve.cannot_load = True
     eve.draw("head", disk(20, 20))
     eve.next()
     eve.until(lambda: not eve.state.can_cancel)
     assert eve.now.unit == first and eve.now.leased and "cannot read" in eve.state.problem.cause
     store = LabelStore(campaign_server[1])
     eve.until(lambda: [one.unit.image for one in store.leases() if one.annotator == "Eve"] == [first.image])
-    eve.work.current._load = load
 
 
 def test_a_lease_is_given_back_by_whoever_had_it(reader: Make, many: None, campaign_server: Any) -> None:
@@ -132,19 +125,11 @@ def test_overlap_that_is_too_much_to_send_is_told(
     ida.until(lambda: ida.now.unsent == 0)
 
 
-def test_a_disk_without_room_ends_no_work(reader: Make, campaign_server: Any, tmp_path: Path) -> None:
+def test_a_disk_without_room_ends_no_work(reader: Make, tmp_path: Path) -> None:
+    (tmp_path / "Jon").mkdir()
+    (tmp_path / "Jon" / "downloads").write_bytes(b"")
     jon = reader("Jon")
-    (tmp_path / "full").write_bytes(b"")
-    jon.work.units._downloads = tmp_path / "full"
-    with leaky_line(campaign_server[0]) as line:  # not from the server's own file
-        jon.at(line.address)
-        jon.work.units._downloads = tmp_path / "full" / "below"
-        own = Path.is_file
-        Path.is_file = lambda self: False  # type: ignore[method-assign, assignment]
-        try:
-            jon.take("still6")
-        finally:
-            Path.is_file = own  # type: ignore[method-assign]
+    jon.take("still6")
     assert not jon.now.opening and "disk" in jon.state.problem.cause
     assert "still6" not in str(jon.state.problem) and str(tmp_path) not in str(jon.state.problem)
 

@@ -15,7 +15,6 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 from campaign_rig import SHARED, Make, disk, versions  # noqa: E402
 from leaky_line import LeakyLine, leaky_line  # noqa: E402
 from server_process import write_campaign  # noqa: E402
-from UniUltraLib.errors import SceneError  # noqa: E402
 
 from uniultra.store.store import LabelStore  # noqa: E402
 
@@ -140,11 +139,7 @@ def test_an_image_that_cannot_be_loaded_is_given_back(
 ) -> None:
     write_campaign(campaign_server[1], {**SHARED, "readers": 20})
     zoe = reader("Zoe")
-
-    def fails(*_: Any) -> Any:
-        raise SceneError("Slicer cannot read this file.")
-
-    zoe.work.current._load = fails
+    zoe.cannot_load = True
     zoe.next()
     zoe.until(lambda: not zoe.controller.state.can_cancel)
     write_campaign(campaign_server[1], SHARED)

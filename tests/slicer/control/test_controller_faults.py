@@ -16,7 +16,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it 
 import scene_examples as examples  # noqa: E402
 from panel_rig import SHAPE, Rig  # noqa: E402
 from scripted_model import MODEL, ScriptedModel, info, mask_at  # noqa: E402
-from scripted_server import Handler, Scripted  # noqa: E402
+from scripted_server import Handler, scripted_server  # noqa: E402
 from UniUltraLib.control.state import LOST, OFFLINE, ONLINE  # noqa: E402
 from UniUltraLib.control.worker import JobCancelled  # noqa: E402
 from UniUltraLib.errors import ServerFailed  # noqa: E402
@@ -251,18 +251,13 @@ def test_nothing_blocks_the_gui(still: Rig, model: ScriptedModel) -> None:
 
 def test_a_server_that_dies_takes_nothing_along(scene: Any) -> None:
     rig = Rig(scene, timeout=(1.0, 5.0))
-    first = Scripted()
-    port = first.server_port
-    model = ScriptedModel(first, SHAPE)
-    thread = threading.Thread(target=first.serve_forever, args=(0.02,))
-    thread.start()
-    rig.connect(first.address)
-    rig.open(examples.still())
-    rig.point("a", 20, 30)
-    rig.controller.consent(True)
-    rig.settle()
-    first.shutdown()
-    first.server_close()
+    with scripted_server() as first:
+        model = ScriptedModel(first, SHAPE)
+        rig.connect(first.address)
+        rig.open(examples.still())
+        rig.point("a", 20, 30)
+        rig.controller.consent(True)
+        rig.settle()
     rig.clients[-1].close()
     rig.point("b", 60, 30)
     rig.until(lambda: rig.state.connection == LOST)
@@ -273,26 +268,20 @@ def test_a_server_that_dies_takes_nothing_along(scene: Any) -> None:
     rig.controller.undo()  # undo works without a server
     rig.controller.redo()
     rig.point("c", 100, 20)
-    assert rig.state.tools, "nothing is greyed out: what is said now is asked later"
+    assert rig.state.tools, "no tool is disabled: the prompts are sent later"
 
-    again = Scripted(port)
-    model = ScriptedModel(again, SHAPE)
-    model.faults["infer"] = lambda handler: (
-        handler.send(200, model.answer(handler))
-        if handler.query["session_id"] in model.sessions
-        else handler.send(404, {"detail": "This session has expired."})
-    )
-    second = threading.Thread(target=again.serve_forever, args=(0.02,))
-    second.start()
-    rig.settle()
-    assert rig.state.connection == ONLINE and rig.state.problem is None
-    assert rig.mask()[75, 100] and rig.mask()[30, 60] and rig.mask()[20, 100] and rig.mask()[30, 20]
-    assert len(model.sessions) == 1, "the image was sent again, without being asked for"
-    rig.close()
-    again.shutdown()
-    again.server_close()
-    second.join()
-    thread.join()
+    with scripted_server(first.server_port) as again:
+        model = ScriptedModel(again, SHAPE)
+        model.faults["infer"] = lambda handler: (
+            handler.send(200, model.answer(handler))
+            if handler.query["session_id"] in model.sessions
+            else handler.send(404, {"detail": "This session has expired."})
+        )
+        rig.settle()
+        assert rig.state.connection == ONLINE and rig.state.problem is None
+        assert rig.mask()[75, 100] and rig.mask()[30, 60] and rig.mask()[20, 100] and rig.mask()[30, 20]
+        assert len(model.sessions) == 1, "the image was sent again, without being asked for"
+        rig.close()
 
 
 def test_without_a_server_prompts_are_kept_and_asked_later(rig: Rig, model: ScriptedModel) -> None:

@@ -27,36 +27,37 @@ def taken(worker: Worker) -> None:
         time.sleep(0.001)
 
 
-def hold(gate: threading.Event, started: threading.Event) -> Callable[[Ticket], str]:
+def hold(worker: Worker, gate: threading.Event, came: list[Any]) -> None:
+    """Keep the worker busy until the gate opens; the job's key is `held`."""
+    started = threading.Event()
+
     def job(_: Ticket) -> str:
         started.set()
         gate.wait(10)
         return "held"
 
-    return job
+    worker.submit(job, came.append, came.append, key="held")
+    assert started.wait(10)
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_the_order_and_the_newest_of_a_kind(gate: threading.Event, newest_first: bool) -> None:
-    worker, came, started = Worker("t", newest_first=newest_first), [], threading.Event()
-    fail: Any = came.append
-    worker.submit(hold(gate, started), came.append, fail, key="a")
-    assert started.wait(10)
+    worker, came = Worker("t", newest_first=newest_first), []
+    hold(worker, gate, came)
     for n, key in enumerate(["a", "b", None, None, "a"]):
-        worker.submit(lambda _, n=n: n, came.append, fail, key=key)
-    assert [ticket.key for ticket in worker.tickets] == ["a", "b", None, None, "a"]
+        worker.submit(lambda _, n=n: n, came.append, came.append, key=key)
+    assert [ticket.key for ticket in worker.tickets] == ["held", "b", None, None, "a"]
     gate.set()
     taken(worker)
     assert came == ["held", *([4, 3, 2, 1] if newest_first else [1, 2, 3, 4])]
 
 
 def test_what_is_cancelled_is_never_heard_of(gate: threading.Event) -> None:
-    worker, came, started = Worker("t"), [], threading.Event()
-    worker.submit(hold(gate, started), came.append, came.append, key="slow")
-    assert started.wait(10)
+    worker, came = Worker("t"), []
+    hold(worker, gate, came)
     worker.submit(lambda _: "next", came.append, came.append)
     worker.submit(lambda _: "gone", came.append, came.append, key="gone")
-    worker.cancel(lambda ticket: ticket.key in ("slow", "gone"))
+    worker.cancel(lambda ticket: ticket.key in ("held", "gone"))
     taken(worker)
     assert came == ["next"], "it did not wait for the slow one"
     gate.set()
@@ -101,9 +102,8 @@ def test_progress_is_within_bounds_and_tells_of_the_end() -> None:
 
 
 def test_a_poll_is_short(gate: threading.Event) -> None:
-    worker, started = Worker("t"), threading.Event()
-    worker.submit(hold(gate, started), print, print)
-    assert started.wait(10)
+    worker = Worker("t")
+    hold(worker, gate, [])
     start = time.thread_time()
     for _ in range(20):
         worker.deliver()

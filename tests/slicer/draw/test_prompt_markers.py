@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
 
 import scene_examples as examples  # noqa: E402
-import slice_pictures as pictures  # noqa: E402
 from slicer_harness import SliceView  # noqa: E402
 from UniUltraLib.draw.prompt_markers import PromptMarkers  # noqa: E402
 from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet  # noqa: E402
@@ -268,7 +268,7 @@ def test_prompts_and_mask_are_seen_where_they_are(desk: Desk, tmp_path: Path) ->
     desk.red.picture()
     plain = desk.red.picture()
     first, second = (
-        desk.side.add_segment("cyst", pictures.AMBER),
+        desk.side.add_segment("cyst", (1.0, 0.72, 0.1)),
         desk.side.add_segment("wall", (0.7, 0.4, 1)),
     )
     inside = examples.ball()[20]
@@ -304,4 +304,5 @@ def test_prompts_and_mask_are_seen_where_they_are(desk: Desk, tmp_path: Path) ->
     np.testing.assert_array_equal(desk.red.picture(), masked)
     assert (masked != plain)[at(60, 45)].any() and (masked != plain)[at(94, 45)].any()
     target = Path(os.environ.get("UNIULTRA_PICTURES", tmp_path))
-    pictures.save(final, target / "slicer_prompts.png")
+    target.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(final).save(target / "slicer_prompts.png", optimize=True)

@@ -151,7 +151,7 @@ class Controller(Observable[State]):
         self.edit(Edit("point", key=key))
 
     def refine(self) -> None:
-        """Have the model refine the segment's mask on the shown picture, whoever or whatever drew it."""
+        """Have the model refine the segment's present mask on the shown picture."""
         self._do(self._editing.refine)
 
     def undo(self) -> None:
