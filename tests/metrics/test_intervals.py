@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from uniultra.errors import RequestError
 from uniultra.metrics.intervals import difference_interval, mean_interval
+
+
+def test_the_interval_is_that_of_scipy():
+    values = np.random.default_rng(7).random(30)
+    options = {"n_resamples": 500, "method": "percentile", "rng": np.random.default_rng(0), "batch": 200}
+    expected = stats.bootstrap([values], np.mean, **options).confidence_interval
+    found = mean_interval(values, resamples=500)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_one_seed_agrees_with_the_normal_interval():

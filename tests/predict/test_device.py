@@ -1,4 +1,4 @@
-"""What nobody waits for stands behind what somebody does."""
+"""Work ahead of a click runs after everything that a user waits for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from uniultra.predict.device import DeviceWorker
 
 
-def test_what_is_wanted_goes_before_what_is_done_ahead() -> None:
+def test_clicks_run_before_work_ahead() -> None:
     device, gate, order = DeviceWorker(torch.device("cpu")), threading.Event(), []
     first = device.submit(lambda: gate.wait(30))
     ahead = [device.submit_ahead(lambda n=n: order.append(f"ahead {n}")) for n in range(3)]
@@ -23,10 +23,10 @@ def test_what_is_wanted_goes_before_what_is_done_ahead() -> None:
     assert [name for name in order if name.startswith("ahead")] == ["ahead 0", "ahead 1", "ahead 2"]
 
 
-def test_what_comes_of_it_is_told_and_the_worker_goes_on() -> None:
+def test_results_and_errors_are_returned_and_the_worker_continues() -> None:
     device = DeviceWorker(torch.device("cpu"))
     assert device.submit_ahead(torch.is_inference_mode_enabled).result(30) is True
     with pytest.raises(ZeroDivisionError):
         device.submit_ahead(lambda: 1 / 0).result(30)
-    assert device.quiet_for > 1e6, "nobody asked for anything"
+    assert device.quiet_for > 1e6, "work ahead is no click"
     assert device.submit(lambda: 7).result(30) == 7

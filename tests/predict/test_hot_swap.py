@@ -1,4 +1,4 @@
-"""A newly published adapter answers from some click on; every answer is of one network, and says which."""
+"""A newly published adapter answers from some click on; every answer is of one network and names it."""
 
 import threading
 import time
@@ -10,16 +10,14 @@ import torch
 from made_bundles import MODEL, changed_bundle, own_weights
 
 from uniultra.errors import ModelError
-from uniultra.images.types import Plane
 from uniultra.predict import Predictor
 from uniultra.predict import hot_swap as swapping
 from uniultra.predict.shared_networks import Loaded
-from uniultra.predict.still import Still
+from uniultra.predict.still import STILL, Still
 from uniultra.prompts.types import Point, PromptSet
 from uniultra.weights import bundle
 from uniultra.weights.deployed import Published
 
-STILL = Plane("k", 0)
 CLICK = [PromptSet(points=(Point(30, 20),))]
 
 
@@ -54,7 +52,7 @@ def test_it_follows_what_is_published_and_rolled_back(campaign):
     assert own.adapter is None and len(predictor.cache) == 1
     first = publish(1)
     until(lambda: predictor.adapter == first)
-    assert len(predictor.cache) == 0  # embeddings of other weights serve nobody
+    assert len(predictor.cache) == 0  # embeddings of other weights are useless
     [new] = predictor.predict(source, STILL, CLICK)
     assert new.adapter == first and new.score != own.score
     published.rollback(MODEL)
@@ -62,7 +60,7 @@ def test_it_follows_what_is_published_and_rolled_back(campaign):
     [back] = predictor.predict(source, STILL, CLICK)
     assert back.adapter is None and back.score == own.score
     fresh = Predictor(MODEL, device="cpu", published=published)
-    assert fresh.adapter is None and fresh._loaded is None  # nothing is loaded to be told
+    assert fresh.adapter is None and fresh._loaded is None  # asking loads nothing
     published.rollback(MODEL, first)
     assert fresh.predict(source, STILL, CLICK)[0].adapter == first  # at once, when it is loaded first
 
@@ -82,17 +80,19 @@ def test_no_embedding_stays_where_the_decoder_that_is_part_of_it_is_another(camp
     source, decoder = picture(0), (".sam_prompt_encoder.", ".sam_mask_decoder.")
     first, second = publish(1, decoder), publish(2, decoder)
     alone, kept = {}, {}
-    for one in (first, second):
-        published.rollback(MODEL, one)
-        [alone[one]] = Predictor(MODEL, device="cpu", published=published).predict(source, STILL, CLICK)
+    for adapter in (first, second):
+        published.rollback(MODEL, adapter)
+        [alone[adapter]] = Predictor(MODEL, device="cpu", published=published).predict(source, STILL, CLICK)
     published.rollback(MODEL, first)
     predictor = Predictor(MODEL, device="cpu", published=published)
-    for one in (first, second):
-        published.rollback(MODEL, one)
-        until(lambda wanted=one: predictor.loaded().adapter == wanted)
-        [kept[one]] = predictor.predict(source, STILL, CLICK)
+    for adapter in (first, second):
+        published.rollback(MODEL, adapter)
+        until(lambda wanted=adapter: predictor.loaded().adapter == wanted)
+        [kept[adapter]] = predictor.predict(source, STILL, CLICK)
     assert kept[second].timings["cached"] == 0
-    assert [kept[one].score for one in (first, second)] == [alone[one].score for one in (first, second)]
+    assert [kept[adapter].score for adapter in (first, second)] == [
+        alone[adapter].score for adapter in (first, second)
+    ]
 
 
 def test_clicks_under_way_finish_on_the_network_they_began_with(campaign):
@@ -102,13 +102,13 @@ def test_clicks_under_way_finish_on_the_network_they_began_with(campaign):
     for seed in (1, 2, 3):
         ids.append(publish(seed))
     sources = [picture(n) for n in range(4)]
-    for one in ids:
-        published.rollback(MODEL, one, own=one is None)
+    for adapter in ids:
+        published.rollback(MODEL, adapter, own=adapter is None)
         alone = Predictor(MODEL, device="cpu", published=published)
         for n, source in enumerate(sources):
-            [found] = alone.predict(source, STILL, CLICK)
-            expected[one, n] = found
-    assert len({expected[one, 0].score for one in ids}) == 4
+            [answer] = alone.predict(source, STILL, CLICK)
+            expected[adapter, n] = answer
+    assert len({expected[adapter, 0].score for adapter in ids}) == 4
     predictor = Predictor(MODEL, device="cpu", published=published)
     stop, seen = threading.Event(), set()
 
@@ -116,22 +116,22 @@ def test_clicks_under_way_finish_on_the_network_they_began_with(campaign):
         n = worker
         while not stop.is_set():
             n = (n + 1) % len(sources)
-            [found] = predictor.predict(sources[n], STILL, CLICK)
-            wanted = expected[found.adapter, n]
-            assert found.score == pytest.approx(wanted.score, abs=1e-5)
-            assert (found.mask == wanted.mask).mean() > 0.999
-            seen.add(found.adapter)
+            [answer] = predictor.predict(sources[n], STILL, CLICK)
+            wanted = expected[answer.adapter, n]
+            assert answer.score == pytest.approx(wanted.score, abs=1e-5)
+            assert (answer.mask == wanted.mask).mean() > 0.999
+            seen.add(answer.adapter)
         return n
 
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(clicks, worker) for worker in range(4)]
-        for one in ids:
-            published.rollback(MODEL, one, own=one is None)
-            until(lambda wanted=one: predictor.adapter == wanted or any(r.done() for r in running))
+        for adapter in ids:
+            published.rollback(MODEL, adapter, own=adapter is None)
+            until(lambda wanted=adapter: predictor.adapter == wanted or any(r.done() for r in running))
             time.sleep(0.2)
         stop.set()
-        for one in running:
-            one.result()
+        for clicking in running:
+            clicking.result()
     assert seen == set(ids)
 
 
@@ -164,8 +164,8 @@ class Choice:
         self.chosen: str | None = None
         self.changes = 0
 
-    def choose(self, one: str | None) -> None:
-        self.chosen, self.changes = one, self.changes + 1
+    def choose(self, adapter: str | None) -> None:
+        self.chosen, self.changes = adapter, self.changes + 1
 
     def stamp(self) -> int:
         return self.changes

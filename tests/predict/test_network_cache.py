@@ -1,4 +1,4 @@
-"""Networks beyond the limit are let go, those used longest ago first, and come back when they are asked."""
+"""Networks beyond the limit are released, the least recently used first, and loaded again on demand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ask(predictor: Predictor) -> tuple[np.ndarray, float]:
     return found.mask, found.timings["cached"]
 
 
-def test_the_network_used_longest_ago_is_let_go() -> None:
+def test_the_least_recently_used_network_is_released() -> None:
     one = sum(t.nbytes for t in build("uniultra_mini").state_dict().values())
     resident, (first, second, third) = made(int(2.5 * one))
     before, _ = ask(first)

@@ -1,4 +1,4 @@
-"""Specks and pinholes go, unless somebody pointed at them."""
+"""Specks and pinholes are removed, unless a prompt lies on them."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_small_things_go_and_large_ones_stay(disc):
 
 
 @pytest.mark.parametrize("way", ["click", "scribble"])
-def test_what_somebody_pointed_at_stays(disc, way):
+def test_prompted_specks_and_holes_stay(disc, way):
     if way == "click":
         found = tidy(disc, PromptSet(points=(CLICK, Point(55.4, 5.3), Point(30, 30, positive=False))))
     else:

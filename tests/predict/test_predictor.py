@@ -1,4 +1,4 @@
-"""A predictor answers from its cache, and never with another's mask."""
+"""A predictor answers from its cache, and never with the mask of another image."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -137,7 +137,7 @@ def test_constructing_is_cheap_and_warm_up_loads():
     assert fresh._loaded is not None
 
 
-def test_warming_up_does_not_stand_in_the_way_of_who_was_quicker(monkeypatch):
+def test_warming_up_encodes_nothing_after_a_first_prompt(monkeypatch):
     predictor = Predictor("uniultra_mini", device="cpu")
     predictor.predict(Noise("quick"), Plane("k", 0), [CLICK])
     monkeypatch.setattr(predictor.loaded().network, "encode", lambda _: pytest.fail("encoded again"))

@@ -88,9 +88,9 @@ def test_an_answer_on_a_shared_base_is_that_of_the_network_alone(name: str) -> N
     _, [shared, _] = predictors(name, "uniultra_mini")
     alone = Predictor.of(loading.load(name)[0], shared.entry, device="cpu")
     for index in range(2):
-        [mine] = shared.predict(Noise("alone"), Plane("k", index), [NOTHING])
-        [its] = alone.predict(Noise("alone"), Plane("k", index), [NOTHING])
-        assert np.array_equal(mine.mask, its.mask) and mine.score == its.score
+        [first] = shared.predict(Noise("alone"), Plane("k", index), [NOTHING])
+        [second] = alone.predict(Noise("alone"), Plane("k", index), [NOTHING])
+        assert np.array_equal(first.mask, second.mask) and first.score == second.score
 
 
 def test_a_base_of_other_numbers_is_another() -> None:
@@ -102,7 +102,7 @@ def test_a_base_of_other_numbers_is_another() -> None:
     assert breast.loaded().network.base is not stranger.loaded().network.base
 
 
-def test_a_base_goes_when_nobody_uses_it() -> None:
+def test_an_unused_base_is_freed() -> None:
     _, [stranger] = predictors("autosamus_mini.stranger")
     base = weakref.ref(stranger.loaded().network.base)
     del stranger

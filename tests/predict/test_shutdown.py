@@ -1,4 +1,4 @@
-"""The program's end waits for work that must not be cut off, and lets no more begin."""
+"""The program's exit waits for native code that runs, and lets none begin."""
 
 from __future__ import annotations
 

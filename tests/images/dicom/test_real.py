@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
+from uniultra import demo
 from uniultra.errors import ImageError
 from uniultra.images import AxisKind, read_image
 
@@ -92,10 +95,6 @@ def test_pixels_and_geometry_are_those_of_itk(dicom_dir, name):
 @pytest.mark.parametrize("name", ["DIRW0007.dcm", "examples_ybr_color.dcm"])
 def test_jpeg_colours_are_those_of_libjpeg(dicom_dir, name):
     """Pillow converts a JFIF picture by itself; the DICOM's fragments are such pictures."""
-    import io
-
-    from PIL import Image
-
     dataset = pydicom.dcmread(dicom_dir / name)
     data = next(pydicom.encaps.generate_pixel_data_frame(dataset.PixelData, int(dataset.NumberOfFrames)))
     picture = Image.open(io.BytesIO(data))
@@ -138,8 +137,6 @@ def test_frame_times(dicom_dir):
 
 
 def test_wheel_samples_are_read_and_fetched_once(wheel_samples, monkeypatch):
-    from uniultra import demo
-
     shapes = [read_image(path).shape for path in wheel_samples]
     assert shapes == [(30, 240, 320), (1, 240, 320), (1, 350, 800), (1, 480, 640), (1, 60, 80)]
     monkeypatch.setattr(demo, "_wheel", lambda cache: pytest.fail("downloaded again"))
@@ -147,16 +144,12 @@ def test_wheel_samples_are_read_and_fetched_once(wheel_samples, monkeypatch):
 
 
 def test_samples_that_cannot_be_fetched_say_so(tmp_path, monkeypatch):
-    from uniultra import demo
-
     monkeypatch.setattr(demo.sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(demo.UniUltraError, match="registry"):
         demo.fetch_sample_dicom(tmp_path / "samples", cache=tmp_path / "cache")
 
 
 def test_a_damaged_wheel_is_refused_and_removed(tmp_path):
-    from uniultra import demo
-
     (tmp_path / demo.WHEEL).write_bytes(b"not a wheel")
     with pytest.raises(demo.UniUltraError, match="damaged"):
         demo.fetch_sample_dicom(tmp_path / "samples", cache=tmp_path)

@@ -30,8 +30,7 @@ def test_components_come_largest_first(disk):
     assert len(clicks_boxes.components(mask, smallest=2)) == 2
 
 
-def test_random_prompts_stay_where_they_belong(disk):
-    rng = np.random.default_rng(0)
+def test_random_prompts_stay_where_they_belong(disk, rng):
     for _ in range(50):
         click = clicks_boxes.random_click(disk, rng)
         assert disk[int(click.y), int(click.x)]

@@ -14,11 +14,6 @@ from uniultra.prompts.types import MaskPrompt, Point, PromptSet
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-@pytest.fixture
 def target():
     mask = np.zeros((96, 80), bool)
     mask[20:60, 20:60] = True

@@ -18,11 +18,6 @@ def target():
     return mask
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_the_same_numbers_give_the_same_prompts_and_all_lie_on_the_picture(name, target):
     protocol = PROTOCOLS[name]

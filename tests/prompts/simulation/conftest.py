@@ -1,0 +1,9 @@
+"""The generator that the simulated annotators draw from."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
