@@ -49,7 +49,7 @@ class ScoreStore:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._lock = threading.Lock()
-        self._scores: dict[str, dict[Scored, UnitScore]] | None = None
+        self._kept: dict[str, dict[Scored, UnitScore]] | None = None
         self._files: dict[str, tuple[int, int, str]] = {}
 
     def put(self, unit: Scored, generation: str, score: UnitScore) -> None:
@@ -104,16 +104,16 @@ class ScoreStore:
             self._write("INSERT OR REPLACE INTO files VALUES (?,?,?,?)", (source, mtime, size, content))
 
     def _load(self) -> dict[str, dict[Scored, UnitScore]]:
-        if self._scores is None:
-            self._scores = {}
+        if self._kept is None:
+            self._kept = {}
             if self._path.is_file():
                 try:
-                    self._read(self._scores)
+                    self._read(self._kept)
                 except (sqlite3.DatabaseError, ValidationError, ValueError):
                     logger.warning("The scores of the query strategies are damaged; they are recomputed.")
-                    self._scores, self._files = {}, {}
+                    self._kept, self._files = {}, {}
                     self._path.unlink(missing_ok=True)
-        return self._scores
+        return self._kept
 
     def _read(self, scores: dict[str, dict[Scored, UnitScore]]) -> None:
         with closing(sqlite3.connect(self._path)) as database:
