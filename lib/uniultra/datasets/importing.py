@@ -85,7 +85,7 @@ def import_set(
             except ImageError as error:
                 number = f"{len(stored) + 1} of {len(names)}"
                 raise ImageError(f"Picture {number}, in order of names: {error}") from None
-            fitted = fit(pair, side)
+            fitted, (height, width, *_) = fit(pair, side), pair.picture.shape
             common = {
                 "id": name,
                 "split": splits[_group(layout.name, picture)],
@@ -95,7 +95,7 @@ def import_set(
                 "origin": layout.origin,
             }
             stored.append(
-                [common | store(folder, label, name, fitted, pair.picture.shape) for label in selected]
+                [common | store(folder, label, name, fitted, (height, width)) for label in selected]
             )
         adopt(folder, output, kept, [line for lines in zip(*stored, strict=True) for line in lines])
     first = [lines[0] for lines in stored]

@@ -20,7 +20,7 @@ from uniultra.train.distillation.distill import DistillSettings, load_teacher
 from uniultra.train.distributed import joined
 from uniultra.train.initial_network import adapter_config
 from uniultra.train.provenance import TRAINED_ON, sets_of
-from uniultra.train.recipe import Recipe, Settings
+from uniultra.train.recipe import Recipe, RecipeModel
 from uniultra.train.result import trained_network
 from uniultra.train.trainer import Trainer
 from uniultra.weights import loading, tensors
@@ -28,7 +28,7 @@ from uniultra.weights import loading, tensors
 TRANSFER, HANDOVER, FINETUNE = "transfer", "handover", "finetune"  # folders of the output
 
 
-class DistillRecipe(Settings):
+class DistillRecipe(RecipeModel):
     """One distillation; a YAML file of the same fields.
 
     Attributes:
@@ -60,7 +60,7 @@ class DistillRecipe(Settings):
 
     @classmethod
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Self:
-        """As `Settings.read`; the recipes of both stages are checked too."""
+        """As `RecipeModel.read`; the recipes of both stages are checked too."""
         recipe = super().read(path, changes)
         recipe.first()
         recipe.last(Path())

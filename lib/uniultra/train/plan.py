@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 
 from uniultra.errors import ModelError
 from uniultra.models.registry import entry
-from uniultra.train.recipe import Recipe, Settings, read_yaml
+from uniultra.train.recipe import Recipe, RecipeModel, read_yaml
 from uniultra.train.result import result_path
 from uniultra.train.trainer import Trainer
 
 
-class TrainingPlan(Settings):
+class TrainingPlan(RecipeModel):
     """Stages in the order in which they run; a YAML file of the same fields.
 
     A stage is an ordinary recipe on top of `common`. The name of an earlier stage as `start`, or as the
@@ -39,7 +39,7 @@ class TrainingPlan(Settings):
 
     @classmethod
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Self:
-        """As `Settings.read`; the recipe of every stage is checked too."""
+        """As `RecipeModel.read`; the recipe of every stage is checked too."""
         plan = super().read(path, changes)
         for name in plan.stages:
             plan.recipe(name, Path())

@@ -16,7 +16,7 @@ from uniultra.train.augment import Augmentation
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Settings(BaseModel):
+class RecipeModel(BaseModel):
     """Immutable, validated settings of a YAML file or a section of one; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,7 +47,7 @@ class Settings(BaseModel):
         return cls.of(read_yaml(path, changes))
 
 
-class OptimizerSettings(Settings):
+class OptimizerSettings(RecipeModel):
     """Optimiser and learning-rate schedule.
 
     With t in 0..1 the fraction of the run that is done, the learning rate is `rate` * f(t), times a linear
@@ -88,7 +88,7 @@ class OptimizerSettings(Settings):
         return self.rate * share * min(1.0, (step + 1) / max(1, self.warmup))
 
 
-class Recipe(Settings):
+class Recipe(RecipeModel):
     """One training run.
 
     >>> recipe = Recipe.of({"model": "uniultra_mini", "datasets": {"busi_breast": 1}, "images": 100})

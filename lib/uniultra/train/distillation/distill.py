@@ -24,14 +24,14 @@ from uniultra.networks.network import Embedding, PromptNetwork
 from uniultra.train.batches import Batch
 from uniultra.train.distillation.encoder_features import ADAPTERS, Pyramid, recorded
 from uniultra.train.objective import Objective
-from uniultra.train.recipe import Recipe, Settings
+from uniultra.train.recipe import Recipe, RecipeModel
 from uniultra.weights import loading
 
 Weight = Annotated[float, Field(ge=0)]
 Match = Literal["pyramid", "embedding"]
 
 
-class Pairs(Settings):
+class Pairs(RecipeModel):
     """Weights of the three pairs in the loss; `whole` is the sum of the others and the neck's biases."""
 
     whole: Weight = 1.0
@@ -44,7 +44,7 @@ class Pairs(Settings):
         return bool(self.block or self.adapter)
 
 
-class DistillSettings(Settings):
+class DistillSettings(RecipeModel):
     """The teacher, and the features and masks in which the student is compared with it.
 
     Attributes:
