@@ -86,7 +86,7 @@ def _write(folder: Path, lines: Sequence[Line]) -> None:
     atomic.write(folder / MANIFEST, text.getvalue().encode())
 
 
-def store(folder: Path, label: Label, name: str, pair: SourcePair, original: tuple[int, int]) -> Line:
+def store(folder: Path, label: Label, name: str, pair: SourcePair, original: tuple[int, ...]) -> Line:
     """Write a picture, resampled from the size `original` `(H,W)`, and its mask; their cells of the line."""
     picture, mask = pair.picture, pair.masks[label.name]
     paths = {part: f"{label.dataset}/{part}s/{name}.png" for part in ("image", "mask")}

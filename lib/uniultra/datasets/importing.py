@@ -180,9 +180,7 @@ def _check_output(source: Path, output: Path, datasets: Sequence[str]) -> None:
     for dataset in datasets:
         for part in ("images", "masks"):
             if not (output / dataset / part).resolve().is_relative_to(real):
-                raise ImageError(
-                    f"The folder {dataset} links to a folder outside the output; remove that link."
-                )
+                raise ImageError(f"The folder {dataset} links to a folder outside the output; remove it.")
 
 
 def _check_origin(lines: Sequence[Line], datasets: Sequence[str], layout: DatasetLayout) -> None:

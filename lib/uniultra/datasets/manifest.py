@@ -39,7 +39,7 @@ def read_manifest(folder: Path, datasets: Sequence[str] | None, splits: Sequence
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name:
     ...     lines = "dataset,id,split,image,mask,spacing_mm", "liver,7,train,7.png,7_mask.png,0.25"
-    ...     _ = Path(name, "manifest.csv").write_text("\n".join(lines))
+    ...     _ = Path(name, "manifest.csv").write_text("\\n".join(lines))
     ...     [row] = read_manifest(Path(name), ["liver"], ["train", "val"])
     >>> row.id, row.image.name, row.spacing_mm, row.group
     ('7', '7.png', 0.25, None)

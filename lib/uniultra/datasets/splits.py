@@ -40,7 +40,7 @@ def divide(
     >>> with tempfile.TemporaryDirectory() as name:
     ...     lines = ["dataset,id,split,image,mask,group"]
     ...     lines += [f"liver,{n},test,{n}.png,{n}_mask.png,patient{n // 2}" for n in range(20)]
-    ...     _ = Path(name, "manifest.csv").write_text("\n".join(lines))
+    ...     _ = Path(name, "manifest.csv").write_text("\\n".join(lines))
     ...     parts = divide(Path(name), ["liver"], holdout=0.5)
     >>> [len(rows) for rows in parts]
     [8, 2, 10]
