@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from made_scores import memory, score
 
-from uniultra.active.registry import names
+from uniultra.active.registry import FILES
 from uniultra.active.score_store import Scored, ScoreStore
 from uniultra.errors import RequestError
 from uniultra.serve.scoring.rankings import Rankings
 from uniultra.store.types import Unit
 
 
-@pytest.mark.parametrize("strategy", names())
+@pytest.mark.parametrize("strategy", FILES)
 def test_every_strategy_orders_all_units(strategy, tmp_path):
     rng = np.random.default_rng(0)
     values = {str(n): score(rng.uniform(), rng.normal(size=6), head=rng.uniform()) for n in range(12)}
@@ -74,7 +74,7 @@ def test_a_thousand_frames_are_ordered_by_everyone(tmp_path):
         tmp_path,
     )
     units = [Unit(str(n), 0) for n in range(1000)]
-    for name in names():
+    for name in FILES:
         rankings = Rankings(scores, place, lambda: units[:20], batch=10)
         began = time.perf_counter()
         found = rankings.order(name, units[20:])
