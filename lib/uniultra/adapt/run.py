@@ -267,9 +267,8 @@ class AdaptationRun:
         """Scores of the network in service; for its training labels, those of its own cross-validation.
 
         A patient in its training data without such scores (the label was corrected, or is of another image)
-        is left out: the network would be rewarded for what it has seen. If fewer than two patients would be
-            left,
-        all are measured.
+        is left out: the network would be rewarded for what it has seen. If fewer than two patients would
+        be left, all are measured.
         """
         if self.against is None:
             return self._score(self.base, measured)

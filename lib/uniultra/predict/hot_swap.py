@@ -31,7 +31,7 @@ import torch
 from uniultra.errors import ModelError
 from uniultra.models.registry import ModelEntry
 from uniultra.predict.shared_networks import Loaded, load, load_bundle
-from uniultra.predict.shutdown import unbroken
+from uniultra.shutdown import unbroken
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from uniultra.models import registry
 from uniultra.predict import Predictor
 from uniultra.predict.embedding_cache import EmbeddingCache
 from uniultra.predict.network_cache import NetworkCache
-from uniultra.predict.shutdown import unbroken
 from uniultra.serve.http import logs
 from uniultra.serve.http.guards import check_known
 from uniultra.serve.scoring.background import BackgroundScores
@@ -39,6 +38,7 @@ from uniultra.serve.tasks.strategies import RankedSample, all_strategies
 from uniultra.serve.tasks.train import AdaptTask, trainable
 from uniultra.serve.tasks.train_jobs import Trainings
 from uniultra.serve.wire.info import with_campaign, with_wire
+from uniultra.shutdown import unbroken
 from uniultra.store.campaign import file as campaign
 from uniultra.store.catalogue.ids import check_tag
 from uniultra.store.datastore import StudiesDatastore

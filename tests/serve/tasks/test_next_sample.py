@@ -12,6 +12,7 @@ from uniultra.active.scoring import UnitScore
 from uniultra.active.summary import Summary
 from uniultra.serve.scoring.rankings import Rankings
 from uniultra.serve.tasks.next_sample import next_sample
+from uniultra.store.catalogue import frames
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.types import Unit
 
@@ -57,3 +58,21 @@ def test_after_200_new_cines_next_opens_none_of_them_and_all_are_counted_in_the_
     with files_opened(studies) as opened:
         assert len(store.units()) == 1 + sum(2 + n % 3 for n in range(200))
     assert [path for _, path in opened if path.suffix == ".nrrd"] == [], "a file was opened twice"
+
+
+def test_a_file_that_cannot_be_counted_stops_none_of_the_others(tmp_path, monkeypatch):
+    studies = tmp_path / "studies"
+    make_picture(studies / "still.png")
+    write_campaign(studies, frames="all")
+    for name in ("a", "b", "c"):
+        make_cine(studies / f"{name}.seq.nrrd", 2)
+    real = frames.cine_frames
+
+    def cine_frames(path):
+        if path.name.startswith("b"):
+            raise OSError("the disk fails here")
+        return real(path)
+
+    monkeypatch.setattr(frames, "cine_frames", cine_frames)
+    store = StudiesDatastore(studies).store
+    until(lambda: {Unit("a", 1), Unit("c", 1)} <= set(store.unlabelled(wait=False)))

@@ -232,7 +232,7 @@ def test_labels_are_verified_when_a_job_begins_and_only_then(machine):
     assert trainings.current() is None and not verified
     revisions.append(("image1", 1))
     trainings.labelled(MODEL)
-    assert trainings.current() is not None and len(verified) == 1
+    assert trainings.current() is not None and len(verified) == 2, "once to decide, once for the job"
     trainings.stop()
 
 

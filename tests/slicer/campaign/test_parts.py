@@ -13,6 +13,7 @@ from UniUltraLib.campaign import fetch_unit, provenance
 from UniUltraLib.campaign.annotators import AnnotatorError, checked_name, name_warning
 from UniUltraLib.campaign.effort import IDLE_S, Effort
 from UniUltraLib.campaign.spool import Spool, SpoolError
+from UniUltraLib.control.worker import JobCancelled, Ticket
 from UniUltraLib.errors import Conflict, PackedMaskError, Refused, SceneError, UnexpectedAnswer
 from UniUltraLib.prompts.mask_packing import pack_mask
 from UniUltraLib.prompts.nrrd import label_array, nrrd_bytes
@@ -266,3 +267,19 @@ def test_a_path_of_the_server_that_cannot_be_looked_at_is_not_here(
 def test_prompts_of_an_endless_image_are_passed_over() -> None:
     sent = {"segment": "head", "size": [float("inf"), 1, 1], "plane": {"axis": "k", "index": 0}}
     assert provenance.restore_prompts(Kept(), [sent], {"head": "s"}, "scan") == []
+
+
+def test_the_lease_of_a_cancelled_next_image_is_released(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    released: list[Unit] = []
+    monkeypatch.setattr(campaign_calls, "next_unit", lambda *_: Unit("scan"))
+    monkeypatch.setattr(campaign_calls, "release", lambda _client, unit, _name: released.append(unit))
+    monkeypatch.setattr(fetch_unit, "fetch", lambda *_, **__: fetch_unit.Fetched(Unit("scan"), None))
+    ticket = Ticket("Next image", None, False)
+    client, who = Client("http://127.0.0.1:9").with_report(ticket.report), fetch_unit.Annotator("Ada")
+    assert fetch_unit.next_unit(client, "random", who, "scan", tmp_path) is not None and released == []
+    ticket.cancelled = True
+    with pytest.raises(JobCancelled):
+        fetch_unit.next_unit(client, "random", who, "scan", tmp_path)
+    assert released == [Unit("scan")]

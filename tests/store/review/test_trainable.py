@@ -11,7 +11,7 @@ import pytest
 from factories import files_opened, make_cine, make_label, make_picture, write_campaign
 from PIL import Image
 
-from uniultra.store import progress
+from uniultra.store import progress, queries
 from uniultra.store.review import consensus
 from uniultra.store.review.readings import readings
 from uniultra.store.store import LabelStore
@@ -41,6 +41,22 @@ def test_the_newest_good_version_trains(store: LabelStore, studies: Path, label:
     for state, expected in (("returned", []), ("flagged", []), ("approved", [("one", 4, None)])):
         store.review("one", 4, state, "rita")
         assert chosen(store)[1:] == expected, "a returned label hides what its annotator drew before"
+
+
+def test_a_label_saved_while_the_labels_are_chosen_loses_no_image(
+    store: LabelStore, label: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save("one", label, annotator="anna")
+    real = queries.versions
+
+    def then_another_is_saved(*arguments: Any) -> Any:
+        rows = real(*arguments)
+        monkeypatch.setattr(queries, "versions", real)
+        store.save("one", label, annotator="anna")
+        return rows
+
+    monkeypatch.setattr(queries, "versions", then_another_is_saved)
+    assert chosen(store) == [("one", 1, None)] and chosen(store) == [("one", 2, None)]
 
 
 def test_each_frame_of_a_cine_trains_by_its_newest_version(

@@ -44,8 +44,11 @@ class ModelTask(InferTask):
         self._weights: Path | None = None
 
     def is_valid(self) -> bool:
-        """Whether the weights are on this machine; every click asks, so one `stat` once they were found."""
-        if self._weights is None or not self._weights.exists():
+        """Whether the weights are on this machine; every click asks, so one `stat` once a file was found.
+
+        A bundle is a folder over a base, and both are looked for each time.
+        """
+        if self._weights is None or not self._weights.is_file():
             self._weights = loading.find(self._entry.name)
         return self._weights is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 from uniultra.store.store import LabelStore
 
@@ -21,7 +21,9 @@ class LeaseRenewal:
         self._store = store
         self._last: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="leases")
+        # A daemon thread: the program's end waits for no renewal, which a lost database would hold up.
+        self._pending: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     def click(self, image: str, annotator: str) -> None:
         """Note that an annotator works on an image; this takes microseconds."""
@@ -32,10 +34,17 @@ class LeaseRenewal:
             if len(self._last) > _KEPT:
                 self._last.clear()
             self._last[key] = now
-        self._thread.submit(self._renew, image, annotator)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._renew_all, name="leases", daemon=True)
+                self._thread.start()
+        self._pending.put(key)
+
+    def _renew_all(self) -> None:
+        while True:
+            self._renew(*self._pending.get())
 
     def _renew(self, image: str, annotator: str) -> None:
         try:
             self._store.touch(image, annotator)
-        except Exception as error:  # a click that cannot be noted ends no other annotator's lease
+        except BaseException as error:  # whatever one click raises ends no other annotator's lease
             logger.warning("A lease could not be renewed (%s).", type(error).__name__)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from uniultra.images.types import AxisKind, Plane
 from uniultra.predict import Predictor
-from uniultra.predict.shutdown import unbroken
 from uniultra.serve.tasks.image_cache import OpenImages
+from uniultra.shutdown import unbroken
 
 logger = logging.getLogger(__name__)
 # Beyond this, the oldest wishes are of users who have scrolled on.

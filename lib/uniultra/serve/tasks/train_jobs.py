@@ -141,7 +141,9 @@ class Trainings:
             return
         with self._lock:
             busy = self._running is not None or self._closed
-            if busy or len(self._fresh(model)) < after:
+            # The index alone decides that there is nothing to do. It counts labels that a check of the files
+            # leaves out, so a training begins by itself only if enough are left after that check.
+            if busy or len(self._fresh(model)) < after or len(self._fresh(model, verified=True)) < after:
                 return
             try:
                 self.start(model, {"model": model, "automatic": True})
@@ -204,11 +206,12 @@ class Trainings:
         self._launch(folder)
         return folder
 
-    def _fresh(self, model: str) -> set[Revision]:
-        """Labels that the newest job of a model did not have; they are verified when a job begins."""
+    def _fresh(self, model: str, *, verified: bool = False) -> set[Revision]:
+        """Labels that the newest job of a model did not have: by the index, or after checking every file."""
         last = self.last(model)
         had = {(label.image, label.revision) for label in last.job().labels} if last else set()
-        return set(self.revisions()) - had
+        there = {(label.image, label.revision) for label in self.labels()} if verified else self.revisions()
+        return set(there) - had
 
     def _new(self, model: str, request: dict[str, Any]) -> JobFolder:
         found = list(self.labels())
@@ -278,7 +281,7 @@ class Trainings:
         model = folder.job().model
         if model in self._follow:
             self._follow.discard(model)
-            if self._fresh(model):
+            if self._fresh(model) and self._fresh(model, verified=True):
                 self._begin(model, {"model": model, "automatic": True})
             return
         self.labelled(model)

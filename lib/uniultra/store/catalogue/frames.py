@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from uniultra.errors import ImageError, UniUltraError
 from uniultra.images import AxisKind, read_image
 from uniultra.images.files import PICTURE_ENDINGS, file_ending
+from uniultra.shutdown import unbroken
 from uniultra.store.catalogue.images import Images
 from uniultra.store.errors import NotFoundError
 from uniultra.store.index import schema
@@ -71,10 +72,17 @@ class FrameCounts:
 
     def _count_all(self) -> None:
         try:
-            self.of(self._images.listed())
+            _, new = self._look_up(self._images.listed(), {})
         except (UniUltraError, OSError) as error:
             # the next request that meets an uncounted file starts again
             logger.warning("Frames of new images cannot be counted now (%s).", type(error).__name__)
+            return
+        for image, (path, _) in new.items():
+            try:
+                with unbroken():  # a decoder that the program's exit cuts off aborts the process
+                    self._count(image, path)
+            except (UniUltraError, OSError) as error:  # this file's own: the others are counted
+                logger.warning("Frames of a new image cannot be counted (%s).", type(error).__name__)
 
     def _look_up(
         self, images: Iterable[str], paths: Mapping[str, Path]

@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 def publish(context: Context, images: Iterable[str] | None = None) -> None:
     """Update `labels/`; the caller holds the write lock.
 
-    A copy that cannot be written now is written at the next start: the version itself is safe. A file that
-        was
-    placed there by hand, or saved over a copy, is never replaced: it is adopted as a version (`hand_placed`).
+    A copy that cannot be written now is written at the next start: the version itself is safe. A file
+    that was placed there by hand, or saved over a copy, is never replaced: it is adopted as a version
+    (`hand_placed`).
     """
     newest = queries.current(context, images)
     table = schema.published

@@ -37,9 +37,11 @@ class Trainable:
         if self._mode == "consensus":
             self._consensus.bring_up_to_date()
         while True:
+            # The versions last: what is saved between the two queries counts at the next call, and its
+            # image keeps the label chosen here. Only a version removed meanwhile is missing.
+            selected = self._chosen()
             versions = {(v.image, v.revision): v for v in queries.versions(self._context)}
-            # a version may be removed between the two queries
-            chosen = [(versions[key], frames) for key, frames in self._chosen() if key in versions]
+            chosen = [(versions[key], frames) for key, frames in selected if key in versions]
             try:
                 for version, _ in chosen:
                     self._saving.verified(version)

@@ -245,8 +245,8 @@ class CampaignWork(Observable[CampaignState]):
             seconds=round(self.effort.seconds, 1),
             clicks=self.effort.clicks,
             prompts=provenance.prompts_of(self.scene, current.segments(), image),
-            model=model,
-            adapter=adapter,
+            model=model or None,
+            adapter=adapter or None,
         )
         return self._outbox.add(current.address, image, tag, current.bases[tag], current.file(label), params)
 

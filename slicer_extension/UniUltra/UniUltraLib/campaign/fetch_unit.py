@@ -63,7 +63,9 @@ def next_unit(
     if unit is None:
         return None
     try:
-        return fetch(client, unit, who, folder, have=open_image == unit.image)
+        fetched = fetch(client, unit, who, folder, have=open_image == unit.image)
+        client.check_cancelled()  # nobody takes the result of a cancelled job, so its lease ends here
+        return fetched
     except Exception:
         with contextlib.suppress(UniUltraLibError):
             campaign_calls.release(client, unit, who.name)

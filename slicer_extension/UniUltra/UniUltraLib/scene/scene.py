@@ -116,8 +116,8 @@ class SlicerScene:
 
     @property
     def browser(self) -> Any:
-        """The sequence browser of the open cine, else None."""
-        return getattr(self._current.image, "browser", None)
+        """The sequence browser of the open image (a cine, or one volume of a 3D+t sequence), else None."""
+        return next(iter(self._browsers_of(self.volume)), None) if self.is_open else None
 
     @property
     def volume(self) -> Any:
@@ -301,8 +301,9 @@ class SlicerScene:
 
     def pause(self) -> None:
         """Stop a playing cine, so that a prompt belongs to the frame the person saw."""
-        if self.browser is not None and self.browser.GetPlaybackActive():
-            self.browser.SetPlaybackActive(False)
+        cine = getattr(self._current.image, "browser", None)
+        if cine is not None and cine.GetPlaybackActive():
+            cine.SetPlaybackActive(False)
 
     def next_frame(self) -> bool:
         """Show the next frame or slice; False at the end."""
@@ -359,9 +360,12 @@ class SlicerScene:
 
     def _browser_of(self, volume: Any) -> Any:
         """The browser that shows the frames of a cine in this volume node."""
-        for browser in nodes_of(self.scene, "vtkMRMLSequenceBrowserNode"):
-            frames = browser.GetMasterSequenceNode()
-            if frames is not None and browser.GetProxyNode(frames) is volume:
-                voxels = volume.GetImageData()
-                return browser if voxels and voxels.GetDimensions()[2] == 1 else None
-        return None
+        voxels = volume.GetImageData()
+        cine = voxels is not None and voxels.GetDimensions()[2] == 1
+        return next(iter(self._browsers_of(volume)), None) if cine else None
+
+    def _browsers_of(self, volume: Any) -> List[Any]:
+        """The browsers whose sequence this volume node shows."""
+        browsers = nodes_of(self.scene, "vtkMRMLSequenceBrowserNode")
+        sequences = [(browser, browser.GetMasterSequenceNode()) for browser in browsers]
+        return [b for b, sequence in sequences if sequence is not None and b.GetProxyNode(sequence) is volume]

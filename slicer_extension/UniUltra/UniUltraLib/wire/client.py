@@ -59,6 +59,11 @@ class Client(Transport):
         """
         return self.file("/datastore/image", Path(file), self._report, params={"image": image_id})
 
+    def check_cancelled(self) -> None:
+        """Raise what the report raises if the job was cancelled; requests without chunks never ask it."""
+        if self._report is not None:
+            self._report(1.0)
+
     def upload(self, content: bytes, report: Optional[Report] = None) -> str:
         """Send an image that is not in the campaign (NRRD); returns the session ID for `infer`.
 

@@ -169,7 +169,7 @@ class Transport:
             raise ServerUnreachable(
                 self.address,
                 "its certificate is not trusted or it does not speak https.",
-                "Ask your administrator for the certificate file (CA) and set it, or correct the address.",
+                "Ask your administrator for a certificate of a known authority, or correct the address.",
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
             raise ServerUnreachable(self.address, _why(error), _START) from None

@@ -49,7 +49,7 @@ begun.wait()
 
 @pytest.mark.parametrize(("work", "printed"), [(WHOLE, "whole\n"), (POOL, ""), (LONG, "")])
 def test_the_end_waits_for_what_has_begun(work: str, printed: str) -> None:
-    from uniultra.predict import shutdown
+    from uniultra import shutdown
 
     run = subprocess.run(
         [sys.executable, "-c", BEGIN + work + END, str(shutdown.__file__)],
