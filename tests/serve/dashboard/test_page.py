@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +83,6 @@ def test_each_training_is_there_with_the_words_of_the_gate(made: Made) -> None:
 
 
 def test_a_rollback_is_shown_and_nothing_serves(made: Made, tmp_path: Path) -> None:
-    import shutil
-
     from uniultra.weights.deployed import Published
 
     shutil.copytree(made.studies, tmp_path / "studies")
@@ -105,8 +105,6 @@ def test_agreement_is_the_stores_own_compared_in_the_background(made: Made) -> N
 
 
 def test_training_that_runs_tells_its_curve(made: Made, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(made.studies, tmp_path / "studies")
     copy = Made(tmp_path / "studies", made.rng, made.now)
     folder = copy.running(epoch=35)
@@ -137,8 +135,6 @@ def test_a_damaged_label_is_a_problem_without_a_path(made: Made) -> None:
 
 
 def test_a_damaged_list_of_adapters_is_told_and_the_rest_is_shown(made: Made, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(made.studies, tmp_path / "studies")
     (tmp_path / "studies" / ".uniultra" / "adapters" / "current.json").write_text("{")
     page = CampaignPage(LabelStore(tmp_path / "studies")).make()
@@ -261,8 +257,6 @@ def test_a_thumbnail_leaves_the_margin_out_where_names_stand(shared_dir: Path) -
 
 
 def test_the_page_is_answered_while_everybody_clicks(client: Any, predictor: Any) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     predictor.gate.clear()
     with ThreadPoolExecutor(20) as people:
         body = {"params": json.dumps({"foreground": [[40, 30, 0]], "result": "packed"})}
