@@ -65,6 +65,10 @@ def imported(run, studies, masks):
     return LabelStore(studies)
 
 
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
 def test_init_says_what_it_found_and_explains_each_setting(run, studies):
     code, said, _ = init(run, "--readers", 2, "--name", "Thyroid", "--frames", "every 2")
     assert code == 0 and "images: 4, 1 of them cines of 4 frames" in said and "patients: 3, by path" in said
@@ -205,10 +209,8 @@ def test_status_counts_what_there_is(run, imported):
     expected = {"images": 4, "units": 4, "labelled": 2, "leased": 1, "started": 0, "left": 1, "skipped": 1}
     assert {key: found[key] for key in expected} == expected
     assert found["trainable"] == 2 and found["states"] == {"final": 2} and found["problems"] == []
-    assert [(one["name"], one["labelled"], one["leased"]) for one in found["annotators"]] == [
-        ("ann", 2, 0),
-        ("bob", 0, 1),
-    ]
+    people = [(one["name"], one["labelled"], one["leased"]) for one in found["annotators"]]
+    assert people == [("ann", 2, 0), ("bob", 0, 1)]
     code, said, _ = run("campaign", "status")
     assert "2 labelled, 1 in work, 0 started, 1 left; 1 skipped" in said
 
@@ -250,8 +252,7 @@ def test_export_takes_what_trains_or_all(run, studies, masks, tmp_path):
     code, _, said = run("campaign", "export", "-o", tmp_path / "out")
     assert code == 2 and "--all" in said and not (tmp_path / "out").exists()
     assert run("campaign", "export", "--all", "--format", "nifti", "-o", tmp_path / "out")[0] == 0
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"p1_a.nii.gz", "p2_a.nii.gz", "labels.json", "export.json"}
+    assert names(tmp_path / "out") == {"p1_a.nii.gz", "p2_a.nii.gz", "labels.json", "export.json"}
 
 
 def test_of_two_readers_both_labels_go_out_under_their_revisions(run, studies, masks, tmp_path):
@@ -276,15 +277,10 @@ def test_a_cine_in_parts_goes_out_as_one(run, studies, tmp_path):
     run("campaign", "export", "--format", "nrrd", "-o", tmp_path / "out")
     written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "p3_beat.nrrd")))
     assert (written == done).all()
-    assert json.loads((tmp_path / "out" / "labels.json").read_text())["files"]["p3_beat.nrrd"]["frames"] == [
-        0,
-        3,
-    ]
+    listed = json.loads((tmp_path / "out" / "labels.json").read_text())["files"]
+    assert listed["p3_beat.nrrd"]["frames"] == [0, 3]
     run("campaign", "export", "-o", tmp_path / "coco")
-    assert {path.name for path in (tmp_path / "coco" / "images").iterdir()} == {
-        "p3_beat__f0000.png",
-        "p3_beat__f0003.png",
-    }
+    assert names(tmp_path / "coco" / "images") == {"p3_beat__f0000.png", "p3_beat__f0003.png"}
 
 
 def test_a_structure_that_was_renamed_is_not_exported_as_empty(run, imported, studies, tmp_path):
@@ -357,7 +353,5 @@ def test_the_exported_manifest_names_its_structures(run, studies, masks, tmp_pat
     bring(run, masks)
     run("campaign", "export", "--format", "manifest", "--keep-names", "-o", tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "manifest.csv").open()))
-    assert {row["dataset"] for row in rows} == {"thyroid_1_nodule"} and {r["id"] for r in rows} == {
-        "p1_a",
-        "p2_a",
-    }
+    assert {row["dataset"] for row in rows} == {"thyroid_1_nodule"}
+    assert {row["id"] for row in rows} == {"p1_a", "p2_a"}

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 
 import file_server
 import official_layouts
@@ -13,7 +14,7 @@ import torch
 
 from uniultra.models import build, registry
 from uniultra.models.registry import entry
-from uniultra.weights import loading, tensors
+from uniultra.weights import download, loading, tensors
 
 
 @pytest.fixture
@@ -84,23 +85,12 @@ def test_without_a_terminal_the_licence_has_to_be_accepted_beforehand(folder, of
 
 
 def test_a_cut_download_goes_on_with_the_same_command(folder, offered, monkeypatch, run):
-    from uniultra.weights import download
-
-    monkeypatch.setattr(download.Limits, "__init__", _quick(download.Limits))
+    monkeypatch.setattr(download, "Limits", partial(download.Limits, attempts=2, backoff=0.0))
     offered.cuts = [5_000_000, 0]
     code, _, said = run("weights", "get", "mobile_sam", "--yes")
     assert code == 2 and "Run the same command again" in said
     assert run("weights", "get", "mobile_sam", "--yes")[0] == 0
     assert offered.asked[-1]["Range"] == "bytes=5000000-"
-
-
-def _quick(limits):
-    original = limits.__init__
-
-    def init(self, *arguments, **more):
-        original(self, *arguments, **({"attempts": 2, "backoff": 0.0} | more))
-
-    return init
 
 
 @pytest.mark.parametrize(

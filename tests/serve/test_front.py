@@ -34,6 +34,8 @@ def test_info_is_answered_while_more_people_click_than_there_are_threads(client:
             assert predictor.waiting.acquire(timeout=30)
         for path in ("/info/", "/datastore/?output=all", "/datastore/image?image=grey", "/logs/gpu", "/"):
             client.get(path)
+        for path in ("/campaign", "/campaign/data", "/campaign/thumbnail/cine/1"):
+            assert client.get(path).status_code == 200
         assert client.get("/info/").json()["models"]["uniultra_mini"]["dimension"] == 2
         assert client.post("/activelearning/random", json={}).status_code == 200
         assert client.put("/session/", files={"files": ("a.png", png())}).status_code == 200
