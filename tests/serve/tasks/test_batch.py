@@ -182,5 +182,5 @@ def test_somebodys_label_of_any_tag_stays(tasks: Any, studies: Path) -> None:
     before = tasks.get("/datastore/label?label=grey&tag=reading").content
     body = {"label_tag": "reading", "images": ["grey", "colour", "volume"]}
     results = tasks.post(URL, params={"run_sync": True}, json=body).json()
-    assert "stays" in results["grey"]["skipped"] and results["volume"]["label"] == "volume"
+    assert "kept" in results["grey"]["skipped"] and results["volume"]["label"] == "volume"
     assert tasks.get("/datastore/label?label=grey&tag=reading").content == before
