@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -9,7 +10,6 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from uniultra.cli import main
 from uniultra.datasets.manifest import load_pair, read_manifest
 from uniultra.store.campaign.file import load
 from uniultra.store.store import LabelStore
@@ -29,16 +29,9 @@ def studies(tmp_path):
 
 
 @pytest.fixture
-def run(studies, capsys):
-    """Runs `uniultra …` on the studies folder; gives the exit code and what was printed."""
-
-    def go(*arguments, here=True):
-        place = ["--studies", str(studies)] if here else []
-        code = main.main([*map(str, arguments), *place])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return go
+def run(run, studies):
+    """Runs `uniultra …` on the studies folder."""
+    return lambda *arguments, here=True: run(*arguments, *(["--studies", studies] if here else []))
 
 
 @pytest.fixture
@@ -62,6 +55,18 @@ def init(run, *more):
 
 def bring(run, masks, *more):
     return run("label", "import", masks, "--suffix", "_mask", "--annotator", "ann", *more)
+
+
+@pytest.fixture
+def imported(run, studies, masks):
+    """The store of a campaign with the two masks that fit."""
+    init(run)
+    bring(run, masks)
+    return LabelStore(studies)
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
 
 
 def test_init_says_what_it_found_and_explains_each_setting(run, studies):
@@ -152,9 +157,7 @@ def test_import_takes_what_fits_and_names_the_rest(run, studies, masks):
     assert empty.image == "p2_a" and not sitk.GetArrayFromImage(sitk.ReadImage(str(store.path(empty)))).any()
 
 
-def test_import_replaces_nothing(run, studies, masks):
-    init(run)
-    bring(run, masks)
+def test_import_replaces_nothing(run, imported, studies, masks):
     before = LabelStore(studies).versions()
     code, said, warned = bring(run, masks)
     assert code == 1 and "0 masks imported" in said and "already" in warned and "kept" in warned
@@ -197,32 +200,24 @@ def test_import_of_a_cine_takes_the_marked_frames_as_done(run, studies, masks):
     assert [v.frames for v in LabelStore(studies).versions("p3_beat")] == [(2,)]
 
 
-def test_status_counts_what_there_is(run, studies, masks):
-    init(run)
-    bring(run, masks)
-    store = LabelStore(studies)
-    store.claim([Unit("p1_b", 0)], "bob")
-    store.skip(Unit("p3_beat", 0), "bob", "unsure")
+def test_status_counts_what_there_is(run, imported):
+    imported.claim([Unit("p1_b", 0)], "bob")
+    imported.skip(Unit("p3_beat", 0), "bob", "unsure")
     code, said, _ = run("campaign", "status", "--json")
     found = json.loads(said)
     assert code == 0
     expected = {"images": 4, "units": 4, "labelled": 2, "leased": 1, "started": 0, "left": 1, "skipped": 1}
     assert {key: found[key] for key in expected} == expected
     assert found["trainable"] == 2 and found["states"] == {"final": 2} and found["problems"] == []
-    assert [(one["name"], one["labelled"], one["leased"]) for one in found["annotators"]] == [
-        ("ann", 2, 0),
-        ("bob", 0, 1),
-    ]
+    people = [(one["name"], one["labelled"], one["leased"]) for one in found["annotators"]]
+    assert people == [("ann", 2, 0), ("bob", 0, 1)]
     code, said, _ = run("campaign", "status")
     assert "2 labelled, 1 in work, 0 started, 1 left; 1 skipped" in said
 
 
-def test_status_of_a_damaged_label_names_it_and_fails(run, studies, masks):
-    init(run)
-    bring(run, masks)
-    store = LabelStore(studies)
-    first = store.versions()[0]
-    store.path(first).write_bytes(b"torn")
+def test_status_of_a_damaged_label_names_it_and_fails(run, imported, studies):
+    first = imported.versions()[0]
+    imported.path(first).write_bytes(b"torn")
     (studies / "labels" / first.tag / f"{first.image}{first.ext}").unlink()
     code, said, _ = run("campaign", "status")
     assert code == 1 and "p1_a revision 1: mask has another checksum" in said
@@ -240,15 +235,13 @@ def test_status_of_double_reading_has_the_agreement(run, studies, masks):
     assert found["agreement"]["hd95"] == {"px": 0.0}
 
 
-def test_a_manifest_goes_from_the_campaign_into_training(run, studies, masks, tmp_path):
-    init(run)
-    bring(run, masks)
+def test_a_manifest_goes_from_the_campaign_into_training(run, imported, tmp_path):
     code, said, warned = run("campaign", "export", "--format", "manifest", "-o", tmp_path / "out")
     assert code == 0 and "2 images" in said and "look at them" in warned
     rows = read_manifest(tmp_path / "out", None, ["train", "val", "test"])
     pixels = sorted((int(picture[0, 0]), int(mask.sum())) for picture, mask in map(load_pair, rows))
     assert pixels == [(40, 30), (140, 0)]
-    groups = {label.image: label.group for label in LabelStore(studies).trainable()}
+    groups = {label.image: label.group for label in imported.trainable()}
     assert {row.group for row in rows} == set(groups.values()) and len(set(groups.values())) == 2
     assert not any("p1" in row.id or "p2" in row.id for row in rows)
 
@@ -259,8 +252,7 @@ def test_export_takes_what_trains_or_all(run, studies, masks, tmp_path):
     code, _, said = run("campaign", "export", "-o", tmp_path / "out")
     assert code == 2 and "--all" in said and not (tmp_path / "out").exists()
     assert run("campaign", "export", "--all", "--format", "nifti", "-o", tmp_path / "out")[0] == 0
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"p1_a.nii.gz", "p2_a.nii.gz", "labels.json", "export.json"}
+    assert names(tmp_path / "out") == {"p1_a.nii.gz", "p2_a.nii.gz", "labels.json", "export.json"}
 
 
 def test_of_two_readers_both_labels_go_out_under_their_revisions(run, studies, masks, tmp_path):
@@ -285,20 +277,13 @@ def test_a_cine_in_parts_goes_out_as_one(run, studies, tmp_path):
     run("campaign", "export", "--format", "nrrd", "-o", tmp_path / "out")
     written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "p3_beat.nrrd")))
     assert (written == done).all()
-    assert json.loads((tmp_path / "out" / "labels.json").read_text())["files"]["p3_beat.nrrd"]["frames"] == [
-        0,
-        3,
-    ]
+    listed = json.loads((tmp_path / "out" / "labels.json").read_text())["files"]
+    assert listed["p3_beat.nrrd"]["frames"] == [0, 3]
     run("campaign", "export", "-o", tmp_path / "coco")
-    assert {path.name for path in (tmp_path / "coco" / "images").iterdir()} == {
-        "p3_beat__f0000.png",
-        "p3_beat__f0003.png",
-    }
+    assert names(tmp_path / "coco" / "images") == {"p3_beat__f0000.png", "p3_beat__f0003.png"}
 
 
-def test_a_structure_that_was_renamed_is_not_exported_as_empty(run, studies, masks, tmp_path):
-    init(run)
-    bring(run, masks)
+def test_a_structure_that_was_renamed_is_not_exported_as_empty(run, imported, studies, tmp_path):
     text = (studies / "campaign.yaml").read_text()
     (studies / "campaign.yaml").write_text(text.replace("name: nodule", "name: lump"))
     code, _, said = run("campaign", "export", "-o", tmp_path / "out")
@@ -333,26 +318,19 @@ def test_a_backup_brings_everything_back(run, studies, masks, tmp_path):
     assert (new / "0123456789-1" / "config.json").is_file() and (new / "current.json").is_file()
 
 
-def test_a_backup_leaves_a_damaged_label_out_and_says_so(run, studies, masks, tmp_path):
-    init(run)
-    bring(run, masks)
-    store = LabelStore(studies)
-    mask = store.path(store.versions()[0])
+def test_a_backup_leaves_a_damaged_label_out_and_says_so(run, imported, tmp_path):
+    mask = imported.path(imported.versions()[0])
     stat = mask.stat()
     data = bytearray(mask.read_bytes())
     data[-1] ^= 1
     mask.write_bytes(data)
-    import os
-
     os.utime(mask, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # rot that no date shows
     code, said, warned = run("campaign", "backup", "-o", tmp_path / "b.zip")
     assert code == 1 and "1 versions" in said and "p1_a 1: its label is damaged" in warned
     assert run("campaign", "restore", tmp_path / "b.zip", "--into", tmp_path / "new", here=False)[0] == 0
 
 
-def test_backup_and_restore_replace_nothing(run, studies, masks, tmp_path):
-    init(run)
-    bring(run, masks)
+def test_backup_and_restore_replace_nothing(run, imported, masks, tmp_path):
     assert run("campaign", "backup", "-o", tmp_path / "b.zip")[0] == 0
     before = (tmp_path / "b.zip").read_bytes()
     assert run("campaign", "backup", "-o", tmp_path / "b.zip")[0] == 2
@@ -375,7 +353,5 @@ def test_the_exported_manifest_names_its_structures(run, studies, masks, tmp_pat
     bring(run, masks)
     run("campaign", "export", "--format", "manifest", "--keep-names", "-o", tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "manifest.csv").open()))
-    assert {row["dataset"] for row in rows} == {"thyroid_1_nodule"} and {r["id"] for r in rows} == {
-        "p1_a",
-        "p2_a",
-    }
+    assert {row["dataset"] for row in rows} == {"thyroid_1_nodule"}
+    assert {row["id"] for row in rows} == {"p1_a", "p2_a"}

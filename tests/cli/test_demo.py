@@ -11,6 +11,7 @@ import time
 
 import pytest
 import requests
+from started_server import free_port
 
 from uniultra.demo import fetch_sample_dicom
 from uniultra.errors import UniUltraError
@@ -30,9 +31,7 @@ def samples(tmp_path_factory):
 @pytest.fixture(scope="module")
 def demo(samples):
     """The demo in its own process: its address and what it printed once it answered."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uniultra.cli", "demo", "--folder", str(samples), "--port", str(port)]
     environment = {**os.environ, "HOME": str(samples), "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
     log = samples / "log.txt"

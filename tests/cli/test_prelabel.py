@@ -7,7 +7,6 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from uniultra.cli import main
 from uniultra.predict import Prediction, Predictor
 from uniultra.store.store import LabelStore
 
@@ -38,14 +37,15 @@ def studies(tmp_path, monkeypatch):
     return root
 
 
-def run(studies, *more):
-    return main.main(["campaign", "prelabel", "--studies", str(studies), "--device", "cpu", *more])
+@pytest.fixture
+def prelabel(run, studies):
+    """Runs `uniultra campaign prelabel …` on the studies folder."""
+    return lambda *more: run("campaign", "prelabel", "--studies", studies, "--device", "cpu", *more)
 
 
-def test_every_frame_is_proposed_under_the_structures_index(studies, capsys):
-    assert run(studies, "--model", MODEL, "--label", "lesion") == 1
-    printed = capsys.readouterr()
-    assert "3 images proposed as `original`, 0 passed over" in printed.out and "!! broken: " in printed.err
+def test_every_frame_is_proposed_under_the_structures_index(studies, prelabel):
+    code, said, warned = prelabel("--model", MODEL, "--label", "lesion")
+    assert code == 1 and "3 images proposed as `original`, 0 passed over" in said and "!! broken: " in warned
     store = LabelStore(studies)
     found = {version.image: version for version in store.versions()}
     assert found.keys() == {"a", "b", "c"} and {v.origin.model for v in found.values()} == {MODEL}
@@ -55,14 +55,13 @@ def test_every_frame_is_proposed_under_the_structures_index(studies, capsys):
     assert store.trainable() == []
 
 
-def test_a_second_run_goes_on_and_people_come_first(studies, capsys, tmp_path):
-    run(studies, "--model", MODEL, "--label", "lesion", "--limit", "1")
+def test_a_second_run_goes_on_and_people_come_first(studies, prelabel, tmp_path):
+    prelabel("--model", MODEL, "--label", "lesion", "--limit", "1")
     store = LabelStore(studies)
     Image.fromarray(np.zeros((16, 20), np.uint8)).save(tmp_path / "mine.png")
     store.save("b", tmp_path / "mine.png", tag="final", annotator="ann")
-    capsys.readouterr()
-    run(studies, "--model", MODEL, "--label", "lesion")
-    assert "1 images proposed as `original`, 1 passed over" in capsys.readouterr().out
+    _, said, _ = prelabel("--model", MODEL, "--label", "lesion")
+    assert "1 images proposed as `original`, 1 passed over" in said
     assert {(v.image, v.tag) for v in LabelStore(studies).versions()} == {
         ("a", "original"),
         ("b", "final"),
@@ -79,14 +78,13 @@ def test_a_second_run_goes_on_and_people_come_first(studies, capsys, tmp_path):
         (["--model", "no_such"], "Unknown model"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_any_image(studies, capsys, arguments, text):
-    assert run(studies, *arguments) == 2
-    assert text in capsys.readouterr().err and not LabelStore(studies).versions()
+def test_what_cannot_be_done_is_said_before_any_image(studies, prelabel, arguments, text):
+    code, _, said = prelabel(*arguments)
+    assert code == 2 and text in said and not LabelStore(studies).versions()
 
 
-def test_status_does_not_count_proposals_as_work(studies, capsys):
-    run(studies, "--model", MODEL, "--label", "lesion")
-    capsys.readouterr()
-    assert main.main(["campaign", "status", "--json", "--studies", str(studies)]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["left"] == found["units"] and found["states"] == {} and found["trainable"] == 0
+def test_status_does_not_count_proposals_as_work(run, studies, prelabel):
+    prelabel("--model", MODEL, "--label", "lesion")
+    code, said, _ = run("campaign", "status", "--json", "--studies", studies)
+    found = json.loads(said)
+    assert code == 0 and found["left"] == found["units"] and found["states"] == {} and found["trainable"] == 0

@@ -5,16 +5,16 @@ import os
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 
 import file_server
 import official_layouts
 import pytest
 import torch
 
-from uniultra.cli import main
 from uniultra.models import build, registry
 from uniultra.models.registry import entry
-from uniultra.weights import loading, tensors
+from uniultra.weights import download, loading, tensors
 
 
 @pytest.fixture
@@ -48,12 +48,11 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_get_shows_the_licence_fetches_converts_and_makes_the_model_available(folder, offered, capsys):
+def test_get_shows_the_licence_fetches_converts_and_makes_the_model_available(folder, offered, run):
     assert not loading.available("mobile_sam")
-    assert main.main(["weights", "get", "mobile_sam", "--yes"]) == 0
-    said = capsys.readouterr()
-    assert "Apache-2.0" in said.out and "mobile_sam.safetensors is in the weights folder" in said.out
-    assert "100%" in said.err and str(folder) not in said.out
+    code, said, warned = run("weights", "get", "mobile_sam", "--yes")
+    assert code == 0 and "Apache-2.0" in said and "mobile_sam.safetensors is in the weights folder" in said
+    assert "100%" in warned and str(folder) not in said
     assert [path.name for path in folder.iterdir()] == ["mobile_sam.safetensors"]
     notes = tensors.metadata(folder / "mobile_sam.safetensors")
     assert notes["source_sha256"] == entry("mobile_sam").url_sha256
@@ -63,52 +62,35 @@ def test_get_shows_the_licence_fetches_converts_and_makes_the_model_available(fo
         assert model.encode(torch.randn(1, 3, 64, 64)).image.shape == (1, 256, 4, 4)
 
 
-@pytest.mark.parametrize("answer", ["", "n\n", "nonsense\n"])
-def test_without_a_yes_nothing_is_fetched(folder, offered, capsys, monkeypatch, answer):
-    monkeypatch.setattr(sys, "stdin", Terminal(answer or "\n"))
-    assert main.main(["weights", "get", "mobile_sam"]) == 2
-    said = capsys.readouterr()
-    assert "Accept this licence" in said.out and "not accepted" in said.err
+@pytest.mark.parametrize("answer", ["\n", "n\n", "nonsense\n", ""])
+def test_without_a_yes_nothing_is_fetched(folder, offered, run, monkeypatch, answer):
+    """The empty answer is of a terminal that closes."""
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    code, said, warned = run("weights", "get", "mobile_sam")
+    assert code == 2 and "Accept this licence" in said and "not accepted" in warned
     assert not offered.asked and not folder.exists()
 
 
-def test_a_yes_at_the_terminal_is_enough(folder, offered, monkeypatch):
+def test_a_yes_at_the_terminal_is_enough(folder, offered, monkeypatch, run):
     monkeypatch.setattr(sys, "stdin", Terminal("Yes\n"))
-    assert main.main(["weights", "get", "mobile_sam"]) == 0
+    assert run("weights", "get", "mobile_sam")[0] == 0
     assert loading.available("mobile_sam")
 
 
-def test_without_a_terminal_the_licence_has_to_be_accepted_beforehand(folder, offered, capsys, monkeypatch):
+def test_without_a_terminal_the_licence_has_to_be_accepted_beforehand(folder, offered, run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert main.main(["weights", "get", "mobile_sam"]) == 2
-    assert "--yes" in capsys.readouterr().err
+    code, _, said = run("weights", "get", "mobile_sam")
+    assert code == 2 and "--yes" in said
     assert not offered.asked
 
 
-def test_a_terminal_that_closes_is_a_no(folder, offered, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", Terminal(""))
-    assert main.main(["weights", "get", "mobile_sam"]) == 2
-    assert "not accepted" in capsys.readouterr().err and not offered.asked
-
-
-def test_a_cut_download_goes_on_with_the_same_command(folder, offered, monkeypatch, capsys):
-    from uniultra.weights import download
-
-    monkeypatch.setattr(download.Limits, "__init__", _quick(download.Limits))
+def test_a_cut_download_goes_on_with_the_same_command(folder, offered, monkeypatch, run):
+    monkeypatch.setattr(download, "Limits", partial(download.Limits, attempts=2, backoff=0.0))
     offered.cuts = [5_000_000, 0]
-    assert main.main(["weights", "get", "mobile_sam", "--yes"]) == 2
-    assert "Run the same command again" in capsys.readouterr().err
-    assert main.main(["weights", "get", "mobile_sam", "--yes"]) == 0
+    code, _, said = run("weights", "get", "mobile_sam", "--yes")
+    assert code == 2 and "Run the same command again" in said
+    assert run("weights", "get", "mobile_sam", "--yes")[0] == 0
     assert offered.asked[-1]["Range"] == "bytes=5000000-"
-
-
-def _quick(limits):
-    original = limits.__init__
-
-    def init(self, *arguments, **more):
-        original(self, *arguments, **({"attempts": 2, "backoff": 0.0} | more))
-
-    return init
 
 
 @pytest.mark.parametrize(
@@ -121,32 +103,30 @@ def _quick(limits):
         ("nope", "Unknown model"),
     ],
 )
-def test_what_no_program_can_fetch_is_explained(folder, capsys, name, text):
-    assert main.main(["weights", "get", name, "--yes"]) == 2
-    said = capsys.readouterr().err
-
-    assert re.search(text, said) and len(said.splitlines()) == 1
+def test_what_no_program_can_fetch_is_explained(folder, run, name, text):
+    code, _, said = run("weights", "get", name, "--yes")
+    assert code == 2 and re.search(text, said) and len(said.splitlines()) == 1
 
 
-def test_shared_weights_are_fetched_under_their_owners_name(folder, capsys, monkeypatch):
+def test_shared_weights_are_fetched_under_their_owners_name(folder, run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    assert main.main(["weights", "get", "sam_b_256"]) == 2
-    assert capsys.readouterr().out.startswith("sam_b:")
+    code, said, _ = run("weights", "get", "sam_b_256")
+    assert code == 2 and said.startswith("sam_b:")
 
 
-def test_add_takes_the_published_layout_and_our_own(folder, released, tmp_path, capsys):
-    assert main.main(["weights", "add", "mobile_sam", str(released)]) == 0
+def test_add_takes_the_published_layout_and_our_own(folder, released, tmp_path, run):
+    code, said, _ = run("weights", "add", "mobile_sam", released)
+    assert code == 0 and "mobile_sam.safetensors is in the weights folder" in said
     made = folder / "mobile_sam.safetensors"
     first = tensors.read(made)
-    assert "mobile_sam.safetensors is in the weights folder" in capsys.readouterr().out
     ours = tmp_path / "ours.safetensors"
     made.rename(ours)
-    assert main.main(["weights", "add", "mobile_sam", str(ours)]) == 0
+    assert run("weights", "add", "mobile_sam", ours)[0] == 0
     again = tensors.read(made)
     assert first.keys() == again.keys() and all(torch.equal(first[k], again[k]) for k in first)
 
 
-def test_add_refuses_another_models_file_and_hostile_ones(folder, released, tmp_path, capsys):
+def test_add_refuses_another_models_file_and_hostile_ones(folder, released, tmp_path, run):
     class Runs:
         def __reduce__(self):
             return (os.system, (f"touch {tmp_path / 'ran'}",))
@@ -161,22 +141,21 @@ def test_add_refuses_another_models_file_and_hostile_ones(folder, released, tmp_
         ("mobile_sam", tmp_path / "absent.pt", "no such"),
         ("mobile_sam", tmp_path, "plain file config.json"),
     ):
-        assert main.main(["weights", "add", name, str(path)]) == 2
-        said = capsys.readouterr().err
-        assert text in said and str(tmp_path) not in said
+        code, _, said = run("weights", "add", name, path)
+        assert code == 2 and text in said and str(tmp_path) not in said
     assert not (tmp_path / "ran").exists() and not folder.exists()
 
 
-def test_a_full_disk_is_said(folder, released, capsys, monkeypatch):
+def test_a_full_disk_is_said(folder, released, run, monkeypatch):
     def full(*_anything, **_more):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tensors, "save_tensors", full)
-    assert main.main(["weights", "add", "mobile_sam", str(released)]) == 2
-    assert "No space left on device" in capsys.readouterr().err
+    code, _, said = run("weights", "add", "mobile_sam", released)
+    assert code == 2 and "No space left on device" in said
 
 
-def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch):
+def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch, run):
     """Its weights need the published forward, which is not our default."""
     from uniultra.adapters import samus
     from uniultra.models import mappings
@@ -194,12 +173,12 @@ def test_samus_release_brings_its_settings(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(registry._ENTRIES, "sam_b_overlap", base)
     monkeypatch.setitem(registry._ENTRIES, "samus", replace(entry("samus"), image_size=64))
     assert entry("samus").convert is mappings.SAMUS
-    assert main.main(["weights", "add", "samus", str(tmp_path / "x.pth")]) == 0
+    assert run("weights", "add", "samus", tmp_path / "x.pth")[0] == 0
     model, _ = loading.load("samus")
     assert model.image_encoder.samus.config == samus.SAMUSConfig(start="paper")
 
 
-def test_add_takes_a_bundle_and_list_names_everything(folder, tmp_path, capsys):
+def test_add_takes_a_bundle_and_list_names_everything(folder, tmp_path, run):
     from uniultra.adapters.registry import kind
     from uniultra.weights import bundle
 
@@ -208,14 +187,14 @@ def test_add_takes_a_bundle_and_list_names_everything(folder, tmp_path, capsys):
     base, _ = loading.load("sam2_mini")
     network = kind("samus_hiera").inject(base, None)
     bundle.save(tmp_path / "mine", network, "samus_mini")
-    assert main.main(["weights", "add", "lora_mini", str(tmp_path / "mine")]) == 2
-    assert "of 'samus_mini' and not of 'lora_mini'" in capsys.readouterr().err
+    code, _, said = run("weights", "add", "lora_mini", tmp_path / "mine")
+    assert code == 2 and "of 'samus_mini' and not of 'lora_mini'" in said
     for _ in range(2):
-        assert main.main(["weights", "add", "samus_mini", str(tmp_path / "mine")]) == 0
+        assert run("weights", "add", "samus_mini", tmp_path / "mine")[0] == 0
     assert loading.find("samus_mini") == folder / "samus_mini"
-    capsys.readouterr()
-    assert main.main(["weights", "list"]) == 0
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    code, said, _ = run("weights", "list")
+    assert code == 0
+    lines = {line.split()[0]: line for line in said.splitlines()}
     assert set(lines) == set(registry.names())
     assert "here (samus_mini)" in lines["samus_mini"] and "Apache-2.0" in lines["sam2_t"]
     assert "uniultra weights get sam_b " in lines["sam_b_256"]

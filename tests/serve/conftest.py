@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from in_process import make_base, make_task, serving
 from PIL import Image
-from started_server import APP, CANARY, Running, free_port, start
+from started_server import APP, CANARY, Running, free_port, started
 
 from uniultra.errors import ModelError
 from uniultra.images.types import FrameSource, Plane
@@ -160,10 +160,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, tasks_folder: Path) -> Iter
     command = [sys.executable, "-m", "monailabel.main", "start_server", "--host", "127.0.0.1"]
     command += ["--app", str(APP), "--studies", str(studies), "--port", str(port)]
     command += ["--conf", "models", "uniultra_mini,autosamus_mini,sam2_t", "--verbose", "DEBUG"]
-    running = start([*command, "--access_log"], studies, folder / "home", port, tasks_folder)
-    yield running
-    running.process.terminate()
-    running.process.wait(30)
+    with started([*command, "--access_log"], studies, folder / "home", port, tasks_folder) as running:
+        yield running
     assert not list((folder / "home" / ".cache" / "monailabel" / "sessions").glob("*evil*"))
 
 

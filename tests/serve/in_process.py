@@ -88,6 +88,18 @@ def infer(client: Any, name: str, image: str, query: dict[str, Any] | None = Non
     )
 
 
+def put_label(
+    client: Any, image: str, data: bytes, params: Any, *, tag: str = "final", name: str = "label.png"
+) -> Any:
+    """PUT a label as every client does; `params` as text is sent as it is."""
+    return client.put(
+        "/datastore/label",
+        params={"image": image, "tag": tag},
+        files={"label": (name, data)},
+        data={"params": params if isinstance(params, str) else json.dumps(params)},
+    )
+
+
 def make_task(folder: Path, task: str, *, as_bundle: bool = False) -> None:
     """Put weights `autosamus_mini.TASK` into `folder`, of a generator on the base that is found there."""
     network = apg.inject(loading.load("uniultra_mini")[0])

@@ -8,7 +8,10 @@ import re
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +34,24 @@ class Running:
     log_start: int  # where this run begins in the app's log file
     process: subprocess.Popen[bytes]
 
+    def request(self, method: str, path: str, **more: Any) -> requests.Response:
+        return requests.request(method, self.url + path, timeout=60, **more)
+
+    get = partialmethod(request, "GET")
+    put = partialmethod(request, "PUT")
+    delete = partialmethod(request, "DELETE")
+
     def infer(self, image: str, params: dict[str, Any], **query: Any) -> requests.Response:
         """POST a multipart request with a `params` field, as every client does."""
-        return requests.post(
-            f"{self.url}/infer/uniultra_mini",
-            params={"image": image, **query},
-            files={"params": (None, json.dumps(params))},
-            timeout=60,
-        )
+        files = {"params": (None, json.dumps(params))}
+        return self.request("POST", "/infer/uniultra_mini", params={"image": image, **query}, files=files)
 
 
-def start(command: list[str], studies: Path, home: Path, port: int, weights: Path | None = None) -> Running:
-    """Start a server with a weights folder in a process of its own and wait until it answers."""
+@contextmanager
+def started(
+    command: list[str], studies: Path, home: Path, port: int, weights: Path | None = None
+) -> Iterator[Running]:
+    """A server with a weights folder in a process of its own, once it answers."""
     home.mkdir()
     log_start = LOG.stat().st_size if LOG.is_file() else 0
     output = home / "output.txt"
@@ -56,14 +65,20 @@ def start(command: list[str], studies: Path, home: Path, port: int, weights: Pat
             command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=home, start_new_session=True
         )
     server = Running(f"http://127.0.0.1:{port}", studies, home, output, log_start, process)
-    for _ in range(240):
-        try:
-            requests.get(f"{server.url}/info/", timeout=5).raise_for_status()
-            return server
-        except requests.RequestException:
-            assert process.poll() is None, output.read_text()[-3000:]
-            time.sleep(0.5)
-    raise AssertionError(output.read_text()[-3000:])
+    try:
+        for _ in range(240):
+            try:
+                requests.get(f"{server.url}/info/", timeout=5).raise_for_status()
+                break
+            except requests.RequestException:
+                assert process.poll() is None, output.read_text()[-3000:]
+                time.sleep(0.5)
+        else:
+            raise AssertionError(output.read_text()[-3000:])
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def free_port() -> int:

@@ -1,6 +1,5 @@
 """The whole loop over HTTP: labels in, a better adapter out, nobody waits; and back again."""
 
-import json
 import subprocess
 import sys
 import time
@@ -9,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from crashes import made
-from started_server import Running, free_port, start
+from in_process import put_label
+from started_server import Running, free_port, started
 
 MODEL = "uniultra_mini"
 BENCHMARKS = Path(__file__).parents[2] / "training" / "benchmark"
@@ -43,10 +42,8 @@ def learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runnin
     command = [sys.executable, str(launch), str(BENCHMARKS), "serve", "--device", "cpu"]
     command += ["--model", MODEL, "--studies", str(studies), "--port", str(port)]
     command += ["--conf", "train_threads", "1", "--conf", "train_nice", "0"]
-    running = start(command, studies, tmp_path / "home", port, tmp_path / "weights")
-    yield running
-    running.process.terminate()
-    running.process.wait(30)
+    with started(command, studies, tmp_path / "home", port, tmp_path / "weights") as running:
+        yield running
 
 
 def click(server: Running) -> dict[str, Any]:
@@ -61,7 +58,7 @@ def adapter_after(server: Running, wanted: Any) -> tuple[dict[str, Any], int]:
     """Click until another adapter answers; that answer, and how many clicks were answered before."""
     end, clicks = time.monotonic() + 240, 0
     while wanted(found := click(server)) is False:
-        assert time.monotonic() < end, requests.get(f"{server.url}/train/", timeout=30).text
+        assert time.monotonic() < end, server.get("/train/").text
         clicks += 1
         time.sleep(0.05)
     return found, clicks
@@ -79,25 +76,20 @@ def test_labels_train_an_adapter_that_answers_until_it_is_rolled_back(learning: 
     before = click(learning)
     assert before["adapter"] is None
     for n in range(4):
-        assert requests.get(f"{learning.url}/train/", timeout=30).status_code == 404, "too early"
-        answer = requests.put(
-            f"{learning.url}/datastore/label",
-            params={"image": f"image{n:03}", "tag": "final"},
-            data={"params": json.dumps({"annotator": "anna", "base_revision": 0})},
-            files={"label": (f"image{n:03}.png", made.mask(n, (n,)))},
-            timeout=60,
-        )
+        assert learning.get("/train/").status_code == 404, "too early"
+        image, by = f"image{n:03}", {"annotator": "anna", "base_revision": 0}
+        answer = put_label(learning, image, made.mask(n, (n,)), by, name=f"{image}.png")
         assert answer.status_code == 200, answer.text
     after, clicks = adapter_after(learning, lambda found: found["adapter"] is not None)
     assert clicks >= 3, "clicks are answered while the server trains"
     assert (after["mask"], after["bbox"]) != (before["mask"], before["bbox"])
 
-    told = requests.get(f"{learning.url}/train/", timeout=30).json()
+    told = learning.get("/train/").json()
     assert told["status"] == "DONE" and told["adapter"] == after["adapter"]
     assert told["request"]["automatic"] is True
     verdict = told["verdict"]
     assert verdict["publish"] and verdict["rule"] == "folds" and verdict["n"] >= 4 and verdict["gain"] > 0
-    known = requests.get(f"{learning.url}/info/", timeout=30).json()
+    known = learning.get("/info/").json()
     assert known["adapters"][MODEL] == {"adapter": after["adapter"], "problem": None}
 
     [line] = adapters(learning, "list").splitlines()

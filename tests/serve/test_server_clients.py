@@ -8,14 +8,13 @@ from pathlib import Path
 import itk
 import numpy as np
 import pytest
-import requests
 from started_server import Running, parts_of
 
 from uniultra.serve.wire.packing import unpack_mask
 
 
 def test_info_is_what_stock_clients_read(server: Running) -> None:
-    info = requests.get(f"{server.url}/info/", timeout=10).json()
+    info = server.get("/info/").json()
     model = info["models"]["uniultra_mini"]
     assert model["type"] == "deepgrow" and model["dimension"] == 2 and model["labels"] == ["structure"]
     assert {"default", "random", "boundary_entropy"} <= info["strategies"].keys()
@@ -26,11 +25,11 @@ def test_info_is_what_stock_clients_read(server: Running) -> None:
 
 
 def test_the_store_lists_every_format_and_nested_folders(server: Running) -> None:
-    listing = requests.get(f"{server.url}/datastore/", params={"output": "all"}, timeout=10).json()
+    listing = server.get("/datastore/", params={"output": "all"}).json()
     assert {"grey", "ward 3__colour", "volume", "cine"} <= set(listing["objects"])
     assert listing["objects"]["volume"]["image"]["ext"] == ".nii.gz"
-    assert requests.get(f"{server.url}/datastore/?output=train", timeout=10).json() == []
-    assert requests.get(f"{server.url}/datastore/", timeout=10).json()["total"] == len(listing["objects"])
+    assert server.get("/datastore/?output=train").json() == []
+    assert server.get("/datastore/").json()["total"] == len(listing["objects"])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def test_monai_labels_own_client(server: Running, tmp_path: Path) -> None:
     assert (server.studies / "labels" / "final" / "volume.nrrd").is_file()
     assert Path(client.download_label("volume", "final")).read_bytes() == Path(file).read_bytes()
     assert client.datastore()["objects"]["volume"]["labels"]["final"]["info"]["client_id"] == "someone"
-    assert requests.get(f"{server.url}/info/", timeout=10).json()["datastore"]["completed"] == 1
+    assert server.get("/info/").json()["datastore"]["completed"] == 1
     own = client.create_session(str(server.studies / "volume.nii.gz"))["session_id"]
     assert client.get_session(own)["name"] == own
     file, _ = client.infer("uniultra_mini", "my volume", {"foreground": [[40, 30, 4]]}, session_id=own)
@@ -112,15 +111,15 @@ def test_monai_labels_own_client(server: Running, tmp_path: Path) -> None:
 def test_an_own_volume_in_any_format_lives_in_a_session(server: Running) -> None:
     for name in ("grey.png", "cine.seq.nrrd", "volume.nii.gz"):
         with (server.studies / name).open("rb") as file:
-            made = requests.put(f"{server.url}/session/", files={"files": (name, file)}, timeout=30)
+            made = server.put("/session/", files={"files": (name, file)})
         assert made.status_code == 200, made.text
         session = made.json()["session_id"]
         assert str(server.home) not in made.text
         packed = {"foreground": [[40, 30, 0]], "result": "packed"}
         assert server.infer("whatever", packed, session_id=session).json()["frame"] == 0
-        image = requests.get(f"{server.url}/session/{session}?image=true", timeout=10)
+        image = server.get(f"/session/{session}?image=true")
         assert image.content == (server.studies / name).read_bytes()
-        assert requests.delete(f"{server.url}/session/{session}", timeout=10).status_code == 200
+        assert server.delete(f"/session/{session}").status_code == 200
         gone = server.infer("whatever", packed, session_id=session)
         assert gone.status_code == 404 and "Upload the image again" in gone.json()["detail"]
 
@@ -130,15 +129,15 @@ def test_a_header_and_its_data_may_come_together_and_archives_may_not(server: Ru
         "ObjectType = Image\nNDims = 2\nDimSize = 8 6\nElementType = MET_UCHAR\nElementDataFile = a.raw\n"
     )
     both = [("files", ("a.mhd", header)), ("files", ("a.raw", bytes(48)))]
-    made = requests.put(f"{server.url}/session/", files=both, timeout=30)
+    made = server.put("/session/", files=both)
     assert made.status_code == 200, made.text
     answer = server.infer(
         "", {"foreground": [[3, 3]], "result": "packed"}, session_id=made.json()["session_id"]
     )
     assert answer.status_code == 200, answer.text
     for files in (both[1:], [*both, ("files", ("b.png", b"x"))], [("files", ("a.png", b"no picture"))]):
-        assert requests.put(f"{server.url}/session/", files=files, timeout=30).status_code == 422
-    refused = requests.put(f"{server.url}/session/?uncompress=true", files=both[:1], timeout=30)
+        assert server.put("/session/", files=files).status_code == 422
+    refused = server.put("/session/?uncompress=true", files=both[:1])
     assert refused.status_code == 422 and "Archives" in refused.json()["detail"]
 
 
@@ -164,5 +163,5 @@ def test_real_dicom_is_listed_by_its_magic_and_clicked(server: Running, shared_d
     assert server.infer("ward 3__palette", {"foreground": [[90, 90]]}).status_code == 200
     nobody = server.infer("jxl", {"foreground": [[9, 9]]})
     assert nobody.status_code == 422 and "JPEG XL" in nobody.json()["detail"]
-    sample = requests.get(f"{server.url}/datastore/image?image=IM0007", timeout=10)
+    sample = server.get("/datastore/image?image=IM0007")
     assert sample.content == (dicom / "DIRW0007.dcm").read_bytes()

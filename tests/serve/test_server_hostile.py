@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from started_server import CLICK, Running
 
 
@@ -15,7 +14,7 @@ def test_a_header_cannot_name_a_file_of_the_server(server: Running, tmp_path: Pa
     secret.write_bytes(bytes(48))
     for target in (str(secret), "../" * 8 + str(secret).lstrip("/")):
         header = f"NDims = 2\nDimSize = 8 6\nElementType = MET_UCHAR\nElementDataFile = {target}\n"
-        made = requests.put(f"{server.url}/session/", files={"files": ("a.mhd", header)}, timeout=30)
+        made = server.put("/session/", files={"files": ("a.mhd", header)})
         assert made.status_code == 422, made.text
 
 
@@ -35,8 +34,8 @@ TRAVERSALS = [
 def test_no_path_is_an_image(server: Running, bad: str) -> None:
     assert server.infer(bad, CLICK).status_code == 404
     assert server.infer("grey", {**CLICK, "image": bad}).status_code == 404
-    assert requests.get(f"{server.url}/datastore/image", params={"image": bad}, timeout=10).status_code == 404
-    assert requests.delete(f"{server.url}/datastore/image", params={"id": bad}, timeout=10).status_code == 404
+    assert server.get("/datastore/image", params={"image": bad}).status_code == 404
+    assert server.delete("/datastore/image", params={"id": bad}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -76,9 +75,7 @@ def test_a_hostile_request_is_refused_with_a_reason(
 
 def test_params_that_are_no_object_are_refused(server: Running) -> None:
     for text in ("[]", "text", "null", '{"foreground": [[NaN, 1, 0]]}', "[" * 50_000):
-        answer = requests.post(
-            f"{server.url}/infer/uniultra_mini?image=grey", data={"params": text}, timeout=30
-        )
+        answer = server.request("POST", "/infer/uniultra_mini?image=grey", data={"params": text})
         assert answer.status_code == 422, answer.text
 
 
@@ -87,18 +84,13 @@ def test_uploads_never_leave_the_studies_folder(server: Running) -> None:
     label = {"label": ("grey.png", picture)}
     before = sorted(p for p in server.studies.rglob("*") if ".uniultra" not in p.parts)
     for bad in ("../evil", "/tmp/evil", "..", "a\\b", ".hidden"):
-        made = requests.put(
-            f"{server.url}/datastore/image",
-            params={"image": bad},
-            files={"file": ("a.png", picture)},
-            timeout=30,
-        )
+        made = server.put("/datastore/image", params={"image": bad}, files={"file": ("a.png", picture)})
         assert made.status_code == 422, made.text
         for query in ({"image": "grey", "tag": bad}, {"image": bad, "tag": "final"}):
-            made = requests.put(f"{server.url}/datastore/label", params=query, files=label, timeout=30)
+            made = server.put("/datastore/label", params=query, files=label)
             assert made.status_code in (404, 422), made.text
     script = {"label": ("evil.py", b"import os")}
-    made = requests.put(f"{server.url}/datastore/label?image=grey&tag=final", files=script, timeout=30)
+    made = server.put("/datastore/label?image=grey&tag=final", files=script)
     assert made.status_code == 422
     assert sorted(p for p in server.studies.rglob("*") if ".uniultra" not in p.parts) == before
     assert not list(server.studies.parent.glob("evil*")) and not Path("/tmp/evil.png").exists()
@@ -106,14 +98,14 @@ def test_uploads_never_leave_the_studies_folder(server: Running) -> None:
 
 def test_only_what_was_added_can_be_deleted(server: Running) -> None:
     for path in ("/datastore/image", "/datastore/"):
-        refused = requests.delete(server.url + path, params={"id": "grey"}, timeout=10)
+        refused = server.delete(path, params={"id": "grey"})
         assert refused.status_code == 403 and "original" in refused.json()["detail"]
     assert (server.studies / "grey.png").is_file()
     files = {"file": ("upload.png", (server.studies / "grey.png").read_bytes())}
-    made = requests.put(f"{server.url}/datastore/?image=mine", files=files, timeout=30)
+    made = server.put("/datastore/?image=mine", files=files)
     assert made.json() == {"image": "mine"}
     assert server.infer("mine", {"foreground": [[4, 4]], "result": "packed"}).status_code == 200
-    again = requests.put(f"{server.url}/datastore/?image=mine", files=files, timeout=30)
+    again = server.put("/datastore/?image=mine", files=files)
     assert again.status_code == 403
-    assert requests.delete(f"{server.url}/datastore/image?id=mine", timeout=10).status_code == 200
+    assert server.delete("/datastore/image?id=mine").status_code == 200
     assert not (server.studies / "mine.png").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from started_server import CANARY, CLICK, LOG, Running, free_port, start
+from started_server import CANARY, CLICK, LOG, Running, free_port, started
 
 
 def test_no_record_holds_anything_of_a_request(server: Running) -> None:
@@ -33,13 +33,9 @@ def test_no_record_holds_anything_of_a_request(server: Running) -> None:
             requests.request(method, url + path, params=asked, files=body, data=fields, timeout=30)
     for method, path in (
         *(("GET", f"/{CANARY}"), ("GET", f"/session/{CANARY}"), ("DELETE", f"/session/{CANARY}")),
-        *(("POST", f"/infer/{CANARY}"), ("POST", f"/train/{CANARY}"), ("POST", f"/scoring/{CANARY}")),
+        *(("POST", f"/infer/{CANARY}"), ("POST", f"/infer/wsi/{CANARY}"), ("POST", f"/train/{CANARY}")),
+        *(("POST", f"/scoring/{CANARY}"), ("GET", f"/ohif/{CANARY}"), ("GET", f"/proxy/dicom/wado/{CANARY}")),
         *(("POST", f"/batch/infer/{CANARY}"), ("GET", f"/model/{CANARY}"), ("PUT", f"/model/{CANARY}")),
-        *(
-            ("POST", f"/infer/wsi/{CANARY}"),
-            ("GET", f"/ohif/{CANARY}"),
-            ("GET", f"/proxy/dicom/wado/{CANARY}"),
-        ),
         *(("POST", "/activelearning/random"), ("POST", f"/activelearning/{CANARY}")),
     ):
         requests.request(method, url + path, params=asked, json={"client_id": CANARY}, timeout=30)
@@ -69,11 +65,7 @@ def test_our_own_command_starts_the_same_server(tmp_path: Path, tiny_studies: An
         "from uniultra.serve.server import run_server\n"
         f"run_server(pathlib.Path({str(studies)!r}), port={port}, conf={{'preload': 'false'}})"
     )
-    running = start([sys.executable, "-c", code], studies, tmp_path / "home", port)
-    try:
-        assert requests.get(f"{running.url}/info/", timeout=10).json()["name"] == "UniUltra"
-        assert requests.get(f"{running.url}/datastore/", timeout=10).json()["total"] == 4
+    with started([sys.executable, "-c", code], studies, tmp_path / "home", port) as running:
+        assert running.get("/info/").json()["name"] == "UniUltra"
+        assert running.get("/datastore/").json()["total"] == 4
         assert str(studies) not in running.output.read_text()
-    finally:
-        running.process.terminate()
-        running.process.wait(30)

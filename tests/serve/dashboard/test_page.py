@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,12 @@ def made(tmp_path_factory: pytest.TempPathFactory, tasks_folder: Path) -> Iterat
         yield made
 
 
+@pytest.fixture
+def copied(made: Made, tmp_path: Path) -> Path:
+    """The campaign's folder, for a test that changes it."""
+    return Path(shutil.copytree(made.studies, tmp_path / "studies"))
+
+
 def page_of(made: Made, after: int = 10) -> CampaignPage:
     return CampaignPage(LabelStore(made.studies, now=lambda: made.now), lambda: after)
 
@@ -80,14 +87,11 @@ def test_each_training_is_there_with_the_words_of_the_gate(made: Made) -> None:
     assert second.why == "It is not better on labels that it never saw."
 
 
-def test_a_rollback_is_shown_and_nothing_serves(made: Made, tmp_path: Path) -> None:
-    import shutil
-
+def test_a_rollback_is_shown_and_nothing_serves(copied: Path) -> None:
     from uniultra.weights.deployed import Published
 
-    shutil.copytree(made.studies, tmp_path / "studies")
-    Published(tmp_path / "studies").rollback("uniultra_mini")
-    page = CampaignPage(LabelStore(tmp_path / "studies")).make()
+    Published(copied).rollback("uniultra_mini")
+    page = CampaignPage(LabelStore(copied)).make()
     assert [one.what for one in page.adapters] == ["published", "refused", "rolled back"]
     assert not any(one.serving for one in page.adapters)
 
@@ -104,11 +108,8 @@ def test_agreement_is_the_stores_own_compared_in_the_background(made: Made) -> N
     assert pair.worst == min(zip(own, sorted(made.truth), strict=False), key=lambda one: one[0].dice)[1]
 
 
-def test_training_that_runs_tells_its_curve(made: Made, tmp_path: Path) -> None:
-    import shutil
-
-    shutil.copytree(made.studies, tmp_path / "studies")
-    copy = Made(tmp_path / "studies", made.rng, made.now)
+def test_training_that_runs_tells_its_curve(made: Made, copied: Path) -> None:
+    copy = Made(copied, made.rng, made.now)
     folder = copy.running(epoch=35)
     page = page_of(copy)
     assert page.make().training.state == "waiting"
@@ -136,12 +137,9 @@ def test_a_damaged_label_is_a_problem_without_a_path(made: Made) -> None:
     assert str(made.studies) not in page.model_dump_json()
 
 
-def test_a_damaged_list_of_adapters_is_told_and_the_rest_is_shown(made: Made, tmp_path: Path) -> None:
-    import shutil
-
-    shutil.copytree(made.studies, tmp_path / "studies")
-    (tmp_path / "studies" / ".uniultra" / "adapters" / "current.json").write_text("{")
-    page = CampaignPage(LabelStore(tmp_path / "studies")).make()
+def test_a_damaged_list_of_adapters_is_told_and_the_rest_is_shown(copied: Path) -> None:
+    (copied / ".uniultra" / "adapters" / "current.json").write_text("{")
+    page = CampaignPage(LabelStore(copied)).make()
     assert any("current.json" in one.text for one in page.notices if one.level == "problem")
     assert len(page.adapters) == 2 and not any(one.serving for one in page.adapters)
     assert page.progress.units == 6
@@ -258,17 +256,3 @@ def test_a_thumbnail_leaves_the_margin_out_where_names_stand(shared_dir: Path) -
             left = min(one.x0 for one in image.regions)
             assert (picture[0, 0] == whole[max(0, top), max(0, left)]).all()
     assert seen
-
-
-def test_the_page_is_answered_while_everybody_clicks(client: Any, predictor: Any) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    predictor.gate.clear()
-    with ThreadPoolExecutor(20) as people:
-        body = {"params": json.dumps({"foreground": [[40, 30, 0]], "result": "packed"})}
-        clicks = [people.submit(client.post, "/infer/uniultra_mini?image=grey", data=body) for _ in range(20)]
-        for path in ("/campaign", "/campaign/data", "/campaign/thumbnail/cine/1"):
-            assert client.get(path).status_code == 200
-        assert not any(one.done() for one in clicks)
-        predictor.gate.set()
-        assert {one.result(30).status_code for one in clicks} == {200}

@@ -39,15 +39,8 @@ def test_names_that_nobody_else_can_have_are_let_in(host: str) -> None:
     "host",
     [
         *("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example"),
-        *(
-            "notlocal.example",
-            "0x7f.1.example",
-            "evil.example.",
-            "a@evil.example",
-            "",
-            "[::1",
-            "mylocalhost.de",
-        ),
+        *("notlocal.example", "0x7f.1.example", "evil.example.", "a@evil.example"),
+        *("", "[::1", "mylocalhost.de"),
     ],
 )
 def test_names_with_a_domain_are_not(host: str) -> None:
@@ -67,11 +60,9 @@ def test_a_person_may_name_them() -> None:
 
 
 def test_it_stands_before_the_server(client: Any) -> None:
-    for send in (client.get("/info/", headers={"host": "evil.example"}),):
-        assert send.status_code == 421
-    post = client.post(
-        "/infer/uniultra_mini?image=grey", data={"params": "{}"}, headers={"host": "evil.example"}
-    )
+    evil = {"host": "evil.example"}
+    assert client.get("/info/", headers=evil).status_code == 421
+    post = client.post("/infer/uniultra_mini?image=grey", data={"params": "{}"}, headers=evil)
     assert post.status_code == 421
     # of the same origin as the page that was let in under that name: `origins` alone would not stop it
     both = {"host": "evil.example", "origin": "http://evil.example"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from in_process import app_store, infer, png, serving
+from in_process import app_store, infer, png, put_label, serving, until
 
 from uniultra.serve.tasks.lease_renewal import LeaseRenewal
 from uniultra.store.store import LabelStore
@@ -57,12 +56,7 @@ def mask(left: int = 10, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> bytes:
 def save(
     client: Any, image: str = "grey", tag: str = "final", data: bytes | None = None, **params: Any
 ) -> Any:
-    return client.put(
-        "/datastore/label",
-        params={"image": image, "tag": tag},
-        files={"label": ("label.png", data or mask())},
-        data={"params": json.dumps(params)},
-    )
+    return put_label(client, image, data or mask(), params, tag=tag)
 
 
 def test_a_label_is_saved_resumed_reviewed_and_compared(campaign: Any) -> None:
@@ -71,33 +65,15 @@ def test_a_label_is_saved_resumed_reviewed_and_compared(campaign: Any) -> None:
     listed = campaign.get("/labels/grey").json()["versions"]
     draft = next(v for v in listed if v["tag"] == "draft" and v["annotator"] == "anna")
     assert campaign.get(f"/labels/grey/{draft['revision']}").content == mask(40)
-    done = save(
-        campaign,
-        annotator="anna",
-        client_id="station 3",
-        base_revision=1,
-        prompts={"foreground": [[1, 2, 0]]},
-        model="uniultra_mini",
-        adapter="bundle-1",
-        clicks=4,
-        seconds=12.5,
-        note="left side",
-    )
+    cost = {"model": "uniultra_mini", "adapter": "bundle-1", "clicks": 4, "seconds": 12.5}
+    prompts = {"foreground": [[1, 2, 0]]}
+    also = {"client_id": "station 3", "note": "left side"}
+    done = save(campaign, annotator="anna", base_revision=1, prompts=prompts, **cost, **also)
     assert done.status_code == 200 and done.json()["revision"] == 2
     kept = campaign.get("/labels/grey").json()["versions"][1]
-    assert (kept["annotator"], kept["state"], kept["base"], kept["labels"]) == (
-        "anna",
-        "final",
-        1,
-        {"head": 1},
-    )
-    assert kept["origin"] == {
-        "model": "uniultra_mini",
-        "adapter": "bundle-1",
-        "prompts": [{"foreground": [[1, 2, 0]]}],
-        "clicks": 4,
-        "seconds": 12.5,
-    }
+    expected = {"annotator": "anna", "state": "final", "base": 1, "labels": {"head": 1}}
+    assert {key: kept[key] for key in expected} == expected
+    assert kept["origin"] == {**cost, "prompts": [prompts]}
     assert kept["info"]["note"] == "left side" and kept["info"]["client_id"] == "station 3"
     said = campaign.post(
         "/labels/grey/2/review", json={"state": "returned", "reviewer": "rita", "comment": "?"}
@@ -130,12 +106,7 @@ def test_a_request_that_comes_twice_answers_the_same(campaign: Any) -> None:
 
 def test_frames_of_a_cine_are_named(campaign: Any) -> None:
     cine = campaign.get("/datastore/image", params={"image": "cine"}).content
-    answer = campaign.put(
-        "/datastore/label",
-        params={"image": "cine", "tag": "draft"},
-        files={"label": ("label.nrrd", cine)},
-        data={"params": json.dumps({"frames": [2, 0]})},
-    )
+    answer = put_label(campaign, "cine", cine, {"frames": [2, 0]}, tag="draft", name="label.nrrd")
     assert answer.status_code == 200, answer.text
     assert campaign.get("/labels/cine").json()["versions"][-1]["frames"] == [0, 2]
 
@@ -205,10 +176,7 @@ def test_the_next_sample_is_leased_renewed_by_clicks_and_given_back(
         infer(
             campaign, "uniultra_mini", got["id"], foreground=[[20, 20, 0]], client_id="dora", result="packed"
         )
-    for _ in range(200):
-        if touched:
-            break
-        time.sleep(0.01)
+    until(lambda: touched)
     assert touched == [(got["id"], "dora")], "once, not at every click"
     monkeypatch.undo()
     lease = {"image": got["id"], "frame": 0, "annotator": "dora"}

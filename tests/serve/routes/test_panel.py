@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from in_process import png, serving
+from in_process import png, put_label, serving
 
 from uniultra.adapt.job import FOLDER, Ended, Job, JobFolder, Progress
 from uniultra.adapt.settings import FitSettings
@@ -42,12 +41,8 @@ def panel(studies: Path, tasks_folder: Path) -> Iterator[Any]:
 
 
 def save(client: Any, image: str, name: str, data: bytes, annotator: str, **params: Any) -> int:
-    answer = client.put(
-        "/datastore/label",
-        params={"image": image, "tag": params.pop("tag", "final")},
-        files={"label": (name, data)},
-        data={"params": json.dumps({"annotator": annotator, **params})},
-    )
+    tag = params.pop("tag", "final")
+    answer = put_label(client, image, data, {"annotator": annotator, **params}, tag=tag, name=name)
     assert answer.status_code == 200, answer.text
     return int(answer.json()["revision"])
 
@@ -62,14 +57,11 @@ def test_masks_of_a_version_come_packed(panel: Any) -> None:
     revision = save(panel, "grey", "label.png", png(drawn()), "anna")
     told = panel.get(f"/labels/grey/{revision}/masks").json()
     assert (told["size"], told["axis_kind"], told["frames"]) == ([80, 60, 1], "still", None)
-    assert [(one["label"], one["index"], one["frame"]) for one in told["masks"]] == [
-        ("head", 1, 0),
-        ("femur", 5, 0),
-    ]
+    found = [(one["label"], one["index"], one["frame"]) for one in told["masks"]]
+    assert found == [("head", 1, 0), ("femur", 5, 0)]
     for one in told["masks"]:
-        np.testing.assert_array_equal(
-            unpack_mask(one["bbox"], one["mask"], (60, 80)), drawn() == one["index"]
-        )
+        mask = unpack_mask(one["bbox"], one["mask"], (60, 80))
+        np.testing.assert_array_equal(mask, drawn() == one["index"])
     assert panel.get("/labels/grey/99/masks").status_code == 404
     assert panel.get("/labels/nothing/1/masks").status_code == 404
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from in_process import app_store, infer, png
+from in_process import app_store, infer, png, put_label
 
 from uniultra.store.store import LabelStore
 from uniultra.store.types import Unit
@@ -31,12 +31,7 @@ def kept(store: LabelStore) -> list[tuple[Path, int]]:
 def save(client: Any, params: str, image: str = "grey") -> Any:
     voxels = np.zeros((60, 80), np.uint8)
     voxels[10:30, 10:30] = 1
-    return client.put(
-        "/datastore/label",
-        params={"image": image},
-        files={"label": ("label.png", png(voxels))},
-        data={"params": params},
-    )
+    return put_label(client, image, png(voxels), params)
 
 
 def post(client: Any, path: str, body: str) -> Any:

@@ -94,9 +94,14 @@ def served():
     return Served()
 
 
-def scorer(folder, served):
-    scores = ScoreStore(folder.root / ".uniultra" / "scores")
-    return BackgroundScores(folder, lambda: served, scores), scores
+@pytest.fixture
+def scores(folder):
+    return ScoreStore(folder.root / ".uniultra" / "scores")
+
+
+@pytest.fixture
+def background(folder, served, scores):
+    return BackgroundScores(folder, lambda: served, scores)
 
 
 def ranked(scores, background, labelled=(), **more):
@@ -107,8 +112,7 @@ def scoring_threads(before):
     return [thread for thread in threading.enumerate() if thread.name == "scoring" and thread not in before]
 
 
-def test_everything_is_scored_once(folder, served, quick):
-    background, scores = scorer(folder, served)
+def test_everything_is_scored_once(background, scores, folder, quick):
     assert background.look() == 5 and background.look() == 0
     for unit in folder.units():
         found = scores.get(background.scored(unit), "uniultra_mini@first@#0")
@@ -116,8 +120,7 @@ def test_everything_is_scored_once(folder, served, quick):
         assert found.summary.disagreement is not None
 
 
-def test_scoring_goes_on_after_a_restart(folder, served, quick, monkeypatch):
-    background, _ = scorer(folder, served)
+def test_scoring_goes_on_after_a_restart(background, folder, served, quick, monkeypatch):
     real, done = scoring.score_unit, []
 
     def failing(*args):
@@ -131,15 +134,15 @@ def test_scoring_goes_on_after_a_restart(folder, served, quick, monkeypatch):
         background.look()
     monkeypatch.setattr(scoring, "score_unit", real)
     folder.opened.clear()
-    again, scores = scorer(folder, served)
+    scores = ScoreStore(folder.root / ".uniultra" / "scores")
+    again = BackgroundScores(folder, lambda: served, scores)
     assert again.look() == 2
     assert sorted(folder.opened) == ["3.png", "4.png"], "files known by their time are not read again"
     rankings = ranked(scores, again)
     assert {rankings.score(unit) is None for unit in folder.units()} == {False}
 
 
-def test_a_new_adapter_makes_scores_stale(folder, served, quick):
-    background, _ = scorer(folder, served)
+def test_a_new_adapter_makes_scores_stale(background, folder, served, quick):
     background.look()
     served.publish("adapter-2")
     assert background.look() == 5
@@ -151,8 +154,7 @@ def test_a_new_adapter_makes_scores_stale(folder, served, quick):
     assert [one is None for one in known] == [True, False, False], "the oldest is forgotten"
 
 
-def test_first_labels_make_scores_anew_with_a_prototype(folder, served, quick):
-    background, scores = scorer(folder, served)
+def test_first_labels_make_scores_anew_with_a_prototype(background, scores, folder, quick):
     background.look()
     mask = np.zeros((24, 32), bool)
     mask[6:14, 8:20] = True
@@ -165,8 +167,7 @@ def test_first_labels_make_scores_anew_with_a_prototype(folder, served, quick):
     assert background.look() == 0, "not at every label"
 
 
-def test_changed_and_lost_files(folder, served, quick):
-    background, _ = scorer(folder, served)
+def test_changed_and_lost_files(background, folder, quick):
     background.look()
     before = background.scored(Unit("2.png", 0))
     Image.fromarray(np.zeros((24, 32), np.uint8)).save(folder.root / "2.png")
@@ -176,8 +177,7 @@ def test_changed_and_lost_files(folder, served, quick):
     assert background.look() == 0
 
 
-def test_an_adapter_published_on_the_way_ends_the_look(folder, served, quick, monkeypatch):
-    background, _ = scorer(folder, served)
+def test_an_adapter_published_on_the_way_ends_the_look(background, served, quick, monkeypatch):
     real = scoring.score_unit
 
     def publishing(*args):
@@ -189,9 +189,8 @@ def test_an_adapter_published_on_the_way_ends_the_look(folder, served, quick, mo
     assert background.look() == 5
 
 
-def test_people_come_first(folder, served, monkeypatch):
+def test_people_come_first(background, scores, folder, served, monkeypatch):
     monkeypatch.setattr(scoring, "PATIENCE_S", 60.0)
-    background, scores = scorer(folder, served)
     clicking = threading.Event()
 
     def click():
@@ -212,9 +211,10 @@ def test_people_come_first(folder, served, monkeypatch):
     background.stop()
 
 
-def test_a_server_without_weights_stays_quiet_and_tries_again(folder, served, quick, caplog):
+def test_a_server_without_weights_stays_quiet_and_tries_again(
+    background, scores, folder, served, quick, caplog
+):
     served.now, kept = None, served.now
-    background, scores = scorer(folder, served)
     background.start()
     until(lambda: "cannot be scored" in caplog.text)
     assert "weights" not in caplog.text
@@ -227,7 +227,9 @@ def test_a_server_without_weights_stays_quiet_and_tries_again(folder, served, qu
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("error", [StoreError("no index"), CampaignError("no patients"), KeyError("defect")])
-def test_scoring_outlives_an_index_that_fails_for_a_moment(folder, served, quick, monkeypatch, caplog, error):
+def test_scoring_outlives_an_index_that_fails_for_a_moment(
+    background, folder, quick, monkeypatch, caplog, error
+):
     real, before = folder.units, threading.enumerate()
     monkeypatch.setattr(scoring, "LOOK_S", 0.05)
 
@@ -236,7 +238,6 @@ def test_scoring_outlives_an_index_that_fails_for_a_moment(folder, served, quick
         raise error
 
     monkeypatch.setattr(folder, "units", failing)
-    background, _ = scorer(folder, served)
     background.start()
     if isinstance(error, KeyError):  # what nobody foresaw ends the thread; the next question begins another
         for thread in scoring_threads(before):

@@ -1,38 +1,30 @@
 """What the background scorer counts as labelled."""
 
-import numpy as np
 import pytest
-from PIL import Image
+from factories import make_cine, make_label, make_picture
 
-from uniultra.images.itk import sitk
 from uniultra.serve.scoring.studies import ScoredStudies
 from uniultra.serve.tasks.image_cache import OpenImages
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.types import Unit
 
 
-def write(path, voxels):
-    sitk().WriteImage(sitk().GetImageFromArray(voxels), str(path))
-    return path
-
-
 @pytest.fixture
 def datastore(tmp_path):
     """A still and a cine of five frames."""
     studies = tmp_path / "studies"
-    studies.mkdir()
-    Image.fromarray(np.zeros((6, 8), np.uint8)).save(studies / "still.png")
-    write(studies / "clip.seq.nrrd", np.zeros((5, 6, 8), np.uint8))
+    make_picture(studies / "still.png")
+    make_cine(studies / "clip.seq.nrrd", 5)
     return StudiesDatastore(studies)
 
 
 def test_each_labelled_frame_counts_whichever_version_has_it(datastore, tmp_path):
     store, studies = datastore.store, ScoredStudies(datastore, OpenImages(1 << 20))
-    label = write(tmp_path / "label.nrrd", np.ones((5, 6, 8), np.uint8))
+    label = make_label(tmp_path / "label.nrrd", shape=(5, 6, 8))
     for frames in ([0, 1, 2], [0]):
         store.save("clip", label, annotator="anna", frames=frames)
         assert studies.finished() == {Unit("clip", 0), Unit("clip", 1), Unit("clip", 2)}
-    store.save("still", write(tmp_path / "still.png", np.ones((6, 8), np.uint8)), annotator="ben")
+    store.save("still", make_label(tmp_path / "still.png"), annotator="ben")
     assert Unit("still", 0) in studies.finished() and studies.labels() == 4
     store.save("clip", label, annotator="anna", frames=[4], tag="draft")
     store.review("clip", 2, "returned", "rita")
@@ -43,8 +35,8 @@ def test_each_labelled_frame_counts_whichever_version_has_it(datastore, tmp_path
 
 def test_so_many_pictures_are_learnt_from_however_long_the_cines_are(datastore, tmp_path):
     store, studies = datastore.store, ScoredStudies(datastore, OpenImages(1 << 20))
-    label = write(tmp_path / "label.nrrd", np.ones((5, 6, 8), np.uint8))
+    label = make_label(tmp_path / "label.nrrd", shape=(5, 6, 8))
     store.save("clip", label, annotator="anna", frames=range(5), labels={"lesion": 1})
-    still = write(tmp_path / "still.png", np.ones((6, 8), np.uint8))
+    still = make_label(tmp_path / "still.png")
     store.save("still", still, annotator="ben", labels={"lesion": 1})
     assert [len(studies.labelled(most)) for most in (0, 1, 2, 3, 4, 40)] == [0, 1, 2, 2, 3, 6]

@@ -41,8 +41,8 @@ while not (folder / "go").exists():
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """Random weights, a studies folder with labels, and a short worker in the place of the training.
+def studies(tmp_path, monkeypatch):
+    """A studies folder beside random weights, and a short worker in the place of the training.
 
     No worker outlives its test.
     """
@@ -59,10 +59,16 @@ def machine(tmp_path, monkeypatch):
         real(self, *args, **named)
 
     monkeypatch.setattr(Trainings, "__init__", remembered)
-    yield tmp_path / "studies", make_campaign(tmp_path / "studies", 6)
+    yield tmp_path / "studies"
     for one in made:
         one.close()
         assert one.wait(30)
+
+
+@pytest.fixture
+def labels(studies):
+    """The labels of its campaign."""
+    return make_campaign(studies, 6)
 
 
 def let_go(studies: Path, one: str) -> None:
@@ -74,8 +80,7 @@ def begun(studies: Path, one: str, times: int = 1) -> None:
     until(lambda: sum("begun" in line for line in folder.lines()) >= times)
 
 
-def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
-    studies, labels = machine
+def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(studies, labels):
     now = labels[:3]
     trainings = Trainings(studies, lambda: now, Settings(train_nice=0, device="cpu"))
     first = trainings.start(MODEL, {"model": MODEL})
@@ -102,8 +107,7 @@ def test_stop_and_start_at_every_label_goes_on_and_newer_labels_follow(machine):
     assert {"id", "status", "request", "start_ts", "details", "end_ts"} <= set(trainings.records()[0])
 
 
-def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
-    studies, labels = machine
+def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(studies, labels):
     trainings = Trainings(studies, lambda: labels, Settings(train_nice=0))
     first = trainings.start(MODEL, {"model": MODEL})["id"]
     for times in range(1, train_jobs.CRASHES + 1):
@@ -114,8 +118,7 @@ def test_a_killed_process_is_started_again_and_a_dying_one_is_given_up(machine):
     assert record["status"] == "ERROR" and "died" in record["error"]
 
 
-def test_a_job_that_another_server_works_on_is_waited_for(machine, monkeypatch):
-    studies, labels = machine
+def test_a_job_that_another_server_works_on_is_waited_for(studies, labels, monkeypatch):
     monkeypatch.setattr(train_jobs, "LATER", 0.05)
     trainings = Trainings(studies, lambda: labels, Settings(train_nice=0))
     folder = jobs.create(studies, MODEL, labels, fit_settings(MODEL, {}))
@@ -130,8 +133,7 @@ def test_a_job_that_another_server_works_on_is_waited_for(machine, monkeypatch):
     assert folder.ended().status == "DONE"
 
 
-def test_a_queued_model_goes_on_with_the_job_that_it_has(machine):
-    studies, labels = machine
+def test_a_queued_model_goes_on_with_the_job_that_it_has(studies, labels):
     other = "sam2_mini"
     tensors.save(studies.parent / "weights" / f"{other}.safetensors", build(other, 64), {})
     cut = jobs.create(studies, other, labels[:3], fit_settings(other, {}))
@@ -146,8 +148,7 @@ def test_a_queued_model_goes_on_with_the_job_that_it_has(machine):
     trainings.stop()
 
 
-def test_a_job_that_cannot_be_read_is_left_out_and_said_once(machine, caplog):
-    studies, labels = machine
+def test_a_job_that_cannot_be_read_is_left_out_and_said_once(studies, labels, caplog):
     kept = jobs.create(studies, MODEL, labels[:3], fit_settings(MODEL, {}))
     lost = jobs.create(studies, MODEL, labels, fit_settings(MODEL, {}))
     (lost.path / "job.json").write_text((lost.path / "job.json").read_text().replace('"seed"', '"newer"'))
@@ -164,8 +165,7 @@ def test_a_job_that_cannot_be_read_is_left_out_and_said_once(machine, caplog):
     assert len(told) == 1 and "left out" in told[0]
 
 
-def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_it(machine):
-    studies, labels = machine
+def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_it(studies, labels):
     left = Trainings(studies, lambda: labels, Settings(train_nice=0))
     first = left.start(MODEL, {"model": MODEL})["id"]
     begun(studies, first)
@@ -181,14 +181,12 @@ def test_what_a_server_left_unfinished_is_gone_on_with_unless_somebody_stopped_i
     assert third.current() is None
 
 
-def test_jobs_of_one_second_are_in_order(machine):
-    studies, labels = machine
+def test_jobs_of_one_second_are_in_order(studies, labels):
     made = [jobs.create(studies, MODEL, labels, fit_settings(MODEL, {})) for _ in range(8)]
     assert [one.path for one in jobs.jobs(studies)] == [one.path for one in made]
 
 
-def test_after_the_end_of_a_server_nothing_begins(machine):
-    studies, labels = machine
+def test_after_the_end_of_a_server_nothing_begins(studies, labels):
     left = Trainings(studies, lambda: labels, Settings(train_nice=0), lambda: 3)
     left.start(MODEL, {"model": MODEL})
     left.close()
@@ -198,8 +196,7 @@ def test_after_the_end_of_a_server_nothing_begins(machine):
     assert left.current() is None and left.records()[0]["status"] == "SUBMITTED"
 
 
-def test_a_training_begins_by_itself_after_enough_new_labels(machine):
-    studies, labels = machine
+def test_a_training_begins_by_itself_after_enough_new_labels(studies, labels):
     now = labels[:2]
     trainings = Trainings(studies, lambda: now, Settings(train_nice=0), lambda: 3)
     trainings.labelled(MODEL)
@@ -219,8 +216,7 @@ def test_a_training_begins_by_itself_after_enough_new_labels(machine):
     trainings.stop()
 
 
-def test_labels_are_verified_when_a_job_begins_and_only_then(machine):
-    studies, labels = machine
+def test_labels_are_verified_when_a_job_begins_and_only_then(studies, labels):
     verified, revisions = [], [("image0", 1)]
 
     def verify():
@@ -236,8 +232,7 @@ def test_labels_are_verified_when_a_job_begins_and_only_then(machine):
     trainings.stop()
 
 
-def test_no_label_and_impossible_settings_are_refused(machine):
-    studies, labels = machine
+def test_no_label_and_impossible_settings_are_refused(studies, labels):
     with pytest.raises(RequestError, match="Label some images"):
         Trainings(studies, list, Settings()).start(MODEL, {"model": MODEL})
     with pytest.raises(RequestError, match="steps"):
@@ -248,8 +243,7 @@ def test_no_label_and_impossible_settings_are_refused(machine):
     assert jobs.jobs(studies) == []
 
 
-def test_the_routes_speak_as_stock_does(machine, tmp_path, monkeypatch):
-    studies, labels = machine
+def test_the_routes_speak_as_stock_does(studies, labels, tmp_path, monkeypatch):
     with serving(tmp_path, studies, monkeypatch, models=MODEL, train_after="0", preload="false") as client:
         from monailabel.interfaces.utils.app import app_instance
 
@@ -284,8 +278,7 @@ def test_the_routes_speak_as_stock_does(machine, tmp_path, monkeypatch):
         assert stats["total_time"] == "0:02:05" and stats["published"] is None
 
 
-def test_a_published_adapter_answers_over_http_and_is_named(machine, tmp_path, monkeypatch):
-    studies, _ = machine
+def test_a_published_adapter_answers_over_http_and_is_named(studies, labels, tmp_path, monkeypatch):
     with serving(tmp_path, studies, monkeypatch, models=MODEL, train_after="0", preload="false") as client:
         click = {"foreground": [[40, 40, 0]], "background": [], "result": "packed"}
         assert infer(client, MODEL, "image0", **click).json()["adapter"] is None
