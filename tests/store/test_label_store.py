@@ -20,7 +20,7 @@ from uniultra.store.labels import records
 from uniultra.store.labels.labelmap import read_labelmap
 from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
-from uniultra.store.types import Origin, Unit
+from uniultra.store.types import LabelVersion, Origin, Unit
 
 
 def test_a_version_keeps_all_that_is_known_about_it(
@@ -222,9 +222,8 @@ def test_names_are_the_requests_then_the_campaigns(store: LabelStore, studies: P
 
 
 def test_a_label_that_was_removed_counts_no_more_but_is_not_gone(
-    store: LabelStore, studies: Path, label: Path
+    store: LabelStore, saved: LabelVersion, studies: Path, label: Path
 ) -> None:
-    saved = store.save("one", label, annotator="anna")
     assert Unit("one", 0) not in store.unlabelled()
     store.remove("one", "final")
     assert store.versions("one") == [] and store.trainable() == []
@@ -264,9 +263,8 @@ def test_a_record_of_a_newer_program_is_left_alone(store: LabelStore, studies: P
 
 
 def test_a_folder_that_cannot_be_written_is_read_all_the_same(
-    store: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
+    labelled: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.save("one", label, annotator="anna")
     make_picture(studies / "three.png")
 
     def read_only(*_: object, **__: object) -> None:
