@@ -10,6 +10,7 @@ import file_server
 import official_layouts
 import pytest
 import torch
+from factories import raising
 
 from uniultra.cli import main
 from uniultra.models import build, registry
@@ -168,10 +169,7 @@ def test_add_refuses_another_models_file_and_hostile_ones(folder, released, tmp_
 
 
 def test_a_full_disk_is_said(folder, released, capsys, monkeypatch):
-    def full(*_anything, **_more):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(tensors, "save_tensors", full)
+    monkeypatch.setattr(tensors, "save_tensors", raising(OSError(28, "No space left on device")))
     assert main.main(["weights", "add", "mobile_sam", str(released)]) == 2
     assert "No space left on device" in capsys.readouterr().err
 

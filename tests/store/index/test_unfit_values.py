@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import raising
 from sqlalchemy import exc
 
 from uniultra.errors import RequestError
@@ -96,10 +97,7 @@ def test_a_bad_line_of_the_journal_blocks_nothing_after_it(
 
 def test_a_database_that_fails_is_no_bad_line(store: LabelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.units()
-
-    def away(*_: Any) -> None:
-        raise exc.OperationalError("update", None, Exception("the server closed the connection"))
-
+    away = raising(exc.OperationalError("update", None, Exception("the server closed the connection")))
     monkeypatch.setitem(events_module._CHANGES, "skip", away)
     with pytest.raises(StoreError):
         store.skip(ONE, "anna", "why")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import make_label
+from factories import lose_index, make_label, raising
 from PIL import Image
 
 from uniultra.files import atomic
@@ -25,6 +25,12 @@ from uniultra.store.errors import StoreError
 from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, Unit
+
+DAMAGES = {
+    "garbage": b"no database at all " * 500,
+    "zeros": b"\0" * 4096,
+    "header only": b"SQLite format 3\0" + b"x" * 4096,
+}
 
 
 def copy_of(store: LabelStore, version: LabelVersion) -> Path:
@@ -211,10 +217,10 @@ def test_what_cannot_be_read_as_a_label_is_not_deleted_with_it(store: LabelStore
     assert copy.read_bytes() == b"half of a label, on its way"
 
 
-@pytest.mark.parametrize("kind", ["deleted", "empty", "garbage", "truncated", "other schema", "foreign"])
+@pytest.mark.parametrize("kind", ["deleted", "empty", *DAMAGES, "truncated", "other schema", "foreign"])
 def test_the_index_is_built_again_from_the_files(store: LabelStore, label: Path, kind: str) -> None:
     store.save("one", label, annotator="anna")
-    store.save("one", label, annotator="anna")
+    store.save("one", label, annotator="anna", info={"note": "left"})
     store.save("deep__er__two", label, tag="original")
     store.review("one", 2, "approved", "rita")
     store.skip(Unit("deep__er__two", 0), "ben", "unsure")
@@ -225,8 +231,8 @@ def test_the_index_is_built_again_from_the_files(store: LabelStore, label: Path,
         index.unlink()
     elif kind == "empty":
         index.write_bytes(b"")
-    elif kind == "garbage":
-        index.write_bytes(b"no database at all " * 500)
+    elif kind in DAMAGES:
+        index.write_bytes(DAMAGES[kind])
     elif kind == "truncated":
         index.write_bytes(index.read_bytes()[:-5000])
     elif kind == "other schema":
@@ -258,11 +264,8 @@ def test_a_version_that_the_index_never_heard_of_is_found(
     store: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.save("one", label)
-
-    def dies(*_: object) -> None:
-        raise StoreError("The database went away.")
-
-    monkeypatch.setattr("uniultra.store.index.rows.insert_version", dies)
+    lost = raising(StoreError("The database went away."))
+    monkeypatch.setattr("uniultra.store.index.rows.insert_version", lost)
     with pytest.raises(StoreError):
         store.save("one", label, annotator="anna")
     monkeypatch.undo()
@@ -278,7 +281,6 @@ def test_ids_survive_the_loss_of_the_journal_by_the_paths_in_the_records(studies
     store.images.refresh()
     store.save("one", label)
     (studies / ".uniultra" / "journal.jsonl").unlink()
-    store.index.close()
     again = without_index(studies)
     again.units()
     assert again.images.path("one").name == "one.png"
@@ -433,8 +435,7 @@ def flip(path: Path, words: bytes) -> None:
 
 
 def without_index(studies: Path) -> LabelStore:
-    for file in (studies / ".uniultra").glob("index.sqlite*"):
-        file.unlink()
+    lose_index(studies)
     return LabelStore(studies)
 
 
