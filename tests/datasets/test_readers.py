@@ -170,7 +170,7 @@ def test_a_patient_in_two_subgroups_is_refused(source, bring):
     camus(source)
     with (source / "database_split" / "subgroup_testing.txt").open("a") as stream:
         stream.write("patient0001\n")
-    with pytest.raises(ImageError, match="one is in two"):
+    with pytest.raises(ImageError, match="a patient is in two"):
         bring("camus")
 
 
