@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Any, NoReturn
 
 import av
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from PIL import Image
 
 from uniultra.files.checksummed import sha256
@@ -44,6 +45,25 @@ def encoded(picture: np.ndarray, kind: str = "JPEG", **options: Any) -> bytes:
     return stream.getvalue() + b"\0" * (stream.tell() % 2)
 
 
+def make_volume(
+    path: Path,
+    pixels: NDArray[Any],
+    *,
+    spacing: Sequence[float] = (),
+    origin: Sequence[float] = (),
+    direction: Sequence[float] = (),
+    vector: bool = False,
+    compress: bool = False,
+) -> Path:
+    """A file of ITK with these pixels, in a place of its own where one is given."""
+    picture = sitk().GetImageFromArray(pixels, isVector=vector)
+    for name, value in (("Spacing", spacing), ("Origin", origin), ("Direction", direction)):
+        if value:
+            getattr(picture, f"Set{name}")(value)
+    sitk().WriteImage(picture, str(path), compress)
+    return path
+
+
 def make_cine(path: Path, frames: int = 5) -> Path:
     """A tiny cine."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,25 +91,61 @@ def make_video(
     return path
 
 
-def make_dicom(path: Path, **elements: str) -> Path:
-    """A tiny ultrasound image in DICOM, with further elements by keyword."""
+STILL = np.arange(48, dtype=np.uint8).reshape(6, 8)
+
+
+def make_dicom(
+    path: Path,
+    pixels: NDArray[Any] | None = STILL,
+    *,
+    frames: list[bytes] | None = None,
+    syntax: str = "1.2.840.10008.1.2.1",
+    implicit: bool = False,
+    little: bool = True,
+    data: bytes | None = None,
+    rle: bool = False,
+    **elements: object,
+) -> Path:
+    """A DICOM ultrasound file: pixels (or compressed frames), then any element by keyword."""
     import pydicom
 
-    data = pydicom.Dataset()
-    data.SOPClassUID, data.Modality = pydicom.uid.UltrasoundImageStorage, "US"
-    data.SOPInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[path.name])
-    data.Rows, data.Columns, data.BitsAllocated, data.BitsStored, data.HighBit = 6, 8, 8, 8, 7
-    data.SamplesPerPixel, data.PixelRepresentation = 1, 0
-    data.PhotometricInterpretation, data.PixelData = "MONOCHROME2", bytes(range(48))
+    dataset = pydicom.FileDataset(str(path), {}, preamble=bytes(128))
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.6.1"
+    dataset.SOPInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[path.name])
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.is_implicit_VR, dataset.is_little_endian = implicit, little
+    dataset.Modality = "US"
+    if pixels is not None:
+        multi = pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[-1] != 3)
+        shape = pixels.shape[1:] if multi else pixels.shape
+        dataset.Rows, dataset.Columns = shape[:2]
+        dataset.SamplesPerPixel = shape[2] if len(shape) == 3 else 1
+        if multi:
+            dataset.NumberOfFrames = len(pixels)
+        bits = pixels.dtype.itemsize * 8
+        dataset.BitsAllocated = dataset.BitsStored = bits
+        dataset.HighBit = bits - 1
+        dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+        dataset.PhotometricInterpretation = "RGB" if dataset.SamplesPerPixel == 3 else "MONOCHROME2"
+        if dataset.SamplesPerPixel == 3:
+            dataset.PlanarConfiguration = 0
     for keyword, value in elements.items():
-        setattr(data, keyword, value)
-    data.file_meta = pydicom.dataset.FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
-    data.is_little_endian, data.is_implicit_VR = True, False
+        setattr(dataset, keyword, value)
+    if frames is not None:
+        dataset.PixelData = pydicom.encaps.encapsulate(frames)
+        dataset["PixelData"].is_undefined_length = True
+        dataset["PixelData"].VR = "OB"
+    elif data is not None or pixels is not None:
+        order = pixels.astype(pixels.dtype.newbyteorder("<" if little else ">")) if data is None else None
+        raw = data if order is None else order.tobytes()
+        dataset.PixelData = raw + b"\0" * (len(raw) % 2)
+        dataset["PixelData"].VR = "OW" if dataset.BitsAllocated > 8 else "OB"
+    if rle:
+        dataset.compress(pydicom.uid.RLELossless)
     path.parent.mkdir(parents=True, exist_ok=True)
-    data.save_as(path, write_like_original=False)
+    dataset.save_as(path, write_like_original=False)
     return path
 
 
@@ -112,9 +168,24 @@ def training_label(studies: Path, source: str, file: str, **fields: Any) -> Trai
     return TrainingLabel(source=source, file=file, sha256=checksum, **{**defaults, **fields})
 
 
+def lose_index(studies: Path) -> None:
+    """Delete the index of a label store."""
+    for file in (studies / ".uniultra").glob("index.sqlite*"):
+        file.unlink()
+
+
 def write_campaign(studies: Path, **settings: object) -> None:
     """Write a campaign file with these settings."""
     (studies / "campaign.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+
+
+def raising(error: BaseException) -> Callable[..., NoReturn]:
+    """A function that takes anything and raises this error."""
+
+    def fails(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return fails
 
 
 class Clock:

@@ -11,6 +11,7 @@ import file_server
 import official_layouts
 import pytest
 import torch
+from factories import raising
 
 from uniultra.models import build, registry
 from uniultra.models.registry import entry
@@ -147,10 +148,7 @@ def test_add_refuses_another_models_file_and_hostile_ones(folder, released, tmp_
 
 
 def test_a_full_disk_is_said(folder, released, run, monkeypatch):
-    def full(*_anything, **_more):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(tensors, "save_tensors", full)
+    monkeypatch.setattr(tensors, "save_tensors", raising(OSError(28, "No space left on device")))
     code, _, said = run("weights", "add", "mobile_sam", released)
     assert code == 2 and "No space left on device" in said
 

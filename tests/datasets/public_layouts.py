@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from factories import make_volume
 from PIL import Image, ImageDraw
 
 SHAPE = (40, 60)  # rows, columns
@@ -118,9 +119,7 @@ def camus(folder, spacing=(0.2, 0.2), ending=".nii.gz", subgroups=True):
             name = folder / "database_nifti" / patient / f"{patient}_{view}"
             name.parent.mkdir(parents=True, exist_ok=True)
             for ends, values in ((ending, picture(n).astype(np.float32)), (f"_gt{ending}", labels)):
-                image = sitk.GetImageFromArray(values)
-                image.SetSpacing(spacing)
-                sitk.WriteImage(image, f"{name}{ends}")
+                make_volume(Path(f"{name}{ends}"), values, spacing=spacing)
             for value, label in enumerate(("camus_lv", "camus_myo", "camus_la"), 1):
                 made.masks[label, f"{patient}_{view}"] = labels == value
             made.pictures[f"{patient}_{view}"] = picture(n)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import factories
 import numpy as np
-import pydicom
 import pytest
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from uniultra.demo import fetch_sample_dicom
 from uniultra.errors import UniUltraError
@@ -44,57 +42,11 @@ def cine(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def make_dicom(tmp_path: Path) -> Callable[..., Path]:
-    """Write a DICOM ultrasound file: pixels (or compressed frames), then any element by keyword."""
+    """Writes a DICOM file of a patient whose name and number are secret."""
 
-    def make(
-        pixels: NDArray | None = None,
-        *,
-        frames: list[bytes] | None = None,
-        syntax: str = ExplicitVRLittleEndian,
-        implicit: bool = False,
-        little: bool = True,
-        data: bytes | None = None,
-        rle: bool = False,
-        name: str = "made.dcm",
-        **elements: object,
-    ) -> Path:
-        path = tmp_path / name
-        dataset = FileDataset(str(path), {}, preamble=bytes(128))
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
-        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.6.1"
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid()
-        dataset.is_implicit_VR, dataset.is_little_endian = implicit, little
-        dataset.Modality, dataset.PatientName, dataset.PatientID = "US", "Secret^Name", "SECRET-ID"
-        if pixels is not None:
-            multi = pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[-1] != 3)
-            shape = pixels.shape[1:] if multi else pixels.shape
-            dataset.Rows, dataset.Columns = shape[:2]
-            dataset.SamplesPerPixel = shape[2] if len(shape) == 3 else 1
-            if multi:
-                dataset.NumberOfFrames = len(pixels)
-            bits = pixels.dtype.itemsize * 8
-            dataset.BitsAllocated = dataset.BitsStored = bits
-            dataset.HighBit = bits - 1
-            dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-            dataset.PhotometricInterpretation = "RGB" if dataset.SamplesPerPixel == 3 else "MONOCHROME2"
-            if dataset.SamplesPerPixel == 3:
-                dataset.PlanarConfiguration = 0
-        for keyword, value in elements.items():
-            setattr(dataset, keyword, value)
-        if frames is not None:
-            dataset.PixelData = encapsulate(frames)
-            dataset["PixelData"].is_undefined_length = True
-            dataset["PixelData"].VR = "OB"
-        elif data is not None or pixels is not None:
-            order = pixels.astype(pixels.dtype.newbyteorder("<" if little else ">")) if data is None else None
-            raw = data if order is None else order.tobytes()
-            dataset.PixelData = raw + b"\0" * (len(raw) % 2)
-            dataset["PixelData"].VR = "OW" if dataset.BitsAllocated > 8 else "OB"
-        if rle:
-            dataset.compress(RLELossless)
-        dataset.save_as(path, write_like_original=False)
-        return path
+    def make(pixels: NDArray | None = None, *, name: str = "made.dcm", **how: Any) -> Path:
+        patient = {"PatientName": "Secret^Name", "PatientID": "SECRET-ID"}
+        return factories.make_dicom(tmp_path / name, pixels, **{**patient, **how})
 
     return make
 

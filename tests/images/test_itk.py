@@ -7,6 +7,7 @@ import gzip
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from factories import make_volume
 
 from uniultra.errors import ImageError
 from uniultra.images import AxisKind, Plane, read_image
@@ -16,13 +17,9 @@ DIRECTION = (0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
 
 
 def written(path, pixels, vector=False, compress=True):
-    picture = sitk.GetImageFromArray(pixels, isVector=vector)
-    if picture.GetDimension() == 3:
-        picture.SetSpacing(SPACING)
-        picture.SetOrigin(ORIGIN)
-        picture.SetDirection(DIRECTION)
-    sitk.WriteImage(picture, str(path), compress)
-    return path
+    volume = pixels.ndim - vector == 3
+    place = {"spacing": SPACING, "origin": ORIGIN, "direction": DIRECTION} if volume else {}
+    return make_volume(path, pixels, vector=vector, compress=compress, **place)
 
 
 @pytest.mark.parametrize("compress", [True, False])

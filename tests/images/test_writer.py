@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from factories import make_volume, raising
 from PIL import Image
 
 from uniultra.errors import ImageError
@@ -23,12 +24,8 @@ def still(tmp_path, grey):
 @pytest.mark.parametrize("ending", MASK_ENDINGS)
 @pytest.mark.parametrize("source", ["a.nrrd", "a.mha", "a.nii.gz"])
 def test_volume_mask_round_trip(tmp_path, cine, source, ending):
-    picture = sitk.GetImageFromArray(cine)
-    picture.SetSpacing((0.5, 0.25, 2))
-    picture.SetOrigin((10, -20, 30))
-    picture.SetDirection(OBLIQUE)
-    sitk.WriteImage(picture, str(tmp_path / source))
-    image = read_image(tmp_path / source)
+    place = {"spacing": (0.5, 0.25, 2), "origin": (10, -20, 30), "direction": OBLIQUE}
+    image = read_image(make_volume(tmp_path / source, cine, **place))
     mask = np.zeros(image.shape, bool)
     mask[2, :12, 30:50] = True
     write_mask(mask, image, tmp_path / f"mask{ending}")
@@ -73,11 +70,7 @@ def test_an_older_mask_is_replaced_whole_or_kept(tmp_path, grey, still, monkeypa
     write_mask(grey > 250, still, target)
     good = target.read_bytes()
     assert sitk.GetArrayFromImage(sitk.ReadImage(str(target))).any()
-
-    def full(self, other):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(type(tmp_path), "replace", full)
+    monkeypatch.setattr(type(tmp_path), "replace", raising(OSError("disk full")))
     with pytest.raises(ImageError, match="written"):
         write_mask(np.zeros(grey.shape, bool), still, target)
     assert target.read_bytes() == good

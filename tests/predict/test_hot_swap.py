@@ -23,7 +23,7 @@ CLICK = [PromptSet(points=(Point(30, 20),))]
 
 @pytest.fixture
 def campaign(tmp_path, monkeypatch):
-    """A studies folder's bundles, and a function that publishes one more."""
+    """A studies folder's bundles, a function that publishes one more, a predictor of them and a still."""
     monkeypatch.setenv("UNIULTRA_WEIGHTS", str(tmp_path / "weights"))
     own_weights(tmp_path / "weights", 2)
     published = Published(tmp_path / "studies")
@@ -31,7 +31,7 @@ def campaign(tmp_path, monkeypatch):
     def publish(seed: int, trains=("",)) -> str:
         return published.publish(changed_bundle(tmp_path / f"b{seed}", seed, trains, by=0.2))
 
-    return published, publish
+    return published, publish, Predictor(MODEL, device="cpu", published=published), picture(0)
 
 
 def picture(seed: int) -> Still:
@@ -46,8 +46,7 @@ def until(condition, seconds: float = 60) -> None:
 
 
 def test_it_follows_what_is_published_and_rolled_back(campaign):
-    published, publish = campaign
-    predictor, source = Predictor(MODEL, device="cpu", published=published), picture(0)
+    published, publish, predictor, source = campaign
     [own] = predictor.predict(source, STILL, CLICK)
     assert own.adapter is None and len(predictor.cache) == 1
     first = publish(1)
@@ -66,8 +65,7 @@ def test_it_follows_what_is_published_and_rolled_back(campaign):
 
 
 def test_embeddings_stay_where_only_what_decodes_is_another(campaign):
-    published, publish = campaign
-    predictor, source = Predictor(MODEL, device="cpu", published=published), picture(0)
+    _, publish, predictor, source = campaign
     predictor.predict(source, STILL, CLICK)
     first = publish(1, (".sam_mask_decoder.transformer.", ".sam_prompt_encoder."))
     until(lambda: predictor.adapter == first)
@@ -76,15 +74,14 @@ def test_embeddings_stay_where_only_what_decodes_is_another(campaign):
 
 
 def test_no_embedding_stays_where_the_decoder_that_is_part_of_it_is_another(campaign):
-    published, publish = campaign
-    source, decoder = picture(0), (".sam_prompt_encoder.", ".sam_mask_decoder.")
+    published, publish, predictor, source = campaign
+    decoder = (".sam_prompt_encoder.", ".sam_mask_decoder.")
     first, second = publish(1, decoder), publish(2, decoder)
     alone, kept = {}, {}
     for adapter in (first, second):
         published.rollback(MODEL, adapter)
         [alone[adapter]] = Predictor(MODEL, device="cpu", published=published).predict(source, STILL, CLICK)
     published.rollback(MODEL, first)
-    predictor = Predictor(MODEL, device="cpu", published=published)
     for adapter in (first, second):
         published.rollback(MODEL, adapter)
         until(lambda wanted=adapter: predictor.loaded().adapter == wanted)
@@ -96,7 +93,7 @@ def test_no_embedding_stays_where_the_decoder_that_is_part_of_it_is_another(camp
 
 
 def test_clicks_under_way_finish_on_the_network_they_began_with(campaign):
-    published, publish = campaign
+    published, publish, predictor, _ = campaign
     expected = {}
     ids = [None]
     for seed in (1, 2, 3):
@@ -109,7 +106,6 @@ def test_clicks_under_way_finish_on_the_network_they_began_with(campaign):
             [answer] = alone.predict(source, STILL, CLICK)
             expected[adapter, n] = answer
     assert len({expected[adapter, 0].score for adapter in ids}) == 4
-    predictor = Predictor(MODEL, device="cpu", published=published)
     stop, seen = threading.Event(), set()
 
     def clicks(worker: int) -> int:
@@ -136,9 +132,8 @@ def test_clicks_under_way_finish_on_the_network_they_began_with(campaign):
 
 
 def test_a_bundle_that_cannot_be_loaded_keeps_the_old_one_and_says_so(campaign, monkeypatch):
-    published, publish = campaign
+    published, publish, predictor, source = campaign
     first = publish(1)
-    predictor, source = Predictor(MODEL, device="cpu", published=published), picture(0)
     predictor.predict(source, STILL, CLICK)
     second = publish(2)
     path = published.path(second) / bundle.WEIGHTS

@@ -8,6 +8,7 @@ import pytest
 from factories import Clock, make_label, make_picture
 
 from uniultra.store.store import LabelStore
+from uniultra.store.types import LabelVersion
 
 
 @pytest.fixture
@@ -34,6 +35,18 @@ def store(studies: Path, clock: Clock) -> LabelStore:
 def label(tmp_path: Path) -> Path:
     """A label file of either picture."""
     return make_label(tmp_path / "label.png")
+
+
+@pytest.fixture
+def saved(store: LabelStore, label: Path) -> LabelVersion:
+    """The first version of `one`, by Anna."""
+    return store.save("one", label, annotator="anna")
+
+
+@pytest.fixture
+def labelled(store: LabelStore, saved: LabelVersion) -> LabelStore:
+    """The label store of `studies` with Anna's label of `one`."""
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from factories import write_campaign
@@ -16,23 +16,15 @@ def share(studies: Path, url: str | None, label: Path, readers: int = 1) -> None
     """Eight annotators, each with a store of its own as processes have, label all that there is."""
     write_campaign(studies, readers=readers)
     given: list[tuple[Unit, str]] = []
-    errors: list[BaseException] = []
 
     def work(who: str) -> None:
-        try:
-            store = LabelStore(studies, url)
-            while (lease := store.claim(store.unlabelled(who), who)) is not None:
-                given.append((lease.unit, who))
-                store.save(lease.unit.image, label, annotator=who, info={"for": lease.unit.image})
-        except BaseException as error:
-            errors.append(error)
+        store = LabelStore(studies, url)
+        while (lease := store.claim(store.unlabelled(who), who)) is not None:
+            given.append((lease.unit, who))
+            store.save(lease.unit.image, label, annotator=who, info={"for": lease.unit.image})
 
-    threads = [threading.Thread(target=work, args=(f"a{n}",)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, (f"a{n}" for n in range(8))))  # raises what one of them raised
     store = LabelStore(studies, url)
     assert set(Counter(unit for unit, _ in given).values()) == {readers}, "no unit twice, none forgotten"
     assert len(set(given)) == len(given), "no annotator had a unit twice"

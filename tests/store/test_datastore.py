@@ -5,11 +5,12 @@ import tempfile
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import make_label, make_picture
+from factories import make_label, make_picture, raising
 from PIL import Image
 
 from uniultra.errors import ImageError, RequestError
@@ -22,6 +23,13 @@ from uniultra.store.errors import NotFoundError, ProtectedError
 def store(studies: Path, monkeypatch: pytest.MonkeyPatch) -> StudiesDatastore:
     monkeypatch.setattr(module, "FRESH_S", 0.0)
     return StudiesDatastore(studies)
+
+
+@pytest.fixture
+def labelled(store: StudiesDatastore, label: Path) -> StudiesDatastore:
+    """The store with a final label of `one`."""
+    store.save_label("one", str(label), "final", {})
+    return store
 
 
 def test_images_of_all_folders_are_listed_by_id(store: StudiesDatastore, studies: Path) -> None:
@@ -110,12 +118,11 @@ def test_a_label_is_kept_where_monai_label_keeps_it(
 
 
 def test_a_newer_label_of_another_format_takes_the_place_of_the_old(
-    store: StudiesDatastore, studies: Path, label: Path, tmp_path: Path
+    labelled: StudiesDatastore, studies: Path, tmp_path: Path
 ) -> None:
-    store.save_label("one", str(label), "final", {})
     bmp = tmp_path / "label.bmp"
     Image.new("L", (8, 6)).save(bmp)
-    store.save_label("one", str(bmp), "final", {})
+    labelled.save_label("one", str(bmp), "final", {})
     assert [p.name for p in (studies / "labels" / "final").iterdir()] == ["one.bmp"]
 
 
@@ -128,12 +135,11 @@ def test_a_label_of_another_format_is_refused(store: StudiesDatastore, tmp_path:
 
 @pytest.mark.parametrize("name", ["bad.nrrd", "bad.nii.gz", "bad.png", "bad.mha"])
 def test_a_label_that_cannot_be_decoded_is_refused_and_the_old_one_stays(
-    store: StudiesDatastore, studies: Path, label: Path, tmp_path: Path, name: str
+    labelled: StudiesDatastore, studies: Path, tmp_path: Path, name: str
 ) -> None:
-    store.save_label("one", str(label), "final", {})
     (tmp_path / name).write_bytes(b"NRRD0004\nnonsense")
     with pytest.raises(RequestError, match="decoded") as refusal:
-        store.save_label("one", str(tmp_path / name), "final", {})
+        labelled.save_label("one", str(tmp_path / name), "final", {})
     assert str(tmp_path) not in str(refusal.value)
     assert [p.name for p in (studies / "labels" / "final").iterdir()] == ["one.png"]
 
@@ -249,42 +255,21 @@ def test_information_that_is_no_small_json_object_is_refused(store: StudiesDatas
         store.update_image_info("one", bad)  # type: ignore[arg-type]
 
 
-def test_the_listing_has_the_shape_of_monai_labels_own(store: StudiesDatastore, label: Path) -> None:
-    store.save_label("one", str(label), "final", {})
-    body = json.loads(json.dumps(store.json()))
+def test_the_listing_has_the_shape_of_monai_labels_own(labelled: StudiesDatastore) -> None:
+    body = json.loads(json.dumps(labelled.json()))
     assert set(body) == {"name", "description", "images_dir", "labels_dir", "objects"}
     assert body["objects"]["one"]["image"]["ext"] == ".png"
     assert body["objects"]["one"]["labels"]["final"]["ext"] == ".png"
 
 
-def test_a_damaged_index_is_put_aside_and_labels_are_found_again(
-    store: StudiesDatastore, studies: Path, label: Path
-) -> None:
-    store.save_label("one", str(label), "final", {"client_id": "anna"})
-    index = studies / ".uniultra" / "index.sqlite"
-    for damage in (b"no database " * 99, b"\0" * 4096, b"SQLite format 3\0" + b"x" * 4096):
-        store.store.index.close()
-        index.write_bytes(damage)
-        store = StudiesDatastore(studies)
-        assert store.list_images() == ["deep__er__two", "one"]
-        assert store.get_labeled_images() == ["one"]
-        assert store.get_label_info("one", "final")["client_id"] == "anna"
-    assert len(list(index.parent.glob("index.damaged-*.sqlite"))) == 3
-
-
 def test_a_write_that_fails_leaves_the_old_label(
-    store: StudiesDatastore, studies: Path, label: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labelled: StudiesDatastore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.save_label("one", str(label), "final", {})
     before = label.read_bytes()
     Image.new("L", (8, 6), 1).save(label)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("uniultra.files.atomic.os.fsync", full)
+    monkeypatch.setattr("uniultra.files.atomic.os.fsync", raising(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="space"):
-        store.save_label("one", str(label), "final", {})
+        labelled.save_label("one", str(label), "final", {})
     monkeypatch.undo()
     folder = studies / "labels" / "final"
     assert [p.name for p in folder.iterdir()] == ["one.png"]
@@ -294,21 +279,13 @@ def test_a_write_that_fails_leaves_the_old_label(
 def test_two_processes_do_not_lose_each_others_labels(studies: Path, label: Path) -> None:
     # two stores share nothing but the folder, as two processes do
     stores = [StudiesDatastore(studies), StudiesDatastore(studies)]
-    errors: list[BaseException] = []
 
-    def save(store: StudiesDatastore, who: int) -> None:
-        try:
-            for n in range(8):
-                store.save_label("one", str(label), f"w{who}-{n}", {"n": n})
-        except BaseException as error:
-            errors.append(error)
+    def save(who: int) -> None:
+        for n in range(8):
+            stores[who].save_label("one", str(label), f"w{who}-{n}", {"n": n})
 
-    threads = [threading.Thread(target=save, args=(s, w)) for w, s in enumerate(stores)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(save, range(2)))  # raises what one of them raised
     assert len(StudiesDatastore(studies).get_labels_by_image_id("one")) == 16
 
 
@@ -323,15 +300,14 @@ def test_the_archive_holds_images_and_labels(store: StudiesDatastore, label: Pat
 
 
 def test_an_archive_that_cannot_be_made_leaves_nothing_behind(
-    store: StudiesDatastore, label: Path, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labelled: StudiesDatastore, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.save_label("one", str(label), "final", {})
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     for file in (studies / "labels/final/one.png", studies / ".uniultra/versions/one/1.png"):
         file.unlink()
     with pytest.raises(FileNotFoundError):
-        store.get_dataset_archive(None)
+        labelled.get_dataset_archive(None)
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import Clock, make_cine, make_label, make_picture, write_campaign
+from factories import Clock, make_cine, make_label, make_picture, raising, write_campaign
 from PIL import Image
 
 from uniultra.errors import RequestError
@@ -20,7 +20,7 @@ from uniultra.store.labels import records
 from uniultra.store.labels.labelmap import read_labelmap
 from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
-from uniultra.store.types import Origin, Unit
+from uniultra.store.types import LabelVersion, Origin, Unit
 
 
 def test_a_version_keeps_all_that_is_known_about_it(
@@ -222,9 +222,8 @@ def test_names_are_the_requests_then_the_campaigns(store: LabelStore, studies: P
 
 
 def test_a_label_that_was_removed_counts_no_more_but_is_not_gone(
-    store: LabelStore, studies: Path, label: Path
+    store: LabelStore, saved: LabelVersion, studies: Path, label: Path
 ) -> None:
-    saved = store.save("one", label, annotator="anna")
     assert Unit("one", 0) not in store.unlabelled()
     store.remove("one", "final")
     assert store.versions("one") == [] and store.trainable() == []
@@ -238,25 +237,28 @@ def test_a_label_that_was_removed_counts_no_more_but_is_not_gone(
         store.remove("one", "original")
 
 
+def set_schema(studies: Path, schema: dict[str, object]) -> Path:
+    """Rewrite the first record of `one` as another program would, without a checksum."""
+    path = record_path(studies, "one", 1)
+    body = json.loads(path.read_bytes())
+    del body["record_sha256"], body["schema_version"]
+    path.write_text(json.dumps(body | schema))
+    return path
+
+
 @pytest.mark.parametrize("schema", [{}, {"schema_version": "1"}, {"schema_version": 0}])
 def test_a_record_of_no_schema_is_damaged(
     store: LabelStore, studies: Path, label: Path, schema: dict[str, object]
 ) -> None:
     store.save("one", label)
-    path = record_path(studies, "one", 1)
-    body = json.loads(path.read_bytes())
-    del body["record_sha256"], body["schema_version"]
-    path.write_text(json.dumps(body | schema))
+    set_schema(studies, schema)
     store.rebuild()
     assert store.versions() == [] and [problem.reason for problem in store.problems()] == ["record damaged"]
 
 
 def test_a_record_of_a_newer_program_is_left_alone(store: LabelStore, studies: Path, label: Path) -> None:
     store.save("one", label)
-    path = record_path(studies, "one", 1)
-    body = json.loads(path.read_bytes())
-    del body["record_sha256"]
-    path.write_text(json.dumps({**body, "schema_version": 99}))
+    path = set_schema(studies, {"schema_version": 99})
     store.rebuild()
     assert store.versions() == [] and store.problems() == []
     assert path.is_file()
@@ -264,14 +266,10 @@ def test_a_record_of_a_newer_program_is_left_alone(store: LabelStore, studies: P
 
 
 def test_a_folder_that_cannot_be_written_is_read_all_the_same(
-    store: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
+    labelled: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.save("one", label, annotator="anna")
     make_picture(studies / "three.png")
-
-    def read_only(*_: object, **__: object) -> None:
-        raise OSError(30, "Read-only file system")
-
+    read_only = raising(OSError(30, "Read-only file system"))
     monkeypatch.setattr("uniultra.files.lock.FileLock.acquire", read_only)
     again = LabelStore(studies)
     assert [unit.image for unit in again.units()] == ["deep__er__two", "one", "three"]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from factories import raising
 from safetensors.torch import save_file
 
 from uniultra.adapters import ch
@@ -259,11 +260,8 @@ def test_links_and_missing_files_are_refused(saved, tmp_path, file):
 def test_a_failed_save_leaves_the_old_bundle(saved, monkeypatch):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
 
-    def full(*_anything, **_more):
-        raise OSError(28, "No space left on device")
-
     network = trained()
-    monkeypatch.setattr(weights, "save_tensors", full)
+    monkeypatch.setattr(weights, "save_tensors", raising(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         bundle.save(saved, network, NAME)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before

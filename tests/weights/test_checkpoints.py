@@ -95,12 +95,9 @@ def test_code_hidden_where_only_the_loader_looks_never_runs(tmp_path):
     """Newer pickle instructions name what they call in another way than the one that PyTorch writes."""
     ran = tmp_path / "ran"
     torch.save(WEIGHTS, tmp_path / "x.pt")
-    with zipfile.ZipFile(tmp_path / "x.pt") as good, zipfile.ZipFile(tmp_path / "y.pt", "w") as bad:
-        for entry in good.infolist():
-            content = good.read(entry)
-            if entry.filename.endswith("data.pkl"):
-                content = pickle.dumps(Runs(f"touch {ran}"), protocol=4)
-            bad.writestr(entry.filename, content)
+    repacked(
+        tmp_path / "x.pt", tmp_path / "y.pt", {"x/data.pkl": pickle.dumps(Runs(f"touch {ran}"), protocol=4)}
+    )
     refused(tmp_path / "y.pt", "not of tensors only")
     assert not ran.exists()
 
@@ -193,23 +190,21 @@ def test_lying_safetensors_headers_are_refused(tmp_path, content):
     refused(tmp_path / "x.safetensors", "safetensors")
 
 
-def repacked(source, target, compression=zipfile.ZIP_STORED, extra=None):
+def repacked(source, target, changes, compression=zipfile.ZIP_STORED):
+    """A copy of an archive with these entries replaced or added."""
     with zipfile.ZipFile(source) as good, zipfile.ZipFile(target, "w", compression) as made:
-        for entry in good.infolist():
-            made.writestr(entry.filename, good.read(entry))
-        for name, content in (extra or {}).items():
+        for name, content in ({name: good.read(name) for name in good.namelist()} | changes).items():
             made.writestr(name, content)
 
 
 def test_zip_bombs_and_other_archives_are_refused(tmp_path):
     torch.save(WEIGHTS, tmp_path / "x.pt")
     bomb = {"x/data/9": b"\0" * (64 << 20)}
-    repacked(tmp_path / "x.pt", tmp_path / "bomb.pt", zipfile.ZIP_DEFLATED, bomb)
+    repacked(tmp_path / "x.pt", tmp_path / "bomb.pt", bomb, zipfile.ZIP_DEFLATED)
     assert (tmp_path / "bomb.pt").stat().st_size < 1 << 20
     refused(tmp_path / "bomb.pt", "packed")
-    repacked(
-        tmp_path / "x.pt", tmp_path / "code.pt", extra={"x/code/__torch__.py": "", "x/constants.pkl": ""}
-    )
+    script = {"x/code/__torch__.py": "", "x/constants.pkl": ""}
+    repacked(tmp_path / "x.pt", tmp_path / "code.pt", script)
     refused(tmp_path / "code.pt", "TorchScript")
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "script.pt"))
     refused(tmp_path / "script.pt", "TorchScript")

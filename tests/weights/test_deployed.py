@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 import torch
+from factories import raising
 from made_bundles import MODEL, changed_bundle, own_weights
 
 from uniultra.cli.main import main
@@ -22,8 +23,12 @@ def machine(tmp_path, monkeypatch):
     return lambda name, seed, *trains, **changes: changed_bundle(tmp_path / name, seed, *trains, **changes)
 
 
-def test_publish_roll_back_and_choose(machine, tmp_path):
-    published = Published(tmp_path / "studies")
+@pytest.fixture
+def published(tmp_path):
+    return Published(tmp_path / "studies")
+
+
+def test_publish_roll_back_and_choose(machine, published, tmp_path):
     assert published.current(MODEL) is None and published.stamp() is None and published.ids() == []
     first = published.publish(machine("a", 1))
     stamp = published.stamp()
@@ -40,8 +45,7 @@ def test_publish_roll_back_and_choose(machine, tmp_path):
     assert published.publish(tmp_path / "a") == first  # the same bundle keeps its id
 
 
-def test_roll_back_goes_to_what_answered_before_and_not_to_what_was_rolled_back(machine, tmp_path):
-    published = Published(tmp_path / "studies")
+def test_roll_back_goes_to_what_answered_before_and_not_to_what_was_rolled_back(machine, published, tmp_path):
     first = published.publish(machine("a", 1))
     second = published.publish(machine("b", 2))
     assert published.publish(tmp_path / "a") == first
@@ -55,8 +59,9 @@ def test_roll_back_goes_to_what_answered_before_and_not_to_what_was_rolled_back(
     assert published.rollback(MODEL, third) == third and published.rollback(MODEL) == first
 
 
-def test_a_bundle_does_not_take_the_place_of_another_than_it_was_measured_against(machine, tmp_path):
-    published = Published(tmp_path / "studies")
+def test_a_bundle_does_not_take_the_place_of_another_than_it_was_measured_against(
+    machine, published, tmp_path
+):
     first = published.publish(machine("a", 1), instead_of=None)
     for wrong in (None, "0123456789-7"):
         with pytest.raises(ChangedError, match="another one"):
@@ -66,12 +71,12 @@ def test_a_bundle_does_not_take_the_place_of_another_than_it_was_measured_agains
     assert published.current(MODEL) == second
 
 
-def test_the_manifest_of_a_large_campaign_is_read(machine, tmp_path):
+def test_the_manifest_of_a_large_campaign_is_read(machine, published):
     names = [f"ward 3/image{n:06}@1" for n in range(20_000)]
     scores = {f"{name} structure frame 0 part 0": [n / 20_001, 1 / (n + 3)] for n, name in enumerate(names)}
     folder = machine("a", 1, (".ch_adapters.",), data={"labels": names, "unseen": scores})
-    one = Published(tmp_path / "studies").publish(folder)
-    assert len(bundle.describe(Published(tmp_path / "studies").path(one))[1].data["unseen"]) == 20_000
+    one = published.publish(folder)
+    assert len(bundle.describe(published.path(one))[1].data["unseen"]) == 20_000
 
 
 def test_a_bundle_over_the_models_own_weights_gives_back_what_was_trained(machine, tmp_path):
@@ -83,20 +88,13 @@ def test_a_bundle_over_the_models_own_weights_gives_back_what_was_trained(machin
 
 
 @pytest.mark.parametrize("step", ["copy", "move", "write"])
-def test_a_crash_at_any_step_leaves_the_one_before(machine, tmp_path, monkeypatch, step):
-    published = Published(tmp_path / "studies")
+def test_a_crash_at_any_step_leaves_the_one_before(machine, published, monkeypatch, step):
     first = published.publish(machine("a", 1))
     other = machine("b", 2)
 
-    class KilledError(BaseException):
-        pass
-
-    def killed(*_):
-        raise KilledError
-
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, step, killed)
-        with pytest.raises(KilledError):
+        patch.setattr(atomic, step, raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
             published.publish(other)
     assert published.current(MODEL) == first
     loading.assemble(published.path(first))
@@ -107,8 +105,7 @@ def test_a_crash_at_any_step_leaves_the_one_before(machine, tmp_path, monkeypatc
     )
 
 
-def test_import_refuses_what_is_damaged_of_another_base_or_of_another_shape(machine, tmp_path):
-    published = Published(tmp_path / "studies")
+def test_import_refuses_what_is_damaged_of_another_base_or_of_another_shape(machine, published):
     folder = machine("a", 1)
     data = bytearray((folder / bundle.WEIGHTS).read_bytes())
     data[-5] ^= 1

@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from factories import encoded
+from factories import encoded, raising
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -91,16 +91,13 @@ def test_jpeg_colour_even_when_the_header_forgets_ybr(make_dicom, colour, photom
 def test_pydicom_takes_over_where_itk_fails(make_dicom, colour, monkeypatch):
     from uniultra.images.dicom import codec
 
-    def fail(one):
-        raise RuntimeError
-
     data = encoded(colour, "JPEG", quality=95, subsampling=0)
     path = make_dicom(
         colour, frames=[data], syntax=JPEGBaseline8Bit, PhotometricInterpretation="YBR_FULL_422"
     )
     first = read_image(path).read_frame(0)
     # which decoder answers is not visible from outside
-    monkeypatch.setattr(codec, "_by_itk", fail)
+    monkeypatch.setattr(codec, "_by_itk", raising(RuntimeError()))
     second = read_image(path).read_frame(0)
     assert np.abs(first.astype(int) - second).max() <= 2
 

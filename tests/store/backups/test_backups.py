@@ -1,6 +1,7 @@
 """A backup while others write: one state of the campaign, whole."""
 
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -22,6 +23,14 @@ def a_campaign(studies, store):
 def mask(studies, tmp_path):
     write_mask(np.ones((6, 8), np.uint8), read_image(studies / "one.png"), tmp_path / "mask.nrrd")
     return tmp_path / "mask.nrrd"
+
+
+@pytest.fixture
+def place(studies, tmp_path):
+    """Another folder with one of the pictures."""
+    (tmp_path / "back").mkdir()
+    shutil.copy(studies / "one.png", tmp_path / "back")
+    return tmp_path / "back"
 
 
 def test_a_backup_while_people_work_is_whole(store, mask, tmp_path):
@@ -52,14 +61,11 @@ def test_a_backup_while_people_work_is_whole(store, mask, tmp_path):
         assert back.problems() == []
 
 
-def test_a_restored_campaign_goes_on_where_it_was(store, mask, studies, tmp_path):
+def test_a_restored_campaign_goes_on_where_it_was(store, mask, studies, place, tmp_path):
     store.save("one", mask, annotator="ann")
     store.save("deep__er__two", mask, annotator="ann", tag="draft")
     salt = store.identity.salt
     save(studies, tmp_path / "b.zip", store.lock)
-    place = tmp_path / "back"
-    place.mkdir()
-    (place / "one.png").write_bytes((studies / "one.png").read_bytes())
     LabelStore(place).units()  # a server that was started on the empty folder
     restore(tmp_path / "b.zip", place)
     back = LabelStore(place)
@@ -70,12 +76,9 @@ def test_a_restored_campaign_goes_on_where_it_was(store, mask, studies, tmp_path
     assert {unit.image for unit in back.unlabelled()} == set()
 
 
-def test_a_server_that_runs_on_the_folder_sees_what_was_restored(store, mask, studies, tmp_path):
+def test_a_server_that_runs_on_the_folder_sees_what_was_restored(store, mask, studies, place, tmp_path):
     store.save("one", mask, annotator="ann")
     save(studies, tmp_path / "b.zip", store.lock)
-    place = tmp_path / "back"
-    place.mkdir()
-    (place / "one.png").write_bytes((studies / "one.png").read_bytes())
     running = LabelStore(place)
     assert running.versions() == []
     restore(tmp_path / "b.zip", place)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from factories import make_dicom, make_picture, training_label
+from factories import make_dicom, make_picture, make_volume, training_label
 from PIL import Image
 from sam2.utils.amg import rle_to_mask
 
@@ -51,10 +51,7 @@ def label(studies):
 def cine(studies):
     """A cine of 5 frames of 6 x 8 pixels, frame t of value 40 t, in a place of its own."""
     pixels = np.stack([np.full((6, 8), 40 * t, np.uint8) for t in range(5)])
-    picture = sitk.GetImageFromArray(pixels)
-    picture.SetSpacing(SPACING)
-    picture.SetOrigin(ORIGIN)
-    sitk.WriteImage(picture, str(studies / "beat.seq.nrrd"))
+    make_volume(studies / "beat.seq.nrrd", pixels, spacing=SPACING, origin=ORIGIN)
     return pixels
 
 

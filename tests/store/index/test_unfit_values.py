@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import raising
 from sqlalchemy import exc
 
 from uniultra.errors import RequestError
@@ -43,15 +44,14 @@ def skip_line(frame: int = 0, annotator: str = "anna", **more: Any) -> dict[str,
 
 
 @pytest.mark.parametrize("frame", [-1, 2**31, 2**63])
-def test_a_frame_that_no_database_holds_is_refused_and_nothing_is_kept(studies: Path, frame: int) -> None:
-    store = LabelStore(studies)
+def test_a_frame_that_no_database_holds_is_refused_and_nothing_is_kept(store: LabelStore, frame: int) -> None:
     before = store.units() and Journal(store.private).length()
     for ask in (store.renew, store.release, lambda unit, who: store.skip(unit, who, "why")):
         with pytest.raises(RequestError, match="frame"):
             ask(Unit("one", frame), "anna")
     assert Journal(store.private).length() == before
     store.skip(ONE, "anna", "why")
-    assert set(LabelStore(studies).skipped()) == {ONE}
+    assert set(LabelStore(store.studies).skipped()) == {ONE}
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -78,9 +78,8 @@ def test_a_name_that_is_no_plain_text_is_refused_everywhere(studies: Path, label
 
 
 def test_a_bad_line_of_the_journal_blocks_nothing_after_it(
-    studies: Path, label: Path, caplog: pytest.LogCaptureFixture
+    store: LabelStore, studies: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = LabelStore(studies)
     store.units()
     journal = Journal(store.private)
     bad = [skip_line(2**63), skip_line(annotator=["anna"]), skip_line(made=None), {"kind": "image removed"}]
@@ -96,13 +95,9 @@ def test_a_bad_line_of_the_journal_blocks_nothing_after_it(
     assert again.skipped()[ONE].keys() == {"ben", "cleo"} and len(again.units()) == 2
 
 
-def test_a_database_that_fails_is_no_bad_line(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = LabelStore(studies)
+def test_a_database_that_fails_is_no_bad_line(store: LabelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.units()
-
-    def away(*_: Any) -> None:
-        raise exc.OperationalError("update", None, Exception("the server closed the connection"))
-
+    away = raising(exc.OperationalError("update", None, Exception("the server closed the connection")))
     monkeypatch.setitem(events_module._CHANGES, "skip", away)
     with pytest.raises(StoreError):
         store.skip(ONE, "anna", "why")
@@ -115,9 +110,8 @@ def test_a_database_that_fails_is_no_bad_line(studies: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("bad", [{"x": HALF}, {HALF: 1}, {"x": deep(200)}, {"x": deep(500)}, {"x": {1, 2}}])
 def test_what_cannot_be_read_back_is_refused_before_anything_is_written(
-    studies: Path, label: Path, bad: dict[str, Any]
+    store: LabelStore, label: Path, bad: dict[str, Any]
 ) -> None:
-    store = LabelStore(studies)
     before = store.units() and Journal(store.private).length()
     for more in ({"info": bad}, {"origin": Origin(prompts=(bad,))}):
         with pytest.raises(RequestError, match="Nothing was saved"):
@@ -131,8 +125,7 @@ def test_what_cannot_be_read_back_is_refused_before_anything_is_written(
     assert store.versions() == [kept] and store.problems() == [], "the deepest that is taken comes back"
 
 
-def test_numbers_beyond_the_columns_are_refused(studies: Path, label: Path) -> None:
-    store = LabelStore(studies)
+def test_numbers_beyond_the_columns_are_refused(store: LabelStore, label: Path) -> None:
     for more in ({"base": 2**63}, {"labels": {"head": 2**31}}, {"origin": Origin(clicks=2**40)}):
         with pytest.raises(RequestError, match="Nothing was saved"):
             store.save("one", label, **more)
@@ -142,8 +135,7 @@ def test_numbers_beyond_the_columns_are_refused(studies: Path, label: Path) -> N
             store.version("one", revision)
 
 
-def test_a_comment_that_is_no_text_is_refused(studies: Path, label: Path) -> None:
-    store = LabelStore(studies)
+def test_a_comment_that_is_no_text_is_refused(store: LabelStore, label: Path) -> None:
     store.save("one", label)
     with pytest.raises(RequestError, match="comment"):
         store.review("one", 1, "returned", "rita", HALF)
@@ -171,8 +163,7 @@ def test_a_file_whose_name_is_not_utf8_is_left_out_and_counted(
     assert len(told) == 1 and told[0].startswith("2 names") and "ller" not in told[0]
 
 
-def test_a_path_without_an_id_empties_no_list(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = LabelStore(studies)
+def test_a_path_without_an_id_empties_no_list(store: LabelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     real = events_module._CHANGES["image"]
 
     def refuse(connection: Any, event: dict[str, Any]) -> None:

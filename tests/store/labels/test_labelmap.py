@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+from factories import make_volume
 from PIL import Image
 
 from uniultra.errors import ImageError
@@ -19,22 +19,14 @@ def still(studies):
 
 @pytest.fixture
 def volume(tmp_path):
-    picture = sitk.GetImageFromArray(np.zeros((3, 6, 8), np.uint8))
-    picture.SetSpacing((0.5, 0.25, 2.0))
-    picture.SetOrigin((10.0, 20.0, -30.0))
-    sitk.WriteImage(picture, str(tmp_path / "volume.nrrd"))
-    return read_image(tmp_path / "volume.nrrd")
+    pixels = np.zeros((3, 6, 8), np.uint8)
+    place = {"spacing": (0.5, 0.25, 2.0), "origin": (10.0, 20.0, -30.0)}
+    return read_image(make_volume(tmp_path / "volume.nrrd", pixels, **place))
 
 
 def save(path, values, like=None, **header):
-    picture = sitk.GetImageFromArray(values)
-    if like is not None:
-        picture.SetSpacing(like.geometry.spacing)
-        picture.SetOrigin(like.geometry.origin)
-    for name, value in header.items():
-        getattr(picture, f"Set{name}")(value)
-    sitk.WriteImage(picture, str(path))
-    return path
+    place = {} if like is None else {"spacing": like.geometry.spacing, "origin": like.geometry.origin}
+    return make_volume(path, values, **{**place, **header})
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGB", "LA", "I;16"])
@@ -71,9 +63,9 @@ def test_a_flat_label_of_a_still_needs_no_third_axis(still, tmp_path):
 @pytest.mark.parametrize(
     "header",
     [
-        {"Origin": (10.0, 20.0, -29.0)},
-        {"Spacing": (0.5, 0.26, 2.0)},
-        {"Direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)},
+        {"origin": (10.0, 20.0, -29.0)},
+        {"spacing": (0.5, 0.26, 2.0)},
+        {"direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)},
     ],
 )
 def test_a_label_that_lies_elsewhere_is_refused_unless_told(volume, tmp_path, header):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from factories import make_label, make_picture
+from factories import make_label, make_picture, raising
 
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.store import LabelStore
@@ -83,10 +83,7 @@ def test_ids_infos_and_labels_are_taken_over(old: Path) -> None:
 
 
 def test_a_crash_in_the_middle_takes_nothing_twice(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("uniultra.store.quarantine.add", dies)
+    monkeypatch.setattr("uniultra.store.quarantine.add", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         LabelStore(old).units()
     monkeypatch.undo()

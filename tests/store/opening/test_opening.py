@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import lose_index, raising
 
 from uniultra.store.datastore import StudiesDatastore
 from uniultra.store.opening import recovery
@@ -64,8 +65,7 @@ def test_who_asks_during_the_recovery_waits_for_it(
     before = LabelStore(studies)
     saved = before.save("one", label)
     before.index.close()
-    for file in before.private.glob("index.sqlite*"):
-        file.unlink()
+    lose_index(studies)
     slow = Slow(recovery.recover)
     monkeypatch.setattr(recovery, "recover", slow)
     store = LabelStore(studies)
@@ -77,14 +77,9 @@ def test_a_recovery_that_fails_is_done_again(
     studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = LabelStore(studies).save("one", label)
-    for file in (studies / ".uniultra").glob("index.sqlite*"):
-        file.unlink()
+    lose_index(studies)
     store, real = LabelStore(studies), recovery.recover
-
-    def failing(*_: Any, **__: Any) -> None:
-        raise RuntimeError("on the way")
-
-    monkeypatch.setattr(recovery, "recover", failing)
+    monkeypatch.setattr(recovery, "recover", raising(RuntimeError("on the way")))
     with pytest.raises(RuntimeError):
         store.versions()
     monkeypatch.setattr(recovery, "recover", real)

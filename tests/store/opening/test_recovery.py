@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import make_label
+from factories import lose_index, make_label, raising
 from PIL import Image
 
 from uniultra.files import atomic
@@ -25,6 +25,12 @@ from uniultra.store.errors import StoreError
 from uniultra.store.paths import record_path
 from uniultra.store.store import LabelStore
 from uniultra.store.types import LabelVersion, Unit
+
+DAMAGES = {
+    "garbage": b"no database at all " * 500,
+    "zeros": b"\0" * 4096,
+    "header only": b"SQLite format 3\0" + b"x" * 4096,
+}
 
 
 def copy_of(store: LabelStore, version: LabelVersion) -> Path:
@@ -63,9 +69,8 @@ def snapshots(
 
 
 def test_a_crash_at_any_step_of_a_save_loses_nothing_that_was_acknowledged(
-    studies: Path, tmp_path: Path, label: Path, monkeypatch: pytest.MonkeyPatch
+    store: LabelStore, studies: Path, tmp_path: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = LabelStore(studies)
     store.save("one", label, annotator="anna", info={"idempotency_key": "a"})
     before, after = label.read_bytes(), make_label(tmp_path / "l2.png", 2).read_bytes()
     steps = snapshots(
@@ -88,17 +93,14 @@ def test_a_crash_at_any_step_of_a_save_loses_nothing_that_was_acknowledged(
 
 
 def test_a_crash_at_any_step_of_a_review_a_skip_and_a_removal(
-    studies: Path, tmp_path: Path, label: Path, monkeypatch: pytest.MonkeyPatch
+    store: LabelStore, saved: LabelVersion, tmp_path: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = LabelStore(studies)
-    saved = store.save("one", label, annotator="anna")
-
     def work() -> None:
         store.review("one", 1, "approved", "rita")
         store.skip(Unit("one", 0), "ben", "unsure")
         store.remove("one", "final")
 
-    for step in snapshots(studies, tmp_path / "crash", monkeypatch, work):
+    for step in snapshots(store.studies, tmp_path / "crash", monkeypatch, work):
         again = LabelStore(step)
         assert sound(again) in ({}, {("one", 1): label.read_bytes()})
         if again.versions():
@@ -120,19 +122,17 @@ def damage(path: Path, kind: str) -> None:
 @pytest.mark.parametrize("what", ["mask", "record"])
 @pytest.mark.parametrize("running", [True, False])
 def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
-    studies: Path, label: Path, what: str, kind: str, running: bool, caplog: pytest.LogCaptureFixture
+    labelled: LabelStore, label: Path, what: str, kind: str, running: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = LabelStore(studies)
-    store.save("one", label, annotator="anna")
-    store.save("deep__er__two", label, annotator="ben")
-    second = store.save("one", label, annotator="anna")
-    path = store.path(second) if what == "mask" else record_path(studies, "one", 2)
+    labelled.save("deep__er__two", label, annotator="ben")
+    second = labelled.save("one", label, annotator="anna")
+    path = labelled.path(second) if what == "mask" else record_path(labelled.studies, "one", 2)
     damage(path, kind)
     if what == "mask":
-        copy_of(store, second).unlink()
+        copy_of(labelled, second).unlink()
     if what == "record" and kind == "flip":
         path.write_text(path.read_text().replace(second.sha256, "0" * 64))
-    again = store if running else LabelStore(studies)
+    again = labelled if running else LabelStore(labelled.studies)
     if running and what == "record":
         again.rebuild()
     trained = [(t.image, t.revision) for t in again.trainable()]
@@ -140,7 +140,7 @@ def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
     sound(again)
     (problem,) = again.problems()
     assert (problem.image, problem.revision) == ("one", 2)
-    assert all((studies / ".uniultra" / "quarantine" / name).is_file() for name in problem.files)
+    assert all((labelled.studies / ".uniultra" / "quarantine" / name).is_file() for name in problem.files)
     assert again.save("one", label).revision == 3
     assert "one" not in caplog.text and "anna" not in caplog.text
 
@@ -148,9 +148,8 @@ def test_a_damaged_version_is_put_aside_with_its_reason_and_never_trained_on(
 @pytest.mark.parametrize("kind", ["flip", "truncate", "delete"])
 @pytest.mark.parametrize("running", [True, False])
 def test_a_damaged_mask_is_put_right_from_its_whole_copy(
-    studies: Path, label: Path, tmp_path: Path, running: bool, kind: str
+    store: LabelStore, studies: Path, label: Path, tmp_path: Path, running: bool, kind: str
 ) -> None:
-    store = LabelStore(studies)
     store.save("one", make_label(tmp_path / "older.png", 2), annotator="anna")
     second = store.save("one", label, annotator="anna")
     store.review("one", 2, "approved", "rita")
@@ -163,10 +162,8 @@ def test_a_damaged_mask_is_put_right_from_its_whole_copy(
 
 
 def test_a_damaged_mask_is_not_put_right_from_another_label(
-    studies: Path, label: Path, tmp_path: Path
+    store: LabelStore, saved: LabelVersion, tmp_path: Path
 ) -> None:
-    store = LabelStore(studies)
-    saved = store.save("one", label, annotator="anna")
     damage(store.path(saved), "flip")
     by_hand = make_label(copy_of(store, saved), 3).read_bytes()
     assert store.trainable() == []
@@ -213,31 +210,29 @@ def test_what_was_saved_over_a_copy_is_a_version_before_the_label_is_removed(
     assert (store.private / "versions" / "one" / "2.png").read_bytes() == by_hand
 
 
-def test_what_cannot_be_read_as_a_label_is_not_deleted_with_it(studies: Path, label: Path) -> None:
-    store = LabelStore(studies)
+def test_what_cannot_be_read_as_a_label_is_not_deleted_with_it(store: LabelStore, label: Path) -> None:
     copy = copy_of(store, store.save("one", label, annotator="anna"))
     copy.write_bytes(b"half of a label, on its way")
     store.remove("one", "final")
     assert copy.read_bytes() == b"half of a label, on its way"
 
 
-@pytest.mark.parametrize("kind", ["deleted", "empty", "garbage", "truncated", "other schema", "foreign"])
-def test_the_index_is_built_again_from_the_files(studies: Path, label: Path, kind: str) -> None:
-    store = LabelStore(studies)
+@pytest.mark.parametrize("kind", ["deleted", "empty", *DAMAGES, "truncated", "other schema", "foreign"])
+def test_the_index_is_built_again_from_the_files(store: LabelStore, label: Path, kind: str) -> None:
     store.save("one", label, annotator="anna")
-    store.save("one", label, annotator="anna")
+    store.save("one", label, annotator="anna", info={"note": "left"})
     store.save("deep__er__two", label, tag="original")
     store.review("one", 2, "approved", "rita")
     store.skip(Unit("deep__er__two", 0), "ben", "unsure")
     before = (store.versions(), store.states(), store.skipped(), store.images.records(), store.identity)
     store.index.close()
-    index = studies / ".uniultra" / "index.sqlite"
+    index = store.studies / ".uniultra" / "index.sqlite"
     if kind == "deleted":
         index.unlink()
     elif kind == "empty":
         index.write_bytes(b"")
-    elif kind == "garbage":
-        index.write_bytes(b"no database at all " * 500)
+    elif kind in DAMAGES:
+        index.write_bytes(DAMAGES[kind])
     elif kind == "truncated":
         index.write_bytes(index.read_bytes()[:-5000])
     elif kind == "other schema":
@@ -247,7 +242,7 @@ def test_the_index_is_built_again_from_the_files(studies: Path, label: Path, kin
         index.unlink()
         with sqlite3.connect(index) as connection:
             connection.execute("CREATE TABLE songs (title TEXT)")
-    again = LabelStore(studies)
+    again = LabelStore(store.studies)
     after = (again.versions(), again.states(), again.skipped(), again.images.records(), again.identity)
     assert after == before
     aside = list(index.parent.glob("index.damaged-*.sqlite"))
@@ -256,9 +251,8 @@ def test_the_index_is_built_again_from_the_files(studies: Path, label: Path, kin
 
 
 def test_an_index_that_is_deleted_or_damaged_under_a_running_store_is_built_again(
-    studies: Path, label: Path
+    store: LabelStore, studies: Path, label: Path
 ) -> None:
-    store = LabelStore(studies)
     store.save("one", label)
     without_index(studies)
     assert [v.revision for v in store.versions()] == [1]
@@ -267,15 +261,11 @@ def test_an_index_that_is_deleted_or_damaged_under_a_running_store_is_built_agai
 
 
 def test_a_version_that_the_index_never_heard_of_is_found(
-    studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
+    store: LabelStore, studies: Path, label: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = LabelStore(studies)
     store.save("one", label)
-
-    def dies(*_: object) -> None:
-        raise StoreError("The database went away.")
-
-    monkeypatch.setattr("uniultra.store.index.rows.insert_version", dies)
+    lost = raising(StoreError("The database went away."))
+    monkeypatch.setattr("uniultra.store.index.rows.insert_version", lost)
     with pytest.raises(StoreError):
         store.save("one", label, annotator="anna")
     monkeypatch.undo()
@@ -291,7 +281,6 @@ def test_ids_survive_the_loss_of_the_journal_by_the_paths_in_the_records(studies
     store.images.refresh()
     store.save("one", label)
     (studies / ".uniultra" / "journal.jsonl").unlink()
-    store.index.close()
     again = without_index(studies)
     again.units()
     assert again.images.path("one").name == "one.png"
@@ -299,9 +288,8 @@ def test_ids_survive_the_loss_of_the_journal_by_the_paths_in_the_records(studies
 
 
 def test_whole_files_put_in_by_hand_are_adopted_and_broken_ones_wait_a_minute(
-    studies: Path, label: Path, tmp_path: Path
+    store: LabelStore, studies: Path, label: Path, tmp_path: Path
 ) -> None:
-    store = LabelStore(studies)
     store.save("one", label, annotator="anna")
     folder = studies / "labels" / "final"
     make_label(folder / "deep__er__two.nrrd")
@@ -345,28 +333,25 @@ def test_a_file_put_in_by_hand_is_not_overwritten_while_the_index_is_lost(studie
     sound(again)
 
 
-def test_copies_that_are_deleted_by_hand_come_back(studies: Path, label: Path) -> None:
-    store = LabelStore(studies)
+def test_copies_that_are_deleted_by_hand_come_back(store: LabelStore, studies: Path, label: Path) -> None:
     store.save("one", label)
     shutil.rmtree(studies / "labels")
     store.images.refresh()
     assert (studies / "labels" / "final" / "one.png").read_bytes() == label.read_bytes()
 
 
-def test_problems_are_dealt_with_when_their_files_are_deleted(studies: Path, label: Path) -> None:
-    store = LabelStore(studies)
+def test_problems_are_dealt_with_when_their_files_are_deleted(store: LabelStore, label: Path) -> None:
     saved = store.save("one", label)
     damage(store.path(saved), "truncate")
     copy_of(store, saved).unlink()
     assert store.trainable() == [] and len(store.problems()) == 1
-    for file in (studies / ".uniultra" / "quarantine").iterdir():
+    for file in (store.studies / ".uniultra" / "quarantine").iterdir():
         if file.suffix != ".json" or "-" in file.name:
             file.unlink()
     assert store.problems() == []
 
 
-def test_a_torn_line_of_the_journal_is_passed_over(studies: Path, label: Path) -> None:
-    store = LabelStore(studies)
+def test_a_torn_line_of_the_journal_is_passed_over(store: LabelStore, studies: Path) -> None:
     store.skip(Unit("one", 0), "anna", "unsure")
     journal = studies / ".uniultra" / "journal.jsonl"
     with journal.open("ab") as file:
@@ -418,19 +403,17 @@ def test_killing_a_process_that_saves_loses_nothing_it_acknowledged(
 
 @pytest.mark.parametrize("words", [b"anna", b"approved", b"unsure", b"VARCHAR"])
 def test_a_flipped_bit_in_any_value_of_the_index_is_found_and_the_index_built_again(
-    studies: Path, tmp_path: Path, label: Path, words: bytes
+    labelled: LabelStore, studies: Path, tmp_path: Path, words: bytes
 ) -> None:
-    store = LabelStore(studies)
-    store.save("one", label, annotator="anna")
-    store.review("one", 1, "approved", "rita")
-    store.skip(Unit("one", 0), "ben", "unsure")
+    labelled.review("one", 1, "approved", "rita")
+    labelled.skip(Unit("one", 0), "ben", "unsure")
 
     def told(of: LabelStore) -> tuple[object, ...]:
         return of.versions(), of.states(), of.reviews("one"), of.skipped(), of.units()
 
-    before = told(store)
-    store.index.close()
-    data = (store.private / "index.sqlite").read_bytes()
+    before = told(labelled)
+    labelled.index.close()
+    data = (labelled.private / "index.sqlite").read_bytes()
     places = [place for place in range(len(data)) if data.startswith(words, place)]
     assert len(places) >= 2
     for n, place in enumerate(places):
@@ -452,16 +435,13 @@ def flip(path: Path, words: bytes) -> None:
 
 
 def without_index(studies: Path) -> LabelStore:
-    for file in (studies / ".uniultra").glob("index.sqlite*"):
-        file.unlink()
+    lose_index(studies)
     return LabelStore(studies)
 
 
 def test_a_label_whose_newest_review_is_damaged_is_not_trained_on_until_it_is_reviewed_again(
-    studies: Path, label: Path
+    store: LabelStore, saved: LabelVersion, studies: Path
 ) -> None:
-    store = LabelStore(studies)
-    saved = store.save("one", label, annotator="anna")
     for state in ("approved", "returned"):
         store.review("one", 1, state, "rita")
     flip(store.private / "versions" / "one" / "1.review-2.json", b"returned")
@@ -487,17 +467,16 @@ def test_a_later_review_counts_though_an_earlier_one_is_damaged(studies: Path, l
     assert without_index(studies).state(saved) == "returned", "the place of the damaged one is not taken"
 
 
-def test_a_damaged_line_of_the_journal_is_put_aside_and_the_others_count(studies: Path) -> None:
-    store = LabelStore(studies)
+def test_a_damaged_line_of_the_journal_is_put_aside_and_the_others_count(store: LabelStore) -> None:
     for who in ("ben", "carl", "dora"):
         store.skip(Unit("one", 0), who, "unsure")
     journal = store.private / "journal.jsonl"
     lines = journal.read_bytes().count(b"\n")
     flip(journal, b"carl")
-    again = without_index(studies)
+    again = without_index(store.studies)
     assert again.skipped() == {Unit("one", 0): {"ben": "unsure", "dora": "unsure"}}
     assert [problem.reason for problem in again.problems()] == ["journal damaged"]
     assert journal.read_bytes().count(b"\n") == lines - 1
     again.skip(Unit("one", 0), "emil", "unsure")
-    third = without_index(studies)
+    third = without_index(store.studies)
     assert set(third.skipped()[Unit("one", 0)]) == {"ben", "dora", "emil"} and len(third.problems()) == 1

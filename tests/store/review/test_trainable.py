@@ -11,6 +11,7 @@ import pytest
 from factories import files_opened, make_cine, make_label, make_picture, write_campaign
 from PIL import Image
 
+from uniultra.images.itk import sitk
 from uniultra.store import progress, queries
 from uniultra.store.review import consensus
 from uniultra.store.review.readings import readings
@@ -153,8 +154,6 @@ def test_a_consensus_is_a_version_of_its_own_and_follows_its_readers(
     version = readers.version("wide", trained.revision)
     assert (version.annotator, version.tag, version.info["of"]) == ("consensus", "consensus", [1, 2, 3])
     assert trained.names == {1: "head", 2: "femur"}
-    from uniultra.images.itk import sitk
-
     found = sitk().GetArrayFromImage(sitk().ReadImage(str(readers.path(version))))[0]
     middle = np.zeros((40, 60), bool)
     middle[5:25, 11:31] = True
@@ -177,8 +176,6 @@ def test_a_consensus_goes_by_names_however_clients_number_them(readers: LabelSto
         file = square(tmp_path / "l.png", 5, 10, value=value)
         readers.save("wide", file, annotator=who, labels=labels)
     (trained,) = readers.trainable()
-    from uniultra.images.itk import sitk
-
     found = sitk().GetArrayFromImage(sitk().ReadImage(str(readers.studies / trained.file)))
     assert trained.names == {1: "head", 2: "femur"}
     assert np.array_equal(np.unique(found, return_counts=True), [[0, 1], [2000, 400]])

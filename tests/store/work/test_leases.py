@@ -66,9 +66,7 @@ def test_saving_ends_the_lease_and_a_draft_renews_it(store: LabelStore, label: P
     assert store.leases() == [] and store.unlabelled() == [TWO]
 
 
-def test_a_unit_can_be_given_back_or_skipped_with_a_reason(
-    store: LabelStore, studies: Path, clock: Clock
-) -> None:
+def test_a_unit_can_be_given_back_or_skipped_with_a_reason(store: LabelStore, clock: Clock) -> None:
     store.claim([ONE], "anna")
     store.release(ONE, "anna")
     assert claim(store, "anna") is not None
@@ -83,16 +81,15 @@ def test_a_unit_can_be_given_back_or_skipped_with_a_reason(
         store.skip(Unit("nowhere", 0), "anna", "not there")
 
 
-def test_what_was_returned_goes_to_its_annotator_first(store: LabelStore, label: Path) -> None:
-    store.save("one", label, annotator="anna")
-    assert store.unlabelled() == [TWO]
-    store.review("one", 1, "returned", "rita", "too large")
-    assert store.unlabelled() == [TWO, ONE]
-    assert store.claim([TWO, ONE], "ben").unit == TWO  # type: ignore[union-attr]
-    store.release(TWO, "ben")
-    assert store.claim([ONE, TWO], "ben").unit == TWO, "to others last"  # type: ignore[union-attr]
-    store.release(TWO, "ben")
-    assert store.claim([TWO, ONE], "anna").unit == ONE  # type: ignore[union-attr]
+def test_what_was_returned_goes_to_its_annotator_first(labelled: LabelStore) -> None:
+    assert labelled.unlabelled() == [TWO]
+    labelled.review("one", 1, "returned", "rita", "too large")
+    assert labelled.unlabelled() == [TWO, ONE]
+    assert labelled.claim([TWO, ONE], "ben").unit == TWO  # type: ignore[union-attr]
+    labelled.release(TWO, "ben")
+    assert labelled.claim([ONE, TWO], "ben").unit == TWO, "to others last"  # type: ignore[union-attr]
+    labelled.release(TWO, "ben")
+    assert labelled.claim([TWO, ONE], "anna").unit == ONE  # type: ignore[union-attr]
 
 
 def test_two_readers_of_a_unit_are_two_people(studies: Path, store: LabelStore, label: Path) -> None:
