@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-HERE = Path(__file__).resolve().parent
 
 
 @pytest.fixture
@@ -35,7 +32,6 @@ def client(server: Any) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def application() -> Any:
     """Slicer's libraries with one scene."""
-    pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
     # Torch's compiler and the renderer each bring an LLVM; loaded after the renderer's, torch's crashes.
     with contextlib.suppress(ImportError):
         importlib.import_module("triton")
@@ -55,10 +51,9 @@ def scene(application: Any) -> Iterator[Any]:
 @pytest.fixture
 def slice_view(application: Any, scene: Any) -> Iterator[Any]:
     """Makes a slice view of a size, rendered off the screen."""
-    from slicer_harness import SliceView, missing_gl
+    from slicer_harness import SliceView, needs_rendering
 
-    if missing_gl():
-        pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
+    needs_rendering()
     views: list[SliceView] = []
 
     def make(size: tuple[int, int] = (320, 240)) -> SliceView:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import requests
-import slicer
 from panel_rig import Rig
 from PIL import Image
 from server_process import ROOT
-from slicer_harness import volume_node
+from slicer_harness import slicer, volume_node
 from UniUltraLib.campaign.campaign import CampaignWork
 from UniUltraLib.campaign.review import ReviewWork
 from UniUltraLib.campaign.state import CampaignState

@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from campaign_rig import Make, disk, versions
 from PIL import Image
 
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from campaign_rig import Make, disk, versions  # noqa: E402
-
-from uniultra.images import read_image  # noqa: E402
-from uniultra.store.labels.labelmap import read_labelmap  # noqa: E402
-from uniultra.store.store import LabelStore  # noqa: E402
+from uniultra.images import read_image
+from uniultra.store.labels.labelmap import read_labelmap
+from uniultra.store.store import LabelStore
 
 equal = np.testing.assert_array_equal
 

@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from campaign_rig import HEIGHT, WIDTH, Make, disk, versions
+from leaky_line import leaky_line
+from UniUltraLib.campaign import label_map
+from UniUltraLib.prompts.shown import SegmentInfo, Shown
+from UniUltraLib.wire.campaign_types import Label
 
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from campaign_rig import HEIGHT, WIDTH, Make, disk, versions  # noqa: E402
-from leaky_line import leaky_line  # noqa: E402
-from UniUltraLib.campaign import label_map  # noqa: E402
-from UniUltraLib.prompts.shown import SegmentInfo, Shown  # noqa: E402
-from UniUltraLib.wire.campaign_types import Label  # noqa: E402
-
-from uniultra.store.store import LabelStore  # noqa: E402
+from uniultra.store.store import LabelStore
 
 
 def tags(address: str, image: str, name: str) -> list[str]:

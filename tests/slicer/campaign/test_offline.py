@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from campaign_rig import SHARED, Make, disk, versions
+from leaky_line import LeakyLine, leaky_line
+from server_process import write_campaign
 
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from campaign_rig import SHARED, Make, disk, versions  # noqa: E402
-from leaky_line import LeakyLine, leaky_line  # noqa: E402
-from server_process import write_campaign  # noqa: E402
-
-from uniultra.store.store import LabelStore  # noqa: E402
+from uniultra.store.store import LabelStore
 
 
 @pytest.fixture

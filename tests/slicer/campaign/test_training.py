@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import requests  # noqa: E402
-from campaign_rig import BENCHMARKS, LAUNCH, disk  # noqa: E402
-from server_process import running_server  # noqa: E402
+import requests
+from campaign_rig import BENCHMARKS, LAUNCH, disk
+from server_process import running_server
 
 MODEL = "uniultra_mini"
 

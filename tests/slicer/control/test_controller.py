@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import SHAPE, Rig  # noqa: E402
-from scripted_model import MODEL, ScriptedModel, disks, mask_at  # noqa: E402
-from UniUltraLib.control.state import AUTO, REFINE  # noqa: E402
-from UniUltraLib.prompts.kinds import PROMPT_KINDS, BoxKind  # noqa: E402
-from UniUltraLib.prompts.shown import Edit  # noqa: E402
+import scene_examples as examples
+from panel_rig import SHAPE, Rig
+from scripted_model import MODEL, ScriptedModel, disks, mask_at
+from UniUltraLib.control.state import AUTO, REFINE
+from UniUltraLib.prompts.kinds import PROMPT_KINDS, BoxKind
+from UniUltraLib.prompts.shown import Edit
 
 equal = np.testing.assert_array_equal
 

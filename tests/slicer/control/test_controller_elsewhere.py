@@ -6,18 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import SHAPE, Rig  # noqa: E402
-from scripted_model import ScriptedModel, mask_at  # noqa: E402
-from scripted_server import scripted_server  # noqa: E402
-from slicer_harness import volume_node, vtk_matrix  # noqa: E402
-from UniUltraLib.prompts.history import LIMIT, Timeline  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
-from UniUltraLib.scene import us_region  # noqa: E402
+import scene_examples as examples
+from panel_rig import SHAPE, Rig
+from scripted_model import ScriptedModel, mask_at
+from scripted_server import scripted_server
+from slicer_harness import volume_node, vtk_matrix
+from UniUltraLib.prompts.history import LIMIT, Timeline
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.prompts.prompt_set import PromptSet
+from UniUltraLib.scene import us_region
 
 equal = np.testing.assert_array_equal
 

@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import SHAPE, Rig  # noqa: E402
-from scripted_model import MODEL, ScriptedModel, info, mask_at  # noqa: E402
-from scripted_server import Handler, scripted_server  # noqa: E402
-from UniUltraLib.control.state import LOST, OFFLINE, ONLINE  # noqa: E402
-from UniUltraLib.control.worker import JobCancelled  # noqa: E402
-from UniUltraLib.errors import ServerFailed  # noqa: E402
+import scene_examples as examples
+from panel_rig import SHAPE, Rig
+from scripted_model import MODEL, ScriptedModel, info, mask_at
+from scripted_server import Handler, scripted_server
+from UniUltraLib.control.state import LOST, OFFLINE, ONLINE
+from UniUltraLib.control.worker import JobCancelled
+from UniUltraLib.errors import ServerFailed
 
 equal = np.testing.assert_array_equal
 KEY = "key-4711"

@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import Rig  # noqa: E402
-from server_process import ServerProcess  # noqa: E402
-from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE  # noqa: E402
-from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
-from UniUltraLib.prompts.shown import Edit  # noqa: E402
-from UniUltraLib.wire.client import Client  # noqa: E402
+import scene_examples as examples
+from panel_rig import Rig
+from server_process import ServerProcess
+from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE
+from UniUltraLib.prompts.nrrd import nrrd_bytes
+from UniUltraLib.prompts.shown import Edit
+from UniUltraLib.wire.client import Client
 
 MODEL = "uniultra_mini"
 TRUTH = examples.ball()[20]

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from UniUltraLib.draw.drag_capture import Capture  # noqa: E402
-from UniUltraLib.draw.stroke_outline import NEGATIVE, POSITIVE  # noqa: E402
-from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+import scene_examples as examples
+from UniUltraLib.draw.drag_capture import Capture
+from UniUltraLib.draw.stroke_outline import NEGATIVE, POSITIVE
+from UniUltraLib.prompts.kinds import PROMPT_KINDS
+from UniUltraLib.scene.scene import SlicerScene
 
 EVENTS = ("LeftButtonPressEvent", "MouseMoveEvent", "LeftButtonReleaseEvent", "KeyPressEvent")
 

@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scene_examples as examples
 from PIL import Image
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from slicer_harness import SliceView  # noqa: E402
-from UniUltraLib.draw.prompt_markers import PromptMarkers  # noqa: E402
-from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet  # noqa: E402
-from UniUltraLib.prompts.shown import Edit  # noqa: E402
-from UniUltraLib.scene import coordinates  # noqa: E402
-from UniUltraLib.scene.open_volume import nodes_of  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+from slicer_harness import SliceView, slicer
+from UniUltraLib.draw.prompt_markers import PromptMarkers
+from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet
+from UniUltraLib.prompts.shown import Edit
+from UniUltraLib.scene import coordinates
+from UniUltraLib.scene.open_volume import nodes_of
+from UniUltraLib.scene.scene import SlicerScene
 
 
 class Desk:

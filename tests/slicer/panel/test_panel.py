@@ -12,18 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
-
-from bmode_pictures import BOX, MIDDLE, WITHIN, nodule  # noqa: E402
-from panel_case import PanelCase, make_campaign  # noqa: E402
-from PySide6 import QtCore  # noqa: E402
-from server_process import running_server  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.panel.keys import KEYS  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene.export import nrrd_bytes  # noqa: E402
+from bmode_pictures import BOX, MIDDLE, WITHIN, nodule
+from panel_case import PanelCase, make_campaign
+from PySide6 import QtCore
+from server_process import running_server
+from slicer_harness import slicer, volume_node
+from UniUltraLib.panel.keys import KEYS
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.scene.export import nrrd_bytes
 
 SPACING = np.diag([-0.4, -0.4, 1.0, 1.0])
 NOBODY = "http://127.0.0.1:9"

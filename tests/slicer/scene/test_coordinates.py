@@ -6,15 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-vtk = pytest.importorskip("vtk")
-
-from scene_transforms import bspline, grid, linear  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
-from UniUltraLib.prompts.planes import Plane, nearest_voxel  # noqa: E402
-from UniUltraLib.scene import coordinates  # noqa: E402
+from scene_transforms import bspline, grid, linear
+from slicer_harness import slicer, volume_node, vtk
+from UniUltraLib.errors import OutsideImage, SceneError
+from UniUltraLib.prompts.planes import Plane, nearest_voxel
+from UniUltraLib.scene import coordinates
 
 SIZE = (30, 20, 10)  # i, j, k
 

@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from UniUltraLib.control.scene_protocol import SceneSide  # noqa: E402
-from UniUltraLib.errors import OutsideImage, PromptsError, SceneError  # noqa: E402
-from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene.coordinates import ijk_to_world  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+import scene_examples as examples
+from UniUltraLib.control.scene_protocol import SceneSide
+from UniUltraLib.errors import OutsideImage, PromptsError, SceneError
+from UniUltraLib.prompts.kinds import PROMPT_KINDS
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.scene.coordinates import ijk_to_world
+from UniUltraLib.scene.scene import SlicerScene
 
 VIEWS = {"k": "Axial", "j": "Coronal", "i": "Sagittal"}
 

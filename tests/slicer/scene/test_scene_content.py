@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scene_examples as examples
 from PIL import Image, ImageDraw
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import SceneError  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene import coordinates, oblique  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+from slicer_harness import slicer, volume_node
+from UniUltraLib.errors import SceneError
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.scene import coordinates, oblique
+from UniUltraLib.scene.scene import SlicerScene
 
 NAME = "DOE^JANE"
 

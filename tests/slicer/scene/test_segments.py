@@ -6,16 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-vtk = pytest.importorskip("vtk")
-
-import scene_examples as examples  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene import segments  # noqa: E402
+import scene_examples as examples
+from slicer_harness import slicer, volume_node, vtk
+from UniUltraLib.errors import OutsideImage, SceneError
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.scene import segments
 
 SIZE = (30, 20, 10)  # i, j, k
 OBLIQUE = [[0.3, -0.1, 0.2, 5], [0.1, 0.4, 0, 6], [-0.05, 0, 2, 7], [0, 0, 0, 1]]
