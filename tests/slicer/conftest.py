@@ -56,8 +56,8 @@ def slice_view(application: Any, scene: Any) -> Iterator[Any]:
     needs_rendering()
     views: list[SliceView] = []
 
-    def make(size: tuple[int, int] = (320, 240)) -> SliceView:
-        views.append(SliceView(application, size))
+    def make(size: tuple[int, int] = (320, 240), name: str = "Red") -> SliceView:
+        views.append(SliceView(application, size, name))
         return views[-1]
 
     yield make

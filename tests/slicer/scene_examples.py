@@ -74,6 +74,12 @@ def slice_node(scene: Any, name: str = "Red", orientation: str = "Axial", shows:
     return node
 
 
+def viewed(scene: Any, place: np.ndarray = LPS) -> tuple[Any, Any]:
+    """A volume, and an axial view of it."""
+    node = volume(place)
+    return node, slice_node(scene, shows=node)
+
+
 def askew(node: Any, world: Any) -> None:
     """Turn a slice view out of every axis, through a world position."""
     node.SetSliceToRASByNTP(0.2, -0.5, 0.84, 0.97, 0, -0.24, *world, 0)

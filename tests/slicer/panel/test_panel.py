@@ -71,6 +71,10 @@ def test_the_connection_folds_and_what_the_server_lacks_is_hidden(panel: PanelCa
     panel.click("testButton")
     panel.wait(lambda: panel.desktop.status)
     assert "answers" in panel.desktop.status[-1]
+    panel.wait(lambda: not panel.hidden("testLabel"), what="the answer")
+    assert "answers" in panel.ui.testLabel.text
+    panel.write("addressEdit", NOBODY)
+    assert panel.hidden("testLabel"), "until the fields change"
     panel.connect(address)
     assert panel.ui.connectionSection.collapsed and "Dr. A" in panel.ui.stateLabel.text
     assert panel.ui.campaignLabel.text == "Neck nodules"
@@ -108,17 +112,6 @@ def test_nobody_connects_without_a_name_and_a_shared_one_is_warned_of(panel: Pan
     assert panel.state.connection == "offline" and "Enter your own name" in panel.ui.problemLabel.text
     panel.connect(address, "user")
     assert not panel.hidden("nameLabel") and "several people" in panel.ui.nameLabel.text
-
-
-def test_the_answer_of_a_test_stands_beside_the_fields_until_they_change(
-    panel: PanelCase, address: str
-) -> None:
-    panel.write("addressEdit", address)
-    panel.click("testButton")
-    panel.wait(lambda: not panel.hidden("testLabel"), what="the answer")
-    assert "answers" in panel.ui.testLabel.text
-    panel.write("addressEdit", NOBODY)
-    assert panel.hidden("testLabel")
 
 
 def test_an_own_image_is_sent_only_after_a_yes(online: PanelCase, address: str) -> None:

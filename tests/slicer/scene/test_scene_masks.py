@@ -15,16 +15,6 @@ from UniUltraLib.scene.segments import write_block
 
 
 @pytest.fixture
-def node(scene: Any) -> Any:
-    return examples.volume()
-
-
-@pytest.fixture
-def view(scene: Any, node: Any) -> Any:
-    return examples.slice_node(scene, shows=node)
-
-
-@pytest.fixture
 def side(side: SlicerScene, node: Any, view: Any) -> SlicerScene:
     side.open(node)
     side.go_to(20)

@@ -61,18 +61,6 @@ def test_an_empty_segment_grows_plane_by_plane(segmentation: Any, volume: Any, a
         np.testing.assert_array_equal(examples.whole(segmentation, segment, volume), expected)
 
 
-def test_an_empty_mask_clears_its_plane_only(segmentation: Any, volume: Any) -> None:
-    segment = add(segmentation, "a")
-    for index in (3, 4):
-        segments.write_plane(segmentation, segment, volume, Plane("k", index), np.ones((20, 30), bool))
-    segments.write_plane(segmentation, segment, volume, Plane("k", 3), np.zeros((20, 30), bool))
-    counts = examples.whole(segmentation, segment, volume).sum(axis=(1, 2)).tolist()
-    assert counts == [0] * 4 + [600] + [0] * 5
-    segments.write_plane(segmentation, segment, volume, Plane("k", 4), np.zeros((20, 30), bool))
-    assert not examples.whole(segmentation, segment, volume).any()
-    assert not segments.read_plane(segmentation, segment, volume, Plane("k", 4)).any()
-
-
 @pytest.mark.parametrize("axis", ["i", "j", "k"])
 def test_segments_overlap_and_never_change_each_other(segmentation: Any, volume: Any, axis: str) -> None:
     names = [add(segmentation, name) for name in "abc"]
