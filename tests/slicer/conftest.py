@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+# This folder is named like Slicer's package, which therefore imports every module in it as a part of itself.
+# That must be over before one of them is imported by a test, else they find each other half made.
+with contextlib.suppress(ImportError):
+    importlib.import_module("slicer")
+
 
 @pytest.fixture
 def server() -> Iterator[Any]:

@@ -102,11 +102,16 @@ class Reader(Rig):
         self.until(lambda: not self.now.opening and not self.controller.state.can_cancel)
         return self.now
 
-    def begin(self, image: str, mask: np.ndarray) -> Reader:
-        """Open a still and draw a head."""
+    def begin(self, image: str, mask: np.ndarray | None = None) -> Reader:
+        """Open an image; draw a head where a mask is given."""
         self.take(image)
-        self.draw("head", mask)
+        if mask is not None:
+            self.draw("head", mask)
         return self
+
+    def sent(self) -> None:
+        """Wait until nothing is left to be sent."""
+        self.until(lambda: self.now.unsent == 0)
 
     def send(self, tag: str = "final") -> CampaignState:
         """Submit, and wait until the server has it or says no."""

@@ -17,8 +17,7 @@ def test_a_training_is_begun_watched_and_stopped(reader: Any, campaign_server: A
     leo = reader("Leo", campaign_server[0])
     state = leo.training.state
     assert state.offered and state.models == (MODEL,) and state.model == MODEL
-    leo.begin("still0", disk(20, 20))
-    leo.send()
+    leo.begin("still0", disk(20, 20)).send()
     leo.until(lambda: leo.training.state.can_start)
     leo.training.start({"steps": 500})
     leo.until(lambda: leo.training.state.training.running)

@@ -16,9 +16,9 @@ import pytest
 pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
 
 import qt_shim
-from desktop_rig import Desktop
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtTest import QTest
+from slicer_desktop import Desktop
 from slicer_harness import SlicerApplication, needs_rendering
 
 LEFT = QtCore.Qt.MouseButton.LeftButton
