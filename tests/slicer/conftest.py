@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
+# This folder is named like Slicer's package, which therefore imports every module in it as a part of itself.
+# That must be over before one of them is imported by a test, else they find each other half made.
+with contextlib.suppress(ImportError):
+    importlib.import_module("slicer")
 
 
 @pytest.fixture
@@ -35,7 +37,6 @@ def client(server: Any) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def application() -> Any:
     """Slicer's libraries with one scene."""
-    pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
     # Torch's compiler and the renderer each bring an LLVM; loaded after the renderer's, torch's crashes.
     with contextlib.suppress(ImportError):
         importlib.import_module("triton")
@@ -55,14 +56,13 @@ def scene(application: Any) -> Iterator[Any]:
 @pytest.fixture
 def slice_view(application: Any, scene: Any) -> Iterator[Any]:
     """Makes a slice view of a size, rendered off the screen."""
-    from slicer_harness import SliceView, missing_gl
+    from slicer_harness import SliceView, needs_rendering
 
-    if missing_gl():
-        pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
+    needs_rendering()
     views: list[SliceView] = []
 
-    def make(size: tuple[int, int] = (320, 240)) -> SliceView:
-        views.append(SliceView(application, size))
+    def make(size: tuple[int, int] = (320, 240), name: str = "Red") -> SliceView:
+        views.append(SliceView(application, size, name))
         return views[-1]
 
     yield make

@@ -119,29 +119,6 @@ def _keep_none_alive() -> None:
         ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
-def palette(dark: bool) -> QtGui.QPalette:
-    """A palette like the desktop's light or dark style."""
-    tones = ("#2f2f2f", "#262626", "#e8e8e8", "#3a3a3a", "#8a8a8a") if dark else (
-        "#f0f0f0", "#ffffff", "#1c1c1c", "#f7f7f7", "#8c8c8c")  # fmt: skip
-    window, base, text, button, faint = (QtGui.QColor(tone) for tone in tones)
-    made = QtGui.QPalette(button, window)
-    role = QtGui.QPalette.ColorRole
-    for roles, colour in (
-        ((role.Window,), window),
-        ((role.Base, role.AlternateBase, role.ToolTipBase), base),
-        ((role.Text, role.WindowText, role.ButtonText, role.ToolTipText), text),
-        ((role.Button,), button),
-        ((role.PlaceholderText,), faint),
-        ((role.Highlight,), QtGui.QColor("#2f80d0")),
-        ((role.HighlightedText,), QtGui.QColor("#ffffff")),
-    ):
-        for one in roles:
-            made.setColor(one, colour)
-    for one in (role.Text, role.WindowText, role.ButtonText):
-        made.setColor(QtGui.QPalette.ColorGroup.Disabled, one, faint)
-    return made
-
-
 def load_ui(path: str) -> Wrapped:
     """`slicer.util.loadUI`, with the stand-ins of `qt_widgets` for Slicer's own widgets."""
     from qt_widgets import STAND_INS

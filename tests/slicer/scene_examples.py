@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import slicer
-from slicer_harness import volume_node, vtk_matrix
+from slicer_harness import slicer, volume_node, vtk_matrix
 
 LPS = np.diag([-0.4, -0.5, 0.8, 1.0])
 SHEARED = np.array([[0.3, -0.1, 0.2, 5], [0.1, 0.4, 0, 6], [-0.05, 0, 1.5, 7], [0, 0, 0, 1]])
@@ -73,6 +72,12 @@ def slice_node(scene: Any, name: str = "Red", orientation: str = "Axial", shows:
     if shows is not None:
         composite.SetBackgroundVolumeID(shows.GetID())
     return node
+
+
+def viewed(scene: Any, place: np.ndarray = LPS) -> tuple[Any, Any]:
+    """A volume, and an axial view of it."""
+    node = volume(place)
+    return node, slice_node(scene, shows=node)
 
 
 def askew(node: Any, world: Any) -> None:

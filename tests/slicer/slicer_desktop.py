@@ -14,9 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import qt_shim
-import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
-from slicer_harness import SlicerApplication, SliceView
+from slicer_harness import SlicerApplication, SliceView, slicer
 
 
 class Desktop:

@@ -11,9 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import slicer
-import vtk
-from vtk.util.numpy_support import vtk_to_numpy
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
+
+import vtk  # noqa: E402
+from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 _LOGICS = {
     "Colors": "vtkMRMLColorLogic",
@@ -150,16 +153,15 @@ def vtk_matrix(array: Any) -> vtk.vtkMatrix4x4:
     return matrix
 
 
-def missing_gl() -> str:
-    """The system library that rendering lacks, or nothing."""
+def needs_rendering() -> None:
+    """Skip the test where a system library that rendering needs is missing."""
     if not sys.platform.startswith("linux"):
-        return ""
+        return
     for library in ("libEGL.so.1", "libGL.so.1"):
         try:
             ctypes.CDLL(library)
         except OSError:
-            return library
-    return ""
+            pytest.skip(f"rendering needs {library} (Debian packages libegl1 and libgl1)")
 
 
 class SliceView:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import requests
-import slicer
 from panel_rig import Rig
 from PIL import Image
 from server_process import ROOT
-from slicer_harness import volume_node
+from slicer_harness import slicer, volume_node
 from UniUltraLib.campaign.campaign import CampaignWork
 from UniUltraLib.campaign.review import ReviewWork
 from UniUltraLib.campaign.state import CampaignState
@@ -103,11 +102,16 @@ class Reader(Rig):
         self.until(lambda: not self.now.opening and not self.controller.state.can_cancel)
         return self.now
 
-    def begin(self, image: str, mask: np.ndarray) -> Reader:
-        """Open a still and draw a head."""
+    def begin(self, image: str, mask: np.ndarray | None = None) -> Reader:
+        """Open an image; draw a head where a mask is given."""
         self.take(image)
-        self.draw("head", mask)
+        if mask is not None:
+            self.draw("head", mask)
         return self
+
+    def sent(self) -> None:
+        """Wait until nothing is left to be sent."""
+        self.until(lambda: self.now.unsent == 0)
 
     def send(self, tag: str = "final") -> CampaignState:
         """Submit, and wait until the server has it or says no."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,28 @@ def campaign(campaign_server: tuple[str, Path]) -> Iterator[Callable[..., None]]
     _, studies = campaign_server
     yield lambda **settings: write_campaign(studies, {**SHARED, **settings})
     write_campaign(studies, SHARED)
+
+
+@pytest.fixture
+def mine(campaign_server: tuple[str, Path]) -> Callable[..., Any]:
+    """A person's versions of an image, asked of the server itself."""
+    from campaign_rig import versions
+
+    return partial(versions, campaign_server[0])
+
+
+@pytest.fixture
+def store(campaign_server: tuple[str, Path]) -> Any:
+    """The campaign's store, as the server sees it."""
+    from uniultra.store.store import LabelStore
+
+    return LabelStore(campaign_server[1])
+
+
+@pytest.fixture
+def leases(store: Any) -> Callable[[], dict[str, Any]]:
+    """The leases by who holds them."""
+    return lambda: {lease.annotator: lease for lease in store.leases()}
 
 
 @pytest.fixture

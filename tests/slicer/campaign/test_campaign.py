@@ -10,15 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from campaign_rig import Make, disk, versions
 from PIL import Image
 
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from campaign_rig import Make, disk, versions  # noqa: E402
-
-from uniultra.images import read_image  # noqa: E402
-from uniultra.store.labels.labelmap import read_labelmap  # noqa: E402
-from uniultra.store.store import LabelStore  # noqa: E402
+from uniultra.images import read_image
+from uniultra.store.labels.labelmap import read_labelmap
 
 equal = np.testing.assert_array_equal
 
@@ -71,8 +67,7 @@ def test_a_label_lies_on_its_image_with_how_it_was_made(
 ) -> None:
     address, studies = campaign_server
     clock = [0.0]
-    dora = reader("Dora", clock=lambda: clock[0])
-    dora.take("volume")
+    dora = reader("Dora", clock=lambda: clock[0]).begin("volume")
     for step in (5.0, 300.0, 4.0):  # of the long pause, twenty seconds count
         clock[0] += step
         dora.work.effort.touch()
@@ -93,8 +88,7 @@ def test_a_label_lies_on_its_image_with_how_it_was_made(
 
 def test_only_frames_that_are_done_are_labelled(reader: Make, campaign_server: Any, tmp_path: Path) -> None:
     address, studies = campaign_server
-    emil = reader("Emil")
-    emil.take("cine", 0)
+    emil = reader("Emil").begin("cine")
     for frame in (1, 2):
         emil.draw("femur", disk(30, 30), frame)
     assert not emil.work.submit("final") and "done" in emil.state.problem.cause
@@ -107,10 +101,9 @@ def test_only_frames_that_are_done_are_labelled(reader: Make, campaign_server: A
     assert not values[[0, 1, 3]].any(), "frame 1 is unknown, frame 3 empty"
 
 
-def test_prompts_and_masks_of_a_draft_come_back(reader: Make, campaign_server: Any, slice_view: Any) -> None:
+def test_prompts_and_masks_of_a_draft_come_back(reader: Make, mine: Any, slice_view: Any) -> None:
     slice_view()
-    fay = reader("Fay")
-    fay.take("still0")
+    fay = reader("Fay").begin("still0")
     fay.controller.select_segment(fay.segment("femur"))
     fay.click("a", 30, 20)
     fay.click("b", 12, 7, positive=False)
@@ -119,7 +112,7 @@ def test_prompts_and_masks_of_a_draft_come_back(reader: Make, campaign_server: A
     prompts = fay.state.prompts
     assert fay.now.clicks == 2 and len(prompts.of("point")) == 2
     fay.send("draft")
-    kept = versions(campaign_server[0], "still0")[-1]
+    kept = mine("still0")[-1]
     assert (kept["tag"], kept["origin"]["clicks"], kept["origin"]["model"]) == ("draft", 2, "uniultra_mini")
     assert "still0" not in json.dumps(kept["origin"]), "the image's name is not in the prompts"
     fay.take("still1")
@@ -134,32 +127,28 @@ def test_prompts_and_masks_of_a_draft_come_back(reader: Make, campaign_server: A
     again.controller.select_segment(again.segment("femur"))
     assert again.state.prompts == prompts
     assert again.send().saved == kept["revision"] + 1, "the final label follows its draft"
-    final = versions(campaign_server[0], "still0")[-1]
+    final = mine("still0")[-1]
     assert final["origin"]["model"] == "uniultra_mini" and final["base"] == 0
 
 
-def test_what_is_drawn_is_kept_as_a_draft_when_something_else_is_opened(
-    reader: Make, campaign_server: Any
-) -> None:
-    gus = reader("Gus").begin("still2", disk(20, 20))
-    gus.take("still3")
-    gus.until(lambda: gus.now.unsent == 0)
+def test_what_is_drawn_is_kept_as_a_draft_when_something_else_is_opened(reader: Make, mine: Any) -> None:
+    gus = reader("Gus").begin("still2", disk(20, 20)).begin("still3")
+    gus.sent()
 
-    def mine(image: str) -> list[str]:
-        return [version["tag"] for version in versions(campaign_server[0], image, "Gus")]
+    def tags(image: str) -> list[str]:
+        return [version["tag"] for version in mine(image, "Gus")]
 
-    assert mine("still2") == ["draft"]
+    assert tags("still2") == ["draft"]
     gus.take("still2")
     equal(gus.drawn("head"), disk(20, 20))
     gus.take("still3")
-    assert mine("still2") == ["draft"], "nothing new, no new draft"
+    assert tags("still2") == ["draft"], "nothing new, no new draft"
     gus.draw("femur", disk(9, 9, 3))
     gus.close()
-    assert mine("still3") == ["draft"], "also at the end"
+    assert tags("still3") == ["draft"], "also at the end"
 
 
-def test_the_second_of_two_sees_the_newer_label_and_decides(reader: Make, campaign_server: Any) -> None:
-    address = campaign_server[0]
+def test_the_second_of_two_sees_the_newer_label_and_decides(reader: Make, mine: Any) -> None:
     hal, ida = reader("Hal"), reader("Ida")
     for one in (hal, ida):
         one.take("still4")
@@ -175,23 +164,21 @@ def test_the_second_of_two_sees_the_newer_label_and_decides(reader: Make, campai
     assert ida.names() == ["head", "femur", f"head (Hal, r{first})"]
     equal(ida.drawn(f"head (Hal, r{first})"), disk(20, 20))
     ida.work.conflicts.save_on_top()
-    ida.until(lambda: ida.now.unsent == 0)
+    ida.sent()
     assert ida.now.conflict is None and ida.now.saved == first + 1
-    assert versions(address, "still4")[-1]["base"] == first
+    assert mine("still4")[-1]["base"] == first
     ida.work.hide_beside()
     assert ida.names() == ["head", "femur"] and not ida.now.compared
     hal.draw("head", disk(22, 20))
     assert hal.send().conflict.annotator == "Ida"
     hal.work.conflicts.discard()
     assert hal.now.conflict is None and hal.now.unsent == 0
-    assert len(versions(address, "still4")) == 2
+    assert len(mine("still4")) == 2
     hal.draw("head", disk(24, 20))
     assert hal.send().conflict is None, "the newer one is known now"
 
 
-def test_other_frames_of_the_same_cine_are_no_conflict(
-    reader: Make, campaign: Any, campaign_server: Any
-) -> None:
+def test_other_frames_of_the_same_cine_are_no_conflict(reader: Make, mine: Any) -> None:
     jim, kim = reader("Jim"), reader("Kim")
     for one, frame in ((jim, 0), (kim, 2)):
         one.take("cine", frame)
@@ -199,10 +186,10 @@ def test_other_frames_of_the_same_cine_are_no_conflict(
             one.scene.set_done(other, other == frame)
         one.draw("femur", disk(30, 30, 5 + frame), frame)
     assert jim.send().conflict is None and kim.send().conflict is None
-    assert [one["frames"] for one in versions(campaign_server[0], "cine")][-2:] == [[0], [2]]
+    assert [one["frames"] for one in mine("cine")][-2:] == [[0], [2]]
 
 
-def test_two_readers_do_not_see_each_other(reader: Make, campaign: Any, campaign_server: Any) -> None:
+def test_two_readers_do_not_see_each_other(reader: Make, campaign: Any) -> None:
     campaign(readers=2)
     lea, max_ = reader("Lea"), reader("Max")
     lea.begin("still6", disk(20, 20))
@@ -213,8 +200,7 @@ def test_two_readers_do_not_see_each_other(reader: Make, campaign: Any, campaign
     assert max_.send().conflict is None
 
 
-def test_a_models_proposal_can_be_corrected(reader: Make, campaign_server: Any, tmp_path: Path) -> None:
-    address = campaign_server[0]
+def test_a_models_proposal_can_be_corrected(reader: Make, address: str, mine: Any) -> None:
     file = io.BytesIO()
     Image.fromarray(disk(33, 22).astype(np.uint8)).save(file, "png")
     requests.put(
@@ -233,12 +219,11 @@ def test_a_models_proposal_can_be_corrected(reader: Make, campaign_server: Any, 
     equal(nia.drawn("head"), disk(33, 22))
     assert not nia.drawn("femur").any()
     nia.send()
-    assert versions(address, "still7")[-1]["origin"]["model"] == "autosamus_mini.head"
+    assert mine("still7")[-1]["origin"]["model"] == "autosamus_mini.head"
 
 
 def test_a_segment_that_is_no_structure_is_named(reader: Make) -> None:
-    odo = reader("Odo")
-    odo.take("still1")
+    odo = reader("Odo").begin("still1")
     odo.scene.add_segment("tumour", (1, 1, 0))
     odo.draw("tumour", disk(20, 20))
     assert not odo.work.submit("final")
@@ -247,11 +232,10 @@ def test_a_segment_that_is_no_structure_is_named(reader: Make) -> None:
     assert not odo.now.opening, "nothing is left behind"
     odo.scene.remove_segment(odo.segment("tumour"))
     assert odo.work.submit("final"), "an empty label says that there is nothing"
-    odo.until(lambda: odo.now.unsent == 0)
+    odo.sent()
 
 
-def test_skipping_needs_a_reason(reader: Make, campaign: Any) -> None:
-    campaign(readers=20)
+def test_skipping_needs_a_reason(reader: Make, many: None) -> None:
     pia = reader("Pia")
     first = pia.next().unit
     assert pia.now.can_skip
@@ -264,17 +248,11 @@ def test_skipping_needs_a_reason(reader: Make, campaign: Any) -> None:
 
 
 def test_a_lease_is_renewed_while_somebody_works_and_given_back_at_the_end(
-    reader: Make, campaign: Any, campaign_server: Any
+    reader: Make, campaign: Any, store: Any, leases: Any
 ) -> None:
     campaign(readers=20, lease_minutes=3)
     clock = [0.0]
-    quin = reader("Quin", clock=lambda: clock[0])
-    quin.take("still6")
-    store = LabelStore(campaign_server[1])
-
-    def leases() -> dict[str, Any]:
-        return {one.annotator: one for one in store.leases()}
-
+    quin = reader("Quin", clock=lambda: clock[0]).begin("still6")
     assert not quin.next().nothing_left
     began = leases()["Quin"].until
     quin.polls(0.2)
@@ -305,10 +283,9 @@ def test_an_image_of_a_saved_scene_is_taken_up_again(
 
 
 def test_any_frame_of_a_cine_ends_the_lease_where_only_one_is_asked_for(
-    reader: Make, campaign: Any, campaign_server: Any
+    reader: Make, many: None, leases: Any
 ) -> None:
-    campaign(readers=20)
-    tom, store = reader("Tom"), LabelStore(campaign_server[1])
+    tom = reader("Tom")
     while tom.next().unit.image != "cine":
         tom.work.units.skip("poor picture", then_next=False)
         tom.until(lambda: not tom.now.leased)
@@ -316,16 +293,16 @@ def test_any_frame_of_a_cine_ends_the_lease_where_only_one_is_asked_for(
     tom.draw("head", disk(30, 20), 3)
     tom.scene.set_done(3)
     assert tom.send().saved and not tom.now.leased
-    assert "Tom" not in {one.annotator for one in store.leases()}
+    assert "Tom" not in leases()
     tom.next()
     assert tom.now.nothing_left or tom.now.unit.image != "cine"
 
 
 def test_units_are_leased_labelled_and_skipped_until_nothing_is_left(
-    reader: Make, campaign: Any, campaign_server: Any
+    reader: Make, campaign: Any, mine: Any
 ) -> None:
     campaign(readers=20, frames="every 2")
-    anna, address = reader("Anna"), campaign_server[0]
+    anna = reader("Anna")
     units = set()
     for _ in range(12):
         now = anna.next()
@@ -345,7 +322,7 @@ def test_units_are_leased_labelled_and_skipped_until_nothing_is_left(
             assert not anna.now.leased
     assert anna.now.nothing_left and "Nothing is left" in anna.state.notice
     assert units == {(f"still{n}", 0) for n in range(8)} | {("volume", 0), ("cine", 0), ("cine", 2)}
-    of_cine = [version["frames"] for version in versions(address, "cine", "Anna")]
+    of_cine = [version["frames"] for version in mine("cine", "Anna")]
     assert of_cine[-1] == [0, 2], "frames that were done stay so"
-    assert versions(address, "still5", "Anna") == [], "it was skipped"
+    assert mine("still5", "Anna") == [], "it was skipped"
     assert list((anna.folder / "downloads").glob("*")) == [], "no image stays on this disk"

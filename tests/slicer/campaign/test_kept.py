@@ -2,79 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from campaign_rig import HEIGHT, WIDTH, Make, disk, versions  # noqa: E402
-from leaky_line import leaky_line  # noqa: E402
-from UniUltraLib.campaign import label_map  # noqa: E402
-from UniUltraLib.prompts.shown import SegmentInfo, Shown  # noqa: E402
-from UniUltraLib.wire.campaign_types import Label  # noqa: E402
-
-from uniultra.store.store import LabelStore  # noqa: E402
+from campaign_rig import HEIGHT, WIDTH, Make, disk
+from leaky_line import leaky_line
+from UniUltraLib.campaign import label_map
+from UniUltraLib.prompts.shown import SegmentInfo, Shown
+from UniUltraLib.wire.campaign_types import Label
 
 
-def tags(address: str, image: str, name: str) -> list[str]:
-    return [version["tag"] for version in versions(address, image, name)]
+@pytest.fixture
+def tags(mine: Any) -> Callable[[str, str], list[str]]:
+    """The tags of a person's versions of an image."""
+    return lambda image, name: [version["tag"] for version in mine(image, name)]
 
 
-def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, campaign_server: Any) -> None:
-    with leaky_line(campaign_server[0]) as line:
+def test_a_label_goes_to_the_server_it_was_made_for(reader: Make, address: str, tags: Any) -> None:
+    with leaky_line(address) as line:
         zed = reader("Zed", line.address).begin("still0", disk(20, 20))
         zed.work.submit("final")
         zed.draw("head", disk(30, 20))
         zed.work.submit("final")
-        zed.at(campaign_server[0])
+        zed.at(address)
         zed.polls(0.5)
-        assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "what was under way at most"
+        assert len(tags("still0", "Zed")) <= 1, "what was under way at most"
         left = zed.work.spool.waiting(line.address)
         assert left and zed.now.unsent == 0, "the other waits for its own server"
         zed.close()
-        assert len(tags(campaign_server[0], "still0", "Zed")) <= 1, "also at the end"
+        assert len(tags("still0", "Zed")) <= 1, "also at the end"
         zed.at(line.address)
-        zed.until(lambda: zed.now.unsent == 0)
+        zed.sent()
 
 
-def test_a_double_click_submits_once(reader: Make, campaign_server: Any) -> None:
+def test_a_double_click_submits_once(reader: Make, tags: Any) -> None:
     bob = reader("Bob").begin("still1", disk(20, 20))
     assert bob.work.submit("final") and bob.work.submit("final")
-    bob.until(lambda: bob.now.unsent == 0)
+    bob.sent()
     assert bob.work.submit("final"), "nothing is new"
     bob.until(lambda: bob.now.unsent == 0 and not bob.state.can_cancel)
-    assert tags(campaign_server[0], "still1", "Bob") == ["final"]
+    assert tags("still1", "Bob") == ["final"]
     bob.draw("head", disk(22, 20))
     bob.send()
-    assert tags(campaign_server[0], "still1", "Bob") == ["final", "final"]
+    assert tags("still1", "Bob") == ["final", "final"]
 
 
-def test_what_is_drawn_while_the_next_image_comes_is_a_draft(reader: Make, campaign_server: Any) -> None:
-    cat = reader("Cat")
-    cat.take("still2")
+def test_what_is_drawn_while_the_next_image_comes_is_a_draft(reader: Make, tags: Any) -> None:
+    cat = reader("Cat").begin("still2")
     cat.work.units.open("still3")
     cat.draw("head", disk(20, 20))
     cat.until(lambda: not cat.now.opening)
-    cat.until(lambda: cat.now.unsent == 0)
-    assert cat.now.unit.image == "still3" and tags(campaign_server[0], "still2", "Cat") == ["draft"]
+    cat.sent()
+    assert cat.now.unit.image == "still3" and tags("still2", "Cat") == ["draft"]
 
 
-def test_what_is_drawn_when_the_scene_is_closed_is_a_draft(
-    reader: Make, campaign_server: Any, scene: Any
-) -> None:
+def test_what_is_drawn_when_the_scene_is_closed_is_a_draft(reader: Make, tags: Any, scene: Any) -> None:
     dan = reader("Dan").begin("still4", disk(20, 20))
     scene.Clear(0)
     assert dan.now.unit is None
-    dan.until(lambda: dan.now.unsent == 0)
-    assert tags(campaign_server[0], "still4", "Dan") == ["draft"]
+    dan.sent()
+    assert tags("still4", "Dan") == ["draft"]
 
 
-def test_who_cannot_get_the_next_image_keeps_the_present_one(
-    reader: Make, many: None, campaign_server: Any
-) -> None:
+def test_who_cannot_get_the_next_image_keeps_the_present_one(reader: Make, many: None, leases: Any) -> None:
     eve = reader("Eve")
     first = eve.next().unit
     eve.cannot_load = True
@@ -82,18 +75,16 @@ def test_who_cannot_get_the_next_image_keeps_the_present_one(
     eve.next()
     eve.until(lambda: not eve.state.can_cancel)
     assert eve.now.unit == first and eve.now.leased and "cannot read" in eve.state.problem.cause
-    store = LabelStore(campaign_server[1])
-    eve.until(lambda: [one.unit.image for one in store.leases() if one.annotator == "Eve"] == [first.image])
+    eve.until(lambda: "Eve" in leases() and leases()["Eve"].unit.image == first.image)
 
 
-def test_a_lease_is_given_back_by_whoever_had_it(reader: Make, many: None, campaign_server: Any) -> None:
+def test_a_lease_is_given_back_by_whoever_had_it(reader: Make, many: None, address: str, leases: Any) -> None:
     fay = reader("Fay")
     fay.next()
     fay.name = "Gil"
-    fay.at(campaign_server[0])
+    fay.at(address)
     fay.next()
-    store = LabelStore(campaign_server[1])
-    fay.until(lambda: {one.annotator for one in store.leases()} & {"Fay", "Gil"} == {"Gil"})
+    fay.until(lambda: leases().keys() & {"Fay", "Gil"} == {"Gil"})
 
 
 def test_an_image_that_goes_while_its_past_is_asked_for(
@@ -107,11 +98,8 @@ def test_an_image_that_goes_while_its_past_is_asked_for(
     assert hal.now.unit is None and hal.scene.image_id is None
 
 
-def test_overlap_that_is_too_much_to_send_is_told(
-    reader: Make, campaign_server: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ida = reader("Ida")
-    ida.take("still5")
+def test_overlap_that_is_too_much_to_send_is_told(reader: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    ida = reader("Ida").begin("still5")
     noise = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.5
     ida.draw("head", noise)
     ida.draw("femur", noise)
@@ -120,16 +108,15 @@ def test_overlap_that_is_too_much_to_send_is_told(
         assert ida.work.submit(tag)
         assert "head" in ida.state.notice and "femur" not in ida.state.notice
         assert "not be kept" in ida.state.notice, ida.state.notice
-        ida.until(lambda: ida.now.unsent == 0)
+        ida.sent()
         assert "Saved" in ida.state.notice and "not be kept" in ida.state.notice, "still there"
-    ida.until(lambda: ida.now.unsent == 0)
+    ida.sent()
 
 
 def test_a_disk_without_room_ends_no_work(reader: Make, tmp_path: Path) -> None:
     (tmp_path / "Jon").mkdir()
     (tmp_path / "Jon" / "downloads").write_bytes(b"")
-    jon = reader("Jon")
-    jon.take("still6")
+    jon = reader("Jon").begin("still6")
     assert not jon.now.opening and "disk" in jon.state.problem.cause
     assert "still6" not in str(jon.state.problem) and str(tmp_path) not in str(jon.state.problem)
 

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from campaign_rig import SHARED, Make, disk, versions  # noqa: E402
-from leaky_line import LeakyLine, leaky_line  # noqa: E402
-from server_process import write_campaign  # noqa: E402
-
-from uniultra.store.store import LabelStore  # noqa: E402
-
-
-@pytest.fixture
-def mine(campaign_server: tuple[str, Path]) -> Callable[..., Any]:
-    """A person's versions of an image, asked of the server itself."""
-    return partial(versions, campaign_server[0])
+from campaign_rig import Make, disk
+from leaky_line import LeakyLine, leaky_line
 
 
 @pytest.fixture
@@ -49,7 +36,7 @@ def test_a_label_waits_for_the_line_and_is_sent_then(reader: Make, line: LeakyLi
     np.testing.assert_array_equal(tom.drawn("head"), disk(26, 20))
     line.mend()
     tom.controller.retry()
-    tom.until(lambda: tom.now.unsent == 0)
+    tom.sent()
     found = mine("still0", "Tom")
     assert len(found) == 2 and found[1]["base"] == found[0]["revision"], "in order, each on the one before"
     assert tom.now.conflict is None and tom.now.saved == found[1]["revision"]
@@ -64,13 +51,12 @@ def test_an_answer_that_is_lost_makes_no_second_version(reader: Make, line: Leak
     assert una.now.unsent == 1
     line.lose_answers = False
     una.controller.retry()
-    una.until(lambda: una.now.unsent == 0)
+    una.sent()
     assert len(mine("still1", "Una")) == 1 and una.now.saved == mine("still1", "Una")[0]["revision"]
 
 
 def test_what_was_not_sent_is_sent_by_the_next_session(reader: Make, line: LeakyLine, mine: Any) -> None:
-    vic = reader("Vic")
-    vic.take("still2")
+    vic = reader("Vic").begin("still2")
     vic.draw("femur", disk(20, 20))
     line.cut()
     vic.work.submit("final")
@@ -84,7 +70,7 @@ def test_what_was_not_sent_is_sent_by_the_next_session(reader: Make, line: Leaky
     assert mine("still2", "Vic") == []
     line.mend()
     again = reader("Vic")
-    again.until(lambda: again.now.unsent == 0)
+    again.sent()
     assert [one["tag"] for one in mine("still2", "Vic")] == ["final", "draft"]
     assert list(again.spool.iterdir()) == []
 
@@ -113,7 +99,7 @@ def test_a_conflict_of_another_image_waits_for_its_person(reader: Make, line: Le
     other = next(name for name in again.names() if name.startswith("head ("))
     np.testing.assert_array_equal(again.drawn(other), disk(40, 20))
     again.work.conflicts.save_on_top()
-    again.until(lambda: again.now.unsent == 0)
+    again.sent()
     assert again.now.conflict is None
 
 
@@ -134,15 +120,10 @@ def test_a_label_that_the_server_refuses_is_kept_with_its_words(
     assert len(mine("still5", "Yan")) == 1 and yan.now.unsent == 0, "the new one takes its place"
 
 
-def test_an_image_that_cannot_be_loaded_is_given_back(
-    reader: Make, line: LeakyLine, campaign_server: Any
-) -> None:
-    write_campaign(campaign_server[1], {**SHARED, "readers": 20})
+def test_an_image_that_cannot_be_loaded_is_given_back(reader: Make, many: None, leases: Any) -> None:
     zoe = reader("Zoe")
     zoe.cannot_load = True
     zoe.next()
     zoe.until(lambda: not zoe.controller.state.can_cancel)
-    write_campaign(campaign_server[1], SHARED)
     assert not zoe.now.nothing_left and zoe.now.unit is None and "cannot read" in zoe.state.problem.cause
-    store = LabelStore(campaign_server[1])
-    zoe.until(lambda: "Zoe" not in {one.annotator for one in store.leases()})
+    zoe.until(lambda: "Zoe" not in leases())

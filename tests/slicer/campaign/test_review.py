@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from campaign_rig import Make, Reader, disk  # noqa: E402
+from campaign_rig import Make, Reader, disk
 
 pytestmark = pytest.mark.usefixtures("many")
 

@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import requests  # noqa: E402
-from campaign_rig import BENCHMARKS, LAUNCH, disk  # noqa: E402
-from server_process import running_server  # noqa: E402
+import requests
+from campaign_rig import BENCHMARKS, LAUNCH, disk
+from server_process import running_server
 
 MODEL = "uniultra_mini"
 
@@ -20,8 +17,7 @@ def test_a_training_is_begun_watched_and_stopped(reader: Any, campaign_server: A
     leo = reader("Leo", campaign_server[0])
     state = leo.training.state
     assert state.offered and state.models == (MODEL,) and state.model == MODEL
-    leo.begin("still0", disk(20, 20))
-    leo.send()
+    leo.begin("still0", disk(20, 20)).send()
     leo.until(lambda: leo.training.state.can_start)
     leo.training.start({"steps": 500})
     leo.until(lambda: leo.training.state.training.running)

@@ -6,15 +6,11 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import SHAPE, Rig  # noqa: E402
-from scripted_model import ScriptedModel, mask_at  # noqa: E402
-from scripted_server import Scripted  # noqa: E402
-from UniUltraLib.draw.prompt_markers import PromptMarkers  # noqa: E402
+import scene_examples as examples
+from panel_rig import SHAPE, Rig
+from scripted_model import ScriptedModel, mask_at
+from scripted_server import Scripted
+from UniUltraLib.draw.prompt_markers import PromptMarkers
 
 # From the point that Slicer placed until its request is on the way: what is shown is read once, and the mask
 # once, for undo.

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import SHAPE, Rig  # noqa: E402
-from scripted_model import MODEL, ScriptedModel, disks, mask_at  # noqa: E402
-from UniUltraLib.control.state import AUTO, REFINE  # noqa: E402
-from UniUltraLib.prompts.kinds import PROMPT_KINDS, BoxKind  # noqa: E402
-from UniUltraLib.prompts.shown import Edit  # noqa: E402
+import scene_examples as examples
+from panel_rig import SHAPE, Rig
+from scripted_model import MODEL, ScriptedModel, disks, mask_at
+from UniUltraLib.control.state import AUTO, REFINE
+from UniUltraLib.prompts.kinds import PROMPT_KINDS, BoxKind
+from UniUltraLib.prompts.shown import Edit
 
 equal = np.testing.assert_array_equal
 
@@ -130,8 +127,7 @@ def test_clear_can_be_undone(still: Rig) -> None:
 
 
 def test_segments_and_slices_keep_their_own(online: Rig, model: ScriptedModel, scene: Any) -> None:
-    node = examples.volume()
-    view = examples.slice_node(scene, shows=node)
+    node, view = examples.viewed(scene)
     online.open(node, "volume-1")
     online.click("a", 40, 30)
     plane = online.state.shown.plane
@@ -258,7 +254,10 @@ def test_a_model_is_asked_only_what_it_takes(still: Rig, model: ScriptedModel) -
 
 def test_a_prompt_outside_changes_nothing(still: Rig, model: ScriptedModel) -> None:
     still.controller.point("a", (9999.0, 0.0, 0.0))
-    assert "120 x 90" in str(still.state.problem) and not model.asked and not still.state.has_prompts
+    assert "120 x 90" in str(still.state.problem) and "lies" in still.state.problem.cause
+    assert not model.asked and not still.state.has_prompts and still.state.segments == ()
+    still.controller.undo()
+    assert still.state.segments == ()
     still.click("a", 40, 30)
     assert still.state.problem is None
 
@@ -305,8 +304,7 @@ def test_an_own_image_is_sent_once_after_consent(online: Rig, model: ScriptedMod
 
 
 def test_an_oblique_view_has_prompts_of_its_own(online: Rig, model: ScriptedModel, scene: Any) -> None:
-    node = examples.volume()
-    view = examples.slice_node(scene, shows=node)
+    node, view = examples.viewed(scene)
     online.open(node, "volume-1")
     online.click("a", 40, 30)
     examples.askew(view, online.scene.to_world(online.scene.shown(), [examples.CENTRE])[0])

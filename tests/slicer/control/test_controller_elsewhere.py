@@ -6,18 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import SHAPE, Rig  # noqa: E402
-from scripted_model import ScriptedModel, mask_at  # noqa: E402
-from scripted_server import scripted_server  # noqa: E402
-from slicer_harness import volume_node, vtk_matrix  # noqa: E402
-from UniUltraLib.prompts.history import LIMIT, Timeline  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
-from UniUltraLib.scene import us_region  # noqa: E402
+import scene_examples as examples
+from panel_rig import SHAPE, Rig
+from scripted_model import ScriptedModel, mask_at
+from scripted_server import scripted_server
+from slicer_harness import volume_node, vtk_matrix
+from UniUltraLib.prompts.history import LIMIT, Timeline
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.prompts.prompt_set import PromptSet
+from UniUltraLib.scene import us_region
 
 equal = np.testing.assert_array_equal
 
@@ -34,8 +31,7 @@ def size_of(upload: bytes) -> list[int]:
 
 
 def test_what_is_sent_is_what_was_asked_about(online: Rig, model: ScriptedModel, scene: Any) -> None:
-    node = examples.volume()
-    view = examples.slice_node(scene, shows=node)
+    node, view = examples.viewed(scene)
     online.open(node)
     centre = online.scene.to_world(online.scene.shown(), [examples.CENTRE])[0]
     examples.askew(view, centre)
@@ -59,8 +55,7 @@ def test_what_is_sent_is_what_was_asked_about(online: Rig, model: ScriptedModel,
 def test_an_image_that_turns_under_the_view_is_another_cut(
     online: Rig, model: ScriptedModel, scene: Any
 ) -> None:
-    node = examples.volume(np.diag([0.5, 0.5, 0.5, 1.0]))
-    view = examples.slice_node(scene, shows=node)
+    node, view = examples.viewed(scene, np.diag([0.5, 0.5, 0.5, 1.0]))
     online.open(node)
     centre = online.scene.to_world(online.scene.shown(), [(59.5, 44.5, 19.5)])[0]
     examples.askew(view, centre)
@@ -160,11 +155,3 @@ def test_hundreds_of_prompts_without_an_answer_take_no_mask_along() -> None:
         line.undo()
         equal(line.newest_mask(), held)
     assert not line.now.prompts
-
-
-def test_a_prompt_beside_the_image_leaves_no_segment_behind(online: Rig, model: ScriptedModel) -> None:
-    online.open(examples.still(), "still-1")
-    online.controller.point("a", (500.0, 500.0, 0.0))
-    assert "lies" in online.state.problem.cause and online.state.segments == ()
-    online.controller.undo()
-    assert online.state.segments == ()

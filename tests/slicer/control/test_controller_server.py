@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import Rig  # noqa: E402
-from server_process import ServerProcess  # noqa: E402
-from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE  # noqa: E402
-from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
-from UniUltraLib.prompts.shown import Edit  # noqa: E402
-from UniUltraLib.wire.client import Client  # noqa: E402
+import scene_examples as examples
+from panel_rig import Rig
+from server_process import ServerProcess
+from UniUltraLib.control.state import AUTO, LOST, ONLINE, REFINE
+from UniUltraLib.prompts.nrrd import nrrd_bytes
+from UniUltraLib.prompts.shown import Edit
+from UniUltraLib.wire.client import Client
 
 MODEL = "uniultra_mini"
 TRUTH = examples.ball()[20]
@@ -84,8 +81,7 @@ def test_a_reader_goes_through_a_cine(rig: Rig, scene: Any, running: ServerProce
 
 
 def test_the_panels_answers_are_the_servers(rig: Rig, scene: Any, running: ServerProcess) -> None:
-    node = examples.volume()
-    view = examples.slice_node(scene, shows=node)
+    node, view = examples.viewed(scene)
     rig.open(node, "volume")
     view.SetOrientation("Coronal")
     rig.scene.go_to(45)
@@ -100,8 +96,7 @@ def test_the_panels_answers_are_the_servers(rig: Rig, scene: Any, running: Serve
 
 
 def test_what_is_painted_is_refined(rig: Rig, scene: Any) -> None:
-    node = examples.volume()
-    examples.slice_node(scene, shows=node)
+    node, _ = examples.viewed(scene)
     rig.open(node, "volume")
     rig.scene.go_to(20)
     rig.controller.add_segment("cyst")
@@ -110,14 +105,6 @@ def test_what_is_painted_is_refined(rig: Rig, scene: Any) -> None:
     rig.controller.refine()
     rig.settle()
     assert rig.state.problem is None and overlap(rig.mask()) > before > 0.8
-
-
-def test_a_refusal_of_the_server_is_told_in_its_words(rig: Rig, running: ServerProcess) -> None:
-    rig.open(examples.still(), "no-such-image")
-    rig.point("a", 60, 45)
-    rig.until(lambda: rig.state.problem)
-    assert rig.state.problem.address == running.address and "404" in rig.state.problem.cause
-    assert rig.state.connection == ONLINE and rig.state.has_prompts
 
 
 def test_the_server_is_killed_and_started_again(rig: Rig, scene: Any, running: ServerProcess) -> None:

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from UniUltraLib.draw.drag_capture import Capture  # noqa: E402
-from UniUltraLib.draw.stroke_outline import NEGATIVE, POSITIVE  # noqa: E402
-from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+import scene_examples as examples
+from UniUltraLib.draw.drag_capture import Capture
+from UniUltraLib.draw.stroke_outline import NEGATIVE, POSITIVE
+from UniUltraLib.prompts.kinds import PROMPT_KINDS
+from UniUltraLib.scene.scene import SlicerScene
 
 EVENTS = ("LeftButtonPressEvent", "MouseMoveEvent", "LeftButtonReleaseEvent", "KeyPressEvent")
 
@@ -193,29 +190,24 @@ def test_stopping_from_the_strokes_own_callback(drawing: Drawing) -> None:
     assert not capture.active and drawing.contrast == before
 
 
-def test_a_stroke_in_another_view_is_of_its_slice(scene: Any, application: Any, slice_view: Any) -> None:
-    from slicer_harness import SliceView
-
+def test_a_stroke_in_another_view_is_of_its_slice(scene: Any, slice_view: Any) -> None:
     volume = examples.volume()
-    red, green = slice_view((200, 150)), SliceView(application, (200, 150), "Green")
-    try:
-        red.show(volume)
-        green.show(volume, "Coronal")
-        side = SlicerScene(scene)
-        side.open(volume)
-        side.set_view(red.node)
-        got: list[Any] = []
-        captures = [Capture(view.interactor, view.node, side, got.append, print) for view in (red, green)]
-        for capture in captures:
-            capture.start("box")
-        index = round(side.to_ijk(side.shown(), [(0, green.node.GetSliceOffset(), 0)])[0][1])
-        green.drag(side.to_world(side.shown(), [(40, index, 10), (80, index, 30)]))
-        (stroke,) = got
-        assert side.shown().plane.axis == "j"
-        box = PROMPT_KINDS["box"].read(side.stroke_path(side.shown(), stroke.world))
-        np.testing.assert_allclose(box, (40, 10, 80, 30), atol=0.8)
-        for capture in captures:
-            capture.stop()
-        side.close()
-    finally:
-        green.close()
+    red, green = slice_view((200, 150)), slice_view((200, 150), "Green")
+    red.show(volume)
+    green.show(volume, "Coronal")
+    side = SlicerScene(scene)
+    side.open(volume)
+    side.set_view(red.node)
+    got: list[Any] = []
+    captures = [Capture(view.interactor, view.node, side, got.append, print) for view in (red, green)]
+    for capture in captures:
+        capture.start("box")
+    index = round(side.to_ijk(side.shown(), [(0, green.node.GetSliceOffset(), 0)])[0][1])
+    green.drag(side.to_world(side.shown(), [(40, index, 10), (80, index, 30)]))
+    (stroke,) = got
+    assert side.shown().plane.axis == "j"
+    box = PROMPT_KINDS["box"].read(side.stroke_path(side.shown(), stroke.world))
+    np.testing.assert_allclose(box, (40, 10, 80, 30), atol=0.8)
+    for capture in captures:
+        capture.stop()
+    side.close()

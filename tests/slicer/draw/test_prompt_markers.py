@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scene_examples as examples
 from PIL import Image
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from slicer_harness import SliceView  # noqa: E402
-from UniUltraLib.draw.prompt_markers import PromptMarkers  # noqa: E402
-from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet  # noqa: E402
-from UniUltraLib.prompts.shown import Edit  # noqa: E402
-from UniUltraLib.scene import coordinates  # noqa: E402
-from UniUltraLib.scene.open_volume import nodes_of  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+from slicer_harness import slicer
+from UniUltraLib.draw.prompt_markers import PromptMarkers
+from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet
+from UniUltraLib.prompts.shown import Edit
+from UniUltraLib.scene import coordinates
+from UniUltraLib.scene.open_volume import nodes_of
+from UniUltraLib.scene.scene import SlicerScene
 
 
 class Desk:
@@ -176,24 +173,21 @@ def test_each_slice_and_segment_shows_its_own(desk: Desk) -> None:
     assert desk.take() == [], "showing is not doing"
 
 
-def test_a_click_in_another_view_is_of_its_slice(desk: Desk, application: Any) -> None:
-    green = SliceView(application, (320, 240), "Green")
-    try:
-        green.show(desk.image, "Coronal")
-        desk.keep(desk.prompts.with_prompt("point", (60, 45, 20), "a"))
-        desk.markers.place(True)
-        at = desk.world((70, 30, 12))[0]
-        at[1] = green.node.GetSliceOffset()
-        green.click(at)
-        assert desk.side.view is green.node
-        ((ijk, positive),) = desk.points()
-        assert (ijk[0], ijk[2]) == (70, 12) and positive and desk.take() == ["placed"]
-        assert desk.counts() == (1, 0)
-        desk.side.set_view(desk.red.node)
-        assert desk.points() == [((60, 45, 20), True)] and desk.counts() == (1, 0)
-        desk.markers.stop()
-    finally:
-        green.close()
+def test_a_click_in_another_view_is_of_its_slice(desk: Desk, slice_view: Any) -> None:
+    green = slice_view(name="Green")
+    green.show(desk.image, "Coronal")
+    desk.keep(desk.prompts.with_prompt("point", (60, 45, 20), "a"))
+    desk.markers.place(True)
+    at = desk.world((70, 30, 12))[0]
+    at[1] = green.node.GetSliceOffset()
+    green.click(at)
+    assert desk.side.view is green.node
+    ((ijk, positive),) = desk.points()
+    assert (ijk[0], ijk[2]) == (70, 12) and positive and desk.take() == ["placed"]
+    assert desk.counts() == (1, 0)
+    desk.side.set_view(desk.red.node)
+    assert desk.points() == [((60, 45, 20), True)] and desk.counts() == (1, 0)
+    desk.markers.stop()
 
 
 def test_a_click_in_an_oblique_view_is_a_pixel_of_the_cut(desk: Desk) -> None:

@@ -11,17 +11,6 @@ from pathlib import Path
 import pytest
 from UniUltraLib.local_server import server
 from UniUltraLib.local_server.control import LocalControl
-from UniUltraLib.local_server.server import (
-    ASKING,
-    DIED,
-    MAKING,
-    RUNNING,
-    SEARCHING,
-    STARTING,
-    STOPPED,
-    STOPPING,
-    LocalServerState,
-)  # fmt: skip
 
 
 class Button(LocalControl):
@@ -29,11 +18,11 @@ class Button(LocalControl):
 
     def __init__(self, home: Path, near: Path | None, variables: dict[str, str]) -> None:
         super().__init__(variables, home, near)
-        self.seen: list[LocalServerState] = []
+        self.seen: list[server.LocalServerState] = []
         self.threads: set[int] = set()
         self.subscribe(self._listen)
 
-    def _listen(self, state: LocalServerState) -> None:
+    def _listen(self, state: server.LocalServerState) -> None:
         self.seen.append(state)
         self.threads.add(threading.get_ident())
 
@@ -55,50 +44,50 @@ def button(tmp_path: Path, tree: Path, variables: dict[str, str]) -> Iterator[Bu
 def test_from_nothing_to_a_running_server(button: Button, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     button.start()
-    assert button.state.kind == SEARCHING and button.state.busy
-    button.until(lambda: button.state.kind == ASKING)
+    assert button.state.kind == server.SEARCHING and button.state.busy
+    button.until(lambda: button.state.kind == server.ASKING)
     assert "Downloads:" in button.state.question
     assert list((tmp_path / "home").iterdir()) == []
     button.answer(True)
-    button.until(lambda: button.state.kind == RUNNING)
+    button.until(lambda: button.state.kind == server.RUNNING)
     assert server.answers(button.state.address)
     assert button.default_studies.is_dir()
     kinds = list(dict.fromkeys(state.kind for state in button.seen))
-    assert kinds == [SEARCHING, ASKING, MAKING, STARTING, RUNNING]
+    assert kinds == [server.SEARCHING, server.ASKING, server.MAKING, server.STARTING, server.RUNNING]
     assert button.threads == {threading.get_ident()}, "listeners hear of it on the caller's thread"
     address = button.state.address
     button.stop()
-    assert button.state.kind == STOPPING
-    button.until(lambda: button.state.kind == STOPPED)
+    assert button.state.kind == server.STOPPING
+    button.until(lambda: button.state.kind == server.STOPPED)
     assert not server.answers(address)
     button.start(str(tmp_path / "images"))
-    button.until(lambda: button.state.kind == RUNNING)
+    button.until(lambda: button.state.kind == server.RUNNING)
     assert (tmp_path / "images").is_dir(), "the second time nothing is asked"
     child = int((tmp_path / "images" / "self").read_text())
     os.kill(child, 9)
-    button.until(lambda: button.state.kind == DIED)
+    button.until(lambda: button.state.kind == server.DIED)
     assert button.state.problem is not None and "signal 9" in str(button.state.problem)
 
 
 def test_no_leaves_everything_as_it_was(button: Button, tmp_path: Path) -> None:
     button.start()
-    button.until(lambda: button.state.kind == ASKING)
+    button.until(lambda: button.state.kind == server.ASKING)
     button.answer(False)
-    assert button.state == LocalServerState()
+    assert button.state == server.LocalServerState()
     button.answer(True)  # there is no question any more
-    assert button.state == LocalServerState()
+    assert button.state == server.LocalServerState()
     assert not (tmp_path / "home").exists()
 
 
 def test_stopping_while_it_makes_keeps_nothing(button: Button, tmp_path: Path) -> None:
     folder = tmp_path / "new environment"
     button.start("", str(folder))
-    button.until(lambda: button.state.kind == ASKING)
+    button.until(lambda: button.state.kind == server.ASKING)
     assert str(folder) in button.state.question
     button.answer(True)
     button.until(folder.exists)
     button.stop()
-    assert button.state == LocalServerState()
+    assert button.state == server.LocalServerState()
     button.until(lambda: not folder.exists())
     assert button.state.problem is None
 

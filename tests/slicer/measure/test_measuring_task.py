@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from panel_rig import SHAPE, Rig  # noqa: E402
-from scripted_model import ScriptedModel  # noqa: E402
-from scripted_server import Scripted  # noqa: E402
-from shapes import ventricle  # noqa: E402
-from UniUltraLib.measure.calibration import ImageCalibration, uncalibrated  # noqa: E402
-from UniUltraLib.measure.measuring_task import DIASTOLE, HEAD, SYSTOLE, VENTRICLE, MeasuringWork  # noqa: E402
-from UniUltraLib.measure.measuring_task import SHAPE as FORM  # noqa: E402
-from UniUltraLib.scene import measure_table  # noqa: E402
+import scene_examples as examples
+from panel_rig import SHAPE, Rig
+from scripted_model import ScriptedModel
+from scripted_server import Scripted
+from shapes import ventricle
+from UniUltraLib.measure.calibration import ImageCalibration, uncalibrated
+from UniUltraLib.measure.measuring_task import DIASTOLE, HEAD, SYSTOLE, VENTRICLE, MeasuringWork
+from UniUltraLib.measure.measuring_task import SHAPE as FORM
+from UniUltraLib.scene import measure_table
 
 KNOWN = ImageCalibration((0.5, 0.25), (), "the test's file")
 

@@ -13,10 +13,7 @@ import pytest
 def panel(application: Any, scene: Any, tmp_path: Path) -> Iterator[Any]:
     """An opened `PanelCase`."""
     from panel_case import opened_panel
-    from slicer_harness import missing_gl
 
-    if missing_gl():
-        pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
     with opened_panel(application, tmp_path) as opened:
         yield opened
 

@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
+
 import qt_shim
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtTest import QTest
 from slicer_desktop import Desktop
-from slicer_harness import SlicerApplication
+from slicer_harness import SlicerApplication, needs_rendering
 
 LEFT = QtCore.Qt.MouseButton.LeftButton
 
@@ -185,6 +189,7 @@ def opened_panel(
     application: SlicerApplication, folder: Path, size: tuple[int, int] = (640, 640)
 ) -> Iterator[PanelCase]:
     """A panel with settings of its own in `folder`; Qt's warnings and errors in slots fail the test."""
+    needs_rendering()
     settings = QtCore.QSettings
     settings.setDefaultFormat(settings.Format.IniFormat)
     settings.setPath(settings.Format.IniFormat, settings.Scope.UserScope, str(folder))

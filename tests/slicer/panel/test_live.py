@@ -11,17 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scene_examples as examples
+from campaign_rig import BENCHMARKS, LAUNCH
+from panel_case import PanelCase, opened_panel
 from PIL import Image
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from campaign_rig import BENCHMARKS, LAUNCH  # noqa: E402
-from panel_case import PanelCase, opened_panel  # noqa: E402
-from server_process import running_server  # noqa: E402
-from slicer_harness import missing_gl  # noqa: E402
-from UniUltraLib.scene.export import nrrd_bytes  # noqa: E402
+from server_process import running_server
+from UniUltraLib.scene.export import nrrd_bytes
 
 BASE, AUTO = "uniultra_mini", "autosamus_mini.breast"
 CAMPAIGN = {
@@ -76,8 +71,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def panel(application: Any, scene: Any, tmp_path: Path, address: str) -> Iterator[PanelCase]:
-    if missing_gl():
-        pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
     with opened_panel(application, tmp_path, (320, 320)) as opened:
         opened.connect(address, "Dr. A")
         yield opened

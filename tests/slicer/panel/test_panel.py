@@ -12,18 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
-
-from bmode_pictures import BOX, MIDDLE, WITHIN, nodule  # noqa: E402
-from panel_case import PanelCase, make_campaign  # noqa: E402
-from PySide6 import QtCore  # noqa: E402
-from server_process import running_server  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.panel.keys import KEYS  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene.export import nrrd_bytes  # noqa: E402
+from bmode_pictures import BOX, MIDDLE, WITHIN, nodule
+from panel_case import PanelCase, make_campaign
+from PySide6 import QtCore
+from server_process import running_server
+from slicer_harness import slicer, volume_node
+from UniUltraLib.panel.keys import KEYS
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.scene.export import nrrd_bytes
 
 SPACING = np.diag([-0.4, -0.4, 1.0, 1.0])
 NOBODY = "http://127.0.0.1:9"
@@ -75,6 +71,10 @@ def test_the_connection_folds_and_what_the_server_lacks_is_hidden(panel: PanelCa
     panel.click("testButton")
     panel.wait(lambda: panel.desktop.status)
     assert "answers" in panel.desktop.status[-1]
+    panel.wait(lambda: not panel.hidden("testLabel"), what="the answer")
+    assert "answers" in panel.ui.testLabel.text
+    panel.write("addressEdit", NOBODY)
+    assert panel.hidden("testLabel"), "until the fields change"
     panel.connect(address)
     assert panel.ui.connectionSection.collapsed and "Dr. A" in panel.ui.stateLabel.text
     assert panel.ui.campaignLabel.text == "Neck nodules"
@@ -112,17 +112,6 @@ def test_nobody_connects_without_a_name_and_a_shared_one_is_warned_of(panel: Pan
     assert panel.state.connection == "offline" and "Enter your own name" in panel.ui.problemLabel.text
     panel.connect(address, "user")
     assert not panel.hidden("nameLabel") and "several people" in panel.ui.nameLabel.text
-
-
-def test_the_answer_of_a_test_stands_beside_the_fields_until_they_change(
-    panel: PanelCase, address: str
-) -> None:
-    panel.write("addressEdit", address)
-    panel.click("testButton")
-    panel.wait(lambda: not panel.hidden("testLabel"), what="the answer")
-    assert "answers" in panel.ui.testLabel.text
-    panel.write("addressEdit", NOBODY)
-    assert panel.hidden("testLabel")
 
 
 def test_an_own_image_is_sent_only_after_a_yes(online: PanelCase, address: str) -> None:

@@ -14,14 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-pytest.importorskip("PySide6", reason="PySide6 is not installed (it comes with the `test` extra)")
-
-from panel_case import PanelCase, make_campaign, opened_panel  # noqa: E402
-from server_process import ECHO_CINE as CINE  # noqa: E402
-from server_process import echo_cine, running_server  # noqa: E402
-from slicer_harness import missing_gl  # noqa: E402
+from panel_case import PanelCase, make_campaign, opened_panel
+from server_process import ECHO_CINE as CINE
+from server_process import echo_cine, running_server
+from slicer_harness import needs_rendering, slicer
 
 VENTRICLE, ATRIUM = "left ventricle", "left atrium"
 # Pixels (x,y) of the apical four-chamber view: the cavity of the ventricle, its wall, the bright septum.
@@ -31,8 +27,7 @@ INSIDE, WALL = (182, 100), (150, 70)
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if missing_gl():
-        pytest.skip(f"rendering needs {missing_gl()} (Debian packages libegl1 and libgl1)")
+    needs_rendering()
     file = echo_cine(tmp_path_factory.mktemp("sample"))
     if file is None:
         pytest.skip("the echo cine is neither in ../shared nor to be had from the package registry")

@@ -9,6 +9,22 @@ import pytest
 
 
 @pytest.fixture
+def node(scene: Any) -> Any:
+    """A volume."""
+    import scene_examples as examples
+
+    return examples.volume()
+
+
+@pytest.fixture
+def view(scene: Any, node: Any) -> Any:
+    """An axial view of `node`."""
+    import scene_examples as examples
+
+    return examples.slice_node(scene, shows=node)
+
+
+@pytest.fixture
 def side(scene: Any) -> Iterator[Any]:
     """A `SlicerScene` without an image."""
     from UniUltraLib.scene.scene import SlicerScene

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import slicer
 import vtk
-from slicer_harness import vtk_matrix
+from slicer_harness import slicer, vtk_matrix
 from vtk.util.numpy_support import vtk_to_numpy
 
 

@@ -6,15 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-vtk = pytest.importorskip("vtk")
-
-from scene_transforms import bspline, grid, linear  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
-from UniUltraLib.prompts.planes import Plane, nearest_voxel  # noqa: E402
-from UniUltraLib.scene import coordinates  # noqa: E402
+from scene_transforms import bspline, grid, linear
+from slicer_harness import slicer, volume_node, vtk
+from UniUltraLib.errors import OutsideImage, SceneError
+from UniUltraLib.prompts.planes import Plane, nearest_voxel
+from UniUltraLib.scene import coordinates
 
 SIZE = (30, 20, 10)  # i, j, k
 
@@ -170,13 +166,3 @@ def test_an_oblique_or_warped_view_shows_no_plane(scene: Any) -> None:
     straight = view_on(scene, volume, "k", 5)
     volume.SetAndObserveTransformNodeID(bspline(scene).GetID())
     assert coordinates.shown_plane(straight, volume) is None
-
-
-def test_slicers_own_orientations_show_the_expected_axes(scene: Any) -> None:
-    volume = volume_node(np.zeros(SIZE[::-1], np.uint8), np.diag([-1.0, -1.0, 1.0, 1.0]))
-    for orientation, axis in (("Axial", "k"), ("Coronal", "j"), ("Sagittal", "i")):
-        node = scene.AddNewNodeByClass("vtkMRMLSliceNode", orientation)
-        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
-        node.SetOrientation(orientation)
-        node.JumpSliceByOffsetting(-11, -7, 4)
-        assert coordinates.shown_plane(node, volume) == Plane(axis, {"k": 4, "j": 7, "i": 11}[axis])

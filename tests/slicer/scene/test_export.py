@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import SceneError  # noqa: E402
-from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
-from UniUltraLib.scene import coordinates  # noqa: E402
-from UniUltraLib.scene.export import content_bytes  # noqa: E402
-from UniUltraLib.scene.open_volume import OpenVolume  # noqa: E402
+from slicer_harness import slicer, volume_node
+from UniUltraLib.errors import SceneError
+from UniUltraLib.prompts.nrrd import nrrd_bytes
+from UniUltraLib.scene import coordinates
+from UniUltraLib.scene.export import content_bytes
+from UniUltraLib.scene.open_volume import OpenVolume
 
 OBLIQUE = np.array([[0.3, -0.1, 0.2, 5], [0.1, 0.4, 0, 6], [-0.05, 0, 2, 7], [0, 0, 0, 1]])
 TYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64", ">i2"]

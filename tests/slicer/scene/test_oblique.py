@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-from scene_transforms import bspline, linear  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import OutsideImage  # noqa: E402
-from UniUltraLib.scene import coordinates, oblique, segments  # noqa: E402
+from scene_transforms import bspline, linear
+from slicer_harness import volume_node
+from UniUltraLib.errors import OutsideImage
+from UniUltraLib.scene import coordinates, oblique, segments
 
 SIZE = (40, 36, 30)
 GEOMETRY = np.array([[-0.5, 0, 0, 10], [0, -0.5, 0, 9], [0, 0, 0.8, -12], [0, 0, 0, 1]])

@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from UniUltraLib.control.scene_protocol import SceneSide  # noqa: E402
-from UniUltraLib.errors import OutsideImage, PromptsError, SceneError  # noqa: E402
-from UniUltraLib.prompts.kinds import PROMPT_KINDS  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene.coordinates import ijk_to_world  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+import scene_examples as examples
+from UniUltraLib.control.scene_protocol import SceneSide
+from UniUltraLib.errors import OutsideImage, PromptsError, SceneError
+from UniUltraLib.prompts.kinds import PROMPT_KINDS
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.scene.coordinates import ijk_to_world
+from UniUltraLib.scene.scene import SlicerScene
 
 VIEWS = {"k": "Axial", "j": "Coronal", "i": "Sagittal"}
 
@@ -67,9 +64,7 @@ def test_each_view_of_a_volume_shows_its_slice(scene: Any, side: SlicerScene, ax
         assert shown.shape == shown.plane.shape((120, 90, 40))
 
 
-def test_a_click_within_the_slices_thickness_is_on_the_slice(scene: Any, side: SlicerScene) -> None:
-    node = examples.volume()
-    view = examples.slice_node(scene, shows=node)
+def test_a_click_within_the_slices_thickness_is_on_the_slice(side: SlicerScene, node: Any, view: Any) -> None:
     side.open(node)
     for drift in (-0.49, 0.0, 0.49):
         world = ijk_to_world(node, [(10, 11, 5 + drift)])[0]
@@ -79,10 +74,8 @@ def test_a_click_within_the_slices_thickness_is_on_the_slice(scene: Any, side: S
         assert side.voxel(shown, world) == (10, 11, 5)
 
 
-def test_beside_the_image_nothing_is_shown(scene: Any, side: SlicerScene) -> None:
+def test_beside_the_image_nothing_is_shown(side: SlicerScene, node: Any, view: Any) -> None:
     assert side.shown() is None and not side.is_open
-    node = examples.volume()
-    view = examples.slice_node(scene, shows=node)
     side.open(node)
     view.SetSliceOffset(500)
     assert side.shown() is None and side.clamp((0, 0, 0)) is None and not side.on_image((0, 0, 0))
@@ -119,8 +112,7 @@ def test_an_oblique_view_is_a_still_of_its_own(scene: Any, side: SlicerScene) ->
         side.voxel(side.shown(), centre + 400)
 
 
-def test_the_view_follows_the_place_that_was_clicked(scene: Any, side: SlicerScene) -> None:
-    node = examples.volume()
+def test_the_view_follows_the_place_that_was_clicked(scene: Any, side: SlicerScene, node: Any) -> None:
     red = examples.slice_node(scene, "Red", "Axial", shows=node)
     green = examples.slice_node(scene, "Green", "Coronal", shows=node)
     heard = examples.Heard(side)
@@ -139,9 +131,7 @@ def test_the_view_follows_the_place_that_was_clicked(scene: Any, side: SlicerSce
     assert side.shown().plane == Plane("k", 5) and heard.take() == [("view",)]
 
 
-def test_only_another_slice_is_told(scene: Any, side: SlicerScene) -> None:
-    node = examples.volume()
-    view = examples.slice_node(scene, shows=node)
+def test_only_another_slice_is_told(scene: Any, side: SlicerScene, node: Any, view: Any) -> None:
     heard = examples.Heard(side)
     side.open(node)
     view.SetFieldOfView(50, 40, 1)

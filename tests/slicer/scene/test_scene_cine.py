@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from UniUltraLib.errors import OutsideImage, SceneError  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene.files import load_image, show_in_views  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+import scene_examples as examples
+from slicer_harness import slicer
+from UniUltraLib.errors import OutsideImage, SceneError
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.scene.files import load_image, show_in_views
+from UniUltraLib.scene.scene import SlicerScene
 
 FRAMES = 6
 

@@ -7,16 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scene_examples as examples
 from PIL import Image, ImageDraw
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import SceneError  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.scene import coordinates, oblique  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+from slicer_harness import slicer, volume_node
+from UniUltraLib.errors import SceneError
+from UniUltraLib.scene import coordinates, oblique
+from UniUltraLib.scene.scene import SlicerScene
 
 NAME = "DOE^JANE"
 
@@ -113,9 +109,3 @@ def test_what_cannot_be_blanked_is_refused(scene: Any, side: SlicerScene) -> Non
     assert side.content(side.shown())
     side.open(volume_node(np.where(np.arange(200)[:, None] >= 45, screen(), 0)[None]))
     assert "not certain" in side.warning()
-
-
-def test_the_upload_of_an_image_is_not_its_key(scene: Any, side: SlicerScene) -> None:
-    side.open(volume_node(screen()[None]))
-    assert side.content(side.shown()) != side.content(side.shown(), True)
-    assert side.shown().plane == Plane("k", 0)

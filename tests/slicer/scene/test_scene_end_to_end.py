@@ -11,21 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from server_process import ECHO_CINE as CINE  # noqa: E402
-from server_process import ROOT, echo_cine, running_server  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import Refused  # noqa: E402
-from UniUltraLib.prompts.answer import Answer  # noqa: E402
-from UniUltraLib.prompts.nrrd import nrrd_bytes  # noqa: E402
-from UniUltraLib.prompts.planes import Plane  # noqa: E402
-from UniUltraLib.prompts.prompt_set import PromptSet  # noqa: E402
-from UniUltraLib.scene import coordinates, oblique, segments  # noqa: E402
-from UniUltraLib.scene.open_cine import OpenCine  # noqa: E402
-from UniUltraLib.wire.client import Client  # noqa: E402
+import scene_examples as examples
+from server_process import ECHO_CINE as CINE
+from server_process import ROOT, echo_cine, running_server
+from slicer_harness import volume_node
+from UniUltraLib.errors import Refused
+from UniUltraLib.prompts.answer import Answer
+from UniUltraLib.prompts.nrrd import nrrd_bytes
+from UniUltraLib.prompts.planes import Plane
+from UniUltraLib.prompts.prompt_set import PromptSet
+from UniUltraLib.scene import coordinates, oblique, segments
+from UniUltraLib.scene.open_cine import OpenCine
+from UniUltraLib.wire.client import Client
 
 MODEL = "uniultra_mini"
 PHANTOM = "SpinePhantomFreehandReconstructed"

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from slicer_harness import load_scene, save_scene  # noqa: E402
-from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet  # noqa: E402
-from UniUltraLib.scene.coordinates import ijk_to_world  # noqa: E402
-from UniUltraLib.scene.open_volume import nodes_of  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
+import scene_examples as examples
+from slicer_harness import load_scene, save_scene
+from UniUltraLib.prompts.prompt_set import PromptBook, PromptSet
+from UniUltraLib.scene.coordinates import ijk_to_world
+from UniUltraLib.scene.open_volume import nodes_of
+from UniUltraLib.scene.scene import SlicerScene
 
 # Turned about two axes, so that no number of it is short when it is written as text.
 TILTED = np.eye(4)

@@ -7,24 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (it comes with the `test` extra)")
-
-import scene_examples as examples  # noqa: E402
-from slicer_harness import volume_node  # noqa: E402
-from UniUltraLib.errors import SceneError  # noqa: E402
-from UniUltraLib.scene.scene import SlicerScene  # noqa: E402
-from UniUltraLib.scene.segments import write_block  # noqa: E402
-
-
-@pytest.fixture
-def node(scene: Any) -> Any:
-    return examples.volume()
-
-
-@pytest.fixture
-def view(scene: Any, node: Any) -> Any:
-    return examples.slice_node(scene, shows=node)
+import scene_examples as examples
+from slicer_harness import slicer, volume_node
+from UniUltraLib.errors import SceneError
+from UniUltraLib.scene.scene import SlicerScene
+from UniUltraLib.scene.segments import write_block
 
 
 @pytest.fixture
