@@ -55,7 +55,7 @@ def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_https_to_a_server_without_it(server: Scripted) -> None:
-    fails(Client(server.address.replace("http", "https")), ServerUnreachable, "https", "CA")
+    fails(Client(server.address.replace("http", "https")), ServerUnreachable, "https", "certificate")
 
 
 def test_no_answer_in_time(server: Scripted, client: Client) -> None:

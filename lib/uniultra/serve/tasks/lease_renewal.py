@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -41,10 +42,11 @@ class LeaseRenewal:
 
     def _renew_all(self) -> None:
         while True:
-            self._renew(*self._pending.get())
+            with contextlib.suppress(BaseException):  # whatever one renewal raises, the thread lives on
+                self._renew(*self._pending.get())
 
     def _renew(self, image: str, annotator: str) -> None:
         try:
             self._store.touch(image, annotator)
-        except BaseException as error:  # whatever one click raises ends no other annotator's lease
+        except Exception as error:  # a click that cannot be noted ends no other annotator's lease
             logger.warning("A lease could not be renewed (%s).", type(error).__name__)
