@@ -56,6 +56,8 @@ def test_values_of_conf_are_text(tmp_path) -> None:
         {"max_upload_mb": "²"},
         {"train_after": "-1"},
         {"train_threads": "0"},
+        {"allow_reload": "t"},
+        {"preload": "y"},
         {"train_nice": "20"},
         {"train_known": "/home/secret"},
         {"store_url": "mysql://a:secret@b/c"},

@@ -43,7 +43,16 @@ def _split(text: Any) -> Any:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Megabytes = Annotated[int, Field(ge=1, le=1 << 24, description="a whole number of megabytes, 1 or more")]
-Switch = Annotated[bool, Field(description="true or false")]
+
+
+def _switch(value: object) -> object:
+    """Only the documented words: pydantic takes `t` and `y` for true as well, and a switch may be a guard."""
+    if isinstance(value, str) and value.lower() not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise ValueError("not true or false")
+    return value
+
+
+Switch = Annotated[bool, BeforeValidator(_switch), Field(description="true or false")]
 
 
 class Settings(BaseModel):
